@@ -1,0 +1,41 @@
+"""The two ways to end without a verdict: the input is bad (status 2), or the environment broke (status 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One thing wrong with an input file.
+
+    `line` counts from 1; 0 means the file as a whole. `key` is a dotted path such as
+    `services.orders.port`, or a JSON pointer in an OpenAPI document; "" means the whole document.
+    """
+
+    file: str
+    line: int
+    key: str
+    message: str
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{place}: {self.key}: {self.message}" if self.key else f"{place}: {self.message}"
+
+
+class BadInput(Exception):
+    """The matrix, a contract, a recording or a flag is wrong; carries every problem found."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+    @classmethod
+    def one(cls, file: str | Path, message: str, *, line: int = 0, key: str = "") -> BadInput:
+        return cls([Problem(str(file), line, key, message)])
+
+
+class BrokenEnvironment(Exception):
+    """The engine, an image or a control failed: neither a violation nor a pass."""

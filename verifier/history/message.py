@@ -1,0 +1,43 @@
+"""HTTP messages as plain values, shared by recordings, histories and the wire."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+Headers = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """`target` is in origin form: path and query, percent-encoded as on the wire (`/orders?limit=2`)."""
+
+    method: str
+    target: str
+    headers: Headers = ()
+    body: bytes = b""
+
+    @property
+    def path(self) -> str:
+        return urlsplit(self.target).path or "/"
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """`body` is whole and decoded from any transfer coding; content codings are as received."""
+
+    status: int
+    headers: Headers = ()
+    body: bytes = b""
+
+
+def header(headers: Headers, name: str) -> str | None:
+    """The first value of a header, by case-insensitive name."""
+    wanted = name.lower()
+    return next((value for key, value in headers if key.lower() == wanted), None)
+
+
+def with_header(headers: Headers, name: str, value: str) -> Headers:
+    """The headers with one set: every earlier value of that name is replaced."""
+    wanted = name.lower()
+    return (*((key, old) for key, old in headers if key.lower() != wanted), (name, value))

@@ -1,0 +1,145 @@
+"""What a run leaves behind: operations, steps, replica events, faults and notes, all plain values.
+
+Times are seconds since the run began (monotonic clock). Ids are stable for one plan: an operation's id
+is `STEP/REPLAY/INDEX.ATTEMPT`, an inner call's ends in `/SERVICE-N`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from verifier.history.message import Request, Response
+
+Outcome = Literal["ok", "accepted", "fail", "info"]
+Source = Literal["replay", "poll", "live", "sweep", "inner", "partner", "proof"]
+Phase = Literal["control-old", "control-new", "forward", "rollback"]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One request sent in a run: its invocation and its outcome.
+
+    `response` is what the service answered; `outcome` is what its caller could know. After a lost answer the
+    two differ: the response is kept as evidence, the outcome is `info`.
+    """
+
+    id: str
+    step: str
+    replay: str
+    session: str
+    index: int  # position of the exchange in its session; -1 for inner calls
+    attempt: int  # 1 for the first; retries and duplicates count on
+    source: Source
+    name: str  # operation id of the contract, else "METHOD /path/{}"
+    service: str
+    version: str
+    replica: str
+    request: Request
+    response: Response | None
+    outcome: Outcome
+    started: float
+    ended: float
+    caller: str = ""  # service that made an inner call
+    caller_version: str = ""
+    error: str = ""  # "refused", "timeout", "reset", "closed", "garbage"; "" when answered
+    fault: str = ""  # the fault this attempt is part of
+    parent: str = ""  # the operation this one retries, duplicates, polls for or was caused by
+    effect: Literal["", "applied", "suppressed"] = ""  # partner calls only
+    produced: tuple[tuple[str, str], ...] = ()  # values later requests use: runtime expression, value
+
+
+@dataclass(frozen=True, slots=True)
+class Replicas:
+    """How many replicas of one service run one version."""
+
+    service: str
+    version: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step as it was carried out. `state` is the mixture after the step."""
+
+    id: str
+    path: str
+    phase: Phase
+    kind: str  # start, migrate, restart, replace, roll back, go forward, finalize
+    description: str
+    state: tuple[Replicas, ...]
+    migrations: tuple[str, ...]
+    started: float
+    ended: float
+    error: str = ""  # why the step could not be completed
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaEvent:
+    """`what`: started, ready, served, stopped, killed, never-ready, exited, command-failed."""
+
+    step: str
+    replica: str
+    service: str
+    version: str
+    what: str
+    at: float
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FaultInjected:
+    """One fault as it happened, on one operation and between two versions (equal for same-version faults)."""
+
+    step: str
+    replay: str
+    kind: str
+    operation: str  # operation id in the history
+    name: str
+    first: str
+    second: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something an operator must know that is no violation: an unmatched value, a count that does not add up."""
+
+    step: str
+    kind: str  # unmatched, ambiguous, count, not-run, environment
+    message: str
+    operation: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceInfo:
+    name: str
+    versions: tuple[str, ...]  # oldest first
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """The first record of a run; enough to judge it again with the files stored beside it."""
+
+    schema: int
+    tool: str
+    matrix: str
+    seed: int
+    runtime: str
+    services: tuple[ServiceInfo, ...]
+    partners: tuple[str, ...]
+    client_versions: tuple[tuple[str, str], ...]  # (service, version whose client was recorded)
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Everything that happened in a run, each kind in order."""
+
+    run: RunInfo
+    operations: tuple[Operation, ...]
+    steps: tuple[Step, ...]
+    replicas: tuple[ReplicaEvent, ...]
+    faults: tuple[FaultInjected, ...]
+    notes: tuple[Note, ...]

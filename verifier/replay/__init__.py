@@ -1,0 +1,1 @@
+"""Sends recorded traffic again: recordings, correlation, the wire client, the gateway, partners, the driver."""

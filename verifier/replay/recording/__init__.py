@@ -1,0 +1,1 @@
+"""Recordings: read from HAR, GoReplay and JSONL; written as HAR, redacted when written."""
