@@ -66,9 +66,7 @@ def _locate(loader: yaml.SafeLoader, node: yaml.Node, file: str, key: str, above
             if name is None:
                 raise BadInput.one(file, "a key must be a plain word", line=line, key=key)
             if name in items:
-                raise BadInput.one(
-                    file, f"the key {name!r} stands twice", line=key_node.start_mark.line + 1, key=key
-                )
+                raise BadInput.one(file, f"the key {name!r} stands twice", line=key_node.start_mark.line + 1, key=key)
             inner = _locate(loader, value_node, file, f"{key}.{name}" if key else name, above)
             items[name] = Located(inner.value, file, key_node.start_mark.line + 1, inner.key)
         return Located(items, file, line, key)
@@ -106,11 +104,7 @@ class Reader:
             for name, item in at.value.items():
                 if name not in names:
                     close = difflib.get_close_matches(name, names, 1)
-                    hint = (
-                        f"; did you mean {close[0]!r}?"
-                        if close
-                        else f"; known here: {', '.join(sorted(names))}"
-                    )
+                    hint = f"; did you mean {close[0]!r}?" if close else f"; known here: {', '.join(sorted(names))}"
                     self.problem(item, f"unknown key {name!r}{hint}")
         return at.value
 
@@ -141,9 +135,7 @@ class Reader:
             self.problem(at, f"must be a whole number, not {_kind(value)}")
             return default
         if value < least or (most is not None and value > most):
-            self.problem(
-                at, f"must be at least {least}" + (f" and at most {most}" if most is not None else "")
-            )
+            self.problem(at, f"must be at least {least}" + (f" and at most {most}" if most is not None else ""))
             return default
         return value
 
@@ -206,8 +198,6 @@ def _kind(value: object) -> str:
 def walk(at: Located) -> Iterator[Located]:
     """The value and everything inside it, outermost first."""
     yield at
-    inner = (
-        at.value.values() if isinstance(at.value, dict) else at.value if isinstance(at.value, list) else ()
-    )
+    inner = at.value.values() if isinstance(at.value, dict) else at.value if isinstance(at.value, list) else ()
     for item in inner:
         yield from walk(item)
