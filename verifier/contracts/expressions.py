@@ -1,0 +1,110 @@
+"""OpenAPI runtime expressions: how declarations point at values (OpenAPI 3.1, section 4.8.20.3).
+
+`$method`, `$url`, `$statusCode`, `$request.header.NAME`, `$request.query.NAME`, `$request.path.NAME`,
+`$request.body#/pointer`, and the same for `$response`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from verifier.history.message import Request, Response, header
+
+MISSING = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """A parsed expression. `side`: request, response or ""; `part`: method, url, status, header, query, path, body."""
+
+    text: str
+    side: str
+    part: str
+    name: str
+
+    def value(self, request: Request, response: Response | None, template: str = "") -> str | None:
+        """The value as text, or None where there is none. `template` names path parameters (`/orders/{id}`)."""
+        if self.part == "method":
+            return request.method
+        if self.part == "url":
+            return request.target
+        if self.part == "status":
+            return str(response.status) if response else None
+        if self.side == "response" and response is None:
+            return None
+        message = response if self.side == "response" and response is not None else request
+        if self.part == "header":
+            return header(message.headers, self.name)
+        if self.part == "body":
+            return as_text(pointed(body_json(message.body), self.name))
+        if self.part == "query":
+            return next(iter(parse_qs(urlsplit(request.target).query).get(self.name, [])), None)
+        return path_values(template, request.path).get(self.name)
+
+
+def parse(text: str) -> Expression:
+    """Raises ValueError with a sentence for anything that is not a runtime expression."""
+    if text in ("$method", "$url", "$statusCode"):
+        part = "status" if text == "$statusCode" else text[1:]
+        return Expression(text, "", part, "")
+    side, dot, rest = text[1:].partition(".")
+    if not text.startswith("$") or side not in ("request", "response") or not dot:
+        raise ValueError(f"{text!r} is not a runtime expression such as $request.header.Idempotency-Key")
+    if rest == "body" or rest.startswith("body#"):
+        pointer = rest[5:]
+        if pointer and not pointer.startswith("/"):
+            raise ValueError(f"the JSON pointer in {text!r} must begin with /")
+        return Expression(text, side, "body", pointer)
+    part, dot, name = rest.partition(".")
+    allowed = ("header", "query", "path") if side == "request" else ("header",)
+    if part not in allowed or not name:
+        raise ValueError(f"{text!r} must name a body or one of {', '.join(allowed)}")
+    return Expression(text, side, part, name)
+
+
+@lru_cache(maxsize=4096)
+def body_json(body: bytes) -> Any:
+    """The body as JSON, MISSING when it is none. Callers must not change what they get: it is shared."""
+    if not body:
+        return MISSING
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return MISSING
+
+
+def pointed(value: Any, pointer: str) -> Any:
+    """The value at a JSON pointer (RFC 6901), MISSING where there is none."""
+    for token in pointer.split("/")[1:]:
+        name = token.replace("~1", "/").replace("~0", "~")
+        if isinstance(value, dict) and name in value:
+            value = value[name]
+        elif isinstance(value, list) and name.isdecimal() and int(name) < len(value):
+            value = value[int(name)]
+        else:
+            return MISSING
+    return value
+
+
+def as_text(value: Any) -> str | None:
+    if value is MISSING or value is None:
+        return None
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+
+
+def path_values(template: str, path: str) -> dict[str, str]:
+    """The path parameters of a path that fits the template (a base path before it is allowed), else none."""
+    wanted, found = template.strip("/").split("/"), path.strip("/").split("/")
+    if len(found) < len(wanted):
+        return {}
+    values = {}
+    for pattern, segment in zip(wanted, found[len(found) - len(wanted) :], strict=True):
+        if pattern.startswith("{") and pattern.endswith("}"):
+            values[pattern[1:-1]] = unquote(segment)
+        elif pattern != segment:
+            return {}
+    return values

@@ -1,0 +1,198 @@
+"""Guarantees as declared: `guarantees.yaml` beside the OpenAPI documents, or `x-guarantees` inside them.
+
+A file holds one service's promises, by operation id. Its shape is in the design, section 10.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from verifier.contracts.expressions import Expression, parse
+from verifier.located import Located, Reader, load
+
+TIMES = ("exactly-once", "at-least-once", "at-most-once")
+FRESHNESS = ("strong", "read-your-writes", "monotonic", "bounded", "eventual")
+
+
+@dataclass(frozen=True, slots=True)
+class Idempotent:
+    """One key, one effect. `same`: values that must agree between the answers to one key."""
+
+    key: Expression
+    same: tuple[Expression, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Completes:
+    """Accepted work reaches a final state within `within` seconds. `done`: final states that mean success."""
+
+    accepted: int
+    poll: Expression
+    state: Expression
+    transitions: tuple[tuple[str, tuple[str, ...]], ...]
+    final: tuple[str, ...]
+    done: tuple[str, ...]
+    within: float
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """An effect at a partner, counted per `key` of the partner's request; `match` is the same value here."""
+
+    partner: str
+    operation: str
+    key: Expression
+    match: Expression
+    times: str
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """`resource` names what is read; `within` (seconds) is the Δ of class bounded."""
+
+    kind: str
+    resource: Expression
+    within: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class OperationGuarantees:
+    """All that one operation promises. `line` is where it is declared."""
+
+    operation: str
+    line: int
+    idempotent: Idempotent | None = None
+    completes: Completes | None = None
+    effects: tuple[Effect, ...] = ()
+    freshness: Freshness | None = None
+    writes: Expression | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Assumption:
+    """What a consumer takes for granted of `provider.operation`: guarantee names with what is assumed of them."""
+
+    provider: str
+    operation: str
+    assumed: tuple[tuple[str, str], ...]
+    file: str
+    line: int
+    text: str  # as written, for the report
+
+
+@dataclass(frozen=True, slots=True)
+class Guarantees:
+    """The promises and assumptions of one service."""
+
+    service: str
+    file: str
+    operations: tuple[OperationGuarantees, ...] = ()
+    assumes: tuple[Assumption, ...] = ()
+
+    def of(self, operation: str) -> OperationGuarantees | None:
+        return next((item for item in self.operations if item.operation == operation), None)
+
+
+def read(file: Path) -> Guarantees:
+    """Read a guarantees file. Raises BadInput with every problem in it."""
+    reader = Reader()
+    root = load(file)
+    found = from_located(reader, root, str(file))
+    reader.finish()
+    return found
+
+
+def from_located(reader: Reader, root: Located, file: str) -> Guarantees:
+    items = reader.mapping(root, ("service", "operations", "assumes"))
+    if "service" not in items:
+        reader.problem(root, "must name its service")
+    operations = tuple(
+        operation_guarantees(reader, name, item) for name, item in reader.mapping(items.get("operations")).items()
+    )
+    assumes = tuple(_assumption(reader, name, item) for name, item in reader.mapping(items.get("assumes")).items())
+    return Guarantees(reader.text(items.get("service")), file, operations, assumes)
+
+
+def operation_guarantees(reader: Reader, name: str, at: Located) -> OperationGuarantees:
+    items = reader.mapping(at, ("idempotent", "completes", "effects", "freshness", "writes"))
+    return OperationGuarantees(
+        operation=name,
+        line=at.line,
+        idempotent=_idempotent(reader, items["idempotent"]) if "idempotent" in items else None,
+        completes=_completes(reader, items["completes"]) if "completes" in items else None,
+        effects=tuple(found for item in reader.items(items.get("effects")) if (found := _effect(reader, item))),
+        freshness=_freshness(reader, items["freshness"]) if "freshness" in items else None,
+        writes=_expression(reader, items["writes"]) if "writes" in items else None,
+    )
+
+
+def _expression(reader: Reader, at: Located | None, owner: Located | None = None, key: str = "") -> Expression | None:
+    if at is None:
+        if owner is not None:
+            reader.problem(owner, f"needs {key!r}, a runtime expression")
+        return None
+    try:
+        return parse(reader.text(at))
+    except ValueError as error:
+        reader.problem(at, str(error))
+        return None
+
+
+def _idempotent(reader: Reader, at: Located) -> Idempotent | None:
+    items = reader.mapping(at, ("key", "same"))
+    key = _expression(reader, items.get("key"), at, "key")
+    same = tuple(found for item in reader.items(items.get("same")) if (found := _expression(reader, item)))
+    return Idempotent(key, same) if key else None
+
+
+def _completes(reader: Reader, at: Located) -> Completes | None:
+    items = reader.mapping(at, ("accepted", "poll", "state", "transitions", "final", "done", "within"))
+    poll = _expression(reader, items.get("poll"), at, "poll")
+    state = _expression(reader, items.get("state"), at, "state")
+    transitions = tuple((name, reader.texts(item)) for name, item in reader.mapping(items.get("transitions")).items())
+    final = reader.texts(items.get("final"))
+    if not final:
+        reader.problem(at, "needs 'final', the states in which work ends")
+    done = reader.texts(items.get("done")) or final[:1]
+    for state_name in done:
+        if state_name not in final:
+            reader.problem(items.get("done", at), f"{state_name!r} is not among the final states")
+    for name, following in transitions:
+        if name in final and following:
+            reader.problem(items["transitions"], f"{name!r} is final and cannot go on to {', '.join(following)}")
+    if poll is None or state is None:
+        return None
+    accepted = reader.whole(items.get("accepted"), 202, 100, 599)
+    return Completes(accepted, poll, state, transitions, final, done, reader.seconds(items.get("within"), 10.0))
+
+
+def _effect(reader: Reader, at: Located) -> Effect | None:
+    items = reader.mapping(at, ("partner", "operation", "key", "match", "times"))
+    key = _expression(reader, items.get("key"), at, "key")
+    match = _expression(reader, items["match"]) if "match" in items else key
+    for name in ("partner", "operation"):
+        if name not in items:
+            reader.problem(at, f"needs {name!r}")
+    times = reader.choice(items.get("times"), TIMES, "exactly-once")
+    if key is None or match is None:
+        return None
+    return Effect(reader.text(items.get("partner")), reader.text(items.get("operation")), key, match, times)
+
+
+def _freshness(reader: Reader, at: Located) -> Freshness | None:
+    items = reader.mapping(at, ("class", "resource", "within"))
+    kind = reader.choice(items.get("class"), FRESHNESS, "eventual")
+    resource = _expression(reader, items.get("resource"), at, "resource")
+    if kind == "bounded" and "within" not in items:
+        reader.problem(at, "class bounded needs 'within', the longest staleness")
+    return Freshness(kind, resource, reader.seconds(items.get("within"), 0.0)) if resource else None
+
+
+def _assumption(reader: Reader, name: str, at: Located) -> Assumption:
+    provider, dot, operation = name.partition(".")
+    if not dot or not operation:
+        reader.problem(at, f"{name!r} must be SERVICE.OPERATION")
+    assumed = reader.pairs(at)
+    text = ", ".join(f"{key}: {value}" for key, value in assumed)
+    return Assumption(provider, operation, assumed, at.file, at.line, f"{name}: {{{text}}}")

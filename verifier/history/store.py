@@ -1,0 +1,100 @@
+"""Histories on disk: one JSON line per record, one file per kind, appended while the run goes on.
+
+    RUN/history/run.json  operations.jsonl  steps.jsonl  replicas.jsonl  faults.jsonl  notes.jsonl
+
+Bodies are base64, so every value reads back equal. A last line cut off by a kill is left out when reading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+import msgspec
+
+from verifier.errors import BadInput
+from verifier.history.model import FaultInjected, History, Note, Operation, ReplicaEvent, RunInfo, Step
+
+Record = Operation | Step | ReplicaEvent | FaultInjected | Note
+R = TypeVar("R", Operation, Step, ReplicaEvent, FaultInjected, Note)
+
+FILES: dict[type, str] = {
+    Operation: "operations.jsonl",
+    Step: "steps.jsonl",
+    ReplicaEvent: "replicas.jsonl",
+    FaultInjected: "faults.jsonl",
+    Note: "notes.jsonl",
+}
+
+
+class HistoryWriter:
+    """Appends records to a run directory. Holds nothing in memory, so a run may be of any length."""
+
+    def __init__(self, directory: Path, run: RunInfo) -> None:
+        folder = directory / "history"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "run.json").write_bytes(msgspec.json.format(msgspec.json.encode(run)))
+        self._files: dict[type, IO[bytes]] = {
+            kind: (folder / name).open("wb", buffering=1 << 16) for kind, name in FILES.items()
+        }
+        self._encode = msgspec.json.Encoder().encode
+
+    def add(self, record: Record) -> None:
+        self._files[type(record)].write(self._encode(record) + b"\n")
+
+    def flush(self) -> None:
+        for file in self._files.values():
+            file.flush()
+
+    def close(self) -> None:
+        for file in self._files.values():
+            file.close()
+
+
+def records(directory: Path, kind: type[R]) -> Iterator[R]:
+    """The records of one kind, in order, read line by line. Raises BadInput for a line that is not one."""
+    file = directory / "history" / FILES[kind]
+    decode = msgspec.json.Decoder(kind).decode
+    try:
+        with file.open("rb") as lines:
+            for number, line in enumerate(lines, 1):
+                if not line.endswith(b"\n"):
+                    return
+                try:
+                    yield decode(line)
+                except msgspec.DecodeError as error:
+                    raise BadInput.one(file, f"is no {kind.__name__.lower()}: {error}", line=number) from None
+    except OSError as error:
+        raise BadInput.one(file, f"cannot be read: {error.strerror or error}") from None
+
+
+def read(directory: Path) -> History:
+    """The whole history of a run directory."""
+    file = directory / "history" / "run.json"
+    run: RunInfo = read_value(file, RunInfo)
+    return History(
+        run=run,
+        operations=tuple(records(directory, Operation)),
+        steps=tuple(records(directory, Step)),
+        replicas=tuple(records(directory, ReplicaEvent)),
+        faults=tuple(records(directory, FaultInjected)),
+        notes=tuple(records(directory, Note)),
+    )
+
+
+def read_value(file: Path, kind: Any) -> Any:
+    """One JSON file decoded as a value of the given type; BadInput when it is not one."""
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=kind)
+    except OSError as error:
+        raise BadInput.one(file, f"cannot be read: {error.strerror or error}") from None
+    except msgspec.DecodeError as error:
+        raise BadInput.one(file, f"is damaged: {error}") from None
+
+
+def write_value(file: Path, value: Any) -> None:
+    """One value as indented JSON, written beside and renamed, so that a reader never sees half of it."""
+    beside = file.with_name(file.name + ".part")
+    beside.write_bytes(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
+    beside.replace(file)
