@@ -1,0 +1,1 @@
+"""The matrix: which system, which versions, which rollout, which traffic."""

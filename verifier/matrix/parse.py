@@ -1,0 +1,195 @@
+"""Reads `matrices/NAME.yaml`. Every problem is reported in one go, with file, line and key."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TypeVar
+
+from verifier.errors import BadInput
+from verifier.located import Located, Reader, load, walk
+from verifier.matrix.model import (
+    FAULTS,
+    ROLLBACKS,
+    STRATEGIES,
+    Matrix,
+    Partner,
+    Rollout,
+    Service,
+    Store,
+    Traffic,
+    TrafficRules,
+)
+from verifier.matrix.services import read_readiness, read_service
+
+NAME = re.compile(r"[a-z][a-z0-9-]*[a-z0-9]")
+REFERENCE = re.compile(r"\$\{([^}]*)\}")
+T = TypeVar("T")
+PROCESS_STORES = ("sqlite", "postgres")
+
+
+def parse(file: Path) -> Matrix:
+    """The matrix of a file. Raises BadInput with all problems found."""
+    file = file.resolve()
+    reader = Reader()
+    root = load(file)
+    known = ("matrix", "services", "stores", "partners", "rollout", "traffic", "faults", "budget")
+    items = reader.mapping(root, known)
+    for needed in ("services", "traffic"):
+        if needed not in items:
+            reader.problem(root, f"must declare {needed!r}")
+    services = _named(reader, items.get("services"), lambda name, at: read_service(reader, name, at, file.parent))
+    stores = _named(reader, items.get("stores"), lambda name, at: _store(reader, name, at))
+    partners = _named(reader, items.get("partners"), lambda name, at: _partner(reader, name, at, file.parent))
+    matrix = Matrix(
+        name=reader.text(items.get("matrix"), file.stem),
+        file=file,
+        services=services,
+        stores=stores,
+        partners=partners,
+        rollout=_rollout(reader, items.get("rollout"), services),
+        traffic=_traffic(reader, items.get("traffic"), services, file.parent),
+        faults=_faults(reader, items.get("faults")),
+        budget=reader.seconds(items.get("budget"), 300.0),
+    )
+    _check_names(reader, root, items)
+    _check_references(reader, items, {store.name for store in stores})
+    reader.finish()
+    if not services:
+        raise BadInput.one(file, "declares no service", line=root.line, key="services")
+    return matrix
+
+
+def _named(reader: Reader, at: Located | None, one: Callable[[str, Located], T | None]) -> tuple[T, ...]:
+    found = []
+    for name, item in reader.mapping(at).items():
+        if not NAME.fullmatch(name):
+            reader.problem(item, f"{name!r} must be a host name: lower-case letters, digits and dashes")
+        value = one(name, item)
+        if value is not None:
+            found.append(value)
+    return tuple(found)
+
+
+def _store(reader: Reader, name: str, at: Located) -> Store:
+    items = reader.mapping(at, ("image", "process", "environment", "port", "ready"))
+    process = items.get("process")
+    stand_in: str | tuple[str, ...] | None = None
+    if process is not None and isinstance(process.value, list):
+        stand_in = reader.texts(process)
+    elif process is not None:
+        stand_in = reader.choice(process, PROCESS_STORES, "sqlite")
+    if "image" not in items and process is None:
+        reader.problem(at, "needs an 'image' (Docker runtime), a 'process' (process runtime) or both")
+    return Store(
+        name=name,
+        image=reader.text(items["image"]) if "image" in items else None,
+        process=stand_in,
+        environment=reader.pairs(items.get("environment")),
+        port=reader.whole(items["port"], 0, 1, 65535) if "port" in items else None,
+        ready=read_readiness(reader, items["ready"]) if "ready" in items else None,
+    )
+
+
+def _partner(reader: Reader, name: str, at: Located, folder: Path) -> Partner:
+    items = reader.mapping(at, ("contract", "delay"))
+    return Partner(name, existing(reader, items.get("contract"), folder), reader.seconds(items.get("delay"), 0.0))
+
+
+def existing(reader: Reader, at: Located | None, folder: Path) -> Path | None:
+    """A path relative to the matrix's folder that must name a file."""
+    if at is None:
+        return None
+    path = (folder / reader.text(at)).resolve()
+    if not path.is_file():
+        reader.problem(at, f"there is no file {path}")
+        return None
+    return path
+
+
+def _rollout(reader: Reader, at: Located | None, services: tuple[Service, ...]) -> Rollout:
+    items = reader.mapping(at, ("strategy", "order", "rollback"))
+    declared = tuple(service.name for service in services)
+    order, at_order = declared, items.get("order")
+    word = at_order.value if at_order is not None and isinstance(at_order.value, str) else ""
+    if at_order is not None and isinstance(at_order.value, list):
+        order = reader.texts(at_order)
+        if sorted(order) != sorted(declared):
+            reader.problem(at_order, f"must name every service once: {', '.join(declared)}")
+    elif at_order is not None:
+        reader.choice(at_order, ("declared", "any", "safe"), "declared")
+    return Rollout(
+        strategy=reader.choice(items.get("strategy"), STRATEGIES, "rolling"),
+        order=order,
+        every_order=word == "any",
+        safe_order=word == "safe",
+        rollback=reader.choice(items.get("rollback"), ROLLBACKS, "ends"),
+    )
+
+
+def _traffic(reader: Reader, at: Located | None, services: tuple[Service, ...], folder: Path) -> tuple[Traffic, ...]:
+    found = []
+    for item in reader.items(at):
+        items = reader.mapping(item, ("recording", "client", "service", "session-header", "rules"))
+        if "recording" not in items:
+            reader.problem(item, "needs 'recording', a file of recorded traffic")
+        recording = existing(reader, items.get("recording"), folder)
+        names = [service.name for service in services]
+        service = reader.choice(items.get("service"), names, names[0] if names else "")
+        client = reader.text(items.get("client"))
+        versions = {version.name for entry in services for version in entry.versions}
+        if client and client not in versions:
+            reader.problem(items["client"], f"no service has a version {client!r}")
+        header = reader.text(items["session-header"]) if "session-header" in items else None
+        if recording is not None:
+            found.append(Traffic(recording, client, service, header, _rules(reader, items.get("rules"))))
+    if at is not None and isinstance(at.value, list) and not at.value:
+        reader.problem(at, "names no recording")
+    return tuple(found)
+
+
+def _rules(reader: Reader, at: Located | None) -> TrafficRules:
+    items = reader.mapping(at, ("flows", "keep", "fresh"))
+    flows = []
+    for item in reader.items(items.get("flows")):
+        pair = reader.mapping(item, ("from", "to"))
+        if set(pair) == {"from", "to"}:
+            flows.append((reader.text(pair["from"]), reader.text(pair["to"])))
+        else:
+            reader.problem(item, "needs 'from' and 'to', two runtime expressions")
+    return TrafficRules(tuple(flows), reader.texts(items.get("keep")), reader.texts(items.get("fresh")))
+
+
+def _faults(reader: Reader, at: Located | None) -> tuple[str, ...]:
+    if at is None or at.value == "all":
+        return FAULTS
+    if at.value == "none":
+        return ()
+    if not isinstance(at.value, list):
+        reader.problem(at, f"must be all, none or a list of: {', '.join(FAULTS)}")
+        return ()
+    return tuple(reader.choice(item, FAULTS, FAULTS[0]) for item in at.value)
+
+
+def _check_names(reader: Reader, root: Located, items: dict[str, Located]) -> None:
+    seen: dict[str, str] = {}
+    for section in ("services", "stores", "partners"):
+        at = items.get(section)
+        for name, item in (at.value if at is not None and isinstance(at.value, dict) else {}).items():
+            if name in seen:
+                reader.problem(item, f"the name {name!r} is already taken by {seen[name]}")
+            seen[name] = section
+
+
+def _check_references(reader: Reader, items: dict[str, Located], stores: Iterable[str]) -> None:
+    allowed = {f"stores.{name}.url" for name in stores}
+    services = items.get("services")
+    if services is None:
+        return
+    for at in walk(services):
+        if isinstance(at.value, str):
+            for name in REFERENCE.findall(at.value):
+                if name not in allowed:
+                    known = ", ".join(sorted(f"${{{entry}}}" for entry in allowed)) or "none: no store is declared"
+                    reader.problem(at, f"${{{name}}} stands for nothing; known: {known}")

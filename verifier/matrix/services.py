@@ -1,0 +1,134 @@
+"""The `services` part of a matrix: services, their versions, readiness and how they stop."""
+
+from __future__ import annotations
+
+import re
+import signal
+from pathlib import Path
+
+from verifier.located import Located, Reader
+from verifier.matrix.model import Migrations, Service, Stop, Version
+from verifier.runtime.base import Build, Readiness
+
+SHARED = ("image", "build", "command", "directory", "environment", "contract", "migrate")
+OWN = ("port", "ready", "replicas", "stop", "versions")
+
+
+def read_service(reader: Reader, name: str, at: Located, folder: Path) -> Service | None:
+    """One service. What stands on the service holds for each of its versions unless a version says otherwise."""
+    items = reader.mapping(at, (*SHARED, *OWN))
+    shared = {key: items[key] for key in SHARED if key in items}
+    versions = tuple(
+        _version(reader, version, item, shared, folder)
+        for version, item in reader.mapping(items.get("versions")).items()
+    )
+    if len(versions) < 2:
+        reader.problem(items.get("versions", at), f"service {name!r} needs at least two versions, oldest first")
+    if "port" not in items:
+        reader.problem(at, "needs 'port', the port that the service listens on")
+    port = reader.whole(items.get("port"), 80, 1, 65535)
+    stop = reader.mapping(items.get("stop"), ("signal", "grace"))
+    known_signals = [entry.name for entry in signal.Signals]
+    return Service(
+        name=name,
+        port=port,
+        replicas=reader.whole(items.get("replicas"), 1, 1, 20),
+        ready=read_readiness(reader, items["ready"]) if "ready" in items else Readiness("tcp", ""),
+        stop=Stop(reader.choice(stop.get("signal"), known_signals, "SIGTERM"), reader.seconds(stop.get("grace"), 10.0)),
+        versions=versions,
+    )
+
+
+def _version(reader: Reader, name: str, at: Located, shared: dict[str, Located], folder: Path) -> Version:
+    own = reader.mapping(at, SHARED)
+    items = {**shared, **own}
+    if not {"image", "build", "command"} & set(items):
+        reader.problem(at, f"version {name!r} needs an 'image', a 'build' context or a 'command'")
+    directory = folder / reader.text(items.get("directory"), ".")
+    if not directory.is_dir():
+        reader.problem(items.get("directory", at), f"there is no folder {directory}")
+    environment = dict(reader.pairs(shared.get("environment")))
+    environment.update(reader.pairs(own.get("environment")))
+    contract = items.get("contract")
+    file = (folder / reader.text(contract)).resolve() if contract is not None else None
+    if contract is not None and file is not None and not file.is_file():
+        reader.problem(contract, f"there is no file {file}")
+    return Version(
+        name=name,
+        image=reader.text(items["image"]) if "image" in items else None,
+        build=_build(reader, items["build"], folder) if "build" in items else None,
+        command=_command(reader, items.get("command")),
+        directory=directory.resolve(),
+        environment=tuple(sorted(environment.items())),
+        contract=file,
+        migrations=_migrations(reader, items.get("migrate")),
+    )
+
+
+def _build(reader: Reader, at: Located, folder: Path) -> Build:
+    if isinstance(at.value, str):
+        context, items = at, {}
+    else:
+        items = reader.mapping(at, ("context", "dockerfile", "args"))
+        context = items.get("context", at)
+    path = (folder / (context.value if isinstance(context.value, str) else ".")).resolve()
+    dockerfile = reader.text(items.get("dockerfile"), "Dockerfile")
+    if not path.is_dir():
+        reader.problem(context, f"there is no build context {path}")
+    elif not (path / dockerfile).is_file():
+        reader.problem(items.get("dockerfile", context), f"there is no {dockerfile} in {path}")
+    return Build(path, dockerfile, reader.pairs(items.get("args")))
+
+
+def _command(reader: Reader, at: Located | None) -> tuple[str, ...] | None:
+    """A command as a list of words, or one line that a shell runs."""
+    if at is None:
+        return None
+    if isinstance(at.value, str):
+        return ("sh", "-c", at.value)
+    words = reader.texts(at)
+    if not words:
+        reader.problem(at, "must not be empty")
+    return words
+
+
+def _migrations(reader: Reader, at: Located | None) -> Migrations:
+    items = reader.mapping(at, ("expand", "migrate", "contract", "undo"))
+    return Migrations(**{name: _command(reader, item) or () for name, item in items.items() if name in _STAGES})
+
+
+_STAGES = ("expand", "migrate", "contract", "undo")
+
+
+def read_readiness(reader: Reader, at: Located) -> Readiness:
+    """`ready: /healthz`, `ready: tcp`, or a mapping: one of http, log, command and tcp, and `within`."""
+    if isinstance(at.value, str):
+        if at.value == "tcp":
+            return Readiness("tcp", "")
+        if at.value.startswith("/"):
+            return Readiness("http", at.value)
+        reader.problem(at, "must be a path such as /healthz, the word tcp, or a mapping with http, log or command")
+        return Readiness("tcp", "")
+    items = reader.mapping(at, ("http", "log", "command", "tcp", "within"))
+    within = reader.seconds(items.get("within"), 30.0)
+    kinds = [kind for kind in ("http", "log", "command", "tcp") if kind in items]
+    if len(kinds) != 1:
+        reader.problem(at, "must name one of http, log, command and tcp")
+        return Readiness("tcp", "", within)
+    if kinds[0] == "log":
+        return Readiness("log", _pattern(reader, items["log"]), within)
+    if kinds[0] == "http":
+        return Readiness("http", reader.text(items["http"]), within)
+    if kinds[0] == "command":
+        return Readiness("command", reader.text(items["command"]), within)
+    return Readiness("tcp", "", within)
+
+
+def _pattern(reader: Reader, at: Located) -> str:
+    text = reader.text(at)
+    try:
+        re.compile(text)
+    except re.error as error:
+        reader.problem(at, f"is not a regular expression: {error}")
+        return ".*"
+    return text

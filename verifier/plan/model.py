@@ -1,0 +1,132 @@
+"""Plans as plain values. The same matrix, recordings, seed and version of the tool give the same plan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from verifier.history.model import Phase, Replicas
+
+ActionKind = Literal["start", "stop", "replace", "restart", "migrate"]
+PathKind = Literal["control-old", "control-new", "rollout"]
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeShape:
+    """What the planner must know of one exchange: its name, and whether sending it may change something."""
+
+    name: str
+    service: str
+    write: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SessionShape:
+    id: str
+    exchanges: tuple[ExchangeShape, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One disturbance of the exchange `index`. `first` and `second` are the versions that serve the two attempts.
+
+    `callee` names the service or partner of an inner fault; then the versions are the callee's ("" for partners).
+    `until` is the step in which a deferred duplicate is sent.
+    """
+
+    kind: str
+    index: int
+    name: str
+    first: str
+    second: str
+    callee: str = ""
+    until: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """One session sent once: `route` names, per exchange, the version that serves it."""
+
+    id: str
+    session: str
+    route: tuple[str, ...]
+    fault: Fault | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing done to the system. `slot` numbers a service's replicas from 1; `stage` names a migration's part."""
+
+    kind: ActionKind
+    service: str
+    version: str
+    slot: int = 0
+    stage: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """Actions, carried out under live traffic where replicas are changed, then replays, then a sweep."""
+
+    id: str
+    kind: str
+    phase: Phase
+    description: str
+    actions: tuple[Action, ...]
+    state: tuple[Replicas, ...]
+    migrations: tuple[str, ...]
+    live: bool
+    replays: tuple[Replay, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """Steps on one set of stores, which are fresh when the path begins and carry their data to its end."""
+
+    id: str
+    kind: PathKind
+    steps: tuple[PlannedStep, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    what: str
+    why: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    covered: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What the plan covers. Routes count operation pair × version pair; faults operation × fault × version pair."""
+
+    states: Count
+    transitions: Count
+    routes: Count
+    faults: Count
+    left_out: tuple[LeftOut, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    schema: int
+    tool: str
+    matrix: str
+    seed: int
+    paths: tuple[Path, ...]
+    coverage: Coverage
+    findings: tuple[str, ...] = ()
+
+    @property
+    def steps(self) -> tuple[PlannedStep, ...]:
+        return tuple(step for path in self.paths for step in path.steps)
+
+
+def live_versions(state: tuple[Replicas, ...], service: str) -> tuple[str, ...]:
+    """The versions of a service that run in a state, in the order in which the state lists them."""
+    return tuple(entry.version for entry in state if entry.service == service and entry.count)
