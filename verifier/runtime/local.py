@@ -1,0 +1,78 @@
+"""One local process, the leader of a session of its own, with its output in a log file."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal as signals
+from collections.abc import Sequence
+from pathlib import Path
+
+from verifier.errors import BrokenEnvironment
+
+
+def signal_number(name: str) -> signals.Signals:
+    """`SIGTERM` or `TERM` as a number. Raises BrokenEnvironment for a name this machine does not know."""
+    try:
+        return signals.Signals[name if name.startswith("SIG") else f"SIG{name}"]
+    except KeyError:
+        raise BrokenEnvironment(f"there is no signal {name!r} on this machine") from None
+
+
+class Child:
+    """A started process. When the leader ends, what is left of its group is killed, as in a container."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self.ended: asyncio.Future[int] = asyncio.ensure_future(self._wait())
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    async def _wait(self) -> int:
+        code = await self._process.wait()
+        # Now or never: as soon as the group is empty its number may name somebody else's.
+        self._kill_group()
+        return code if code >= 0 else 128 - code
+
+    def _kill_group(self) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signals.SIGKILL)
+
+    async def kill(self) -> None:
+        if not self.ended.done():
+            self._kill_group()
+        await asyncio.shield(self.ended)
+
+    async def stop(self, signal: str, grace: float) -> int | None:
+        """Signal the leader, wait up to `grace` seconds, then kill the group. None when it was killed."""
+        number = signal_number(signal)
+        if number is signals.SIGKILL:
+            await self.kill()
+            return None
+        if not self.ended.done():
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(number)
+            await asyncio.wait({self.ended}, timeout=grace)
+        if self.ended.done():
+            return self.ended.result()
+        await self.kill()
+        return None
+
+
+async def spawn(command: Sequence[str], environment: dict[str, str], directory: Path, log: Path) -> Child:
+    """Start a command; standard output and error are appended to the log. Raises OSError when it cannot start."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            env=environment,
+            cwd=directory,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    return Child(process)

@@ -1,0 +1,159 @@
+"""A private PostgreSQL server from binaries on this machine, for the process runtime."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pwd
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from verifier.errors import BrokenEnvironment
+from verifier.runtime.base import Environment
+from verifier.runtime.ports import LOOPBACK
+
+_NEEDED = ("initdb", "postgres", "pg_isready")
+
+# Data that is thrown away needs no disk: nothing here changes what a transaction can see.
+SETTINGS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What the official image reads from its environment; the same names are read here."""
+
+    user: str
+    password: str
+    database: str
+
+    @classmethod
+    def of(cls, environment: Environment) -> Account:
+        values = dict(environment)
+        user = values.get("POSTGRES_USER") or "postgres"
+        return cls(user, values.get("POSTGRES_PASSWORD") or "verifier", values.get("POSTGRES_DB") or user)
+
+    def url(self, host: str, port: int) -> str:
+        user, password, database = (quote(part, safe="") for part in (self.user, self.password, self.database))
+        return f"postgresql://{user}:{password}@{host}:{port}/{database}"
+
+
+def binaries(image: str | None) -> Path:
+    """The folder with the server's programs; of several, the major version that the image names, else the newest.
+
+    Raises BrokenEnvironment when there is none.
+    """
+    found: dict[int, Path] = {}
+    for folder in Path("/usr/lib/postgresql").glob("*/bin"):
+        if folder.parent.name.isdecimal() and all((folder / name).exists() for name in _NEEDED):
+            found[int(folder.parent.name)] = folder
+    wanted = re.search(r":(\d+)", image.rpartition("/")[2]) if image else None
+    if wanted and int(wanted.group(1)) in found:
+        return found[int(wanted.group(1))]
+    if found:
+        return found[max(found)]
+    program = shutil.which("postgres")
+    if program:
+        folder = Path(program).resolve().parent
+        if all((folder / name).exists() for name in _NEEDED):
+            return folder
+    raise BrokenEnvironment(
+        "`process: postgres` needs a PostgreSQL server on this machine, and none was found "
+        "under /usr/lib/postgresql or in PATH; install one or declare `process: sqlite`"
+    )
+
+
+def as_user(command: list[str]) -> list[str]:
+    """The command, run by an unprivileged user when this process is root: PostgreSQL refuses to run as root."""
+    account = _unprivileged()
+    if account is None:
+        return command
+    drop = (
+        f"import os, sys; os.setgroups([]); os.setgid({account.pw_gid}); os.setuid({account.pw_uid}); "
+        "os.execv(sys.argv[1], sys.argv[1:])"
+    )
+    return [sys.executable, "-I", "-S", "-c", drop, *command]
+
+
+def own(folder: Path) -> None:
+    """Make a new, empty folder that only the server's user can read."""
+    folder.mkdir(mode=0o700, parents=True)
+    account = _unprivileged()
+    if account is not None:
+        os.chown(folder, account.pw_uid, account.pw_gid)
+
+
+def _unprivileged() -> pwd.struct_passwd | None:
+    if os.geteuid() != 0:
+        return None
+    for name in ("postgres", "nobody"):
+        try:
+            return pwd.getpwnam(name)
+        except KeyError:
+            continue
+    raise BrokenEnvironment("PostgreSQL does not run as root, and there is no user postgres or nobody to run it")
+
+
+async def create(folder: Path, programs: Path, account: Account, environment: dict[str, str]) -> None:
+    """Create an empty cluster in `folder`, which must not exist, with the account's database in it."""
+    own(folder)
+    data, secret = folder / "data", folder / "password"
+    secret.write_text(account.password + "\n")
+    secret.chmod(0o644)  # the folder around it is closed
+    await _run(
+        [str(programs / "initdb"), "--pgdata", str(data), "--username", account.user, "--pwfile", str(secret),
+         "--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C", "--no-sync"],
+        folder, environment, b"",
+    )  # fmt: skip
+    secret.unlink()
+    if account.database != "postgres":
+        name = account.database.replace('"', '""')
+        await _run(
+            [str(programs / "postgres"), "--single", "-D", str(data), "-c", "fsync=off", "postgres"],
+            folder, environment, f'CREATE DATABASE "{name}"\n'.encode(),
+        )  # fmt: skip
+
+
+def server(folder: Path, programs: Path, port: int) -> list[str]:
+    """The command of a server that listens on loopback alone, with no socket file."""
+    settings = (
+        *SETTINGS,
+        f"listen_addresses={LOOPBACK}",
+        f"port={port}",
+        "unix_socket_directories=",
+        "max_connections=200",
+    )
+    return as_user([str(programs / "postgres"), "-D", str(folder / "data"), *(p for s in settings for p in ("-c", s))])
+
+
+async def accepts(programs: Path, account: Account, port: int) -> bool:
+    """Whether the server takes connections to the account's database."""
+    probe = await asyncio.create_subprocess_exec(
+        str(programs / "pg_isready"), "-q", "-h", LOOPBACK, "-p", str(port), "-U", account.user, "-d", account.database,
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        return await probe.wait() == 0
+    finally:
+        if probe.returncode is None:
+            probe.kill()
+
+
+async def _run(command: list[str], folder: Path, environment: dict[str, str], given: bytes) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *as_user(command),
+        cwd=folder, env=environment, start_new_session=True,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    try:
+        output, _ = await process.communicate(given)
+    finally:
+        if process.returncode is None:
+            process.kill()
+    if process.returncode != 0:
+        last = output.decode("utf-8", "replace").strip().splitlines()[-3:]
+        raise BrokenEnvironment(f"{Path(command[0]).name} failed with status {process.returncode}: {' '.join(last)}")

@@ -1,0 +1,89 @@
+"""Waiting until a replica is ready: polled in small steps, ended at once by its exit."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from verifier.runtime.base import Address, StartFailure
+from verifier.runtime.logs import tail
+
+FIRST_PAUSE = 0.002
+LONGEST_PAUSE = 0.05
+_GROWTH = 1.5
+_ATTEMPT = 2.0
+
+Probe = Callable[[], Awaitable[bool]]
+Clock = Callable[[], float]
+
+
+async def until_ready(
+    probe: Probe,
+    ended: asyncio.Future[int],
+    within: float,
+    log: Path,
+    log_start: int = 0,
+    clock: Clock = time.monotonic,
+) -> StartFailure | None:
+    """Poll until the probe answers True. `ended` is the exit status, done as soon as the replica has ended.
+
+    Returns None when ready, else why not; `within` is seconds.
+    """
+    deadline = clock() + within
+    pause = FIRST_PAUSE
+    while (left := deadline - clock()) > 0 and not ended.done():
+        attempt = asyncio.ensure_future(probe())
+        either: set[asyncio.Future[Any]] = {attempt, ended}
+        try:
+            await asyncio.wait(either, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if not attempt.done():
+                attempt.cancel()
+                await asyncio.wait({attempt})
+        if not attempt.cancelled() and attempt.result() and not ended.done():
+            return None
+        await asyncio.wait({ended}, timeout=min(pause, max(0.0, deadline - clock())))
+        pause = min(LONGEST_PAUSE, pause * _GROWTH)
+    if ended.done():
+        return StartFailure(
+            "exited", f"exited with status {ended.result()} before it was ready", tail(log, 20, log_start)
+        )
+    return StartFailure("never-ready", f"not ready within {within:g} s", tail(log, 20, log_start))
+
+
+async def http_answers(client: httpx.AsyncClient, address: Address, path: str) -> bool:
+    """Whether `GET path` answers 2xx."""
+    try:
+        answer = await client.get(f"http://{address.host}:{address.port}/{path.lstrip('/')}", timeout=_ATTEMPT)
+    except (httpx.HTTPError, httpx.InvalidURL):
+        return False
+    return answer.is_success
+
+
+async def tcp_answers(address: Address, stays_open: float = 0.0) -> bool:
+    """Whether a connection is accepted and, with `stays_open` (seconds), is not closed again at once.
+
+    A port published by a container engine accepts before the service listens, and then closes.
+    """
+    try:
+        reader, writer = await asyncio.wait_for(asyncio.open_connection(address.host, address.port), _ATTEMPT)
+    except (OSError, TimeoutError):
+        return False
+    try:
+        if not stays_open:
+            return True
+        return await asyncio.wait_for(reader.read(1), stays_open) != b""
+    except TimeoutError:
+        return True
+    except OSError:
+        return False
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
