@@ -1,0 +1,265 @@
+"""What was said on the wire against what a contract promises: status, media type, headers and body."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import parse_qsl, unquote
+
+import jsonschema_rs
+
+from verifier.contracts import wire
+from verifier.contracts.model import (
+    Answer,
+    Contract,
+    ContractOperation,
+    Media,
+    Parameter,
+    Schema,
+    answer_for,
+    is_json,
+)
+from verifier.contracts.routes import path_values
+from verifier.history.message import Request, Response, header
+
+UNDOCUMENTED_OPERATION: Final = "undocumented-operation"
+_SHOWN = 5  # mismatches reported of one body
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """`rule` is what was broken, `pointer` where in the message (`/body/id`, `/header/Location`, `/status`)."""
+
+    rule: str
+    operation: str
+    pointer: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """A compiled schema; `ok` is the quick answer for the usual case."""
+
+    validator: jsonschema_rs.Validator
+    ok: Callable[[Any], bool]
+
+
+@dataclass(slots=True)
+class _Answers:
+    """The answers of one operation, found by status once."""
+
+    operation: ContractOperation
+    known: dict[int, Answer | None]
+
+
+class Conformance:
+    """Validates exchanges against one contract. Each distinct schema is compiled once, when it is first needed.
+
+    No method raises because of what a message holds: what cannot be read is a mismatch.
+    """
+
+    def __init__(self, contract: Contract) -> None:
+        self.contract = contract
+        self._compiled: dict[str, _Check | None] = {}
+        self._checks: dict[int, _Check | None] = {}  # by identity of the schema: the contract keeps them alive
+        self._answers: dict[str, _Answers] = {}
+
+    def answer(self, request: Request, response: Response) -> tuple[Mismatch, ...]:
+        """What of an answer the contract does not allow, () when nothing.
+
+        A path or method that the contract does not have gives the single rule `undocumented-operation`.
+        """
+        operation = self.contract.match(request.method, request.target.partition("?")[0])
+        if operation is None:
+            return (_undocumented(request),)
+        answers = self._answers.get(operation.pointer)
+        if answers is None:
+            answers = self._answers[operation.pointer] = _Answers(operation, {})
+        status = response.status
+        if status not in answers.known:
+            answers.known[status] = answer_for(operation.answers, status)
+        answer = answers.known[status]
+        if answer is None:
+            declared = ", ".join(item.status for item in operation.answers) or "none"
+            message = f"status {status} is not documented; documented: {declared}"
+            return (Mismatch("undocumented-status", operation.id, "/status", message),)
+        found: list[Mismatch] = []
+        if answer.headers:
+            found.extend(self._headers(operation, answer, response))
+        bodiless = request.method == "HEAD" or status in (204, 205, 304) or status < 200
+        if answer.media and not (bodiless and not response.body):
+            found.extend(self._body(operation.id, answer.media, response.headers, response.body))
+        return tuple(found)
+
+    def request(self, request: Request) -> tuple[Mismatch, ...]:
+        """What of a request the contract does not allow, () when nothing. Parameters it does not name are ignored."""
+        operation = self.contract.match(request.method, request.target.partition("?")[0])
+        if operation is None:
+            return (_undocumented(request),)
+        found = [item for parameter in operation.parameters for item in self._parameter(operation, parameter, request)]
+        body = operation.body
+        if body is not None:
+            if request.body:
+                found.extend(self._body(operation.id, body.media, request.headers, request.body))
+            elif body.required:
+                found.append(Mismatch("missing-body", operation.id, "/body", "a body is required, none was sent"))
+        return tuple(found)
+
+    def _headers(self, operation: ContractOperation, answer: Answer, response: Response) -> Iterable[Mismatch]:
+        for declared in answer.headers:
+            text = header(response.headers, declared.name)
+            pointer = f"/header/{declared.name}"
+            if text is None:
+                if declared.required:
+                    message = f"the required header {declared.name} is missing"
+                    yield Mismatch("missing-header", operation.id, pointer, message)
+            elif declared.schema is not None:
+                parameter = Parameter(declared.name, "header", declared.required, declared.schema, declared.pointer,
+                                      media=declared.media)  # fmt: skip
+                yield from self._value("header-schema", operation, parameter, [text], pointer)
+
+    def _parameter(self, operation: ContractOperation, parameter: Parameter, request: Request) -> Iterable[Mismatch]:
+        if parameter.style == "deepObject" or (
+            parameter.place == "query" and parameter.explode and _is_object(parameter)
+        ):
+            return  # its fields are query parameters of their own, under names that other parameters may share
+        texts = _texts(operation, parameter, request, self.contract.bases)
+        pointer = f"/{parameter.place}/{parameter.name}"
+        if not texts:
+            if parameter.required:
+                message = f"the required {parameter.place} parameter {parameter.name} is missing"
+                yield Mismatch("missing-parameter", operation.id, pointer, message)
+        elif parameter.schema is not None:
+            yield from self._value("parameter-schema", operation, parameter, texts, pointer)
+
+    def _value(self, rule: str, operation: ContractOperation, parameter: Parameter, texts: Sequence[str],
+               pointer: str) -> Iterable[Mismatch]:  # fmt: skip
+        check = self._check(parameter.schema)
+        if check is None or (len(texts) == 1 and not parameter.media and check.ok(texts[0])):
+            return
+        values = wire.parameter_readings(parameter, texts)
+        if not any(check.ok(value) for value in values):
+            first = next(iter(check.validator.iter_errors(values[0])), None)
+            message = first.message if first else f"{texts!r} is not allowed"
+            yield Mismatch(rule, operation.id, pointer, message)
+
+    def _body(self, operation: str, media: tuple[Media, ...], headers: tuple[tuple[str, str], ...],
+              body: bytes) -> tuple[Mismatch, ...]:  # fmt: skip
+        sent = wire.media_type(header(headers, "content-type"))
+        declared = _declared(media, sent)
+        if declared is None:
+            names = ", ".join(item.type for item in media)
+            if not body:
+                return (Mismatch("missing-body", operation, "/body", f"no body; documented: {names}"),)
+            message = f"media type {sent or '(none)'} is not documented; documented: {names}"
+            return (Mismatch("undocumented-media-type", operation, "/header/Content-Type", message),)
+        check = self._check(declared.schema)
+        if check is None:
+            return ()
+        try:
+            value, known = _content(sent, headers, body, check)
+        except wire.Undecodable as error:
+            return (Mismatch("unreadable-body", operation, "/body", str(error)),)
+        if not known or check.ok(value):
+            return ()
+        found = []
+        for wrong in check.validator.iter_errors(value):
+            pointer = "".join(f"/{part}" for part in ("body", *wrong.instance_path))
+            found.append(Mismatch("body-schema", operation, pointer, wrong.message))
+            if len(found) == _SHOWN:
+                break
+        return tuple(found)
+
+    def _check(self, schema: Schema | None) -> _Check | None:
+        if schema is None:
+            return None
+        key = id(schema)
+        if key not in self._checks:
+            text = json.dumps(schema.document, sort_keys=True, default=str)
+            if text not in self._compiled:
+                self._compiled[text] = compile_schema(schema.document)
+            self._checks[key] = self._compiled[text]
+        return self._checks[key]
+
+
+def compile_schema(document: dict[str, Any] | bool) -> _Check | None:
+    """A validator that asserts formats; None for a schema that no validator can be built for (an odd regex)."""
+    try:
+        validator = jsonschema_rs.Draft202012Validator(document, validate_formats=True, offline=True)
+    except (ValueError, jsonschema_rs.ReferencingError):
+        return None
+    return _Check(validator, validator.is_valid)
+
+
+def _undocumented(request: Request) -> Mismatch:
+    name = f"{request.method} {request.path}"
+    return Mismatch(UNDOCUMENTED_OPERATION, name, "", f"{name} is in no operation of the contract")
+
+
+def _declared(media: tuple[Media, ...], sent: str) -> Media | None:
+    for item in media:
+        if item.type == sent:
+            return item
+    fitting = [item for item in media if sent and wire.matches(item.type, sent)]
+    return max(fitting, key=lambda item: len(item.type)) if fitting else None
+
+
+def _content(sent: str, headers: tuple[tuple[str, str], ...], body: bytes, check: _Check) -> tuple[Any, bool]:
+    """The value of a body, and whether its media type can be read as one. Raises Undecodable."""
+    encoding = header(headers, "content-encoding")
+    if encoding:
+        plain = wire.uncompressed(body, encoding)
+        if plain is None:
+            return None, False
+        body = plain
+    if is_json(sent):
+        return wire.decode_json(body), True
+    if sent.startswith("text/"):
+        text = body.decode("utf-8", "replace")
+        return next((value for value in wire.readings(text) if check.ok(value)), text), True
+    if sent == "application/x-www-form-urlencoded":
+        return _form(body, check), True
+    return None, False
+
+
+def _form(body: bytes, check: _Check) -> dict[str, Any]:
+    """A form as the reading that fits: text as sent, else numbers and booleans, else lists where a field repeats."""
+    fields = wire.form_fields(body)
+    plain: dict[str, Any] = {name: texts[0] if len(texts) == 1 else texts for name, texts in fields.items()}
+    if check.ok(plain):
+        return plain
+    for name, texts in fields.items():
+        for value in [wire.readings(texts[0])[-1], [wire.readings(text)[-1] for text in texts], texts]:
+            trial = {**plain, name: value}
+            if _fewer(check, trial, plain):
+                plain = trial
+    return plain
+
+
+def _fewer(check: _Check, trial: Any, before: Any) -> bool:
+    return len(list(check.validator.iter_errors(trial))) < len(list(check.validator.iter_errors(before)))
+
+
+def _is_object(parameter: Parameter) -> bool:
+    document = parameter.schema.document if parameter.schema else None
+    while isinstance(document, dict) and str(document.get("$ref", "")).startswith("#/$defs/"):
+        document = {**document.get("$defs", {})}.get(document["$ref"].removeprefix("#/$defs/"))
+    return isinstance(document, dict) and ("object" in str(document.get("type", "")) or "properties" in document)
+
+
+def _texts(operation: ContractOperation, parameter: Parameter, request: Request, bases: Sequence[str]) -> list[str]:
+    """The texts of one parameter as sent, percent-decoding undone where it applies; [] when it is not there."""
+    path, _, query = request.target.partition("?")
+    if parameter.place == "query":
+        pairs = parse_qsl(query, keep_blank_values=True)
+        return [value for name, value in pairs if name in (parameter.name, f"{parameter.name}[]")]
+    if parameter.place == "path":
+        value = path_values(operation.path, path, bases).get(parameter.name)
+        return [unquote(value)] if value is not None else []
+    if parameter.place == "header":
+        value = header(request.headers, parameter.name)
+        return [value.strip()] if value is not None else []
+    cookies = (part.strip().partition("=") for part in (header(request.headers, "cookie") or "").split(";"))
+    return [unquote(value) for name, _, value in cookies if name == parameter.name][:1]

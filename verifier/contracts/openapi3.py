@@ -1,0 +1,232 @@
+"""OpenAPI 3.0 and 3.1 documents as contracts."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from verifier.contracts.document import Documents, Place, located
+from verifier.contracts.model import (
+    Answer,
+    Body,
+    Contract,
+    ContractOperation,
+    Header,
+    Media,
+    Parameter,
+    Requirement,
+    Schema,
+    SecurityScheme,
+)
+from verifier.contracts.schema import Direction, Schemas
+from verifier.located import Located
+
+METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+_STYLES = {"path": "simple", "query": "form", "header": "simple", "cookie": "form"}
+
+
+def read(documents: Documents) -> Contract:
+    """The contract of an OpenAPI 3 document. Raises BadInput with the place of what cannot be read."""
+    return _Reader(documents).contract()
+
+
+class Parts:
+    """What OpenAPI and Swagger readers share: mappings, references and schemas with their places."""
+
+    def __init__(self, documents: Documents, *, old_dialect: bool) -> None:
+        self.documents = documents
+        self.root = documents.root
+        self.top = Place(documents.file, "")
+        self.schemas = Schemas(documents, old_dialect=old_dialect)
+
+    def mapping(self, value: Any, at: Place) -> dict[str, Any]:
+        if value is None:
+            return {}
+        if not isinstance(value, dict):
+            raise self.documents.bad(at, "must be a mapping")
+        return value
+
+    def items(self, value: Any, at: Place) -> list[Any]:
+        if value is None:
+            return []
+        if not isinstance(value, list):
+            raise self.documents.bad(at, "must be a list")
+        return value
+
+    def whole(self, value: Any, at: Place) -> tuple[dict[str, Any], Place]:
+        """A mapping with its `$ref` followed."""
+        found, place = self.documents.follow(value, at)
+        return self.mapping(found, place), place
+
+    def schema(self, value: Any, at: Place, direction: Direction) -> Schema | None:
+        return None if value is None else self.schemas.schema(value, at, direction)
+
+    def guarantees(self, value: dict[str, Any], at: Place) -> Located | None:
+        if "x-guarantees" not in value:
+            return None
+        place = at.down("x-guarantees")
+        return located(place.file, place.pointer, value["x-guarantees"])
+
+    def info(self) -> dict[str, Any]:
+        return self.mapping(self.root.get("info"), self.top.down("info"))
+
+    def requirements(self, value: Any, at: Place) -> tuple[Requirement, ...]:
+        found = []
+        for index, item in enumerate(self.items(value, at)):
+            schemes = self.mapping(item, at.down(index))
+            pairs = sorted((name, tuple(sorted(map(str, scopes or ())))) for name, scopes in schemes.items())
+            found.append(Requirement(tuple(pairs)))
+        return tuple(found)
+
+
+class _Reader(Parts):
+    def __init__(self, documents: Documents) -> None:
+        super().__init__(documents, old_dialect=str(documents.root["openapi"]).startswith("3.0"))
+
+    def contract(self) -> Contract:
+        info, components = self.info(), self.mapping(self.root.get("components"), self.top.down("components"))
+        return Contract(
+            title=str(info.get("title", "")),
+            version=str(info.get("version", "")),
+            file=str(self.documents.file),
+            dialect="openapi",
+            operations=self._operations(),
+            schemes=self._schemes(components),
+            bases=self._bases(),
+            guarantees=self.guarantees(self.root, self.top),
+        )
+
+    def _bases(self) -> tuple[str, ...]:
+        at = self.top.down("servers")
+        paths = set()
+        for index, item in enumerate(self.items(self.root.get("servers"), at)):
+            server = self.mapping(item, at.down(index))
+            url = str(server.get("url", "/"))
+            for name, variable in self.mapping(server.get("variables"), at.down(index, "variables")).items():
+                url = url.replace("{" + name + "}", str(variable.get("default", "")))
+            paths.add(urlsplit(url).path.rstrip("/"))
+        return tuple(sorted((path for path in paths if path), key=lambda path: (-len(path), path)))
+
+    def _schemes(self, components: dict[str, Any]) -> tuple[SecurityScheme, ...]:
+        at = self.top.down("components", "securitySchemes")
+        found = []
+        for name, value in sorted(self.mapping(components.get("securitySchemes"), at).items()):
+            scheme, _ = self.whole(value, at.down(name))
+            kind = str(scheme.get("type", ""))
+            if kind == "apiKey":
+                kind += f" {scheme.get('in', '')} {scheme.get('name', '')}"
+            elif kind == "http":
+                kind += f" {str(scheme.get('scheme', '')).lower()}"
+            found.append(SecurityScheme(name, kind))
+        return tuple(found)
+
+    def _operations(self) -> tuple[ContractOperation, ...]:
+        found = []
+        at = self.top.down("paths")
+        for path, value in self.mapping(self.root.get("paths"), at).items():
+            if path.startswith("x-"):
+                continue
+            if not path.startswith("/"):
+                raise self.documents.bad(at.down(path), "a path must begin with /")
+            item, place = self.whole(value, at.down(path))
+            for method in METHODS:
+                if method in item:
+                    found.append(self._operation(path, method, item, place))
+        return tuple(found)
+
+    def _operation(self, path: str, method: str, item: dict[str, Any], item_at: Place) -> ContractOperation:
+        at = item_at.down(method)
+        value = self.mapping(item[method], at)
+        parameters: dict[tuple[str, str], Parameter] = {}
+        for holder, place in ((item, item_at), (value, at)):
+            for index, raw in enumerate(self.items(holder.get("parameters"), place.down("parameters"))):
+                parameter = self._parameter(raw, place.down("parameters", index))
+                if parameter is not None:
+                    parameters[parameter.name, parameter.place] = parameter
+        security = value.get("security", self.root.get("security"))
+        return ContractOperation(
+            id=str(value.get("operationId") or f"{method.upper()} {path}"),
+            method=method.upper(),
+            path=path,
+            parameters=tuple(parameters.values()),
+            body=self._body(value.get("requestBody"), at.down("requestBody")),
+            answers=self._answers(value, at.down("responses")),
+            security=self.requirements(security, at.down("security")),
+            pointer=f"#{at.pointer}",
+            guarantees=self.guarantees(value, at),
+            deprecated=value.get("deprecated") is True,
+        )
+
+    def _parameter(self, raw: Any, at: Place) -> Parameter | None:
+        value, at = self.whole(raw, at)
+        name, place = str(value.get("name", "")), value.get("in")
+        if place not in ("path", "query", "header", "cookie") or not name:
+            raise self.documents.bad(at, "a parameter needs a name, and `in` as path, query, header or cookie")
+        if place == "header" and name.lower() in ("accept", "content-type", "authorization"):
+            return None  # OpenAPI 3: such definitions are ignored; media types and security say it
+        media, schema, schema_at = self._content(value, at)
+        style = str(value.get("style", _STYLES[place]))
+        return Parameter(
+            name=name,
+            place=place,
+            required=value.get("required") is True or place == "path",
+            schema=self.schema(schema, schema_at, "request"),
+            pointer=f"#{at.pointer}",
+            style=style,
+            explode=bool(value.get("explode", style == "form")),
+            media=media,
+        )
+
+    def _content(self, value: dict[str, Any], at: Place) -> tuple[str, Any, Place]:
+        """Media type, schema and its place of a parameter or header: `content` has one entry, else `schema`."""
+        content = self.mapping(value.get("content"), at.down("content"))
+        for name, item in content.items():
+            inner = self.mapping(item, at.down("content", name))
+            return plain_media(name), inner.get("schema"), at.down("content", name, "schema")
+        return "", value.get("schema"), at.down("schema")
+
+    def _body(self, raw: Any, at: Place) -> Body | None:
+        if raw is None:
+            return None
+        value, at = self.whole(raw, at)
+        return Body(value.get("required") is True, self._media(value, at, "request"), f"#{at.pointer}")
+
+    def _media(self, value: dict[str, Any], at: Place, direction: Direction) -> tuple[Media, ...]:
+        found: dict[str, Media] = {}
+        for name, raw in self.mapping(value.get("content"), at.down("content")).items():
+            item, place = self.whole(raw, at.down("content", name))
+            schema = self.schema(item.get("schema"), place.down("schema"), direction)
+            found.setdefault(plain_media(name), Media(plain_media(name), schema, f"#{place.pointer}"))
+        return tuple(found.values())
+
+    def _answers(self, operation: dict[str, Any], at: Place) -> tuple[Answer, ...]:
+        found = []
+        for status, raw in self.mapping(operation.get("responses"), at).items():
+            if status.startswith("x-"):
+                continue
+            value, place = self.whole(raw, at.down(status))
+            check_status(self.documents, status, at)
+            headers = tuple(
+                self._header(name, item, place.down("headers", name))
+                for name, item in self.mapping(value.get("headers"), place.down("headers")).items()
+                if name.lower() != "content-type"
+            )
+            found.append(Answer(status.upper() if status != "default" else status,
+                                self._media(value, place, "response"), headers, f"#{place.pointer}"))  # fmt: skip
+        return tuple(found)
+
+    def _header(self, name: str, raw: Any, at: Place) -> Header:
+        value, at = self.whole(raw, at)
+        media, schema, schema_at = self._content(value, at)
+        required = value.get("required") is True
+        return Header(name, required, self.schema(schema, schema_at, "response"), f"#{at.pointer}", media)
+
+
+def plain_media(name: str) -> str:
+    return name.partition(";")[0].strip().lower()
+
+
+def check_status(documents: Documents, status: str, at: Place) -> None:
+    number = status[:1] in tuple("12345") and len(status) == 3 and (status[1:].isdigit() or status[1:].upper() == "XX")
+    if status != "default" and not number:
+        raise documents.bad(at.down(status), f"{status!r} is no status: 200, 2XX or default")

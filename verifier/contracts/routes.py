@@ -1,0 +1,96 @@
+"""Path templates to operations: a trie over segments, the more concrete template first (OpenAPI 3.1, Paths Object)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Generic, TypeVar
+from urllib.parse import unquote
+
+T = TypeVar("T")
+_VARIABLE = re.compile(r"\{[^{}]*\}")
+_CACHE = 4096
+
+
+class _Node(Generic[T]):
+    """One segment deep. `mixed` holds segments such as `{name}.json`, the longest fixed text first."""
+
+    __slots__ = ("fixed", "mixed", "targets", "variable")
+
+    def __init__(self) -> None:
+        self.fixed: dict[str, _Node[T]] = {}
+        self.mixed: dict[str, tuple[re.Pattern[str], _Node[T]]] = {}
+        self.variable: _Node[T] | None = None
+        self.targets: dict[str, T] = {}
+
+    def child(self, segment: str) -> _Node[T]:
+        if "{" not in segment:
+            return self.fixed.setdefault(unquote(segment), _Node())
+        if _VARIABLE.fullmatch(segment):
+            self.variable = self.variable or _Node()
+            return self.variable
+        if segment not in self.mixed:
+            self.mixed[segment] = (segment_pattern(segment), _Node())
+            self.mixed = dict(sorted(self.mixed.items(), key=lambda item: -len(_VARIABLE.sub("", item[0]))))
+        return self.mixed[segment][1]
+
+    def find(self, method: str, segments: Sequence[str], at: int) -> T | None:
+        if at == len(segments):
+            return self.targets.get(method)
+        segment = segments[at]
+        fixed = self.fixed.get(segment)
+        found = fixed.find(method, segments, at + 1) if fixed else None
+        if found is not None:
+            return found
+        for pattern, node in self.mixed.values():
+            if pattern.fullmatch(segment) and (found := node.find(method, segments, at + 1)) is not None:
+                return found
+        return self.variable.find(method, segments, at + 1) if self.variable and segment else None
+
+
+def segment_pattern(segment: str) -> re.Pattern[str]:
+    """A segment such as `{name}.json` as a regular expression; each variable matches at least one character."""
+    fixed = [re.escape(part) for part in _VARIABLE.split(segment)]
+    return re.compile("(.+?)".join(fixed))
+
+
+class Routes(Generic[T]):
+    """Finds the target of a method and a path; recent answers are remembered, up to a fixed number."""
+
+    def __init__(self, targets: Iterable[tuple[str, str, T]], bases: Iterable[str] = ()) -> None:
+        self._root: _Node[T] = _Node()
+        self._bases = [base for base in sorted(set(bases), key=len, reverse=True) if base.strip("/")]
+        self._recent: dict[tuple[str, str], T | None] = {}
+        for method, template, target in targets:
+            node = self._root
+            for segment in template.split("/")[1:]:
+                node = node.child(segment)
+            node.targets.setdefault(method.upper(), target)
+
+    def match(self, method: str, path: str) -> T | None:
+        key = (method, path)
+        if key in self._recent:
+            return self._recent[key]
+        if len(self._recent) >= _CACHE:
+            self._recent.clear()
+        found = self._recent[key] = self._match(method.upper(), path.partition("?")[0])
+        return found
+
+    def _match(self, method: str, path: str) -> T | None:
+        rests = [path[len(base) :] or "/" for base in self._bases if path == base or path.startswith(base + "/")]
+        for method_tried in (method, "GET") if method == "HEAD" else (method,):
+            for rest in (*rests, path):
+                segments = [unquote(part) for part in rest.split("/")[1:]]
+                found = self._root.find(method_tried, segments, 0)
+                if found is not None:
+                    return found
+        return None
+
+
+def path_values(template: str, path: str, bases: Iterable[str] = ()) -> dict[str, str]:
+    """The values of a template's variables in a path that it matches, still percent-encoded; {} if it does not."""
+    fixed = [re.escape(part) for part in _VARIABLE.split(template)]
+    names = [name[1:-1] for name in _VARIABLE.findall(template)]
+    prefix = "|".join(re.escape(base) for base in bases)
+    match = re.fullmatch(f"(?:{prefix})?" + "([^/]+?)".join(fixed), path)
+    return dict(zip(names, match.groups(), strict=True)) if match else {}

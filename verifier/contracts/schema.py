@@ -1,0 +1,231 @@
+"""Schemas of every dialect as self-contained JSON Schema 2020-12 documents, one for each direction.
+
+OpenAPI 3.0 and Swagger 2.0 use a dialect of JSON Schema draft 5 (`nullable`, boolean `exclusiveMinimum`, siblings of
+`$ref` ignored); OpenAPI 3.1 and AsyncAPI 3 use later drafts. All become 2020-12 here, so that nothing further down
+knows a dialect. Annotations are dropped, except `default`, `readOnly` and `writeOnly`, which the comparison reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Literal
+
+from verifier.contracts.document import Documents, Place
+from verifier.contracts.model import Schema
+
+Direction = Literal["request", "response"]
+Json = dict[str, Any] | bool
+
+_SCHEMA_MAPS = ("properties", "patternProperties", "dependentSchemas")
+_SCHEMA_LISTS = ("allOf", "anyOf", "oneOf", "prefixItems")
+_SCHEMAS = ("additionalProperties", "unevaluatedProperties", "unevaluatedItems", "propertyNames", "not", "if",
+            "then", "else", "contains", "items")  # fmt: skip
+_PLAIN = ("type", "enum", "const", "format", "pattern", "minLength", "maxLength", "minimum", "maximum",
+          "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minItems", "maxItems", "uniqueItems", "minContains",
+          "maxContains", "minProperties", "maxProperties", "required", "dependentRequired", "default", "readOnly",
+          "writeOnly", "contentEncoding", "contentMediaType")  # fmt: skip
+_BASE64 = r"^[A-Za-z0-9+/_\-\s]*={0,2}\s*$"
+_COUNTS = ("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties")
+
+
+class Schemas:
+    """Converts the schemas of one set of documents; shared definitions are converted once per direction."""
+
+    def __init__(self, documents: Documents, *, old_dialect: bool) -> None:
+        self._documents = documents
+        self._old_dialect = old_dialect  # OpenAPI 3.0 and Swagger 2.0: siblings of $ref have no meaning
+        self._names: dict[Place, str] = {}
+        self._definitions: dict[tuple[Direction, str], Json] = {}
+        self._uses: dict[tuple[Direction, str], set[str]] = {}
+
+    def schema(self, value: Any, at: Place, direction: Direction) -> Schema:
+        """The schema at a place, whole. Raises BadInput for a broken reference or a value that is no schema."""
+        uses: set[str] = set()
+        node = self._convert(value, at, direction, uses)
+        if isinstance(node, dict) and uses:
+            node = {**node, "$defs": {n: self._definitions[direction, n] for n in sorted(self._reach(uses, direction))}}
+        return Schema(node, f"#{at.pointer}")
+
+    def _reach(self, names: Iterable[str], direction: Direction) -> set[str]:
+        reached: set[str] = set()
+        waiting = list(names)
+        while waiting:
+            name = waiting.pop()
+            if name not in reached:
+                reached.add(name)
+                waiting.extend(self._uses[direction, name])
+        return reached
+
+    def _reference(self, value: dict[str, Any], at: Place, direction: Direction, uses: set[str]) -> Json:
+        target = self._documents.target(value.get("$ref", value.get("$dynamicRef")), at.down("$ref"))
+        name = self._name(target)
+        uses.add(name)
+        if (direction, name) not in self._definitions:
+            self._definitions[direction, name] = True  # found again while it is being converted: a recursive schema
+            self._uses[direction, name] = set()
+            found = self._documents.value(target, at.down("$ref"))
+            self._definitions[direction, name] = self._convert(found, target, direction, self._uses[direction, name])
+        reference: dict[str, Any] = {"$ref": f"#/$defs/{name}"}
+        siblings = {key: item for key, item in value.items() if key not in ("$ref", "$dynamicRef")}
+        if self._old_dialect or not siblings:
+            return reference
+        beside = self._convert(siblings, at, direction, uses)
+        return (
+            {**beside, "allOf": [reference, *beside.get("allOf", ())]} if beside and beside is not True else reference
+        )
+
+    def _name(self, target: Place) -> str:
+        if target not in self._names:
+            parts = [part for part in target.pointer.split("/") if part] or [target.file.stem]
+            plain = "".join(c if c.isalnum() or c in "._-" else "_" for c in parts[-1])
+            taken = set(self._names.values())
+            name, count = plain, 2
+            while name in taken:
+                name, count = f"{plain}-{count}", count + 1
+            self._names[target] = name
+        return self._names[target]
+
+    def _convert(self, value: Any, at: Place, direction: Direction, uses: set[str]) -> Any:
+        if isinstance(value, bool):
+            return value
+        if not isinstance(value, dict):
+            raise self._documents.bad(at, "a schema must be a mapping")
+        if "$ref" in value or "$dynamicRef" in value:
+            return self._reference(value, at, direction, uses)
+
+        def below(item: Any, *names: str | int) -> Any:
+            return self._convert(item, at.down(*names), direction, uses)
+
+        node = {key: value[key] for key in _PLAIN if key in value}
+        for key in _SCHEMA_MAPS:
+            if isinstance(value.get(key), dict):
+                node[key] = {name: below(item, key, name) for name, item in value[key].items()}
+        for key in _SCHEMA_LISTS:
+            if isinstance(value.get(key), list) and value[key]:
+                node[key] = [below(item, key, index) for index, item in enumerate(value[key])]
+        for key in _SCHEMAS:
+            if isinstance(value.get(key), dict | bool):
+                node[key] = below(value[key], key)
+        _older_drafts(node, value, below)
+        self._check(node, at)
+        _formats(node)
+        self._discriminate(node, value, at)
+        self._one_way(node, value, at, direction)
+        return _nullable(node, value)
+
+    def _check(self, node: dict[str, Any], at: Place) -> None:
+        """Refuse what no validator could be built for, with its place; everything else is left to the validator."""
+        kinds = node.get("type", [])
+        known = ("string", "number", "integer", "boolean", "object", "array", "null", "file")
+        for kind in kinds if isinstance(kinds, list) else [kinds]:
+            if kind not in known:
+                raise self._documents.bad(at.down("type"), f"unknown type {kind!r}")
+        if node.get("type") == "file":
+            node["type"] = "string"
+        if not isinstance(node.get("enum", []), list):
+            raise self._documents.bad(at.down("enum"), "enum must be a list")
+        required = node.get("required", [])
+        if isinstance(required, bool):  # draft 3 style, seen in the wild beside a property: it has no meaning here
+            del node["required"]
+        elif not isinstance(required, list) or not all(isinstance(name, str) for name in required):
+            raise self._documents.bad(at.down("required"), "required must be a list of names")
+        for key in _COUNTS:
+            count = node.get(key, 0)
+            if isinstance(count, bool) or not isinstance(count, int | float) or count < 0:
+                raise self._documents.bad(at.down(key), f"{key} must be a number that is not negative")
+        if not isinstance(node.get("pattern", ""), str):
+            raise self._documents.bad(at.down("pattern"), "pattern must be text")
+
+    def _one_way(self, node: dict[str, Any], value: dict[str, Any], at: Place, direction: Direction) -> None:
+        """What is readOnly need not be in a request, what is writeOnly need not be in a response."""
+        keyword = "readOnly" if direction == "request" else "writeOnly"
+        properties = value.get("properties")
+        if not isinstance(properties, dict) or "required" not in node:
+            return
+        left_out = set()
+        for name, item in properties.items():
+            if isinstance(item, dict) and "$ref" in item and not item.get(keyword):
+                item, _ = self._documents.follow(item, at.down("properties", name))
+            if isinstance(item, dict) and item.get(keyword) is True:
+                left_out.add(name)
+        node["required"] = [name for name in node["required"] if name not in left_out]
+
+    def _discriminate(self, node: dict[str, Any], value: dict[str, Any], at: Place) -> None:
+        """Each branch also demands its own discriminator values: that is how readers choose (OpenAPI 3.1, 4.8.25)."""
+        discriminator = value.get("discriminator")
+        if not isinstance(discriminator, dict) or not isinstance(discriminator.get("propertyName"), str):
+            return
+        name, mapping = discriminator["propertyName"], discriminator.get("mapping") or {}
+        for key in ("oneOf", "anyOf"):
+            for index, branch in enumerate(value.get(key) or ()):
+                if not isinstance(branch, dict) or not isinstance(branch.get("$ref"), str):
+                    continue
+                values = sorted(str(k) for k, target in mapping.items() if self._same(target, branch["$ref"], at))
+                values = values or [branch["$ref"].rsplit("/", 1)[-1]]
+                chosen = {"required": [name], "properties": {name: {"enum": values}}}
+                node[key][index] = {"allOf": [node[key][index], chosen]}
+
+    def _same(self, target: Any, reference: str, at: Place) -> bool:
+        if not isinstance(target, str):
+            return False
+        if "/" not in target and "#" not in target and "." not in target:
+            return reference.rsplit("/", 1)[-1] == target
+        return self._documents.target(target, at) == self._documents.target(reference, at)
+
+
+def _older_drafts(node: dict[str, Any], value: dict[str, Any], below: Callable[..., Any]) -> None:
+    for limit, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
+        if node.get(exclusive) is True and limit in node:
+            node[exclusive] = node.pop(limit)
+        elif isinstance(node.get(exclusive), bool):
+            del node[exclusive]
+    if isinstance(value.get("items"), list):
+        node["prefixItems"] = [below(item, "items", index) for index, item in enumerate(value["items"])]
+        if isinstance(value.get("additionalItems"), dict | bool):
+            node["items"] = below(value["additionalItems"], "additionalItems")
+    for name, needed in (value.get("dependencies") or {}).items():
+        if isinstance(needed, list):
+            node.setdefault("dependentRequired", {})[name] = needed
+        else:
+            node.setdefault("dependentSchemas", {})[name] = below(needed, "dependencies", name)
+    if "default" in node and node.get("type") == "object" and node["default"] is None:
+        del node["default"]  # `default: null` on an object is how several generators write "no default"
+
+
+def _formats(node: dict[str, Any]) -> None:
+    """Formats that JSON Schema does not know, as keywords: an int32 reader cannot hold more, byte is base64."""
+    kinds = node.get("type")
+    if node.get("format") == "int32" and (kinds in ("integer", "number") or (isinstance(kinds, list))):
+        low, high = -(2**31), 2**31 - 1
+        if not node.get("minimum", low) > low and "exclusiveMinimum" not in node:
+            node["minimum"] = low
+        if not node.get("maximum", high) < high and "exclusiveMaximum" not in node:
+            node["maximum"] = high
+    if node.get("format") == "byte" and "pattern" not in node:
+        node["pattern"] = _BASE64
+    if node.get("format") in ("int32", "int64", "float", "double", "byte", "binary", "password"):
+        del node["format"]
+
+
+def _nullable(node: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
+    if value.get("nullable") is not True and value.get("x-nullable") is not True:
+        return node
+    if isinstance(node.get("type"), str) and not {"allOf", "anyOf", "oneOf", "not", "const", "if"} & set(node):
+        if isinstance(node.get("enum"), list) and None not in node["enum"]:
+            node["enum"] = [*node["enum"], None]
+        return {**node, "type": [node["type"], "null"]}
+    outside: dict[str, Any] = {key: node.pop(key) for key in ("default", "readOnly", "writeOnly") if key in node}
+    return {"anyOf": [node, {"type": "null"}], **outside}
+
+
+def subschemas(node: Any) -> Iterator[Any]:
+    """The schemas directly inside a converted schema, `$defs` left out."""
+    if not isinstance(node, dict):
+        return
+    for key in _SCHEMA_MAPS:
+        yield from node.get(key, {}).values()
+    for key in _SCHEMA_LISTS:
+        yield from node.get(key, ())
+    for key in _SCHEMAS:
+        if key in node:
+            yield node[key]
