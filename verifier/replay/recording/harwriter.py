@@ -1,0 +1,154 @@
+"""Writes HAR 1.2 as the exchanges come, redacted before anything reaches the disk."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import tempfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from verifier import __version__
+from verifier.history.message import Headers, Response, header
+from verifier.replay.recording.coding import decode
+from verifier.replay.recording.model import Exchange
+from verifier.replay.recording.redact import Redaction, Redactor
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class HarWriter:
+    """A HAR file that appears at `path` when it is closed, and not at all when the recording fails.
+
+    `redact=None` writes everything as it is. `began` is the wall-clock time (seconds since the epoch) from which
+    the exchanges' `at` counts. A body in a content coding is written decoded, as browsers do.
+    """
+
+    def __init__(self, path: Path, redact: Redaction | None = Redaction(), began: float = 0.0) -> None:  # noqa: B008
+        self._path = path
+        self._redactor = Redactor(redact) if redact is not None else None
+        self._began = _EPOCH + timedelta(microseconds=round(began * 1_000_000))
+        self._count = 0
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        self._part = Path(name)
+        self._file = os.fdopen(descriptor, "w", encoding="utf-8")
+        creator = json.dumps({"name": "mixed-version-verifier", "version": __version__})
+        self._file.write(f'{{"log": {{"version": "1.2", "creator": {creator}, "entries": [')
+
+    def add(self, exchange: Exchange, session: str) -> None:
+        """Append one exchange of the session."""
+        exchange = self._decoded(exchange)
+        if self._redactor is not None:
+            exchange = self._redactor.exchange(exchange)
+        entry = self._entry(exchange, session)
+        self._file.write((",\n" if self._count else "\n") + json.dumps(entry, ensure_ascii=False))
+        self._count += 1
+
+    def close(self) -> None:
+        """Finish the file and put it in place, in one step."""
+        if self._file.closed:
+            return
+        self._file.write("\n]}}\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        self._part.replace(self._path)
+
+    def abort(self) -> None:
+        """Leave nothing behind."""
+        if not self._file.closed:
+            self._file.close()
+            self._part.unlink(missing_ok=True)
+
+    def __enter__(self) -> HarWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.abort()
+
+    def _decoded(self, exchange: Exchange) -> Exchange:
+        """The answer's body out of its content coding; one that cannot be read cannot be redacted, so it goes."""
+        answer = exchange.response
+        coding = header(answer.headers, "content-encoding")
+        if not coding or not answer.body:
+            return exchange
+        body = decode(answer.body, coding)
+        if body is None:
+            body = b"" if self._redactor is not None else answer.body
+            answer = Response(answer.status, answer.headers, body)
+        else:
+            kept = tuple((name, value) for name, value in answer.headers if name.lower() != "content-encoding")
+            answer = Response(answer.status, kept, body)
+        return Exchange(exchange.request, answer, exchange.host, exchange.at, exchange.took, exchange.line)
+
+    def _entry(self, exchange: Exchange, session: str) -> dict[str, Any]:
+        request, answer = exchange.request, exchange.response
+        milliseconds = round(exchange.took * 1000, 3)
+        sent: dict[str, Any] = {
+            "method": request.method,
+            "url": f"http://{exchange.host}{request.target}",
+            "httpVersion": "HTTP/1.1",
+            "cookies": [],
+            "headers": _headers(request.headers),
+            "queryString": _query(request.target),
+            "headersSize": -1,
+            "bodySize": len(request.body),
+        }
+        if request.body:
+            text, encoding = _text(request.body)
+            sent["postData"] = {"mimeType": header(request.headers, "content-type") or "", "params": [], "text": text}
+            sent["postData"] |= {"_encoding": encoding} if encoding else {}
+        return {
+            "startedDateTime": (self._began + timedelta(seconds=exchange.at)).isoformat(timespec="microseconds"),
+            "time": milliseconds,
+            "_session": session,
+            "request": sent,
+            "response": {
+                "status": answer.status,
+                "statusText": "",
+                "httpVersion": "HTTP/1.1",
+                "cookies": [],
+                "headers": _headers(answer.headers),
+                "content": _content(answer),
+                "redirectURL": header(answer.headers, "location") or "",
+                "headersSize": -1,
+                "bodySize": len(answer.body),
+            },
+            "cache": {},
+            "timings": {"send": 0, "wait": milliseconds, "receive": 0},
+        }
+
+
+def _content(answer: Response) -> dict[str, Any]:
+    text, encoding = _text(answer.body)
+    content: dict[str, Any] = {"size": len(answer.body), "mimeType": header(answer.headers, "content-type") or ""}
+    content["text"] = text
+    if encoding:
+        content["encoding"] = encoding
+    if header(answer.headers, "content-encoding"):
+        content["_raw"] = True
+    return content
+
+
+def _text(body: bytes) -> tuple[str, str]:
+    """The body as HAR carries it: text where it is UTF-8, else base64."""
+    try:
+        return body.decode("utf-8"), ""
+    except UnicodeDecodeError:
+        return base64.b64encode(body).decode(), "base64"
+
+
+def _headers(headers: Headers) -> list[dict[str, str]]:
+    return [{"name": name, "value": value} for name, value in headers]
+
+
+def _query(target: str) -> list[dict[str, str]]:
+    pairs = parse_qsl(urlsplit(target).query, keep_blank_values=True, encoding="utf-8", errors="replace")
+    return [{"name": name, "value": value} for name, value in pairs]

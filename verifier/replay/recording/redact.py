@@ -1,0 +1,177 @@
+"""Redaction that keeps correlation possible: within one file, equal secrets become equal placeholders.
+
+A placeholder is a keyed hash (BLAKE2b, RFC 7693) under a random key that is thrown away with the writer, so it
+can neither be reversed nor be compared between files. A secret seen once is also replaced wherever it turns up
+in later exchanges: in targets, in other headers, in bodies.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import re
+import secrets
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import parse_qsl, quote, quote_plus
+
+from verifier.history.message import Headers, Request, Response, header
+from verifier.replay.recording.model import Exchange
+
+PREFIX = "redacted-"
+# Shorter secrets are not searched for elsewhere: replacing every "1234" would ruin the recording.
+SHORTEST_SEARCHED = 8
+_HEADERS = ("authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "x-auth-token", "x-csrf-token")
+_FIELDS = ("password", "passwd", "secret", "client_secret", "token", "access_token", "refresh_token", "id_token",
+           "session_token", "csrf_token", "api_key")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Redaction:
+    """What is secret: header names, and names of fields in JSON bodies, forms and queries.
+
+    Names are compared without case, `-` and `_`, so `access_token` also stands for `accessToken`.
+    """
+
+    headers: tuple[str, ...] = _HEADERS
+    fields: tuple[str, ...] = _FIELDS
+
+    def also(self, headers: tuple[str, ...] = (), fields: tuple[str, ...] = ()) -> Redaction:
+        """The same with more names."""
+        return Redaction((*self.headers, *headers), (*self.fields, *fields))
+
+
+class Redactor:
+    """Redacts exchanges one after the other; forgets its key when it goes."""
+
+    def __init__(self, redaction: Redaction) -> None:
+        self._headers = frozenset(map(_plain, (*_HEADERS[:4], *redaction.headers)))
+        self._fields = frozenset(map(_plain, redaction.fields))
+        self._key = secrets.token_bytes(32)
+        self._known: dict[str, str] = {}
+        self._pattern: re.Pattern[str] | None = None
+
+    def exchange(self, exchange: Exchange) -> Exchange:
+        request, answer = exchange.request, exchange.response
+        # Fields first: they tell what is secret before the rest is searched for it.
+        headers = self._sent_headers(request.headers)
+        body = self._body(request.body, header(request.headers, "content-type") or "")
+        path, mark, query = request.target.partition("?")
+        target = path + mark + self._pairs(query, plus=False)
+        answer_headers = self._sent_headers(answer.headers)
+        answer_body = self._body(answer.body, header(answer.headers, "content-type") or "")
+        return replace(
+            exchange,
+            request=Request(request.method, self._search(target), self._search_all(headers), self._search_bytes(body)),
+            response=Response(answer.status, self._search_all(answer_headers), self._search_bytes(answer_body)),
+        )
+
+    def placeholder(self, secret: str) -> str:
+        """The same for the same secret, within this writer."""
+        if not secret or secret.startswith(PREFIX):
+            return secret
+        digest = hashlib.blake2b(secret.encode("utf-8", "surrogatepass"), key=self._key, digest_size=12).hexdigest()
+        text = PREFIX + digest
+        if len(secret) >= SHORTEST_SEARCHED and secret not in self._known:
+            self._known[secret] = text
+            for form in (quote(secret, safe=""), quote_plus(secret)):
+                self._known.setdefault(form, text)
+            self._pattern = None
+        return text
+
+    def _sent_headers(self, headers: Headers) -> Headers:
+        return tuple((name, self._header(name, value)) for name, value in headers)
+
+    def _header(self, name: str, value: str) -> str:
+        plain = _plain(name)
+        if plain not in self._headers:
+            return value
+        if plain == "cookie":
+            return "; ".join(self._cookie(part.strip()) for part in value.split(";"))
+        if plain == "setcookie":
+            first, mark, rest = value.partition(";")
+            return self._cookie(first.strip()) + mark + rest
+        scheme, space, secret = value.partition(" ")
+        if not space:
+            return self.placeholder(value)
+        return f"{scheme} {self._basic(secret) if scheme.lower() == 'basic' else self.placeholder(secret)}"
+
+    def _cookie(self, pair: str) -> str:
+        name, mark, value = pair.partition("=")
+        return f"{name}={self.placeholder(value)}" if mark else self.placeholder(pair)
+
+    def _basic(self, secret: str) -> str:
+        """Basic credentials stay well-formed, so that a service that takes any user still does."""
+        try:
+            user, mark, password = base64.b64decode(secret.strip(), validate=True).decode().partition(":")
+        except (binascii.Error, ValueError):
+            return self.placeholder(secret)
+        pair = f"{self.placeholder(user)}{mark}{self.placeholder(password)}"
+        return base64.b64encode(pair.encode()).decode()
+
+    def _body(self, body: bytes, media_type: str) -> bytes:
+        if not body:
+            return body
+        if "urlencoded" in media_type.lower():
+            return self._pairs(body.decode("latin-1"), plus=True).encode("latin-1", "replace")
+        if body.lstrip()[:1] not in (b"{", b"["):
+            return body
+        try:
+            value = json.loads(body)
+            redacted = self._json(value, secret=False)
+        except (ValueError, RecursionError):
+            return body
+        if redacted == value:
+            return body
+        return json.dumps(redacted, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+    def _json(self, value: Any, secret: bool) -> Any:
+        if isinstance(value, dict):
+            return {name: self._json(item, secret or _plain(name) in self._fields) for name, item in value.items()}
+        if isinstance(value, list):
+            return [self._json(item, secret) for item in value]
+        if not secret or isinstance(value, bool) or value is None:
+            return value
+        if isinstance(value, str):
+            return self.placeholder(value)
+        digits = int(self.placeholder(f"number {value}").removeprefix(PREFIX), 16)
+        return digits % 10 ** max(1, len(str(abs(int(value)))))
+
+    def _pairs(self, text: str, plus: bool) -> str:
+        """A query or form: only the secret values are rewritten, the rest stays byte for byte."""
+        parts = text.split("&")
+        for number, part in enumerate(parts):
+            name, mark, value = part.partition("=")
+            if mark and value and _plain(_one(name)) in self._fields:
+                parts[number] = f"{name}={quote_plus(self.placeholder(_one(value)))}"
+        return "&".join(parts)
+
+    def _search(self, text: str) -> str:
+        if not self._known:
+            return text
+        if self._pattern is None:
+            longest_first = sorted(self._known, key=len, reverse=True)
+            self._pattern = re.compile("|".join(map(re.escape, longest_first)))
+        return self._pattern.sub(lambda found: self._known[found[0]], text)
+
+    def _search_all(self, headers: Headers) -> Headers:
+        return tuple((name, self._search(value)) for name, value in headers)
+
+    def _search_bytes(self, body: bytes) -> bytes:
+        if not self._known or not body:
+            return body
+        try:
+            return self._search(body.decode()).encode()
+        except UnicodeDecodeError:
+            return self._search(body.decode("latin-1")).encode("latin-1", "replace")
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("-", "").replace("_", "")
+
+
+def _one(text: str) -> str:
+    found = parse_qsl(f"x={text}", keep_blank_values=True)
+    return found[0][1] if found else text
