@@ -1,0 +1,23 @@
+"""A client of the notebook: `python drive.py http://127.0.0.1:8000`, through a recorder."""
+
+from __future__ import annotations
+
+import sys
+import uuid
+
+import httpx
+
+
+def main(url: str) -> None:
+    for number in range(2):
+        with httpx.Client(base_url=url, timeout=10, trust_env=False) as client:
+            name = str(uuid.uuid4())
+            for text in (f"buy milk for {number + 1}", "milk bought"):
+                client.put(f"/notes/{name}", json={"text": text}).raise_for_status()
+                assert client.get(f"/notes/{name}").raise_for_status().json()["text"] == text
+            names = client.get("/notes", params={"prefix": name}).raise_for_status().json()["names"]
+            assert names == [name], names
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
