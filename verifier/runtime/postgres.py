@@ -7,7 +7,6 @@ import os
 import pwd
 import re
 import shutil
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from verifier.errors import BrokenEnvironment
 from verifier.runtime.base import Environment
 from verifier.runtime.ports import LOOPBACK
 
-_NEEDED = ("initdb", "postgres", "pg_isready")
+_NEEDED = ("initdb", "postgres")
 
 # Data that is thrown away needs no disk: nothing here changes what a transaction can see.
 SETTINGS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
@@ -128,19 +127,6 @@ def server(folder: Path, programs: Path, port: int) -> list[str]:
         "max_connections=200",
     )
     return as_user([str(programs / "postgres"), "-D", str(folder / "data"), *(p for s in settings for p in ("-c", s))])
-
-
-async def accepts(programs: Path, account: Account, port: int) -> bool:
-    """Whether the server takes connections to the account's database."""
-    probe = await asyncio.create_subprocess_exec(
-        str(programs / "pg_isready"), "-q", "-h", LOOPBACK, "-p", str(port), "-U", account.user, "-d", account.database,
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        return await probe.wait() == 0
-    finally:
-        if probe.returncode is None:
-            probe.kill()
 
 
 async def _run(command: list[str], folder: Path, environment: dict[str, str], given: bytes) -> None:

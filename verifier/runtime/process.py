@@ -19,16 +19,19 @@ import psutil
 from verifier.errors import BrokenEnvironment
 from verifier.runtime import local, postgres, stores
 from verifier.runtime.base import Address, CommandResult, CommandSpec, Readiness, ReplicaSpec, StartFailure, StoreSpec
+from verifier.runtime.guard import Guard
 from verifier.runtime.labels import ENVIRONMENT, OWNER_ENVIRONMENT, checked, scratch
 from verifier.runtime.logs import LineSearch, size, tail
 from verifier.runtime.owner import Owner
 from verifier.runtime.ports import LOOPBACK, Ports, taken
 from verifier.runtime.readiness import Probe, http_answers, tcp_answers, until_ready
+from verifier.runtime.sweep import kill_processes, mark_folder, remove_folder, until_quiet
 
 TIMED_OUT = 124  # as timeout(1) reports it
 
 _ATTEMPTS = 5
 _STORE_WITHIN = 30.0
+_CLOSE_WITHIN = 30.0
 # Calls inside a run stay on this machine; a proxy in between would only break them.
 _PROXIES = {"http_proxy", "https_proxy", "ftp_proxy", "all_proxy"}
 
@@ -57,7 +60,9 @@ class ProcessRuntime:
         self._directory = directory
         self._ports = Ports(chance or random.Random())
         self._limit = command_limit
-        self._marks = {ENVIRONMENT: run_id, OWNER_ENVIRONMENT: str(Owner.current())}
+        self._owner = Owner.current()
+        self._marks = {ENVIRONMENT: run_id, OWNER_ENVIRONMENT: str(self._owner)}
+        self._guard: Guard | None = None
         self._replicas: dict[str, local.Child] = {}
         self._stores: dict[str, _Store] = {}
         self._client: httpx.AsyncClient | None = None
@@ -67,7 +72,7 @@ class ProcessRuntime:
         return LOOPBACK
 
     async def open(self) -> None:
-        self._directory.mkdir(parents=True, exist_ok=True)
+        self._guard = await Guard.start(self.run_id, self._owner, self._directory / "watcher.log", engine=False)
         self._client = httpx.AsyncClient(trust_env=False, verify=False)
 
     async def provide(self, replicas: tuple[ReplicaSpec, ...], stores: tuple[StoreSpec, ...]) -> None:
@@ -101,7 +106,7 @@ class ProcessRuntime:
         programs, account = postgres.binaries(spec.image), postgres.Account.of(spec.environment)
         # Not in the run directory: the server's user need not have access to what is above it.
         folder = scratch(self.run_id) / f"store-{spec.name}"
-        folder.parent.mkdir(mode=0o711, exist_ok=True)
+        mark_folder(self.run_id, self._owner)
         environment = self._environment(spec.environment, 0)
         await postgres.create(folder, programs, account, environment)
 
@@ -109,7 +114,7 @@ class ProcessRuntime:
             child = await self._spawn(postgres.server(folder, programs, port), environment, folder, spec.log)
 
             async def accepts() -> bool:
-                return await postgres.accepts(programs, account, port)
+                return await stores.postgres_answers(Address(LOOPBACK, port), account) and _serves(child.pid, port)
 
             failure = await self._wait(child, accepts, _STORE_WITHIN, spec.log, 0)
             if failure is None:
@@ -224,7 +229,11 @@ class ProcessRuntime:
         if self._client is not None:
             await self._client.aclose()
             self._client = None
-        await asyncio.to_thread(shutil.rmtree, scratch(self.run_id), ignore_errors=True)
+        await asyncio.to_thread(until_quiet, [lambda: kill_processes(self.run_id)], 0.0, _CLOSE_WITHIN)
+        await asyncio.to_thread(remove_folder, self.run_id)
+        if self._guard is not None:
+            await self._guard.dismiss()
+            self._guard = None
 
     def _environment(self, declared: Sequence[tuple[str, str]], port: int) -> dict[str, str]:
         """This process's environment, then what is declared; `python` is the interpreter that runs the verifier."""
@@ -237,7 +246,12 @@ class ProcessRuntime:
     async def _spawn(
         self, command: Sequence[str], environment: Mapping[str, str], directory: Path, log: Path
     ) -> local.Child:
-        return await local.spawn(command, dict(environment), directory, log)
+        child = await local.spawn(command, dict(environment), directory, log)
+        guard = self._guard
+        if guard is not None:
+            guard.note(child.pid)
+            child.ended.add_done_callback(lambda _: guard.forget(child.pid))
+        return child
 
     async def _wait(
         self, child: local.Child, probe: Probe, within: float, log: Path, begin: int

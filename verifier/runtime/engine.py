@@ -1,0 +1,107 @@
+"""The container engine: reaching it, and finding and removing what carries a run's label."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import docker
+import requests
+from docker.errors import APIError, DockerException, NotFound
+
+from verifier.errors import BrokenEnvironment
+from verifier.runtime.labels import LABEL, OWNER_LABEL
+from verifier.runtime.owner import Owner
+from verifier.runtime.sweep import Leftover
+
+PING_WITHIN = 2
+FAILURES = (DockerException, requests.RequestException, OSError)
+
+
+def connect(timeout: int = 60) -> docker.DockerClient:
+    """A client for the engine that DOCKER_HOST names, else the local one. Raises BrokenEnvironment."""
+    try:
+        # Names the API version by itself; asks the engine, and so fails here when there is none.
+        return docker.from_env(timeout=timeout, max_pool_size=64, version="auto")
+    except FAILURES as error:
+        raise BrokenEnvironment(f"no container engine answers: {reason(error)}") from None
+
+
+def answers(within: int = PING_WITHIN) -> str | None:
+    """None when an engine answers a ping within that many seconds, else why not."""
+    try:
+        client = docker.from_env(timeout=within, version="1.41")
+    except FAILURES as error:
+        return reason(error)
+    try:
+        client.ping()
+    except FAILURES as error:
+        return reason(error)
+    finally:
+        client.close()
+    return None
+
+
+def reason(error: BaseException) -> str:
+    """An engine's error in one line, in its own words."""
+    if isinstance(error, APIError) and error.explanation:
+        text = str(error.explanation)
+    else:
+        cause: BaseException = error
+        while (inner := cause.__cause__ or cause.__context__) is not None:
+            cause = inner
+        text = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
+    return " ".join(text.split())
+
+
+def leftovers(client: docker.DockerClient, run: str | None = None) -> list[Leftover]:
+    """Containers, networks and volumes with the run's label, or with any run's; in the order to remove them."""
+    filters: dict[str, Any] = {"label": LABEL if run is None else f"{LABEL}={run}"}
+    found = []
+    for container in client.api.containers(all=True, filters=filters):
+        names = container.get("Names") or ["/" + container["Id"][:12]]
+        found.append(_leftover("container", container["Id"], names[0].lstrip("/"), container.get("Labels")))
+    for network in client.api.networks(filters=filters):
+        found.append(_leftover("network", network["Id"], network["Name"], network.get("Labels")))
+    for volume in client.api.volumes(filters=filters).get("Volumes") or ():
+        found.append(_leftover("volume", volume["Name"], volume["Name"], volume.get("Labels")))
+    return found
+
+
+def _leftover(kind: Any, identity: str, name: str, labels: dict[str, str] | None) -> Leftover:
+    marks = labels or {}
+    return Leftover(marks.get(LABEL, ""), kind, identity, name, Owner.parse(marks.get(OWNER_LABEL, "")))
+
+
+def remove(client: docker.DockerClient, item: Leftover) -> bool:
+    """Remove one of them; False when the engine refuses for now, as it does for a network still in use."""
+    try:
+        if item.kind == "container":
+            client.api.remove_container(item.id, v=True, force=True)
+        elif item.kind == "network":
+            client.api.remove_network(item.id)
+        elif item.kind == "volume":
+            client.api.remove_volume(item.id, force=True)
+    except NotFound:
+        return True
+    except APIError:
+        return False
+    return True
+
+
+def sweep(client: docker.DockerClient, run: str) -> list[Leftover]:
+    """Remove everything of a run that is there now; returns what was there."""
+    found = leftovers(client, run)
+    for item in found:
+        remove(client, item)
+    return found
+
+
+@contextmanager
+def connected(timeout: int = 60) -> Iterator[docker.DockerClient]:
+    client = connect(timeout)
+    try:
+        yield client
+    finally:
+        client.close()
