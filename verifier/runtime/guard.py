@@ -29,18 +29,7 @@ class Guard:
     @classmethod
     async def start(cls, run: str, owner: Owner, log: Path, *, engine: bool) -> Guard:
         """Start the watcher and wait until it listens. Raises BrokenEnvironment."""
-        root = str(Path(verifier.__file__).parent.parent)
-        environment = {
-            name: value for name, value in os.environ.items() if name not in (ENVIRONMENT, OWNER_ENVIRONMENT)
-        }
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [root, environment.get("PYTHONPATH", "")]))
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("ab") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "verifier.runtime.watcher", run, str(owner), "engine" if engine else "none"],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=output,
-                cwd="/", env=environment, start_new_session=True,
-            )  # fmt: skip
+        process = _launch([run, str(owner), "engine" if engine else "none"], log)
         if not await asyncio.to_thread(_says_ready, process):
             process.kill()
             process.wait()

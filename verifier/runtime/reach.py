@@ -1,0 +1,85 @@
+"""How the verifier and the containers of a run reach each other, which depends on where the engine runs."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from verifier.errors import BrokenEnvironment
+from verifier.runtime.ports import LOOPBACK
+
+HOST_NAME = "host.docker.internal"
+# Engines in a virtual machine of their own that forward this name to the loopback of the real host.
+_FORWARDING = ("docker desktop", "orbstack")
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """`bind`: where the gateway listens. `host`: what that is called inside containers, for host aliases.
+
+    `direct`: container addresses work from here, so that a refused connection is seen as refused. Published
+    ports go through the engine's proxy, which accepts for a service that does not listen.
+    """
+
+    bind: str
+    host: str
+    direct: bool
+
+    def rewritten(self, value: str) -> str:
+        """An environment value whose gateway address means the same inside a container."""
+        return value if self.direct else value.replace(f"//{self.bind}:", f"//{HOST_NAME}:")
+
+
+def of(network: dict[str, Any], engine: str, docker_host: str | None = None) -> Reach:
+    """Decide from the inspected network and the engine's operating system. Raises BrokenEnvironment."""
+    where = os.environ.get("DOCKER_HOST", "") if docker_host is None else docker_host
+    gateway = gateway_of(network)
+    if not remote(where) and _shares_host(network["Id"]) and _bindable(gateway):
+        return Reach(gateway, gateway, True)
+    if any(name in engine.lower() for name in _FORWARDING):
+        return Reach(LOOPBACK, "host-gateway", False)
+    place = f"the container engine at {where}" if where else "the container engine"
+    raise BrokenEnvironment(
+        f"{place} does not run on this host's network, so its containers cannot reach the verifier's gateway; "
+        "run the verifier on the engine's host, or use the process runtime"
+    )
+
+
+def gateway_of(network: dict[str, Any]) -> str:
+    """The address of a bridge network's gateway; engines that do not name it use the first of the subnet."""
+    for config in network.get("IPAM", {}).get("Config") or ():
+        subnet = ipaddress.ip_network(config["Subnet"], strict=False)
+        if subnet.version == 4:
+            return str(config.get("Gateway") or next(subnet.hosts())).partition("/")[0]
+    raise BrokenEnvironment("the engine made a network without an IPv4 subnet")
+
+
+def remote(docker_host: str) -> bool:
+    """Whether DOCKER_HOST names another machine."""
+    parts = urlsplit(docker_host)
+    if parts.scheme in ("", "unix", "npipe") or not parts.hostname:
+        return False
+    try:
+        return not ipaddress.ip_address(parts.hostname).is_loopback
+    except ValueError:
+        return parts.hostname != "localhost"
+
+
+def _shares_host(network: str) -> bool:
+    """Whether the bridge of that network is an interface of this host: the same address may exist on two machines."""
+    interfaces = Path("/sys/class/net")
+    return not interfaces.is_dir() or (interfaces / f"br-{network[:12]}").exists()
+
+
+def _bindable(host: str) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        try:
+            probe.bind((host, 0))
+        except OSError:
+            return False
+    return True
