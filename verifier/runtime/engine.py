@@ -24,19 +24,19 @@ def connect(timeout: int = 60) -> docker.DockerClient:
     try:
         # Names the API version by itself; asks the engine, and so fails here when there is none.
         return docker.from_env(timeout=timeout, max_pool_size=64, version="auto")
-    except FAILURES as error:
+    except Exception as error:  # an ssh:// host brings the errors of yet another library
         raise BrokenEnvironment(f"no container engine answers: {reason(error)}") from None
 
 
 def answers(within: int = PING_WITHIN) -> str | None:
     """None when an engine answers a ping within that many seconds, else why not."""
     try:
-        client = docker.from_env(timeout=within, version="1.41")
-    except FAILURES as error:
+        client = docker.from_env(timeout=within, version="1.41")  # a ping has no version: nothing is asked for one
+    except Exception as error:
         return reason(error)
     try:
         client.ping()
-    except FAILURES as error:
+    except Exception as error:
         return reason(error)
     finally:
         client.close()

@@ -51,9 +51,11 @@ def kill_processes(run: str, sessions: Mapping[int, str] | None = None) -> list[
     `sessions` maps session leaders to when they started (`owner.start_of`): a service that rewrites its title
     overwrites the memory that its environment is read from, but it cannot leave its children's session.
     """
-    known = sessions or {}
+    known, own = sessions or {}, os.getpid()
     killed = []
     for process in psutil.process_iter():
+        if process.pid == own:
+            continue
         try:
             environment = process.environ()
             marked = environment.get(ENVIRONMENT)

@@ -1,0 +1,69 @@
+"""Removing what killed runs left, on this machine and on the engine: the work of `verifier clean`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from verifier.errors import BrokenEnvironment
+from verifier.runtime import engine, sweep
+from verifier.runtime.sweep import Leftover
+
+_LIMIT = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """`alive` and `elsewhere` are runs that were left alone; `engine` says why no engine was asked, or ""."""
+
+    removed: tuple[Leftover, ...]
+    alive: tuple[str, ...]
+    elsewhere: tuple[str, ...]
+    engine: str
+
+
+def find() -> tuple[list[Leftover], str]:
+    """Everything that carries any run's mark, and why the engine could not be asked ("" when it was)."""
+    found = sweep.processes() + sweep.folders()
+    problem = engine.answers()
+    if problem is None:
+        with engine.connected() as client:
+            found += engine.leftovers(client)
+    return sorted(found, key=lambda item: (item.run, item.kind, item.id)), problem or ""
+
+
+def state(items: Sequence[Leftover]) -> bool | None:
+    """Whether the verifier of one run's things lives; None when that cannot be told from here."""
+    answers = {item.owner.alive() for item in items if item.owner is not None}
+    if True in answers:
+        return True
+    return False if answers == {False} else None
+
+
+def clean(named: Sequence[str] = ()) -> Cleaned:
+    """Remove what is left of the named runs, alive or not; with none named, of every run whose verifier is gone."""
+    found, problem = find()
+    runs: dict[str, list[Leftover]] = {}
+    for item in found:
+        runs.setdefault(item.run, []).append(item)
+    states = {run: state(items) for run, items in runs.items()}
+    chosen = [run for run in runs if run in named] if named else [run for run in runs if states[run] is False]
+    removed = [item for run in chosen for item in _remove(run, not problem)]
+    left = () if named else tuple(runs)
+    return Cleaned(
+        tuple(dict.fromkeys(removed)),
+        tuple(run for run in left if states[run] is True),
+        tuple(run for run in left if states[run] is None),
+        problem,
+    )
+
+
+def _remove(run: str, with_engine: bool) -> list[Leftover]:
+    removed = sweep.until_quiet([lambda: sweep.kill_processes(run)], 0.0, _LIMIT)
+    if with_engine:
+        try:
+            with engine.connected() as client:
+                removed += sweep.until_quiet([lambda: engine.sweep(client, run)], 0.0, _LIMIT)
+        except engine.FAILURES as error:
+            raise BrokenEnvironment(f"run {run}: the engine failed: {engine.reason(error)}") from None
+    return removed + sweep.remove_folder(run)
