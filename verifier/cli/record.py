@@ -1,0 +1,127 @@
+"""`verifier record`: a proxy in front of a running service that writes its traffic into a HAR file."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import signal
+import ssl
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import click
+import uvloop
+
+from verifier.errors import BrokenEnvironment
+from verifier.replay.recorder import Recorder, RecordingFile, Upstream
+from verifier.replay.recording.redact import Redaction
+
+
+@click.command()
+@click.option("--listen", metavar="HOST:PORT", required=True, help="Loopback address to listen on; port 0 takes any.")
+@click.option("--to", "to", metavar="URL", required=True, help="The service, such as http://127.0.0.1:8080.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="HAR file to write.")
+@click.option("--redact", metavar="FIELD", multiple=True, help="Also redact this header or body field; repeatable.")
+@click.option("--session-header", metavar="NAME", help="Requests with equal values of this header are one user's.")
+@click.option("--rewrite-host", is_flag=True, help="Send the service's own Host header instead of the client's.")
+@click.option("--insecure", is_flag=True, help="Accept any certificate of an https service.")
+def record(
+    listen: str,
+    to: str,
+    out: Path,
+    redact: tuple[str, ...],
+    session_header: str | None,
+    rewrite_host: bool,
+    insecure: bool,
+) -> None:
+    """Record live traffic into a HAR file.
+
+    Clients talk to the --listen address; every request goes on to the --to service. Authorization, cookies and
+    declared fields are redacted before anything is written. End with Ctrl-C: the file appears when it is whole.
+    """
+    host, port = _loopback(listen)
+    upstream = _upstream(to, insecure)
+    redaction = Redaction().also(headers=redact, fields=redact)
+    began = time.time()
+    try:
+        file = RecordingFile(out, redaction, session_header, began)
+    except OSError as error:
+        raise click.BadParameter(f"{out} cannot be written: {error.strerror or error}", param_hint="--out") from None
+    with file:
+        recorder_run = _run(host, port, upstream, file, rewrite_host)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(recorder_run)
+    click.echo(f"{file.count} exchanges in {out}", err=True)
+
+
+async def _run(host: str, port: int, upstream: Upstream, file: RecordingFile, rewrite_host: bool) -> None:
+    stop = asyncio.Event()
+    now = asyncio.Event()
+
+    def stopped() -> None:
+        if stop.is_set():
+            now.set()
+        stop.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped)
+    recorder = Recorder(upstream, file.put, rewrite_host=rewrite_host)
+    try:
+        bound = await recorder.start(host, port)
+    except OSError as error:
+        raise BrokenEnvironment(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
+    shown = f"[{host}]" if ":" in host else host
+    click.echo(f"recording http://{shown}:{bound} -> {upstream.authority}; Ctrl-C ends it", err=True)
+    await _first(stop, recorder.failed)
+    closing = asyncio.ensure_future(recorder.close())
+    hurried = asyncio.ensure_future(now.wait())
+    await asyncio.wait((closing, hurried), return_when=asyncio.FIRST_COMPLETED)
+    if not closing.done():
+        await recorder.close(grace=0)
+    hurried.cancel()
+    await closing
+    if recorder.error is not None:
+        raise BrokenEnvironment(f"the recording failed, nothing was written: {recorder.error}") from recorder.error
+    if recorder.lost:
+        click.echo(f"warning: {recorder.lost} connections are missing: the recorder failed on them", err=True)
+
+
+async def _first(*events: asyncio.Event) -> None:
+    waits = [asyncio.ensure_future(event.wait()) for event in events]
+    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for wait in waits:
+        wait.cancel()
+
+
+def _loopback(listen: str) -> tuple[str, int]:
+    host, _, port = listen.rpartition(":")
+    host = host.strip("[]")
+    address = "127.0.0.1" if host in ("", "localhost") else host
+    try:
+        loopback = ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        raise click.BadParameter(f"{host!r} is not a loopback address such as 127.0.0.1", param_hint="--listen")
+    if not port.isdecimal() or int(port) > 65535:
+        raise click.BadParameter(f"{listen!r} must end in a port, such as 127.0.0.1:8099", param_hint="--listen")
+    return address, int(port)
+
+
+def _upstream(to: str, insecure: bool) -> Upstream:
+    try:
+        parts = urlsplit(to)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+    if not host or parts.scheme not in ("http", "https") or parts.path not in ("", "/") or parts.query:
+        raise click.BadParameter(f"{to!r} must be http://HOST:PORT or https://HOST:PORT", param_hint="--to")
+    if parts.scheme == "http":
+        return Upstream(host, port or 80)
+    context = ssl.create_default_context()
+    if insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return Upstream(host, port or 443, context)
