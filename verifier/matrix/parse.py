@@ -53,6 +53,8 @@ def parse(file: Path) -> Matrix:
         faults=_faults(reader, items.get("faults")),
         budget=reader.seconds(items.get("budget"), 300.0),
     )
+    if services and all(len(service.versions) == 1 for service in services):
+        reader.problem(items["services"], "no service has two versions: there is nothing to deploy")
     _check_names(reader, root, items)
     _check_references(reader, items, {store.name for store in stores})
     reader.finish()

@@ -22,13 +22,15 @@ def read_service(reader: Reader, name: str, at: Located, folder: Path) -> Servic
         _version(reader, version, item, shared, folder)
         for version, item in reader.mapping(items.get("versions")).items()
     )
-    if len(versions) < 2:
-        reader.problem(items.get("versions", at), f"service {name!r} needs at least two versions, oldest first")
+    if not versions:
+        reader.problem(items.get("versions", at), f"service {name!r} needs its versions, oldest first")
     if "port" not in items:
         reader.problem(at, "needs 'port', the port that the service listens on")
     port = reader.whole(items.get("port"), 80, 1, 65535)
     stop = reader.mapping(items.get("stop"), ("signal", "grace"))
     known_signals = [entry.name for entry in signal.Signals]
+    if not versions:
+        return None
     return Service(
         name=name,
         port=port,

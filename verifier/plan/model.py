@@ -121,6 +121,7 @@ class Plan:
     paths: tuple[Path, ...]
     coverage: Coverage
     findings: tuple[str, ...] = ()
+    same: tuple[str, ...] = ()  # why nothing could be learned: old and new are equal
 
     @property
     def steps(self) -> tuple[PlannedStep, ...]:

@@ -32,6 +32,7 @@ class _Draft:
             self._apply(action)
         step = f"{self.id}.{len(self.steps) + 1}"
         state = tuple(self._state())
+        live = live and self.matrix.rollout.strategy != "recreate"  # its downtime is declared
         self.steps.append(
             PlannedStep(step, kind, phase, description, tuple(actions), state, tuple(self.migrations), live)
         )
@@ -47,7 +48,10 @@ class _Draft:
         running = self.slots.setdefault(action.service, [])
         while len(running) < action.slot:
             running.append("")
-        running[action.slot - 1] = "" if action.kind == "stop" else action.version
+        if action.kind != "stop":
+            running[action.slot - 1] = action.version
+        elif running[action.slot - 1] == action.version:
+            running[action.slot - 1] = ""
 
     def _state(self) -> Iterator[Replicas]:
         for service in self.matrix.services:
@@ -79,7 +83,8 @@ def orders(matrix: Matrix) -> tuple[tuple[str, ...], ...]:
 
 
 def _upgraded(matrix: Matrix) -> list[Service]:
-    return [matrix.service(name) for name in matrix.rollout.order]
+    services = (matrix.service(name) for name in matrix.rollout.order)
+    return [service for service in services if service.new is not service.old]
 
 
 def _start_all(matrix: Matrix, new: bool) -> list[Action]:
@@ -120,7 +125,7 @@ def _control(matrix: Matrix, name: str, kind: PathKind) -> Path:
 def _rollout(matrix: Matrix, name: str, order: tuple[str, ...]) -> Path:
     draft = _Draft(matrix, name, "rollout")
     draft.add("start", "forward", "start every service, all old, on fresh stores", _start_all(matrix, False), False)
-    services = [matrix.service(entry) for entry in order]
+    services = [service for entry in order if (service := matrix.service(entry)).new is not service.old]
     waves = [(service, wave) for service in services for wave in _waves(matrix, service)]
     done: list[tuple[Service, list[int]]] = []
     for position, (service, wave) in enumerate(waves):
@@ -169,10 +174,13 @@ def _upgrade(draft: _Draft, matrix: Matrix, service: Service, wave: list[int], p
 
 def _changes(matrix: Matrix, service: Service, slots: Sequence[int], version: str) -> list[Action]:
     """Rolling and canary replace one by one; blue-green starts all new first; recreate stops all old first."""
+    leaving = service.old.name if version == service.new.name else service.new.name
+    stops = [Action("stop", service.name, leaving, slot) for slot in slots]
+    starts = [Action("start", service.name, version, slot) for slot in slots]
     if matrix.rollout.strategy == "recreate":
-        old = service.old.name if version == service.new.name else service.new.name
-        stops = [Action("stop", service.name, old, slot) for slot in slots]
-        return [*stops, *(Action("start", service.name, version, slot) for slot in slots)]
+        return [*stops, *starts]
+    if matrix.rollout.strategy == "blue-green":
+        return [*starts, *stops]
     return [Action("replace", service.name, version, slot) for slot in slots]
 
 

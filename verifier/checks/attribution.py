@@ -1,0 +1,70 @@
+"""Whose doing a defect is, told from the controls. Only what the deployment adds fails it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from verifier.checks.context import Context
+from verifier.checks.verdict import Attribution, Finding, Violation
+from verifier.history.model import Phase
+
+
+def attribute(phases: set[Phase]) -> Attribution:
+    """From the phases in which one defect was seen.
+
+    Seen with all old on fresh stores it was there before; else, with all new, the new version has it by itself;
+    else, on the way forward, only the mixture shows it; else it takes going back.
+    """
+    if "control-old" in phases:
+        return "pre-existing"
+    if "control-new" in phases:
+        return "new-version"
+    return "mixed" if "forward" in phases else "rollback"
+
+
+def violations(context: Context, findings: Iterable[Finding]) -> tuple[Violation, ...]:
+    """Findings of one signature and the same versions become one violation, at the step that showed it first."""
+    order = {step.id: position for position, step in enumerate(context.history.steps)}
+    seen: dict[tuple[str, ...], set[Phase]] = defaultdict(set)
+    grouped: dict[tuple[object, ...], list[Finding]] = defaultdict(list)
+    for finding in findings:
+        step = context.steps.get(finding.step)
+        seen[finding.signature].add(step.phase if step else "forward")
+        grouped[(*finding.signature, finding.versions)].append(finding)
+    found = []
+    for group in grouped.values():
+        group.sort(key=lambda finding: order.get(finding.step, -1))
+        attribution = attribute(seen[group[0].signature])
+        shown = _telling(context, group, attribution)
+        found.append(_violation(context, shown, group, attribution))
+    weight = ("mixed", "rollback", "new-version", "pre-existing")
+    found.sort(
+        key=lambda item: (weight.index(item.attribution), order.get(item.step, -1), item.guarantee, item.message)
+    )
+    return tuple(found)
+
+
+def _telling(context: Context, group: list[Finding], attribution: Attribution) -> Finding:
+    """The finding that shows a defect best: for the mixture, the first one in which versions did meet."""
+    if attribution in ("mixed", "rollback"):
+        return max(group, key=lambda finding: (len(finding.versions) > 1, -group.index(finding)))
+    return group[0]
+
+
+def _violation(context: Context, shown: Finding, group: list[Finding], attribution: Attribution) -> Violation:
+    run = context.history.run
+    return Violation(
+        guarantee=shown.guarantee,
+        attribution=attribution,
+        service=shown.service,
+        operation=shown.operation,
+        step=shown.step,
+        versions=shown.versions,
+        message=shown.message,
+        experience=shown.experience,
+        evidence=shown.evidence,
+        reproduce=f"verifier run MATRIX --seed {run.seed} --runtime {run.runtime}",
+        steps=tuple(dict.fromkeys(finding.step for finding in group)),
+        count=len(group),
+    )

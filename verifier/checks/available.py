@@ -1,0 +1,73 @@
+"""Available: what the controls answer is answered in every state, also while replicas are replaced.
+
+A replica that cannot start on the other version's data, or ends by itself, belongs here too.
+"""
+
+from __future__ import annotations
+
+from verifier.checks.context import Context, called
+from verifier.checks.verdict import CheckResult, Finding
+from verifier.history.model import Operation, ReplicaEvent
+
+GUARANTEE = "available"
+ROLLBACK = "rollback safe"
+BROKEN = frozenset({"never-ready", "exited", "command-failed"})
+
+
+def check(context: Context) -> CheckResult:
+    """Refused, cut or late requests and answers of 5xx, but for those that a fault cut on purpose."""
+    result = CheckResult(GUARANTEE)
+    for operation in context.history.operations:
+        if operation.source not in ("replay", "live", "poll") or _cut_on_purpose(operation):
+            continue
+        result.ran(operation.step, operation.service, operation.name)
+        failed = operation.response is None or operation.response.status >= 500
+        if failed:
+            result.findings.append(_failed(context, operation))
+    result.findings += [_broken(context, event) for event in context.history.replicas if event.what in BROKEN]
+    return result
+
+
+def _cut_on_purpose(operation: Operation) -> bool:
+    return operation.fault == "reset" and operation.error in ("reset", "closed")
+
+
+def _failed(context: Context, operation: Operation) -> Finding:
+    how = str(operation.response.status) if operation.response else operation.error
+    live = operation.source == "live"
+    when = " while replicas were being changed" if live else ""
+    return Finding(
+        guarantee=GUARANTEE,
+        service=operation.service,
+        operation=operation.name,
+        step=operation.step,
+        versions=context.versions(
+            operation.service, {operation.version} | context.live(operation.step, operation.service)
+        ),
+        message=f"{called(operation)}{when}",
+        experience="an error during the deploy" if live else "an error where there was an answer before",
+        evidence=(operation.id,),
+        detail=f"{how} {context.family(operation)}".strip(),
+    )
+
+
+def _broken(context: Context, event: ReplicaEvent) -> Finding:
+    step = context.steps.get(event.step)
+    back = step is not None and step.phase == "rollback"
+    what = {
+        "never-ready": "did not become ready",
+        "exited": "ended by itself",
+        "command-failed": "was migrated in vain",
+    }[event.what]
+    first = event.detail.splitlines()[0] if event.detail else ""
+    return Finding(
+        guarantee=ROLLBACK if back else GUARANTEE,
+        service=event.service,
+        operation="",
+        step=event.step,
+        versions=context.versions(event.service, {event.version} | context.live(event.step, event.service)),
+        message=f"{event.service} {event.version} {what} on the data it found: {first}",
+        experience="the rollback does not come up" if back else "the deploy hangs with fewer replicas than planned",
+        evidence=(event.replica,),
+        detail=f"{event.what} {event.version}",
+    )

@@ -1,0 +1,96 @@
+"""A history indexed once for all checks."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from verifier.contracts.expressions import Expression
+from verifier.contracts.guarantees import OperationGuarantees
+from verifier.contracts.promises import Promises
+from verifier.history.model import History, Operation, Step
+
+FAMILIES = {
+    "duplicate-after": "duplicate",
+    "duplicate-next-step": "duplicate",
+    "duplicate-after-rollback": "duplicate",
+    "duplicate-at-once": "duplicate at once",
+    "lost-answer": "retry",
+    "reset": "retry",
+    "late-arrival": "retry",
+    "inner-duplicate": "inner",
+    "inner-lost-answer": "inner",
+    "inner-late-answer": "inner",
+}
+CLIENT = frozenset({"replay", "live", "poll", "sweep"})
+
+
+@dataclass(slots=True)
+class Context:
+    """`ages` orders versions: oldest first. `path_of` and `phase_of` are by step id."""
+
+    history: History
+    promises: Promises
+    steps: dict[str, Step] = field(init=False)
+    by_id: dict[str, Operation] = field(init=False)
+    children: dict[str, list[Operation]] = field(init=False)
+    effects: dict[tuple[str, str, str], list[Operation]] = field(init=False)
+    served: dict[str, set[tuple[str, str]]] = field(init=False)  # step: (service, version) that answered
+    _templates: dict[tuple[str, str, str, str], str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.steps = {step.id: step for step in self.history.steps}
+        self.by_id = {operation.id: operation for operation in self.history.operations}
+        self.children = defaultdict(list)
+        self.effects = defaultdict(list)
+        self.served = defaultdict(set)
+        self._templates = {}
+        for operation in self.history.operations:
+            if operation.response is not None:
+                self.served[operation.step].add((operation.service, operation.version))
+            if operation.parent:
+                self.children[operation.parent].append(operation)
+            if operation.effect == "applied":
+                self.effects[self.path(operation), operation.service, operation.name].append(operation)
+
+    def path(self, operation: Operation) -> str:
+        step = self.steps.get(operation.step)
+        return step.path if step else operation.step.rpartition(".")[0]
+
+    def client_operations(self) -> Iterator[Operation]:
+        return (operation for operation in self.history.operations if operation.source in CLIENT)
+
+    def family(self, operation: Operation) -> str:
+        return FAMILIES.get(operation.fault, "")
+
+    def guarantees(self, operation: Operation) -> OperationGuarantees | None:
+        return self.promises.guarantees(operation.service, operation.version, operation.name)
+
+    def template(self, operation: Operation) -> str:
+        """The path template of an operation, "" where no contract names it."""
+        key = (operation.service, operation.version, operation.request.method, operation.request.path)
+        if key not in self._templates:
+            found = self.promises.operation(*key)
+            self._templates[key] = found.path if found else ""
+        return self._templates[key]
+
+    def value(self, expression: Expression, operation: Operation) -> str | None:
+        return expression.value(operation.request, operation.response, self.template(operation))
+
+    def versions(self, service: str, found: set[str]) -> tuple[str, ...]:
+        """Versions in order of age."""
+        order = next((entry.versions for entry in self.history.run.services if entry.name == service), ())
+        return tuple(sorted(found - {""}, key=lambda name: order.index(name) if name in order else len(order)))
+
+    def live(self, step: str, service: str) -> set[str]:
+        found = self.steps.get(step)
+        return {entry.version for entry in found.state if entry.service == service} if found else set()
+
+
+def called(operation: Operation) -> str:
+    """An operation in a sentence: what, through which version, and what came back."""
+    came = str(operation.response.status) if operation.response else operation.error or "no answer"
+    if operation.response is not None and operation.outcome == "info" and operation.response.status < 500:
+        came += " (lost)"
+    return f"{operation.request.method} {operation.request.target} → {operation.version or '?'}: {came}"

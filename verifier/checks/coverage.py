@@ -1,0 +1,78 @@
+"""What a run covered of what its plan could reach: only steps that were carried out, faults that happened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import combinations, pairwise
+
+from verifier.history.model import History
+from verifier.plan.model import Count, Coverage, Fault, LeftOut, Plan, PlannedStep
+
+Cell = tuple[str, str, str, str, str]
+Pair = tuple[str, int, int, str, str]
+
+
+def coverage(history: History, plan: Plan) -> Coverage:
+    """Counts from the history; the totals are the plan's."""
+    done = {step.id for step in history.steps if not step.error}
+    carried = [step for step in plan.steps if step.id in done]
+    planned_cells = {_cell(fault) for step in plan.steps for fault in _faults(step)}
+    happened = {(fault.step, fault.replay, fault.kind) for fault in history.faults}
+    cells = {
+        _cell(replay.fault)
+        for step in plan.steps
+        for replay in step.replays
+        if replay.fault and (replay.fault.until or step.id, replay.id, replay.fault.kind) in happened
+    }
+    missed = len(planned_cells - cells)
+    left_out = list(plan.coverage.left_out)
+    if missed:
+        left_out.append(LeftOut("planned faults", "the replay ended before, or the call was never made", missed))
+    return Coverage(
+        states=Count(_mixtures(carried), _mixtures(plan.steps)),
+        transitions=Count(_moves(plan, done), _moves(plan, {step.id for step in plan.steps})),
+        routes=Count(_routes(history, plan), plan.coverage.routes.total),
+        faults=Count(plan.coverage.faults.covered - missed, plan.coverage.faults.total),
+        left_out=tuple(left_out),
+    )
+
+
+def _faults(step: PlannedStep) -> Iterable[Fault]:
+    return (replay.fault for replay in step.replays if replay.fault)
+
+
+def _cell(fault: Fault) -> Cell:
+    return (fault.name, fault.kind, fault.callee, fault.first, fault.second)
+
+
+def _mixtures(steps: Iterable[PlannedStep]) -> int:
+    return len({(step.state, step.migrations) for step in steps})
+
+
+def _moves(plan: Plan, done: set[str]) -> int:
+    return len(
+        {
+            (before.state, before.migrations, after.state, after.migrations)
+            for path in plan.paths
+            for before, after in pairwise(path.steps)
+            if before.id in done and after.id in done
+        }
+    )
+
+
+def _routes(history: History, plan: Plan) -> int:
+    """Operation pair × version pair, of undisturbed replays, as they were answered."""
+    served: dict[tuple[str, str, str], dict[int, str]] = {}
+    for operation in history.operations:
+        if operation.source == "replay" and operation.response is not None and not operation.fault:
+            place = (operation.step, operation.replay, operation.session)
+            served.setdefault(place, {})[operation.index] = operation.version
+    planned = {(step.id, replay.id) for step in plan.steps for replay in step.replays if replay.fault is None}
+    met: set[Pair] = set()
+    for (step, replay, session), versions in served.items():
+        if (step, replay) in planned:
+            met |= {
+                (session, first, second, versions[first], versions[second])
+                for first, second in combinations(sorted(versions), 2)
+            }
+    return len(met)

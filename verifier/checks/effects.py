@@ -1,0 +1,100 @@
+"""Honest completion: what is reported done has had its effect. And how often effects may happen at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from verifier.checks.completes import accepted_work
+from verifier.checks.context import Context, called
+from verifier.checks.idempotent import effects_of
+from verifier.checks.verdict import CheckResult, Finding
+from verifier.contracts.guarantees import Effect
+from verifier.history.model import Operation
+
+HONEST = "honest completion"
+TIMES = "exactly-once effect"
+
+
+def reported_done(context: Context) -> Iterator[tuple[Operation, Operation]]:
+    """Operations that a service reported done, each with the operation that reported it."""
+    for operation, completes, states in accepted_work(context):
+        told = next((poll for state, poll in states if state in completes.done), None)
+        if told is not None:
+            yield operation, told
+    for operation in context.history.operations:
+        if operation.source not in ("replay", "live") or operation.outcome != "ok":
+            continue
+        declared = context.guarantees(operation)
+        if declared is not None and declared.effects and declared.completes is None:
+            yield operation, operation
+
+
+def check_honest(context: Context) -> CheckResult:
+    """Done without the effect, by the end of the step in which it was reported."""
+    result = CheckResult(HONEST)
+    for operation, told in reported_done(context):
+        declared = context.guarantees(operation)
+        for effect in declared.effects if declared else ():
+            if effect.times == "at-most-once":
+                continue
+            result.ran(operation.step, operation.service, operation.name)
+            end = context.steps[told.step].ended if told.step in context.steps else float("inf")
+            if not any(found.started <= end for found in effects_of(context, effect, operation)):
+                result.findings.append(_missing(context, operation, told, effect))
+    return result
+
+
+def _missing(context: Context, operation: Operation, told: Operation, effect: Effect) -> Finding:
+    live = context.live(operation.step, operation.service)
+    return Finding(
+        guarantee=HONEST,
+        service=operation.service,
+        operation=operation.name,
+        step=operation.step,
+        versions=context.versions(operation.service, {operation.version, told.version} | live),
+        message=f"reported done ({called(told)}), but {effect.partner}.{effect.operation} never happened "
+        f"for {effect.key.text} = {context.value(effect.match, operation)}",
+        experience="success that never happened",
+        evidence=tuple(dict.fromkeys((operation.id, told.id))),
+        detail=effect.partner,
+    )
+
+
+def check_times(context: Context) -> CheckResult:
+    """More effects than declared although the operation was sent once: something inside did it twice."""
+    result = CheckResult(TIMES)
+    attempts: dict[tuple[str, str, str], int] = {}
+    sent = [entry for entry in context.history.operations if entry.source in ("replay", "live")]
+    for operation in sent:
+        declared = context.guarantees(operation)
+        for effect in declared.effects if declared else ():
+            key = (context.path(operation), effect.partner, context.value(effect.match, operation) or "")
+            attempts[key] = attempts.get(key, 0) + 1
+    for operation in sent:
+        declared = context.guarantees(operation)
+        for effect in declared.effects if declared else ():
+            key = (context.path(operation), effect.partner, context.value(effect.match, operation) or "")
+            if effect.times == "at-least-once" or attempts[key] > 1 or operation.outcome == "fail":
+                continue
+            result.ran(operation.step, operation.service, operation.name)
+            applied = effects_of(context, effect, operation)
+            if len(applied) > 1:
+                result.findings.append(_too_often(context, operation, effect, applied))
+    return result
+
+
+def _too_often(context: Context, operation: Operation, effect: Effect, applied: list[Operation]) -> Finding:
+    callers = {entry.caller_version for entry in applied}
+    caller = applied[0].caller or operation.service
+    return Finding(
+        guarantee=TIMES,
+        service=caller,
+        operation=operation.name,
+        step=operation.step,
+        versions=context.versions(caller, callers),
+        message=f"sent once, but {effect.partner}.{effect.operation} happened {len(applied)} times "
+        f"for {effect.key.text} = {context.value(effect.match, operation)}",
+        experience="charged twice for one order",
+        evidence=(operation.id, *(entry.id for entry in applied)),
+        detail=context.family(operation),
+    )

@@ -1,0 +1,108 @@
+"""Idempotent: one key, one effect, and answers that agree. Violated, the user is charged twice."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from verifier.checks.context import Context, called
+from verifier.checks.verdict import CheckResult, Finding
+from verifier.contracts.expressions import Expression, parse
+from verifier.contracts.guarantees import Effect, OperationGuarantees
+from verifier.history.model import Operation
+
+GUARANTEE = "idempotent"
+
+
+def check(context: Context) -> CheckResult:
+    """Looks at every key that was sent more than once: its effects, and the values that answers identify."""
+    result = CheckResult(GUARANTEE)
+    for (_, declared), attempts in groups(context):
+        if len(attempts) < 2:
+            continue
+        first = attempts[0]
+        result.ran(attempts[-1].step, first.service, first.name)
+        doubled = [entry for effect in declared.effects for entry in _more_than_one(context, effect, attempts)]
+        answers = _disagreeing(context, declared, attempts)
+        if not doubled and not answers:
+            continue
+        result.findings.append(_finding(context, attempts, doubled, answers))
+    return result
+
+
+def groups(context: Context) -> Iterator[tuple[tuple[str, OperationGuarantees], list[Operation]]]:
+    """The client's attempts for each declared key, in order; keys are the client's own, so per path."""
+    found: dict[tuple[str, str, str, str], list[Operation]] = defaultdict(list)
+    declared: dict[tuple[str, str, str, str], OperationGuarantees] = {}
+    for operation in context.history.operations:
+        if operation.source not in ("replay", "live"):
+            continue
+        promised = context.guarantees(operation)
+        if promised is None or promised.idempotent is None:
+            continue
+        key = context.value(promised.idempotent.key, operation)
+        if key is not None:
+            group = (context.path(operation), operation.service, operation.name, key)
+            found[group].append(operation)
+            declared.setdefault(group, promised)
+    for group, attempts in found.items():
+        attempts.sort(key=lambda operation: operation.started)
+        yield (group[3], declared[group]), attempts
+
+
+def _more_than_one(context: Context, effect: Effect, attempts: list[Operation]) -> list[Operation]:
+    applied = effects_of(context, effect, attempts[0])
+    return applied if len(applied) > 1 and effect.times != "at-least-once" else []
+
+
+def effects_of(context: Context, effect: Effect, operation: Operation) -> list[Operation]:
+    """The applied effects at the partner that carry this operation's value."""
+    wanted = context.value(effect.match, operation)
+    if wanted is None:
+        return []
+    possible = context.effects.get((context.path(operation), effect.partner, effect.operation), [])
+    return [found for found in possible if context.value(effect.key, found) == wanted]
+
+
+def _disagreeing(context: Context, declared: OperationGuarantees, attempts: list[Operation]) -> list[str]:
+    """Sentences about values that differ between the successful answers to one key."""
+    answered = [entry for entry in attempts if entry.response is not None and entry.response.status < 300]
+    expressions = declared.idempotent.same if declared.idempotent else ()
+    if not expressions:
+        expressions = _used(attempts)
+    found = []
+    for expression in expressions:
+        values = {value for entry in answered if (value := context.value(expression, entry)) is not None}
+        if len(values) > 1:
+            found.append(f"{expression.text} was {' and '.join(sorted(values))}")
+    return found
+
+
+def _used(attempts: list[Operation]) -> tuple[Expression, ...]:
+    """What the client went on with: the values of the answer that later requests use."""
+    names = dict.fromkeys(name for entry in attempts for name, _ in entry.produced if name.startswith("$response."))
+    return tuple(parse(name) for name in names)
+
+
+def _finding(context: Context, attempts: list[Operation], doubled: list[Operation], answers: list[str]) -> Finding:
+    first = attempts[0]
+    family = next((context.family(entry) for entry in attempts if entry.fault), "")
+    said = []
+    if doubled:
+        said.append(f"one key had {len(doubled)} effects at {doubled[0].service} ({doubled[0].name})")
+    if answers:
+        said.append("the answers disagree: " + "; ".join(answers))
+    attempts_said = ", then ".join(called(entry) for entry in attempts)
+    return Finding(
+        guarantee=GUARANTEE,
+        service=first.service,
+        operation=first.name,
+        step=attempts[-1].step,
+        versions=context.versions(first.service, {entry.version for entry in attempts}),
+        message=f"{' and '.join(said)} after {attempts_said}",
+        experience="charged twice: a retry with the same key was done again"
+        if doubled
+        else "two different results for what was asked for once",
+        evidence=tuple(entry.id for entry in (*attempts, *doubled)),
+        detail=family,
+    )

@@ -1,0 +1,130 @@
+"""From a history to a verdict: runs every check, attributes what they find, and refuses to pass what was not tried."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from verifier.checks import available, compatible, completes, effects, freshness, idempotent, lost_write
+from verifier.checks.attribution import violations
+from verifier.checks.context import Context
+from verifier.checks.coverage import coverage
+from verifier.checks.verdict import CheckResult, Judgement, StepVerdict, Verdict, Violation
+from verifier.contracts.guarantees import OperationGuarantees
+from verifier.contracts.promises import Promises
+from verifier.history.model import History, Step
+from verifier.plan.model import Plan
+
+ORDER = (
+    available.GUARANTEE,
+    compatible.GUARANTEE,
+    lost_write.GUARANTEE,
+    idempotent.GUARANTEE,
+    completes.GUARANTEE,
+    completes.FORWARD,
+    effects.HONEST,
+    effects.TIMES,
+    freshness.GUARANTEE,
+    lost_write.ROLLBACK,
+)
+
+
+def judge(history: History, promises: Promises, plan: Plan) -> Judgement:
+    """Pure: an equal history, with equal promises and plan, gives an equal judgement."""
+    context = Context(history, promises)
+    results = run_checks(context)
+    found = violations(context, (finding for result in results for finding in result.findings))
+    unknowns = tuple(_unknowns(context, results, plan))
+    steps = tuple(_step(context, step, results, found) for step in history.steps)
+    failing = any(violation.attribution != "pre-existing" for violation in found)
+    verdict: Verdict = "fail" if failing else "unknown" if unknowns else "pass"
+    return Judgement(verdict, found, steps, unknowns, coverage(context.history, plan))
+
+
+def run_checks(context: Context) -> list[CheckResult]:
+    results = [
+        available.check(context),
+        compatible.check(context),
+        idempotent.check(context),
+        completes.check(context),
+        completes.check_forward_only(context),
+        effects.check_honest(context),
+        effects.check_times(context),
+        freshness.check(context),
+        *lost_write.check(context),
+    ]
+    return sorted(results, key=lambda result: ORDER.index(result.guarantee))
+
+
+def _step(context: Context, step: Step, results: list[CheckResult], found: tuple[Violation, ...]) -> StepVerdict:
+    failed = {
+        violation.guarantee
+        for violation in found
+        if violation.attribution != "pre-existing" and step.id in violation.steps
+    }
+    cells = []
+    for result in results:
+        ran = result.steps[step.id] > 0
+        state = "fail" if result.guarantee in failed else "pass" if ran else ""
+        cells.append((result.guarantee, state))
+    silent = bool(step.error) or any(True for _ in _silent(context, step))
+    verdict: Verdict = "fail" if failed else "unknown" if silent else "pass"
+    return StepVerdict(
+        step.id,
+        step.path,
+        step.kind,
+        step.phase,
+        step.description,
+        step.state,
+        verdict,
+        tuple(cells),
+        step.error,
+    )
+
+
+def _silent(context: Context, step: Step) -> Iterator[tuple[str, str]]:
+    """Versions that were live in a step and answered nothing: the mixture was not real."""
+    served = context.served[step.id]
+    for entry in step.state:
+        if (entry.service, entry.version) not in served:
+            yield entry.service, entry.version
+
+
+def _unknowns(context: Context, results: list[CheckResult], plan: Plan) -> Iterator[str]:
+    history = context.history
+    for step in history.steps:
+        if not step.error:
+            for service, version in _silent(context, step):
+                yield f"in {step.id} {service} {version} was live and served nothing"
+    done = {step.id for step in history.steps}
+    missing = [step.id for step in plan.steps if step.id not in done]
+    if missing:
+        yield f"{len(missing)} planned steps were not run: {', '.join(missing[:5])}{' …' if len(missing) > 5 else ''}"
+    for note in history.notes:
+        if note.kind == "count":
+            yield f"the counts of the run do not add up: {note.message}"
+    yield from plan.same
+    yield from _unexamined(context, results)
+
+
+def _unexamined(context: Context, results: list[CheckResult]) -> Iterator[str]:
+    """Declared guarantees that ran on no operation."""
+    subjects = {result.guarantee: result.subjects for result in results}
+    services = {entry.name for entry in context.history.run.services}
+    told = set()
+    for item, declared in context.promises.declared():
+        for guarantee in _promised(declared):
+            place = (item.service, declared.operation)
+            if item.service in services and not subjects[guarantee][place] and (guarantee, place) not in told:
+                told.add((guarantee, place))
+                yield f"{item.service} declares {declared.operation} {guarantee}, and no operation tested it"
+
+
+def _promised(declared: OperationGuarantees) -> Iterator[str]:
+    if declared.idempotent is not None:
+        yield idempotent.GUARANTEE
+    if declared.completes is not None:
+        yield completes.GUARANTEE
+    if any(effect.times != "at-most-once" for effect in declared.effects):
+        yield effects.HONEST
+    if declared.freshness is not None and declared.freshness.kind in freshness.CLASSES:
+        yield freshness.GUARANTEE

@@ -1,0 +1,72 @@
+"""Shapes of JSON bodies, learned from the controls: which fields are always there, and of which types.
+
+A later body fits when every field that every earlier one had is there, with a type that was seen. New fields and
+values are welcome: a tolerant reader is assumed, since nothing stricter was declared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(slots=True)
+class Shape:
+    """All that was seen at one place. `fields` maps a name to its shape; `always` holds those never missing."""
+
+    types: set[str] = field(default_factory=set)
+    fields: dict[str, Shape] = field(default_factory=dict)
+    always: set[str] = field(default_factory=set)
+    items: Shape | None = None
+    objects: int = 0
+
+    def learn(self, value: Any) -> None:
+        self.types.add(kind(value))
+        if isinstance(value, dict):
+            self.always = self.always & value.keys() if self.objects else set(value)
+            self.objects += 1
+            for name, item in value.items():
+                self.fields.setdefault(name, Shape()).learn(item)
+        elif isinstance(value, list):
+            for item in value:
+                self.items = self.items or Shape()
+                self.items.learn(item)
+
+    def misfits(self, value: Any, pointer: str = "") -> Iterator[tuple[str, str]]:
+        """Pointers with a sentence for each place where a value does not fit; list positions are written `*`."""
+        found = kind(value)
+        if self.types and found not in self.types:
+            yield pointer, f"is {found}, was {' or '.join(sorted(self.types))}"
+            return
+        if isinstance(value, dict):
+            for name in sorted(self.always - value.keys()):
+                yield f"{pointer}/{name}", "is missing"
+            for name, item in value.items():
+                if name in self.fields:
+                    yield from self.fields[name].misfits(item, f"{pointer}/{name}")
+        elif isinstance(value, list) and self.items is not None:
+            for item in value:
+                yield from self.items.misfits(item, f"{pointer}/*")
+
+
+def kind(value: Any) -> str:
+    """The JSON type, with integers counted as numbers: 1 and 1.0 are the same to a reader."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int | float):
+        return "number"
+    if isinstance(value, dict):
+        return "object"
+    return "array" if isinstance(value, list) else "string"
+
+
+def leaves(value: Any, pointer: str = "") -> Iterator[tuple[str, Any]]:
+    """Every scalar with its pointer; a list is one leaf at its place, since its order and length are its value."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from leaves(item, f"{pointer}/{name}")
+    else:
+        yield pointer, value

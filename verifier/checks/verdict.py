@@ -1,0 +1,94 @@
+"""What checks find and what a judgement says, as plain values."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Literal
+
+from verifier.history.model import Phase, Replicas
+from verifier.plan.model import Coverage
+
+Verdict = Literal["pass", "fail", "unknown"]
+Attribution = Literal["pre-existing", "new-version", "mixed", "rollback"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One counterexample. Findings with equal `signature` are the same defect seen again.
+
+    `experience` is what the user would have seen; `evidence` holds the ids of the operations (or replica events)
+    that prove it, the first two being the shortest proof.
+    """
+
+    guarantee: str
+    service: str
+    operation: str
+    step: str
+    versions: tuple[str, ...]
+    message: str
+    experience: str
+    evidence: tuple[str, ...]
+    detail: str = ""  # what tells defects of one operation apart, such as the family of the fault
+
+    @property
+    def signature(self) -> tuple[str, str, str, str]:
+        return (self.guarantee, self.service, self.operation, self.detail)
+
+
+@dataclass(slots=True)
+class CheckResult:
+    """What one check found, and on how many operations it ran: by step, and by (service, operation)."""
+
+    guarantee: str
+    findings: list[Finding] = field(default_factory=list)
+    steps: Counter[str] = field(default_factory=Counter)
+    subjects: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def ran(self, step: str, service: str, operation: str) -> None:
+        self.steps[step] += 1
+        self.subjects[service, operation] += 1
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A defect: the first finding that shows it, where else it was seen, and whose doing it is."""
+
+    guarantee: str
+    attribution: Attribution
+    service: str
+    operation: str
+    step: str
+    versions: tuple[str, ...]
+    message: str
+    experience: str
+    evidence: tuple[str, ...]
+    reproduce: str
+    steps: tuple[str, ...] = ()
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class StepVerdict:
+    """`guarantees` lists, for each check, pass, fail, or "" where it ran on nothing."""
+
+    id: str
+    path: str
+    kind: str
+    phase: Phase
+    description: str
+    state: tuple[Replicas, ...]
+    verdict: Verdict
+    guarantees: tuple[tuple[str, str], ...]
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The verdict on a run. `unknowns` are the sentences that keep it from being a pass."""
+
+    verdict: Verdict
+    violations: tuple[Violation, ...]
+    steps: tuple[StepVerdict, ...]
+    unknowns: tuple[str, ...]
+    coverage: Coverage

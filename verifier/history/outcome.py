@@ -1,0 +1,24 @@
+"""From what came back to what its sender may conclude."""
+
+from __future__ import annotations
+
+from verifier.history.message import Response
+from verifier.history.model import Outcome
+
+SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+
+
+def outcome_of(method: str, response: Response | None, error: str, sent: bool, accepted: int = 202) -> Outcome:
+    """`ok` happened, `accepted` promised, `fail` certainly did not happen, `info` may have happened.
+
+    A refused connection is a fail; a time-out or reset once bytes had left is `info`, and so is a 5xx on a write.
+    """
+    if response is None:
+        return "info" if sent and error != "refused" else "fail"
+    if response.status >= 500:
+        return "fail" if method in SAFE else "info"
+    if response.status >= 400:
+        return "fail"
+    if response.status == accepted and method not in SAFE:
+        return "accepted"
+    return "ok"

@@ -1,0 +1,81 @@
+"""Faults enumerated: operation × fault × version pair, for every state in which the pair can meet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from verifier.plan.model import Fault, Path, PlannedStep, SessionShape, live_versions
+
+NOW = ("duplicate-at-once", "duplicate-after", "lost-answer", "reset", "late-arrival")
+DEFERRED = ("duplicate-next-step", "duplicate-after-rollback")
+INNER = ("inner-duplicate", "inner-lost-answer", "inner-late-answer")
+
+Cell = tuple[str, str, str, str, str, str]
+
+
+def cell(service: str, fault: Fault) -> Cell:
+    """What a fault covers, wherever it happens: operation × fault × version pair."""
+    return (service, fault.name, fault.kind, fault.callee, fault.first, fault.second)
+
+
+def targets(sessions: Sequence[SessionShape]) -> list[tuple[SessionShape, int]]:
+    """One exchange for each distinct writing operation: the first session that has it, at its first place."""
+    seen: set[tuple[str, str]] = set()
+    found = []
+    for session in sessions:
+        for index, exchange in enumerate(session.exchanges):
+            key = (exchange.service, exchange.name)
+            if exchange.write and key not in seen:
+                seen.add(key)
+                found.append((session, index))
+    return found
+
+
+def enumerate_faults(
+    path: Path,
+    step: PlannedStep,
+    sessions: Sequence[SessionShape],
+    kinds: Sequence[str],
+    callees: Mapping[str, tuple[str, ...]],
+) -> Iterator[tuple[SessionShape, Fault]]:
+    """Every fault that this step can carry. `callees`: for each service, what it and its callees call."""
+    for session, index in targets(sessions):
+        exchange = session.exchanges[index]
+        live = live_versions(step.state, exchange.service)
+        for kind in kinds:
+            if kind in DEFERRED:
+                yield from _deferred(path, step, session, index, kind)
+            elif kind in INNER:
+                yield from _inner(step, session, index, kind, callees.get(exchange.service, ()))
+            elif kind == "slow-read":
+                yield from ((session, Fault(kind, index, exchange.name, version, version)) for version in live)
+            elif kind in NOW:
+                yield from (
+                    (session, Fault(kind, index, exchange.name, first, second)) for first in live for second in live
+                )
+
+
+def _inner(
+    step: PlannedStep, session: SessionShape, index: int, kind: str, callees: Sequence[str]
+) -> Iterator[tuple[SessionShape, Fault]]:
+    name = session.exchanges[index].name
+    for callee in callees:
+        live = live_versions(step.state, callee) or ("",)
+        for first in live:
+            for second in live:
+                yield session, Fault(kind, index, name, first, second, callee)
+
+
+def _deferred(
+    path: Path, step: PlannedStep, session: SessionShape, index: int, kind: str
+) -> Iterator[tuple[SessionShape, Fault]]:
+    """A duplicate that is sent in a later step: the next one, or the next one after a rollback."""
+    later = path.steps[path.steps.index(step) + 1 :]
+    if kind == "duplicate-after-rollback":
+        later = tuple(entry for entry in later if entry.kind == "roll back") if step.kind != "roll back" else ()
+    if not later:
+        return
+    exchange = session.exchanges[index]
+    for first in live_versions(step.state, exchange.service):
+        for second in live_versions(later[0].state, exchange.service):
+            yield session, Fault(kind, index, exchange.name, first, second, until=later[0].id)

@@ -1,0 +1,196 @@
+"""From a matrix and the shapes of its sessions to a plan: replays and faults are put into every step."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from itertools import combinations, product
+from math import factorial
+
+from verifier import __version__
+from verifier.matrix.model import Matrix
+from verifier.plan.faults import Cell, cell, enumerate_faults
+from verifier.plan.model import (
+    Count,
+    Coverage,
+    Fault,
+    LeftOut,
+    Path,
+    Plan,
+    PlannedStep,
+    Replay,
+    SessionShape,
+    live_versions,
+)
+from verifier.plan.routes import routes
+from verifier.plan.states import MOST_ORDERS, orders, paths
+
+REPLAYS_PER_SECOND = 8.0  # what two slow services on two cores sustain; turns a budget into a count
+ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://(?:[^/@\s]*@)?([A-Za-z0-9-]+)")
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What has been planned so far, over all paths."""
+
+    cells: Counter[Cell] = field(default_factory=Counter)
+    every_cell: set[Cell] = field(default_factory=set)
+    routes: set[tuple[str, int, int, str, str]] = field(default_factory=set)
+    every_route: set[tuple[str, int, int, str, str]] = field(default_factory=set)
+
+
+def plan(matrix: Matrix, sessions: Sequence[SessionShape], seed: int, findings: tuple[str, ...] = ()) -> Plan:
+    """The plan of a matrix. Pure: the same arguments give an equal plan."""
+    drafted = paths(matrix)
+    calls = callees(matrix)
+    count = sum(len(path.steps) for path in drafted)
+    limit = max(4, int(matrix.budget * REPLAYS_PER_SECOND / count))
+    tally = _Tally()
+    done = tuple(
+        replace(
+            path,
+            steps=tuple(
+                replace(step, replays=_replays(matrix, path, step, sessions, seed, limit, calls, tally))
+                for step in path.steps
+            ),
+        )
+        for path in drafted
+    )
+    coverage = _coverage(matrix, done, sessions, tally)
+    return Plan(1, __version__, matrix.name, seed, done, coverage, findings, _same(matrix))
+
+
+def _same(matrix: Matrix) -> tuple[str, ...]:
+    """A deployment that changes nothing cannot be verified: said in a sentence for each service."""
+    changed = [service for service in matrix.services if service.new is not service.old]
+    return tuple(
+        f"{service.name} {service.old.name} and {service.new.name} are the same image, command and environment"
+        for service in changed
+        if replace(service.old, name="") == replace(service.new, name="")
+    )
+
+
+def callees(matrix: Matrix) -> dict[str, tuple[str, ...]]:
+    """Whom each service calls, at first or at second hand, read from the addresses in its environment."""
+    known = {service.name for service in matrix.services} | {partner.name for partner in matrix.partners}
+    direct = {
+        service.name: {
+            host
+            for version in service.versions
+            for _, value in version.environment
+            for host in ADDRESS.findall(value)
+            if host in known and host != service.name
+        }
+        for service in matrix.services
+    }
+    reached: dict[str, tuple[str, ...]] = {}
+    for name in direct:
+        found: set[str] = set()
+        waiting = list(direct[name])
+        while waiting:
+            callee = waiting.pop()
+            if callee not in found and callee != name:
+                found.add(callee)
+                waiting.extend(direct.get(callee, ()))
+        reached[name] = tuple(sorted(found))
+    return reached
+
+
+def _replays(
+    matrix: Matrix,
+    path: Path,
+    step: PlannedStep,
+    sessions: Sequence[SessionShape],
+    seed: int,
+    limit: int,
+    calls: dict[str, tuple[str, ...]],
+    tally: _Tally,
+) -> tuple[Replay, ...]:
+    draw = random.Random(f"{seed}/{step.id}")
+    chosen = [(session, row, None) for session in sessions for row in _routes(step, session, tally)]
+    possible = list(enumerate_faults(path, step, sessions, matrix.faults, calls))
+    tally.every_cell.update(cell(session.exchanges[fault.index].service, fault) for session, fault in possible)
+    faulted = _select(possible, max(0, limit - len(chosen)), draw, tally.cells)
+    planned: list[tuple[SessionShape, tuple[str, ...], Fault | None]] = [*chosen]
+    planned += [(session, _around(step, session, fault, draw), fault) for session, fault in faulted]
+    return tuple(
+        Replay(f"r{number}", session.id, row, fault) for number, (session, row, fault) in enumerate(planned, 1)
+    )
+
+
+def _routes(step: PlannedStep, session: SessionShape, tally: _Tally) -> list[tuple[str, ...]]:
+    """The fewest routes in which every pair of operations meets every pair of versions of their services."""
+    live = [live_versions(step.state, exchange.service) for exchange in session.exchanges]
+    if not all(live):
+        return []
+    most = max(len(versions) for versions in live)
+    rows = [
+        tuple(versions[pick % len(versions)] for versions, pick in zip(live, row, strict=True))
+        for row in routes(len(live), most)
+    ]
+    rows = list(dict.fromkeys(rows))
+    for first, second in combinations(range(len(live)), 2):
+        cells = {(session.id, first, second, a, b) for a, b in product(live[first], live[second])}
+        tally.every_route |= cells
+        tally.routes |= cells & {(session.id, first, second, row[first], row[second]) for row in rows}
+    return rows
+
+
+def _select(
+    possible: list[tuple[SessionShape, Fault]], limit: int, draw: random.Random, covered: Counter[Cell]
+) -> list[tuple[SessionShape, Fault]]:
+    """What has been covered least goes first; among equals, versions that differ, then chance."""
+    keyed = [
+        (covered[cell(session.exchanges[fault.index].service, fault)], fault.first == fault.second, draw.random(), at)
+        for at, (session, fault) in enumerate(possible)
+    ]
+    taken = sorted(at for *_, at in sorted(keyed)[:limit])
+    for at in taken:
+        session, fault = possible[at]
+        covered[cell(session.exchanges[fault.index].service, fault)] += 1
+    return [possible[at] for at in taken]
+
+
+def _around(step: PlannedStep, session: SessionShape, fault: Fault, draw: random.Random) -> tuple[str, ...]:
+    """A route for a replay with a fault: the fault's own exchange as planned, the others by chance."""
+    row = [draw.choice(live_versions(step.state, exchange.service) or ("",)) for exchange in session.exchanges]
+    if not fault.callee:
+        row[fault.index] = fault.first
+    return tuple(row)
+
+
+def _coverage(matrix: Matrix, done: Sequence[Path], sessions: Sequence[SessionShape], tally: _Tally) -> Coverage:
+    mixtures = {(step.state, step.migrations) for path in done for step in path.steps}
+    moves = {
+        (before.state, before.migrations, after.state, after.migrations)
+        for path in done
+        for before, after in zip(path.steps, path.steps[1:], strict=False)
+    }
+    left_out = []
+    reads = sum(not exchange.write for session in sessions for exchange in session.exchanges)
+    if reads and matrix.faults:
+        left_out.append(LeftOut("faults on reads", "a repeated read has no effect to double", reads))
+    missing = len(tally.every_cell) - len(tally.cells)
+    if missing:
+        left_out.append(LeftOut("operation × fault × version pair", "beyond the budget", missing))
+    for service in matrix.services:
+        for version in service.versions[1:-1]:
+            left_out.append(
+                LeftOut(f"{service.name} {version.name}", "the rollout goes from the first to the last version", 1)
+            )
+    if matrix.rollout.every_order:
+        every = factorial(len(matrix.services))
+        if every > MOST_ORDERS:
+            left_out.append(
+                LeftOut("orders of upgrade", "beyond the most that are planned", every - len(orders(matrix)))
+            )
+    return Coverage(
+        states=Count(len(mixtures), len(mixtures)),
+        transitions=Count(len(moves), len(moves)),
+        routes=Count(len(tally.routes), len(tally.every_route)),
+        faults=Count(len(tally.cells), len(tally.every_cell)),
+        left_out=tuple(left_out),
+    )

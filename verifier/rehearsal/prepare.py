@@ -1,0 +1,108 @@
+"""Everything that is known before anything starts: matrix, contracts, recordings, plan. All bad input ends here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from verifier.contracts.promises import Promises, VersionPromises, promises_of
+from verifier.errors import BadInput, Problem
+from verifier.history.model import RunInfo, ServiceInfo
+from verifier.history.outcome import SAFE
+from verifier.matrix.model import Matrix, Traffic
+from verifier.matrix.parse import parse
+from verifier.plan.model import ExchangeShape, Plan, SessionShape
+from verifier.plan.planner import plan
+from verifier.replay.correlate import Rules, learn
+from verifier.replay.driver import Track, service_of
+from verifier.replay.recording.load import load
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    matrix: Matrix
+    promises: Promises
+    contracts: tuple[tuple[str, str, Path], ...]  # service, version, file
+    tracks: dict[str, Track]
+    plan: Plan
+
+
+def prepare(file: Path, seed: int) -> Prepared:
+    """Read all inputs of a matrix and make its plan. Raises BadInput with every problem found."""
+    matrix = parse(file)
+    problems: list[Problem] = []
+    contracts = _contracts(matrix)
+    entries: list[VersionPromises] = []
+    for service, version, contract in contracts:
+        try:
+            entries.append(promises_of(service, version, contract))
+        except BadInput as error:
+            problems += error.problems
+    tracks: dict[str, Track] = {}
+    promises = Promises(tuple(entries))
+    for number, traffic in enumerate(matrix.traffic, 1):
+        try:
+            tracks |= _tracks(matrix, traffic, number)
+        except BadInput as error:
+            problems += error.problems
+    if problems:
+        raise BadInput(sorted(set(problems)))
+    shapes = tuple(_shape(name, track, promises, matrix) for name, track in tracks.items())
+    return Prepared(matrix, promises, contracts, tracks, plan(matrix, shapes, seed))
+
+
+def _contracts(matrix: Matrix) -> tuple[tuple[str, str, Path], ...]:
+    found = [
+        (service.name, version.name, version.contract)
+        for service in matrix.services
+        for version in service.versions
+        if version.contract is not None
+    ]
+    found += [(partner.name, "", partner.contract) for partner in matrix.partners if partner.contract is not None]
+    return tuple(found)
+
+
+def _tracks(matrix: Matrix, traffic: Traffic, number: int) -> dict[str, Track]:
+    recording = load(traffic.recording, traffic.session_header)
+    rules = Rules(flows=traffic.rules.flows, keep=traffic.rules.keep, fresh=traffic.rules.fresh)
+    ports = {service.name: service.port for service in matrix.services}
+    prefix = "" if len(matrix.traffic) == 1 else f"{number}-"
+    found = {}
+    for session in recording.sessions:
+        script = learn(session, began=recording.began, rules=rules)
+        services = tuple(service_of(step.exchange.host, ports, traffic.service) for step in script.steps)
+        found[f"{prefix}{session.id}"] = Track(script, services)
+    return found
+
+
+def _shape(name: str, track: Track, promises: Promises, matrix: Matrix) -> SessionShape:
+    exchanges = []
+    for step, service in zip(track.script.steps, track.services, strict=True):
+        request = step.exchange.request
+        known = promises.operation(service, matrix.service(service).old.name, request.method, request.path)
+        exchanges.append(ExchangeShape(known.id if known else step.name, service, request.method not in SAFE))
+    return SessionShape(name, tuple(exchanges))
+
+
+def run_info(prepared: Prepared, runtime: str) -> RunInfo:
+    matrix = prepared.matrix
+    clients = []
+    for traffic in matrix.traffic:
+        for service in matrix.services:
+            if traffic.client in {version.name for version in service.versions}:
+                clients.append((service.name, traffic.client))
+    return RunInfo(
+        schema=1,
+        tool=prepared.plan.tool,
+        matrix=matrix.name,
+        seed=prepared.plan.seed,
+        runtime=runtime,
+        services=tuple(
+            ServiceInfo(
+                service.name, tuple(version.name for version in service.versions), service.old.name, service.new.name
+            )
+            for service in matrix.services
+        ),
+        partners=tuple(partner.name for partner in matrix.partners),
+        client_versions=tuple(dict.fromkeys(clients)),
+    )

@@ -1,0 +1,205 @@
+"""The system under rehearsal: which replicas run, in which slots, behind which addresses."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from verifier.errors import BrokenEnvironment
+from verifier.history.model import ReplicaEvent
+from verifier.history.store import Record
+from verifier.matrix.model import Matrix, Service, Version
+from verifier.plan.model import Action
+from verifier.rehearsal.environment import environment_of
+from verifier.replay.gateway import Gateway
+from verifier.replay.rotation import Endpoint, Rotation
+from verifier.replay.wire.client import WireClient
+from verifier.runtime.base import CommandSpec, Environment, ReplicaSpec, Runtime, StartFailure, StoreSpec
+
+Key = tuple[str, int, str]
+
+
+class StepFailed(Exception):
+    """A replica could not be started or a migration failed: a finding, unless it happens in a control."""
+
+
+@dataclass(slots=True)
+class System:
+    """Carries out actions. `running` maps service, slot and version to the replica's id."""
+
+    matrix: Matrix
+    runtime: Runtime
+    rotation: Rotation
+    client: WireClient
+    gateway: Gateway
+    record: Callable[[Record], None]
+    clock: Callable[[], float]
+    directory: Path
+    stores: dict[str, str] = field(default_factory=dict)
+    running: dict[Key, str] = field(default_factory=dict)
+    started: int = 0
+    step: str = ""
+
+    async def open_stores(self, path: str) -> None:
+        """Fresh, empty stores for one path."""
+        for store in self.matrix.stores:
+            folder = self.directory / "stores" / path / store.name
+            folder.mkdir(parents=True)
+            log = self.directory / "logs" / f"{path}-{store.name}.log"
+            log.parent.mkdir(parents=True, exist_ok=True)
+            self.stores[store.name] = await self.runtime.start_store(
+                StoreSpec(
+                    store.name, store.image, store.process, store.environment, store.port, store.ready, folder, log
+                )
+            )
+
+    async def close_path(self) -> None:
+        """Stop every replica and remove the stores."""
+        await asyncio.gather(*(self._stop(*key) for key in list(self.running)))
+        for name in list(self.stores):
+            await self.runtime.stop_store(name)
+            del self.stores[name]
+
+    async def carry_out(self, actions: tuple[Action, ...]) -> None:
+        """In order; starts that follow one another are made at the same time. Raises StepFailed."""
+        waiting: list[Action] = []
+        for action in (*actions, None):
+            if action is not None and action.kind == "start":
+                waiting.append(action)
+                continue
+            await self._start_together(waiting)
+            waiting = []
+            if action is not None:
+                await self._one(action)
+
+    async def _start_together(self, actions: list[Action]) -> None:
+        results = await asyncio.gather(
+            *(self._start(action.service, action.slot, action.version) for action in actions), return_exceptions=True
+        )
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+
+    async def _one(self, action: Action) -> None:
+        if action.kind == "stop":
+            await self._stop(action.service, action.slot, action.version)
+        elif action.kind == "restart":
+            await self._stop(action.service, action.slot, action.version)
+            await self._start(action.service, action.slot, action.version)
+        elif action.kind == "replace":
+            leaving = [key for key in self.running if key[:2] == (action.service, action.slot)]
+            await self._start(action.service, action.slot, action.version)
+            for key in leaving:
+                await self._stop(*key)
+        else:
+            await self._migrate(action)
+
+    async def _start(self, service_name: str, slot: int, version_name: str) -> None:
+        service = self.matrix.service(service_name)
+        version = service.version(version_name)
+        self.started += 1
+        replica = f"{service_name}-{version_name}-{slot}-{self.started}"
+        spec = await self._attached(service, version, replica)
+        self._event(replica, service_name, version_name, "started")
+        result = await self.runtime.start(spec)
+        if isinstance(result, StartFailure):
+            await self.gateway.detach(replica)
+            self._event(replica, service_name, version_name, "never-ready", f"{result.detail}\n{result.tail}".strip())
+            raise StepFailed(f"{service_name} {version_name} did not become ready: {result.detail}")
+        self.running[service_name, slot, version_name] = replica
+        self.rotation.add(Endpoint(service_name, version_name, replica, result))
+        self._event(replica, service_name, version_name, "ready")
+
+    async def _stop(self, service_name: str, slot: int, version_name: str) -> None:
+        replica = self.running.pop((service_name, slot, version_name))
+        endpoint = self.rotation.remove(replica)
+        if endpoint is not None:
+            self.client.forget(endpoint.address.host, endpoint.address.port)
+        if (gone := await self.runtime.exited(replica)) is not None:
+            self._event(replica, service_name, version_name, "exited", gone)
+        stop = self.matrix.service(service_name).stop
+        code = await self.runtime.stop(replica, stop.signal, stop.grace)
+        await self.gateway.detach(replica)
+        what = "killed" if code is None else "stopped"
+        self._event(replica, service_name, version_name, what, "" if code is None else f"exit code {code}")
+
+    async def _migrate(self, action: Action) -> None:
+        service = self.matrix.service(action.service)
+        version = service.version(action.version)
+        command: tuple[str, ...] = getattr(version.migrations, action.stage)
+        self.started += 1
+        name = f"{action.service}-{action.version}-{action.stage}-{self.started}"
+        environment = environment_of(version.environment, self.stores, self.gateway.host, {})
+        spec = self._spec(service, version, name, environment)
+        result = await self.runtime.command(CommandSpec(name, spec, command, spec.log))
+        if result.exit_code:
+            detail = f"exit code {result.exit_code}\n{result.tail}".strip()
+            self._event(name, action.service, action.version, "command-failed", detail)
+            raise StepFailed(f"{action.stage} of {action.service} {action.version} failed: {detail.splitlines()[0]}")
+
+    async def _attached(self, service: Service, version: Version, replica: str) -> ReplicaSpec:
+        """The spec of a replica with gateway addresses of its own."""
+        ports = await self.gateway.attach(replica, service.name, version.name, self._known(service))
+        environment = environment_of(version.environment, self.stores, self.gateway.host, ports)
+        return self._spec(service, version, replica, environment)
+
+    def _known(self, service: Service) -> tuple[str, ...]:
+        names = [entry.name for entry in self.matrix.services] + [partner.name for partner in self.matrix.partners]
+        return tuple(name for name in names if name != service.name)
+
+    def _spec(self, service: Service, version: Version, replica: str, environment: Environment) -> ReplicaSpec:
+        log = self.directory / "logs" / f"{replica}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        return ReplicaSpec(
+            id=replica,
+            service=service.name,
+            version=version.name,
+            port=service.port,
+            image=version.image,
+            build=version.build,
+            command=version.command,
+            directory=version.directory,
+            environment=environment,
+            aliases=self._known(service),
+            readiness=service.ready,
+            log=log,
+        )
+
+    async def provide(self) -> None:
+        """Images for every version and store, before the first path. Raises BrokenEnvironment."""
+        replicas = []
+        for service in self.matrix.services:
+            for version in service.versions:
+                if self.runtime.name == "process" and version.command is None:
+                    raise BrokenEnvironment(
+                        f"{service.name} {version.name} has no command: the process runtime cannot run an image"
+                    )
+                replicas.append(self._spec(service, version, f"{service.name}-{version.name}", ()))
+        stores = tuple(
+            StoreSpec(
+                store.name,
+                store.image,
+                store.process,
+                store.environment,
+                store.port,
+                store.ready,
+                self.directory,
+                self.directory / "logs" / f"{store.name}.log",
+            )
+            for store in self.matrix.stores
+        )
+        await self.runtime.provide(tuple(replicas), stores)
+
+    async def note_exits(self) -> None:
+        """Replicas that ended by themselves are events of the step in which it is noticed."""
+        for (service, slot, version), replica in list(self.running.items()):
+            gone = await self.runtime.exited(replica)
+            if gone is not None:
+                self._event(replica, service, version, "exited", gone)
+                del self.running[service, slot, version]
+                self.rotation.remove(replica)
+
+    def _event(self, replica: str, service: str, version: str, what: str, detail: str = "") -> None:
+        self.record(ReplicaEvent(self.step, replica, service, version, what, self.clock(), detail))

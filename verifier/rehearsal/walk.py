@@ -1,0 +1,163 @@
+"""Walks a plan on a runtime: state by state, transition under live traffic, replay, sweep; everything recorded."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from verifier.errors import BrokenEnvironment
+from verifier.history.model import Note, Step
+from verifier.history.store import HistoryWriter, Record, write_value
+from verifier.plan.model import Path as PlanPath
+from verifier.plan.model import PlannedStep
+from verifier.rehearsal.events import Doing, Emit, PathBegan, ReplayEnded, RunBegan, StepBegan, StepEnded
+from verifier.rehearsal.prepare import Prepared, run_info
+from verifier.rehearsal.stored import Timing, keep_inputs
+from verifier.rehearsal.system import StepFailed, System
+from verifier.replay.driver import Driver
+from verifier.replay.gateway import Gateway
+from verifier.replay.live import live_traffic
+from verifier.replay.partner import PartnerDesk
+from verifier.replay.rotation import Rotation
+from verifier.replay.stage import Stage
+from verifier.replay.sweep import sweep
+from verifier.replay.wire.client import WireClient
+from verifier.runtime.base import Runtime
+
+
+@dataclass(slots=True)
+class Rehearsal:
+    """One run of a plan. `directory` exists and is empty; afterwards it holds everything that a judge needs."""
+
+    prepared: Prepared
+    runtime: Runtime
+    why: str
+    directory: Path
+    emit: Emit
+    clock: Callable[[], float] = time.monotonic
+    wall: Callable[[], float] = time.time
+    boot: float = 0.0
+    replaying: float = 0.0
+    _began: float = field(default=0.0)
+
+    async def run(self) -> Timing:
+        """Raises BrokenEnvironment; the runtime is closed and the history complete either way."""
+        self._began = self.clock()
+        prepared, directory = self.prepared, self.directory
+        write_value(directory / "plan.json", prepared.plan)
+        keep_inputs(directory, prepared)
+        writer = HistoryWriter(directory, run_info(prepared, self.runtime.name))
+        self.emit(RunBegan(prepared.plan, self.runtime.name, self.why, str(directory)))
+        try:
+            await self._on_runtime(writer.add)
+        finally:
+            writer.close()
+            shutil.rmtree(directory / "stores", ignore_errors=True)
+        return Timing(self.clock() - self._began, self.boot, self.replaying, 0.0)
+
+    def _now(self) -> float:
+        return round(self.clock() - self._began, 6)
+
+    async def _on_runtime(self, record: Callable[[Record], None]) -> None:
+        client = WireClient(clock=self._now)
+        stage: Stage | None = None
+        try:
+            self.emit(Doing(f"opening the {self.runtime.name} runtime"))
+            await self.runtime.open()
+            stage = self._stage(client, record)
+            system = System(
+                self.prepared.matrix,
+                self.runtime,
+                stage.rotation,
+                client,
+                stage.gateway,
+                record,
+                self._now,
+                self.directory,
+            )
+            self.emit(Doing("providing images"))
+            await system.provide()
+            self.boot += self._now()
+            for path in self.prepared.plan.paths:
+                await self._path(path, system, stage)
+            if stage.sent != stage.answered + stage.failed:
+                record(Note("", "count", f"{stage.sent} sent, {stage.answered} answered, {stage.failed} failed"))
+        finally:
+            if stage is not None:
+                await stage.gateway.close()
+            await client.close()
+            await self.runtime.close()
+
+    def _stage(self, client: WireClient, record: Callable[[Record], None]) -> Stage:
+        matrix, promises, rotation = self.prepared.matrix, self.prepared.promises, Rotation()
+        gateway = Gateway(
+            host=self.runtime.gateway_host,
+            rotation=rotation,
+            client=client,
+            desk=PartnerDesk(promises),
+            promises=promises,
+            partners={partner.name: partner.delay for partner in matrix.partners},
+            ports={service.name: service.port for service in matrix.services},
+            record=record,
+            clock=self._now,
+        )
+        return Stage(rotation, client, gateway, promises, record, self._now, self.wall, self.prepared.plan.seed)
+
+    async def _path(self, path: PlanPath, system: System, stage: Stage) -> None:
+        self.emit(PathBegan(path))
+        began = self.clock()
+        stage.gateway.forget()
+        system.step = path.id
+        driver = Driver(stage, path.id, self.prepared.tracks)
+        try:
+            await system.open_stores(path.id)
+            self.boot += self.clock() - began
+            for step in path.steps:
+                if not await self._step(path, step, system, driver):
+                    break
+        finally:
+            began = self.clock()
+            await system.close_path()
+            self.boot += self.clock() - began
+
+    async def _step(self, path: PlanPath, step: PlannedStep, system: System, driver: Driver) -> bool:
+        """Whether the path can go on."""
+        self.emit(StepBegan(step))
+        started, system.step, error = self._now(), step.id, ""
+        driver.stage.gateway.step = step.id
+        try:
+            async with live_traffic(driver, step.id) if step.live else nullcontext():
+                await system.carry_out(step.actions)
+            self.boot += self._now() - started
+            began = self.clock()
+            await driver.run(step, lambda: self.emit(ReplayEnded(step)))
+            # A control is swept twice: what differs between the two varies by itself.
+            for turn in (1, 2) if path.kind != "rollout" else (1,):
+                await sweep(driver, step.id, turn)
+            self.replaying += self.clock() - began
+            await system.note_exits()
+        except StepFailed as failure:
+            error = str(failure)
+            if path.kind != "rollout":
+                raise BrokenEnvironment(f"in the control {path.id}: {error}") from None
+        finally:
+            driver.stage.record(
+                Step(
+                    step.id,
+                    path.id,
+                    step.phase,
+                    step.kind,
+                    step.description,
+                    step.state,
+                    step.migrations,
+                    started,
+                    self._now(),
+                    error,
+                )
+            )
+        self.emit(StepEnded(step, error, self._now() - started))
+        return not error

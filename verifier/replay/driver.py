@@ -1,0 +1,179 @@
+"""Replays sessions: each exchange to its planned version, disturbed by the planned fault, until accepted work ends.
+
+A replay stops at the first answer whose status class differs from the recorded one: what follows would only
+repeat that finding. The checks read it from the history.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from urllib.parse import urlsplit
+
+from verifier.history.message import Request, Response
+from verifier.history.model import Note, Operation
+from verifier.plan.model import Fault, PlannedStep, Replay
+from verifier.replay.correlate import Player, Script
+from verifier.replay.faults import Deferred, exchange_with_fault
+from verifier.replay.polling import finish_accepted, poll_recorded
+from verifier.replay.stage import Attempt, Stage
+
+AT_ONCE = 8  # replays under way at the same time
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One recorded session, analysed, with the service that each of its exchanges goes to."""
+
+    script: Script
+    services: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """Something acknowledged that can be read back: the request that read it, and who answered then."""
+
+    service: str
+    name: str
+    request: Request
+    operation: str
+    step: str
+    replay: str
+    session: str
+    index: int
+    versions: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Driver:
+    """Runs the replays of one path. `resources` grows with all that was read back successfully."""
+
+    stage: Stage
+    path: str
+    tracks: Mapping[str, Track]
+    deferred: dict[str, list[Deferred]] = field(default_factory=dict)
+    resources: dict[tuple[str, str], Resource] = field(default_factory=dict)
+
+    async def run(self, step: PlannedStep, progress: Callable[[], None]) -> None:
+        """All replays of a step: those with inner faults one at a time, the others side by side."""
+        self.stage.gateway.step = step.id
+        await self._send_deferred(step.id)
+        limit = asyncio.Semaphore(AT_ONCE)
+
+        async def one(planned: Replay) -> None:
+            async with limit:
+                await self.replay(step.id, planned)
+                progress()
+
+        together = [planned for planned in step.replays if not (planned.fault and planned.fault.callee)]
+        async with asyncio.TaskGroup() as group:
+            for planned in together:
+                group.create_task(one(planned))
+        for planned in step.replays:
+            if planned.fault and planned.fault.callee:
+                await one(planned)
+
+    async def replay(self, step: str, planned: Replay) -> None:
+        track = self.tracks[planned.session]
+        draw = random.Random(f"{self.stage.seed}/{step}/{planned.id}")
+        player = track.script.player(draw, self.stage.wall())
+        seen: list[str] = []
+        for index, (service, version) in enumerate(zip(track.services, planned.route, strict=True)):
+            fault = planned.fault if planned.fault and planned.fault.index == index else None
+            what = Attempt(
+                step=step,
+                replay=planned.id,
+                session=planned.session,
+                index=index,
+                number=1,
+                source="replay",
+                service=service,
+                version=version,
+                fallback=track.script.steps[index].name,
+                inner=fault if fault and fault.callee else None,
+                fault=fault.kind if fault and fault.callee else "",
+            )
+            operation = await self._exchange(what, player, track, fault)
+            seen.append(operation.version)
+            if not as_recorded(operation, track.script.steps[index].exchange.response):
+                break
+            self.remember(operation, tuple(seen))
+        self._report(step, planned, player)
+
+    async def _exchange(self, what: Attempt, player: Player, track: Track, fault: Fault | None) -> Operation:
+        """One exchange with whatever disturbs it; returns the operation whose answer the client went on with."""
+        request = player.request(what.index)
+        if fault is None or fault.callee:
+            attempts = [await self.stage.attempt(what, request)]
+        else:
+            attempts = await exchange_with_fault(self.stage, what, request, fault)
+            if fault.until:
+                self.deferred.setdefault(fault.until, []).append(Deferred(what, request, fault))
+        seen = attempts[-1] if fault is None or fault.kind != "duplicate-after" else attempts[0]
+        answered = seen.response
+        produced = player.answer(what.index, answered) if answered is not None else ()
+        for operation in attempts:
+            self.stage.record(replace(operation, produced=produced) if operation is seen else operation)
+        for operation in unique_answers(attempts):
+            await finish_accepted(self.stage, what, operation)
+        poll = track.script.steps[what.index].poll
+        if poll is not None and answered is not None:
+            return await poll_recorded(self.stage, what, player, poll, replace(seen, produced=produced))
+        return replace(seen, produced=produced)
+
+    def remember(self, operation: Operation, versions: tuple[str, ...]) -> None:
+        if operation.request.method != "GET" or operation.response is None or operation.response.status >= 300:
+            return
+        self.resources[operation.service, operation.request.target] = Resource(
+            operation.service,
+            operation.name,
+            operation.request,
+            operation.id,
+            operation.step,
+            operation.replay,
+            operation.session,
+            operation.index,
+            versions,
+        )
+
+    def _report(self, step: str, planned: Replay, player: Player) -> None:
+        for index, kind, message in player.notes:
+            self.stage.record(Note(step, kind, message, f"{step}/{planned.id}/{index + 1}.1"))
+
+    async def _send_deferred(self, step: str) -> None:
+        """Duplicates that arrive only now: after the next step, or after the rollback."""
+        for late in self.deferred.pop(step, []):
+            what = replace(
+                late.what,
+                step=step,
+                number=2,
+                version=late.fault.second,
+                fault=late.fault.kind,
+                parent=late.what.id,
+            )
+            operation = await self.stage.attempt(what, late.request)
+            self.stage.record(operation)
+            self.stage.injected(late.fault, operation)
+            await finish_accepted(self.stage, what, operation)
+
+
+def as_recorded(operation: Operation, recorded: Response) -> bool:
+    """Whether an answer is of the recorded status class, so that the session can go on."""
+    return operation.response is not None and operation.response.status // 100 == recorded.status // 100
+
+
+def unique_answers(attempts: list[Operation]) -> list[Operation]:
+    """The attempts whose answers differ: each of them may stand for work of its own."""
+    found: dict[bytes, Operation] = {}
+    for operation in attempts:
+        if operation.response is not None:
+            found.setdefault(operation.response.body, operation)
+    return list(found.values())
+
+
+def service_of(host: str, services: Mapping[str, int], fallback: str) -> str:
+    """The service that a recorded authority names, by host name; else the one that the traffic declares."""
+    name = urlsplit(f"//{host}").hostname or ""
+    return name if name in services else fallback

@@ -1,0 +1,79 @@
+"""Faults of outer exchanges: what happens between a client and the version that serves it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+
+from verifier.history.message import Request
+from verifier.history.model import Operation
+from verifier.plan.model import Fault
+from verifier.replay.stage import Attempt, Stage, retry_after
+from verifier.replay.wire.client import Together
+
+RETRIES = 5  # how often a client follows an answer that asks to try again later
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """A duplicate to be sent in a later step."""
+
+    what: Attempt
+    request: Request
+    fault: Fault
+
+
+async def exchange_with_fault(stage: Stage, what: Attempt, request: Request, fault: Fault) -> list[Operation]:
+    """All attempts of one disturbed exchange; the client goes on with the last one's answer.
+
+    Of `duplicate-after` it goes on with the first one's: the duplicate is not its own.
+    """
+    first = replace(what, version=fault.first, fault=fault.kind)
+    second = replace(what, version=fault.second, fault=fault.kind, number=2, parent=what.id)
+    if fault.until or fault.kind == "slow-read":
+        attempts = [await stage.attempt(first, request)]
+    elif fault.kind == "duplicate-at-once":
+        together = Together(2)
+        attempts = list(
+            await asyncio.gather(
+                stage.attempt(first, request, hold=together), stage.attempt(second, request, hold=together)
+            )
+        )
+    elif fault.kind == "duplicate-after":
+        attempts = [await stage.attempt(first, request), await stage.attempt(second, request)]
+    elif fault.kind == "late-arrival":
+        attempts = await _late_arrival(stage, first, second, request)
+    else:
+        attempts = [await _unanswered(stage, first, request, fault.kind), await stage.attempt(second, request)]
+    if not fault.until:
+        stage.injected(fault, attempts[0])
+    return await _patiently(stage, second, request, attempts)
+
+
+async def _unanswered(stage: Stage, what: Attempt, request: Request, kind: str) -> Operation:
+    """The effect happens, the answer does not arrive: lost as a whole, or cut by a reset in the middle."""
+    if kind == "reset":
+        cut = await stage.attempt(what, request, cut_answer_after=1)
+        return replace(cut, outcome="info")
+    return await stage.attempt(what, request, seen=False)
+
+
+async def _late_arrival(stage: Stage, first: Attempt, second: Attempt, request: Request) -> list[Operation]:
+    """The first attempt is held up on its way; the client gives up and retries; then the first one arrives."""
+    release = asyncio.Event()
+    held = asyncio.ensure_future(stage.attempt(first, request, hold=release, seen=False))
+    retried = await stage.attempt(second, request)
+    release.set()
+    return [await held, retried]
+
+
+async def _patiently(stage: Stage, what: Attempt, request: Request, attempts: list[Operation]) -> list[Operation]:
+    """Where the answer says "later", a client comes back, a bounded number of times."""
+    for _ in range(RETRIES):
+        wait = retry_after(attempts[-1])
+        if wait is None:
+            break
+        await asyncio.sleep(wait)
+        again = replace(what, number=len(attempts) + 1)
+        attempts = [*attempts, await stage.attempt(again, request)]
+    return attempts

@@ -1,0 +1,223 @@
+"""The gateway: every call between services, and from services to partners, passes through it.
+
+Each replica is given addresses of its own for the services and partners it calls, so the gateway knows who calls.
+It chooses the version that serves the call, disturbs it as the replay's inner fault says, and records it.
+A call belongs to an operation by its `traceparent`; calls without one belong to the replay that runs alone, if one
+does, and are else served by turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from verifier.contracts.promises import Promises
+from verifier.history.message import Request, header, with_header
+from verifier.history.model import FaultInjected, Operation
+from verifier.history.outcome import outcome_of
+from verifier.history.store import Record
+from verifier.plan.model import Fault
+from verifier.replay.partner import PartnerDesk
+from verifier.replay.rotation import Endpoint, Rotation
+from verifier.replay.wire.client import Answer, WireClient
+from verifier.replay.wire.server import Listener, Peer, Reply, serve
+
+LATE = 0.4  # seconds by which a late answer comes late
+INNER_TIMEOUT = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls through a listener, and whom; `callee` "" means: as the Host header says."""
+
+    replica: str
+    service: str
+    version: str
+    callee: str
+
+
+@dataclass(slots=True)
+class Cause:
+    """The operation that inner calls belong to, and the inner fault still to be injected into them."""
+
+    operation: str
+    step: str
+    replay: str
+    session: str
+    fault: Fault | None = None
+    injected: bool = False
+    calls: int = 0
+
+
+@dataclass(slots=True)
+class Gateway:
+    """`host` is the address to bind; `partners` maps a partner's name to its delay in seconds."""
+
+    host: str
+    rotation: Rotation
+    client: WireClient
+    desk: PartnerDesk
+    promises: Promises
+    partners: dict[str, float]
+    ports: dict[str, int]
+    record: Callable[[Record], None]
+    clock: Callable[[], float]
+    step: str = ""
+    alone: Cause | None = None
+    _causes: dict[str, Cause] = field(default_factory=dict)
+    _listeners: dict[str, list[Listener]] = field(default_factory=dict)
+    _unknown: int = 0
+
+    async def attach(self, replica: str, service: str, version: str, callees: tuple[str, ...]) -> dict[str, int]:
+        """Open this replica's own addresses; returns the port for each callee."""
+        found = {}
+        for callee in callees:
+            listener = await serve(self.handle, self.host, 0, Caller(replica, service, version, callee))
+            self._listeners.setdefault(replica, []).append(listener)
+            found[callee] = listener.port
+        return found
+
+    async def detach(self, replica: str) -> None:
+        for listener in self._listeners.pop(replica, []):
+            await listener.close(0.5)
+
+    async def close(self) -> None:
+        await asyncio.gather(*(self.detach(replica) for replica in list(self._listeners)))
+
+    def expect(self, trace: str, cause: Cause) -> None:
+        """Calls that carry this trace id belong to this cause."""
+        self._causes[trace] = cause
+
+    def forget(self) -> None:
+        """Forget all traces and partner memory: a new path begins on fresh stores."""
+        self._causes.clear()
+        self.desk = PartnerDesk(self.promises)
+
+    async def handle(self, request: Request, peer: Peer) -> Reply:
+        caller = peer.tag
+        if not isinstance(caller, Caller):
+            raise TypeError("a gateway listener is tagged with its caller")
+        callee = caller.callee or (header(request.headers, "host") or "").partition(":")[0]
+        cause = self._cause(request)
+        fault = cause.fault if cause.fault and cause.fault.callee == callee and not cause.injected else None
+        if fault is not None:
+            cause.injected = True
+        if callee in self.partners:
+            return await self._partner(callee, request, caller, cause, fault)
+        return await self._service(callee, request, caller, cause, fault)
+
+    def _cause(self, request: Request) -> Cause:
+        parts = (header(request.headers, "traceparent") or "").split("-")
+        known = self._causes.get(parts[1]) if len(parts) > 2 else None
+        if found := known or self.alone:
+            return found
+        self._unknown += 1
+        return Cause(f"{self.step}/inner-{self._unknown}", self.step, "", "")
+
+    async def _partner(self, callee: str, request: Request, caller: Caller, cause: Cause, fault: Fault | None) -> Reply:
+        started = self.clock()
+        answer = self.desk.answer(callee, request)
+        lost = fault is not None and fault.kind == "inner-lost-answer"
+        late = self.partners[callee] + (LATE if fault is not None and fault.kind == "inner-late-answer" else 0.0)
+        if late:
+            await asyncio.sleep(late)
+        operation = Operation(
+            **self._place(callee, caller, cause),
+            source="partner",
+            name=answer.name,
+            service=callee,
+            version="",
+            replica="",
+            request=request,
+            response=answer.response,
+            outcome="info" if lost else outcome_of(request.method, answer.response, "", True),
+            started=started,
+            ended=self.clock(),
+            effect=answer.effect,
+            fault=fault.kind if fault else "",
+        )
+        self.record(operation)
+        self._injected(fault, operation)
+        return Reply(None) if lost else Reply(answer.response)
+
+    async def _service(self, callee: str, request: Request, caller: Caller, cause: Cause, fault: Fault | None) -> Reply:
+        steer = cause.fault if cause.fault and cause.fault.callee == callee else None
+        wanted = "" if steer is None else steer.first if fault is not None else steer.second
+        operation = await self._forward(callee, request, caller, cause, wanted, fault)
+        if fault is not None and fault.kind == "inner-duplicate":
+            await self._forward(callee, request, caller, cause, fault.second, fault)
+        if fault is not None and fault.kind == "inner-late-answer":
+            await asyncio.sleep(LATE)
+        self._injected(fault, operation)
+        if fault is not None and fault.kind == "inner-lost-answer":
+            return Reply(None)
+        return Reply(operation.response, reset=operation.error == "reset")
+
+    async def _forward(
+        self, callee: str, request: Request, caller: Caller, cause: Cause, wanted: str, fault: Fault | None
+    ) -> Operation:
+        place = self._place(callee, caller, cause)
+        endpoint = self.rotation.pick(callee, wanted) or self.rotation.pick(callee)
+        started = self.clock()
+        answer = await self._send(callee, request, endpoint, started)
+        lost = fault is not None and fault.kind == "inner-lost-answer"
+        version = endpoint.version if endpoint else ""
+        found = self.promises.operation(callee, version, request.method, request.path)
+        operation = Operation(
+            **place,
+            source="inner",
+            name=found.id if found else f"{request.method} {request.path}",
+            service=callee,
+            version=version,
+            replica=endpoint.replica if endpoint else "",
+            request=request,
+            response=answer.response,
+            outcome="info" if lost else outcome_of(request.method, answer.response, answer.error, answer.sent),
+            started=started,
+            ended=answer.answered,
+            error=answer.error,
+            fault=fault.kind if fault else "",
+        )
+        self.record(operation)
+        return operation
+
+    async def _send(self, callee: str, request: Request, endpoint: Endpoint | None, started: float) -> Answer:
+        if endpoint is None:
+            return Answer(None, "refused", False, started, started)
+        port = self.ports.get(callee, 80)
+        forwarded = Request(
+            request.method, request.target, with_header(request.headers, "Host", f"{callee}:{port}"), request.body
+        )
+        address = endpoint.address
+        return await self.client.send(address.host, address.port, forwarded, timeout=INNER_TIMEOUT)
+
+    def _place(self, callee: str, caller: Caller, cause: Cause) -> dict[str, Any]:
+        cause.calls += 1
+        return {
+            "id": f"{cause.operation}/{callee}-{cause.calls}",
+            "step": self.step,
+            "replay": cause.replay,
+            "session": cause.session,
+            "index": -1,
+            "attempt": cause.calls,
+            "caller": caller.service,
+            "caller_version": caller.version,
+            "parent": cause.operation,
+        }
+
+    def _injected(self, fault: Fault | None, operation: Operation) -> None:
+        if fault is not None:
+            self.record(
+                FaultInjected(
+                    operation.step,
+                    operation.replay,
+                    fault.kind,
+                    operation.id,
+                    operation.name,
+                    fault.first,
+                    fault.second,
+                    operation.started,
+                )
+            )

@@ -1,0 +1,82 @@
+"""Live traffic: sessions that go on while replicas are replaced, each request to whichever replica is in rotation."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+from verifier.replay.driver import Driver, as_recorded
+from verifier.replay.polling import finish_accepted, poll_recorded
+from verifier.replay.stage import Attempt
+
+SESSIONS = 2  # sessions under way at the same time
+PAUSE = 0.01  # seconds between two requests of a session
+
+
+@asynccontextmanager
+async def live_traffic(driver: Driver, step: str) -> AsyncIterator[None]:
+    """Traffic from before the block begins until after it ends; sessions under way are brought to their end."""
+    live = _Live(driver, step)
+    driver.stage.gateway.step = step
+    tasks = [asyncio.create_task(live.client(number)) for number in range(SESSIONS)]
+    try:
+        await live.answers(1, tasks)
+        yield
+        await live.answers(live.count + SESSIONS, tasks)
+    finally:
+        live.stopping = True
+        await asyncio.gather(*tasks)
+
+
+class _Live:
+    def __init__(self, driver: Driver, step: str) -> None:
+        self.driver, self.step = driver, step
+        self.stopping = False
+        self.count = 0
+        self._answered = asyncio.Condition()
+
+    async def answers(self, count: int, tasks: list[asyncio.Task[None]]) -> None:
+        """Wait until that many requests have ended; raises what stopped a client."""
+        async with self._answered:
+            await self._answered.wait_for(lambda: self.count >= count or any(task.done() for task in tasks))
+        for task in tasks:
+            if task.done():
+                task.result()
+
+    async def _ended(self) -> None:
+        async with self._answered:
+            self.count += 1
+            self._answered.notify_all()
+
+    async def client(self, number: int) -> None:
+        names = sorted(self.driver.tracks)
+        turn = number
+        try:
+            while not self.stopping:
+                await self._session(names[turn % len(names)], f"live-{turn + 1}")
+                turn += SESSIONS
+        finally:
+            async with self._answered:
+                self._answered.notify_all()
+
+    async def _session(self, session: str, replay_id: str) -> None:
+        stage, track = self.driver.stage, self.driver.tracks[session]
+        player = track.script.player(random.Random(f"{stage.seed}/{self.step}/{replay_id}"), stage.wall())
+        for index, service in enumerate(track.services):
+            step = track.script.steps[index]
+            what = Attempt(self.step, replay_id, session, index, 1, "live", service, "", step.name)
+            operation = await stage.attempt(what, player.request(index))
+            produced = player.answer(index, operation.response) if operation.response is not None else ()
+            operation = replace(operation, produced=produced)
+            stage.record(operation)
+            await self._ended()
+            await asyncio.sleep(PAUSE)
+            if not as_recorded(operation, step.exchange.response):
+                return
+            await finish_accepted(stage, what, operation)
+            if step.poll is not None:
+                operation = await poll_recorded(stage, what, player, step.poll, operation)
+            self.driver.remember(operation, (operation.version,))

@@ -1,0 +1,111 @@
+"""Partners: third parties outside the rollout, played by the verifier. They answer, count and can be late.
+
+A partner answers as its contract says: the first success answer's example, else a smallest value of its schema.
+A write is an effect; where the partner declares an idempotency key, a repeated key is answered as before and
+counted as suppressed.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from verifier.contracts.expressions import pointed
+from verifier.contracts.model import ContractOperation
+from verifier.contracts.promises import Promises
+from verifier.history.message import Request, Response
+from verifier.history.outcome import SAFE
+
+
+@dataclass(frozen=True, slots=True)
+class PartnerAnswer:
+    name: str
+    response: Response
+    effect: Literal["", "applied", "suppressed"]
+
+
+@dataclass(slots=True)
+class PartnerDesk:
+    """The memory of all partners for one path: which keys were seen, and what was answered."""
+
+    promises: Promises
+    seen: dict[tuple[str, str, str], Response] = field(default_factory=dict)
+    count: int = 0
+
+    def answer(self, partner: str, request: Request) -> PartnerAnswer:
+        operation = self.promises.operation(partner, "", request.method, request.path)
+        name = operation.id if operation else f"{request.method} {request.path}"
+        declared = self.promises.guarantees(partner, "", name)
+        key = None
+        if declared is not None and declared.idempotent is not None:
+            template = operation.path if operation else ""
+            key = declared.idempotent.key.value(request, None, template)
+        if key is not None and (partner, name, key) in self.seen:
+            return PartnerAnswer(name, self.seen[partner, name, key], "suppressed")
+        self.count += 1
+        response = success_answer(operation, self.count)
+        if key is not None:
+            self.seen[partner, name, key] = response
+        return PartnerAnswer(name, response, "" if request.method in SAFE else "applied")
+
+
+def success_answer(operation: ContractOperation | None, number: int) -> Response:
+    """The first declared 2xx answer; text fields named id are made unique by `number`."""
+    if operation is None:
+        return Response(200, (("content-type", "application/json"),), b"{}")
+    answer = next((item for item in operation.answers if item.status.startswith("2")), None)
+    if answer is None:
+        return Response(204)
+    status = int(answer.status) if answer.status.isdecimal() else 200
+    media = next((item for item in answer.media if item.is_json), None)
+    if media is None or media.schema is None:
+        return Response(status)
+    body = smallest(media.schema.document, media.schema.document, 0)
+    return Response(status, (("content-type", media.type),), json.dumps(_unique(body, number)).encode())
+
+
+def _unique(body: Any, number: int) -> Any:
+    if isinstance(body, dict):
+        return {
+            name: f"{value}-{number}" if name == "id" and isinstance(value, str) else _unique(value, number)
+            for name, value in body.items()
+        }
+    if isinstance(body, list):
+        return [_unique(item, number) for item in body]
+    return body
+
+
+def smallest(schema: Any, root: Any, depth: int) -> Any:
+    """The declared example, else a small value that a plain schema accepts; references lead into `root`."""
+    if not isinstance(schema, dict) or depth > 8:
+        return None
+    if "$ref" in schema:
+        return smallest(pointed(root, str(schema["$ref"]).removeprefix("#")), root, depth + 1)
+    for key in ("example", "const", "default"):
+        if key in schema:
+            return schema[key]
+    for key in ("examples", "enum"):
+        if schema.get(key):
+            return schema[key][0]
+    for key in ("oneOf", "anyOf"):
+        if schema.get(key):
+            return smallest(schema[key][0], root, depth + 1)
+    parts = [smallest(part, root, depth + 1) for part in schema.get("allOf", ())]
+    if parts and all(isinstance(part, dict) for part in parts):
+        return {name: value for part in parts for name, value in part.items()}
+    return _typed(schema, root, depth)
+
+
+def _typed(schema: dict[str, Any], root: Any, depth: int) -> Any:
+    kind = schema.get("type", "object" if "properties" in schema else None)
+    kind = kind[0] if isinstance(kind, list) and kind else kind
+    if kind == "object":
+        properties = schema.get("properties", {})
+        names = schema.get("required", properties)
+        return {name: smallest(properties.get(name), root, depth + 1) for name in names}
+    if kind == "array":
+        return [smallest(schema.get("items"), root, depth + 1)] * int(schema.get("minItems", 0))
+    if kind in ("integer", "number"):
+        return schema.get("minimum", 1)
+    return {"string": "x" * max(1, int(schema.get("minLength", 1))), "boolean": True}.get(str(kind))

@@ -1,0 +1,72 @@
+"""The sweep: every acknowledged resource is read back through every live version."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+
+from verifier.history.model import Note
+from verifier.replay.driver import AT_ONCE, Driver, Resource
+from verifier.replay.stage import Attempt
+
+MOST_OLDER = 150  # resources of earlier steps that are read again in one sweep
+
+
+async def sweep(driver: Driver, step: str, turn: int = 1) -> int:
+    """Read back; returns the number of reads. What is left out for its number is noted, never passed over."""
+    chosen, left_out = choose(list(driver.resources.values()), step, random.Random(f"{driver.stage.seed}/{step}/sweep"))
+    if left_out:
+        driver.stage.record(Note(step, "not-run", f"{left_out} resources of earlier steps were not read back again"))
+    limit = asyncio.Semaphore(AT_ONCE)
+    count = 0
+
+    async def read(number: int, resource: Resource) -> None:
+        nonlocal count
+        async with limit:
+            for version in driver.stage.rotation.versions(resource.service):
+                what = Attempt(
+                    step=step,
+                    replay=resource.replay,
+                    session=resource.session,
+                    index=resource.index,
+                    number=turn,
+                    source="sweep",
+                    service=resource.service,
+                    version=version,
+                    fallback=resource.name,
+                    parent=resource.operation,
+                    label=f"{step}/sweep{turn}-{number}/{version}",
+                )
+                driver.stage.record(await driver.stage.attempt(what, resource.request))
+                count += 1
+
+    async with asyncio.TaskGroup() as group:
+        for number, resource in enumerate(chosen, 1):
+            group.create_task(read(number, resource))
+    return count
+
+
+def choose(resources: Sequence[Resource], step: str, draw: random.Random) -> tuple[list[Resource], int]:
+    """All resources of this step, and of older ones as many as fit, spread over where they come from.
+
+    Older ones are taken round by round from the groups (step, operation, versions that touched them), so that no
+    group is left out while another one has two.
+    """
+    current = [entry for entry in resources if entry.step == step]
+    groups: dict[tuple[str, str, tuple[str, ...]], list[Resource]] = {}
+    for entry in resources:
+        if entry.step != step:
+            touched = tuple(sorted(set(entry.versions)))
+            groups.setdefault((entry.step, entry.name, touched), []).append(entry)
+    for group in groups.values():
+        draw.shuffle(group)
+    older: list[Resource] = []
+    waiting = list(groups.values())
+    draw.shuffle(waiting)
+    while waiting and len(older) < MOST_OLDER:
+        for group in waiting:
+            older.append(group.pop())
+        waiting = [group for group in waiting if group]
+    older = older[:MOST_OLDER]
+    return [*current, *older], len(resources) - len(current) - len(older)
