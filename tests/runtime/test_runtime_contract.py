@@ -1,0 +1,203 @@
+"""What every runtime must do, on real processes and on real containers."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from verifier.errors import BrokenEnvironment
+from verifier.runtime import cleanup
+from verifier.runtime.base import Address, CommandSpec, Readiness, StartFailure
+
+Fetch = Callable[[Address, str], tuple[int, str]]
+
+
+def left(run: str) -> list[Any]:
+    found, problem = cleanup.find()
+    assert problem == "" or all(item.kind in ("process", "folder") for item in found)
+    return [item for item in found if item.run == run]
+
+
+@pytest.mark.parametrize(
+    "ready",
+    [
+        Readiness("http", "/healthz"),
+        Readiness("tcp", ""),
+        Readiness("log", "^listening$"),
+        Readiness("command", 'test "$GREETING" = hello'),
+    ],
+    ids=lambda ready: ready.kind,
+)
+def test_a_replica_is_ready_when_it_shows_it(world: Any, ready: Readiness, fetch: Fetch) -> None:
+    async def scenario() -> None:
+        async with world.opened() as runtime:
+            spec = world.replica("orders-1.4-1", "slow", ready, environment=(("GREETING", "hello"),))
+            address = await runtime.start(spec)
+            assert isinstance(address, Address)
+            assert await runtime.exited(spec.id) is None
+            if ready.kind in ("http", "tcp", "log"):
+                assert fetch(address, "/GREETING") == (200, "hello")
+
+    asyncio.run(scenario())
+    assert left(world.run_id) == []
+
+
+def test_placeholders_are_filled_in_environment_and_command(world: Any, fetch: Fetch) -> None:
+    async def scenario() -> None:
+        async with world.opened() as runtime:
+            spec = world.replica("a", environment=(("SELF", "http://{host}:{port}/x"), ("JSON", '{"a": {}}')))
+            address = await runtime.start(spec)
+            assert isinstance(address, Address)
+            host, port = ("0.0.0.0", 8080) if world.name == "docker" else ("127.0.0.1", address.port)
+            assert fetch(address, "/SELF") == (200, f"http://{host}:{port}/x")
+            assert fetch(address, "/JSON") == (200, '{"a": {}}')
+
+    asyncio.run(scenario())
+
+
+def test_why_a_replica_did_not_start(world: Any) -> None:
+    async def scenario() -> None:
+        async with world.opened() as runtime:
+            broken = await runtime.start(world.replica("broken", "broken"))
+            assert isinstance(broken, StartFailure)
+            assert (broken.reason, broken.tail) == ("exited", "hello from broken")
+            assert "status 3" in broken.detail
+            silent = await runtime.start(world.replica("silent", "silent", Readiness("tcp", "", 1.0)))
+            assert isinstance(silent, StartFailure)
+            assert (silent.reason, silent.tail) == ("never-ready", "hello from silent")
+            unready = await runtime.start(world.replica("unready", ready=Readiness("http", "/missing", 1.0)))
+            assert isinstance(unready, StartFailure)
+            assert unready.reason == "never-ready"
+            nothing = await runtime.start(world.replica("nothing", command=("no-such-program", "{port}")))
+            assert isinstance(nothing, StartFailure)
+            assert nothing.reason == "exited"
+            assert "no-such-program" in nothing.detail
+            assert [item for item in left(world.run_id) if item.kind in ("process", "container")] == []
+
+    asyncio.run(scenario())
+
+
+def test_the_tail_of_a_failure_is_of_this_start(world: Any) -> None:
+    async def scenario() -> None:
+        async with world.opened() as runtime:
+            spec = world.replica("again", "broken")
+            first = await runtime.start(spec)
+            second = await runtime.start(spec)
+            assert isinstance(first, StartFailure)
+            assert first == second
+            assert spec.log.read_text().count("hello from broken") == 2
+
+    asyncio.run(scenario())
+
+
+def test_stop_is_graceful_and_the_log_complete(world: Any) -> None:
+    async def scenario() -> None:
+        async with world.opened() as runtime:
+            spec = world.replica("a")
+            assert isinstance(await runtime.start(spec), Address)
+            assert await runtime.stop("a", "SIGTERM", 20.0) == 7
+            lines = spec.log.read_text().splitlines()
+            assert lines[0] == "hello from normal"
+            assert lines[2:-1] == [f"farewell {number}" for number in range(2000)]
+            assert lines[-1] == "the end"
+            assert isinstance(await runtime.start(spec), Address)  # the same replica may be restarted
+
+    asyncio.run(scenario())
+
+
+def test_who_does_not_stop_is_killed(world: Any) -> None:
+    async def scenario() -> None:
+        async with world.opened() as runtime:
+            address = await runtime.start(world.replica("a", "stubborn"))
+            assert isinstance(address, Address)
+            assert await runtime.stop("a", "SIGTERM", 0.3) is None
+            with pytest.raises(httpx.TransportError):
+                httpx.get(f"http://{address.host}:{address.port}/", trust_env=False, timeout=2)
+            assert isinstance(await runtime.start(world.replica("b")), Address)
+            assert await runtime.stop("b", "SIGKILL", 0.0) is None
+            assert "the end" not in (world.directory / "b.log").read_text()
+
+    asyncio.run(scenario())
+
+
+def test_an_end_that_nobody_asked_for_is_noticed(world: Any, fetch: Fetch) -> None:
+    async def scenario() -> None:
+        async with world.opened() as runtime:
+            address = await runtime.start(world.replica("a"))
+            assert isinstance(address, Address)
+            with pytest.raises(httpx.TransportError):
+                fetch(address, "/crash")
+            async with asyncio.timeout(20):
+                while (why := await runtime.exited("a")) is None:
+                    await asyncio.sleep(0.01)
+            assert why == "exited with status 9"
+            assert await runtime.stop("a", "SIGTERM", 1.0) == 9
+
+    asyncio.run(scenario())
+
+
+def test_commands_run_to_the_end(world: Any) -> None:
+    async def scenario() -> None:
+        async with world.opened(command_limit=1.5) as runtime:
+            replica = world.replica("a", environment=(("STEP", "expand"),))
+            log = world.directory / "migrate.log"
+            done = await runtime.command(CommandSpec("m1", replica, ("sh", "-c", "echo applied $STEP; exit 4"), log))
+            assert (done.exit_code, done.tail) == (4, "applied expand")
+            assert log.read_text() == "applied expand\n"
+            endless = await runtime.command(CommandSpec("m2", replica, ("sh", "-c", "echo on; sleep 600"), log))
+            assert endless.exit_code == 124
+            assert re.fullmatch(r"on\nnot ended within 1.5 s", endless.tail)
+            missing = await runtime.command(CommandSpec("m3", replica, ("no-such-program",), log))
+            assert missing.exit_code == 127
+            assert [item for item in left(world.run_id) if item.kind in ("process", "container")] == []
+
+    asyncio.run(scenario())
+
+
+def test_replicas_start_side_by_side_and_close_removes_all(world: Any, fetch: Fetch) -> None:
+    async def scenario() -> None:
+        runtime = world.make()
+        await runtime.open()
+        specs = [world.replica(f"r{number}", environment=(("NAME", f"r{number}"),)) for number in range(4)]
+        addresses = await asyncio.gather(*map(runtime.start, specs))
+        assert [fetch(address, "/NAME") for address in addresses] == [(200, f"r{number}") for number in range(4)]
+        marked = left(world.run_id)
+        assert len([item for item in marked if item.kind in ("process", "container")]) == 4
+        assert {item.owner.alive() for item in marked} == {True}
+        await runtime.close()
+        assert left(world.run_id) == []
+        await runtime.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_start_that_is_cancelled_leaves_nothing(world: Any) -> None:
+    async def scenario() -> None:
+        async with world.opened() as runtime:
+            for wait in (0.0, 0.05, 0.2):
+                starting = asyncio.create_task(runtime.start(world.replica(f"late-{wait}", "silent")))
+                await asyncio.sleep(wait)  # the moments differ, the outcome must not
+                starting.cancel()
+                await asyncio.gather(starting, return_exceptions=True)
+        assert left(world.run_id) == []
+
+    asyncio.run(scenario())
+
+
+def test_what_a_version_lacks_for_this_runtime_is_said(world: Any) -> None:
+    from dataclasses import replace
+
+    async def scenario() -> None:
+        async with world.opened() as runtime:
+            spec = replace(world.replica("a"), command=None, image=None)
+            with pytest.raises(BrokenEnvironment, match=r"orders 1\.4 has n"):
+                await runtime.provide((spec,), ())
+            with pytest.raises(BrokenEnvironment, match=r"orders 1\.4 has n"):
+                await runtime.start(spec)
+
+    asyncio.run(scenario())
