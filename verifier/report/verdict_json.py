@@ -1,0 +1,113 @@
+"""`verdict.json`: the stable interface for pipelines. Keys are only ever added, and at the end."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from verifier.checks.verdict import Judgement, StepVerdict, Violation
+from verifier.history.model import History, Operation, Replicas
+from verifier.plan.model import Count, Coverage, Plan
+from verifier.rehearsal.stored import Timing
+from verifier.report.evidence import Entry, Evidence
+
+SCHEMA = 1
+
+
+def render(judgement: Judgement, history: History, plan: Plan, timing: Timing) -> str:
+    """The verdict as JSON text that ends with a newline; equal values give equal bytes. Times are seconds."""
+    evidence = Evidence(history)
+    document = {
+        "schema": SCHEMA,
+        "matrix": plan.matrix,
+        "verdict": judgement.verdict,
+        "seed": plan.seed,
+        "runtime": history.run.runtime,
+        "steps": [_step(step) for step in judgement.steps],
+        "violations": [_violation(violation, evidence) for violation in judgement.violations],
+        "coverage": _coverage(judgement.coverage),
+        "timing": {
+            "total_s": round(timing.total_s, 3),
+            "boot_s": round(timing.boot_s, 3),
+            "replay_s": round(timing.replay_s, 3),
+            "judge_s": round(timing.judge_s, 3),
+        },
+        "unknowns": list(judgement.unknowns),
+        "tool": plan.tool,
+    }
+    return json.dumps(document, indent=2, ensure_ascii=True) + "\n"
+
+
+def _step(step: StepVerdict) -> dict[str, Any]:
+    return {
+        "id": step.id,
+        "kind": step.kind,
+        "state": _state(step.state),
+        "verdict": step.verdict,
+        "path": step.path,
+        "phase": step.phase,
+        "description": step.description,
+        "guarantees": {name: verdict for name, verdict in step.guarantees if verdict},
+        "error": step.error,
+    }
+
+
+def _state(state: tuple[Replicas, ...]) -> dict[str, dict[str, int]]:
+    """Replicas by service and version."""
+    found: dict[str, dict[str, int]] = {}
+    for entry in state:
+        versions = found.setdefault(entry.service, {})
+        versions[entry.version] = versions.get(entry.version, 0) + entry.count
+    return found
+
+
+def _violation(violation: Violation, evidence: Evidence) -> dict[str, Any]:
+    return {
+        "guarantee": violation.guarantee,
+        "attribution": violation.attribution,
+        "service": violation.service,
+        "operation": violation.operation,
+        "step": violation.step,
+        "versions": list(violation.versions),
+        "message": violation.message,
+        "experience": violation.experience,
+        "evidence": [_entry(entry) for entry in evidence.entries(violation.evidence, violation.step)],
+        "reproduce": violation.reproduce,
+        "steps": list(violation.steps),
+        "count": violation.count,
+    }
+
+
+def _entry(entry: Entry) -> dict[str, Any]:
+    """One proving operation. A replica event has no request and no status; its outcome is what happened to it."""
+    if isinstance(entry, Operation):
+        return {
+            "id": entry.id,
+            "request": f"{entry.request.method} {entry.request.target}",
+            "version": entry.version,
+            "outcome": entry.outcome,
+            "status": entry.response.status if entry.response else None,
+            "step": entry.step,
+        }
+    return {
+        "id": entry.replica,
+        "request": "",
+        "version": entry.version,
+        "outcome": entry.what,
+        "status": None,
+        "step": entry.step,
+    }
+
+
+def _coverage(coverage: Coverage) -> dict[str, Any]:
+    return {
+        "states": _count(coverage.states),
+        "transitions": _count(coverage.transitions),
+        "routes": _count(coverage.routes),
+        "faults": _count(coverage.faults),
+        "left_out": [{"what": item.what, "why": item.why, "count": item.count} for item in coverage.left_out],
+    }
+
+
+def _count(count: Count) -> dict[str, int]:
+    return {"covered": count.covered, "total": count.total}
