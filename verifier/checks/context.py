@@ -23,6 +23,7 @@ FAMILIES = {
     "inner-lost-answer": "inner",
     "inner-late-answer": "inner",
 }
+SENT = frozenset({"replay", "live", "inner"})  # who asks for work to be done: clients, and services of services
 CLIENT = frozenset({"replay", "live", "poll", "sweep"})
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from verifier.checks.completes import accepted_work
-from verifier.checks.context import Context, called
+from verifier.checks.context import SENT, Context, called
 from verifier.checks.idempotent import effects_of
 from verifier.checks.verdict import CheckResult, Finding
 from verifier.contracts.guarantees import Effect
@@ -22,7 +23,7 @@ def reported_done(context: Context) -> Iterator[tuple[Operation, Operation]]:
         if told is not None:
             yield operation, told
     for operation in context.history.operations:
-        if operation.source not in ("replay", "live") or operation.outcome != "ok":
+        if operation.source not in SENT or operation.outcome != "ok":
             continue
         declared = context.guarantees(operation)
         if declared is not None and declared.effects and declared.completes is None:
@@ -63,24 +64,28 @@ def _missing(context: Context, operation: Operation, told: Operation, effect: Ef
 def check_times(context: Context) -> CheckResult:
     """More effects than declared although the operation was sent once: something inside did it twice."""
     result = CheckResult(TIMES)
-    attempts: dict[tuple[str, str, str], int] = {}
-    sent = [entry for entry in context.history.operations if entry.source in ("replay", "live")]
+    attempts: Counter[tuple[str, ...]] = Counter()
+    sent = [entry for entry in context.history.operations if entry.source in SENT]
     for operation in sent:
         declared = context.guarantees(operation)
         for effect in declared.effects if declared else ():
-            key = (context.path(operation), effect.partner, context.value(effect.match, operation) or "")
-            attempts[key] = attempts.get(key, 0) + 1
+            attempts[_asked(context, operation, effect)] += 1
     for operation in sent:
         declared = context.guarantees(operation)
         for effect in declared.effects if declared else ():
-            key = (context.path(operation), effect.partner, context.value(effect.match, operation) or "")
-            if effect.times == "at-least-once" or attempts[key] > 1 or operation.outcome == "fail":
+            again = attempts[_asked(context, operation, effect)] > 1
+            if effect.times == "at-least-once" or again or operation.outcome == "fail":
                 continue
             result.ran(operation.step, operation.service, operation.name)
             applied = effects_of(context, effect, operation)
             if len(applied) > 1:
                 result.findings.append(_too_often(context, operation, effect, applied))
     return result
+
+
+def _asked(context: Context, operation: Operation, effect: Effect) -> tuple[str, ...]:
+    value = context.value(effect.match, operation) or ""
+    return (context.path(operation), operation.service, operation.name, effect.partner, effect.operation, value)
 
 
 def _too_often(context: Context, operation: Operation, effect: Effect, applied: list[Operation]) -> Finding:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 from typing import Any
 
 from verifier.checks.context import Context, called
 from verifier.checks.verdict import CheckResult, Finding
-from verifier.contracts.expressions import MISSING, body_json
+from verifier.contracts.expressions import MISSING, body_json, pointed
 from verifier.history.model import Operation
 from verifier.history.outcome import SAFE
 
@@ -16,31 +17,31 @@ CLASSES = ("read-your-writes", "strong")
 
 
 def check(context: Context) -> CheckResult:
-    """After an acknowledged write of a resource, the same client's next read of it shows the written fields."""
+    """After an acknowledged write of a resource, the same client's next read of it shows the written fields.
+
+    Accepted work counts as written once it was reported done; after an outcome `info` either value is right.
+    """
     result = CheckResult(GUARANTEE)
     for operations in _clients(context).values():
         writes: dict[str, Operation] = {}
         uncertain: set[str] = set()
         for operation in operations:
-            for resource in _written(context, operation):
-                if operation.outcome == "ok":
-                    writes[resource] = operation
+            for resource, write, certain in _written(context, operation):
+                if certain:
+                    writes[resource] = write
                     uncertain.discard(resource)
-                elif operation.outcome in ("info", "accepted"):
+                else:
                     uncertain.add(resource)
             read = _read(context, operation)
-            if read is None:
-                continue
-            write = writes.get(read)
-            if write is None or read in uncertain:
+            if read is None or read not in writes or read in uncertain:
                 continue
             result.ran(operation.step, operation.service, operation.name)
-            result.findings += _stale(context, write, operation)
+            result.findings += _stale(context, writes[read], operation)
     return result
 
 
 def _clients(context: Context) -> dict[tuple[str, str], list[Operation]]:
-    """Each client's own operations in causal order: what it saw, attempts by attempt."""
+    """Each client's own operations in the order in which it learned of their ends."""
     found: dict[tuple[str, str], list[Operation]] = defaultdict(list)
     for operation in context.history.operations:
         if operation.source in ("replay", "live", "poll"):
@@ -59,37 +60,64 @@ def _read(context: Context, operation: Operation) -> str | None:
     return context.value(declared.freshness.resource, operation)
 
 
-def _written(context: Context, operation: Operation) -> list[str]:
-    """The resources that an operation writes: as it declares, else what its own freshness class would name."""
-    if operation.request.method in SAFE:
-        return []
-    declared = context.guarantees(operation)
-    if declared is None or declared.writes is None:
-        return []
-    value = context.value(declared.writes, operation)
-    return [] if value is None else [value]
+def _written(context: Context, operation: Operation) -> Iterator[tuple[str, Operation, bool]]:
+    """Resources whose value an operation changes, with the write itself, and whether the client can be sure."""
+    write, certain = operation, operation.outcome == "ok"
+    if operation.source == "poll":
+        origin = context.by_id.get(operation.parent)
+        promised = context.guarantees(origin) if origin is not None else None
+        if origin is None or promised is None or promised.completes is None:
+            return
+        write, certain = origin, context.value(promised.completes.state, operation) in promised.completes.done
+        if not certain:
+            return
+    elif operation.request.method in SAFE or operation.outcome == "fail":
+        return
+    declared = context.guarantees(write)
+    for expression in declared.writes if declared else ():
+        value = context.value(expression, write)
+        if value is not None:
+            yield value, write, certain
 
 
-def _stale(context: Context, write: Operation, read: Operation) -> list[Finding]:
+def _stale(context: Context, write: Operation, read: Operation) -> Iterator[Finding]:
     sent, shown = body_json(write.request.body), body_json(read.response.body if read.response else b"")
     if not isinstance(sent, dict):
-        return []
-    found = []
+        return
+    entry = _entry(write, shown)
+    if entry is None:
+        yield _finding(context, write, read, "what was written", "there", "missing in the list")
+        return
     for name, value in sent.items():
-        actual: Any = shown.get(name, MISSING) if isinstance(shown, dict) else MISSING
-        if actual is MISSING or actual == value or isinstance(value, dict | list):
-            continue
-        found.append(
-            Finding(
-                guarantee=GUARANTEE,
-                service=read.service,
-                operation=read.name,
-                step=read.step,
-                versions=context.versions(read.service, {write.version, read.version}),
-                message=f"{name} was written as {value!r} ({called(write)}), then read as {actual!r} ({called(read)})",
-                experience="I changed it and the old value came back",
-                evidence=(write.id, read.id),
-                detail=f"{name} {context.family(read)}".strip(),
-            )
-        )
-    return found
+        actual: Any = entry.get(name, MISSING)
+        if actual is not MISSING and actual != value and not isinstance(value, dict | list):
+            yield _finding(context, write, read, name, repr(value), repr(actual))
+
+
+def _entry(write: Operation, shown: Any) -> dict[str, Any] | None:
+    """The part of an answer that shows the written resource; of a list, the entry with the write's id."""
+    if isinstance(shown, dict):
+        lists = [value for value in shown.values() if isinstance(value, list)]
+        if not lists:
+            return shown
+        shown = lists[0]
+    if not isinstance(shown, list):
+        return {}
+    identity = pointed(body_json(write.response.body if write.response else b""), "/id")
+    if identity is MISSING:
+        return {}
+    return next((item for item in shown if isinstance(item, dict) and identity in item.values()), None)
+
+
+def _finding(context: Context, write: Operation, read: Operation, name: str, before: str, after: str) -> Finding:
+    return Finding(
+        guarantee=GUARANTEE,
+        service=read.service,
+        operation=read.name,
+        step=read.step,
+        versions=context.versions(read.service, {write.version, read.version}),
+        message=f"{name} was written as {before} ({called(write)}), then read as {after} ({called(read)})",
+        experience="I changed it and the old value came back",
+        evidence=(write.id, read.id),
+        detail=f"{name} {context.family(read)}".strip(),
+    )

@@ -66,7 +66,7 @@ class OperationGuarantees:
     completes: Completes | None = None
     effects: tuple[Effect, ...] = ()
     freshness: Freshness | None = None
-    writes: Expression | None = None
+    writes: tuple[Expression, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ def operation_guarantees(reader: Reader, name: str, at: Located) -> OperationGua
         completes=_completes(reader, items["completes"]) if "completes" in items else None,
         effects=tuple(found for item in reader.items(items.get("effects")) if (found := _effect(reader, item))),
         freshness=_freshness(reader, items["freshness"]) if "freshness" in items else None,
-        writes=_expression(reader, items["writes"]) if "writes" in items else None,
+        writes=_writes(reader, items.get("writes")),
     )
 
 
@@ -137,6 +137,12 @@ def _expression(reader: Reader, at: Located | None, owner: Located | None = None
     except ValueError as error:
         reader.problem(at, str(error))
         return None
+
+
+def _writes(reader: Reader, at: Located | None) -> tuple[Expression, ...]:
+    """One expression or a list of them: a write may change a resource and the lists that it stands in."""
+    several = at.value if at is not None and isinstance(at.value, list) else [at]
+    return tuple(found for item in several if (found := _expression(reader, item)))
 
 
 def _idempotent(reader: Reader, at: Located) -> Idempotent | None:

@@ -61,6 +61,8 @@ def _inner(
     name = session.exchanges[index].name
     for callee in callees:
         live = live_versions(step.state, callee) or ("",)
+        if live == ("",) and kind == "inner-duplicate":
+            continue  # nothing between a service and a partner sends twice: a doubled effect would be our own
         for first in live:
             for second in live:
                 yield session, Fault(kind, index, name, first, second, callee)

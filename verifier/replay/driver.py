@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
@@ -17,6 +17,7 @@ from verifier.history.model import Note, Operation
 from verifier.plan.model import Fault, PlannedStep, Replay
 from verifier.replay.correlate import Player, Script
 from verifier.replay.faults import Deferred, exchange_with_fault
+from verifier.replay.gateway import Cause
 from verifier.replay.polling import finish_accepted, poll_recorded
 from verifier.replay.stage import Attempt, Stage
 
@@ -68,12 +69,22 @@ class Driver:
                 progress()
 
         together = [planned for planned in step.replays if not (planned.fault and planned.fault.callee)]
-        async with asyncio.TaskGroup() as group:
-            for planned in together:
-                group.create_task(one(planned))
-        for planned in step.replays:
-            if planned.fault and planned.fault.callee:
-                await one(planned)
+        inner = [planned for planned in step.replays if planned.fault and planned.fault.callee]
+        await _all(one, together)
+        if self.stage.gateway.passes_traces:
+            await _all(one, inner)
+        else:
+            for planned in inner:
+                await self._alone(step.id, planned, one)
+
+    async def _alone(self, step: str, planned: Replay, one: Callable[[Replay], Awaitable[None]]) -> None:
+        """Without traces, the inner calls made while one replay runs by itself are taken for its own."""
+        cause = Cause(f"{step}/{planned.id}/alone", step, planned.id, planned.session, planned.fault)
+        self.stage.gateway.alone = cause
+        try:
+            await one(planned)
+        finally:
+            self.stage.gateway.alone = None
 
     async def replay(self, step: str, planned: Replay) -> None:
         track = self.tracks[planned.session]
@@ -157,6 +168,12 @@ class Driver:
             self.stage.record(operation)
             self.stage.injected(late.fault, operation)
             await finish_accepted(self.stage, what, operation)
+
+
+async def _all(one: Callable[[Replay], Awaitable[None]], planned: list[Replay]) -> None:
+    async with asyncio.TaskGroup() as group:
+        for replay in planned:
+            group.create_task(one(replay))
 
 
 def as_recorded(operation: Operation, recorded: Response) -> bool:

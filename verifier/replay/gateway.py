@@ -24,7 +24,7 @@ from verifier.replay.rotation import Endpoint, Rotation
 from verifier.replay.wire.client import Answer, WireClient
 from verifier.replay.wire.server import Listener, Peer, Reply, serve
 
-LATE = 0.4  # seconds by which a late answer comes late
+LATE = 0.25  # seconds by which a late answer comes late
 INNER_TIMEOUT = 20.0
 
 
@@ -65,6 +65,8 @@ class Gateway:
     record: Callable[[Record], None]
     clock: Callable[[], float]
     step: str = ""
+    traced: int = 0
+    untraced: int = 0
     alone: Cause | None = None
     _causes: dict[str, Cause] = field(default_factory=dict)
     _listeners: dict[str, list[Listener]] = field(default_factory=dict)
@@ -95,6 +97,11 @@ class Gateway:
         self._causes.clear()
         self.desk = PartnerDesk(self.promises)
 
+    @property
+    def passes_traces(self) -> bool:
+        """Whether services pass `traceparent` on, as far as has been seen."""
+        return self.traced > 0 and self.untraced == 0
+
     async def handle(self, request: Request, peer: Peer) -> Reply:
         caller = peer.tag
         if not isinstance(caller, Caller):
@@ -111,6 +118,8 @@ class Gateway:
     def _cause(self, request: Request) -> Cause:
         parts = (header(request.headers, "traceparent") or "").split("-")
         known = self._causes.get(parts[1]) if len(parts) > 2 else None
+        self.traced += known is not None
+        self.untraced += known is None
         if found := known or self.alone:
             return found
         self._unknown += 1

@@ -1,0 +1,20 @@
+"""`verifier judge RUN`: judges a stored run again, with no engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from verifier.rehearsal.judged import EXIT, judge_again
+from verifier.report import text
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.pass_context
+def judge(context: click.Context, run: Path) -> None:
+    """Judge a stored run with today's checks."""
+    judgement, history, plan, timing = judge_again(run)
+    click.echo(text.render(judgement, history, plan, timing), nl=False)
+    context.exit(EXIT[judgement.verdict])

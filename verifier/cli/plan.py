@@ -1,0 +1,25 @@
+"""`verifier plan MATRIX`: prints the plan and its coverage; needs no engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import msgspec
+
+from verifier.plan.render import render
+from verifier.rehearsal.prepare import prepare
+
+
+@click.command()
+@click.argument("matrix", type=click.Path(path_type=Path))
+@click.option("--seed", default=0, show_default=True, help="What chance draws from; the same seed, the same plan.")
+@click.option("--format", "shape", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--replays", is_flag=True, help="List every replay with its route and fault.")
+def plan(matrix: Path, seed: int, shape: str, replays: bool) -> None:
+    """Print what `run` would do: every path, step, replay and fault."""
+    made = prepare(matrix, seed).plan
+    if shape == "json":
+        click.echo(msgspec.json.format(msgspec.json.encode(made)).decode())
+    else:
+        click.echo(render(made, replays=replays), nl=False)

@@ -1,0 +1,61 @@
+"""`verifier run MATRIX`: verifies; writes the run directory and the reports; shows progress."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+import time
+from pathlib import Path
+
+import click
+import uvloop
+
+from verifier.cli.progress import Progress
+from verifier.errors import BadInput
+from verifier.history.store import read
+from verifier.rehearsal.judged import EXIT, judge_new
+from verifier.rehearsal.prepare import prepare
+from verifier.rehearsal.stored import stored_plan, stored_timing
+from verifier.rehearsal.walk import Rehearsal
+from verifier.report import text
+from verifier.runtime.base import Runtime
+from verifier.runtime.docker import DockerRuntime
+from verifier.runtime.process import ProcessRuntime
+from verifier.runtime.select import select
+
+
+@click.command()
+@click.argument("matrix", type=click.Path(path_type=Path))
+@click.option(
+    "--runtime", "choice", type=click.Choice(["auto", "docker", "process"]), default="auto", show_default=True
+)
+@click.option("--seed", default=0, show_default=True, help="What chance draws from; the same seed, the same plan.")
+@click.option("--out", type=click.Path(path_type=Path), help="Run directory; a new one under .verifier/ by default.")
+@click.pass_context
+def run(context: click.Context, matrix: Path, choice: str, seed: int, out: Path | None) -> None:
+    """Verify a rollout before it happens."""
+    prepared = prepare(matrix, seed)
+    name, why = select(choice)
+    directory = _directory(out, prepared.matrix.name)
+    run_id = f"{prepared.matrix.name[:20]}-{secrets.token_hex(4)}"
+    kind = DockerRuntime if name == "docker" else ProcessRuntime
+    runtime: Runtime = kind(run_id, directory)
+    with Progress(sys.stderr) as progress:
+        timing = uvloop.run(Rehearsal(prepared, runtime, why, directory, progress).run())
+    judgement = judge_new(directory, timing)
+    told = text.render(judgement, read(directory), stored_plan(directory), stored_timing(directory))
+    click.echo(told, nl=False)
+    click.echo(f"run directory: {directory} (verdict.json, report.html, junit.xml, history/, logs/)")
+    context.exit(EXIT[judgement.verdict])
+
+
+def _directory(out: Path | None, name: str) -> Path:
+    """A new, empty folder. An existing run is never overwritten."""
+    directory = out or Path(".verifier") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise BadInput.one(directory, "already exists and is not an empty folder", key="--out")
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput.one(directory, f"cannot be made: {error.strerror}", key="--out") from None
+    return directory.resolve()

@@ -1,0 +1,56 @@
+"""A plan as text: numbered steps, the mixture after each, how many replays and which faults."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from verifier.plan.model import Coverage, Plan, PlannedStep, Replay
+
+
+def render(plan: Plan, *, replays: bool = False) -> str:
+    """The plan for people. With `replays`, a line for every replay as well."""
+    lines = [f"plan of {plan.matrix} · seed {plan.seed} · {len(plan.paths)} paths, {len(plan.steps)} steps, "
+             f"{sum(len(step.replays) for step in plan.steps)} replays"]  # fmt: skip
+    for sentence in plan.same:
+        lines.append(f"! {sentence}")
+    for finding in plan.findings:
+        lines.append(f"! {finding}")
+    for path in plan.paths:
+        lines += ["", f"{path.id} ({path.kind})"]
+        for step in path.steps:
+            lines += _step(step, replays)
+    return "\n".join([*lines, "", *_coverage(plan.coverage)]) + "\n"
+
+
+def _step(step: PlannedStep, replays: bool) -> list[str]:
+    mixture = ", ".join(f"{entry.service} {entry.count}×{entry.version}" for entry in step.state)
+    kinds = Counter(replay.fault.kind for replay in step.replays if replay.fault)
+    plain = sum(replay.fault is None for replay in step.replays)
+    faults = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+    lines = [
+        f"  {step.id:<16} {step.kind:<11} {step.description}",
+        f"  {'':<28} {mixture}" + (f" · migrated: {', '.join(step.migrations)}" if step.migrations else ""),
+        f"  {'':<28} {'under live traffic; ' if step.live else ''}{plain} routes"
+        + (f"; faults: {faults}" if faults else ""),
+    ]
+    return lines + [_replay(replay) for replay in step.replays] if replays else lines
+
+
+def _replay(replay: Replay) -> str:
+    line = f"  {'':<28}   {replay.id:<5} {replay.session} via {' '.join(replay.route)}"
+    fault = replay.fault
+    if fault is None:
+        return line
+    pair = f" {fault.first or '·'}/{fault.second or '·'}" if fault.kind != "slow-read" else f" {fault.first}"
+    inner = f" of calls to {fault.callee}" if fault.callee else ""
+    until = f", sent in {fault.until}" if fault.until else ""
+    return f"{line} · {fault.kind} at {fault.index + 1} {fault.name}{inner}{pair}{until}"
+
+
+def _coverage(coverage: Coverage) -> list[str]:
+    lines = ["coverage"]
+    for what in ("states", "transitions", "routes", "faults"):
+        count = getattr(coverage, what)
+        lines.append(f"  {what:<12} {count.covered} of {count.total}")
+    lines += [f"  left out: {item.count} × {item.what}: {item.why}" for item in coverage.left_out]
+    return lines
