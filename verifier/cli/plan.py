@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from verifier.cli.run import seconds
 from verifier.plan.render import render
 from verifier.rehearsal.prepare import prepare
 
@@ -14,11 +15,12 @@ from verifier.rehearsal.prepare import prepare
 @click.command()
 @click.argument("matrix", type=click.Path(path_type=Path))
 @click.option("--seed", default=0, show_default=True, help="What chance draws from; the same seed, the same plan.")
+@click.option("--budget", help="How long replays may take, such as 2m; overrides the matrix.")
 @click.option("--format", "shape", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option("--replays", is_flag=True, help="List every replay with its route and fault.")
-def plan(matrix: Path, seed: int, shape: str, replays: bool) -> None:
+def plan(matrix: Path, seed: int, budget: str | None, shape: str, replays: bool) -> None:
     """Print what `run` would do: every path, step, replay and fault."""
-    made = prepare(matrix, seed).plan
+    made = prepare(matrix, seed, seconds(budget)).plan
     if shape == "json":
         click.echo(msgspec.json.format(msgspec.json.encode(made)).decode())
     else:

@@ -13,6 +13,7 @@ import uvloop
 from verifier.cli.progress import Progress
 from verifier.errors import BadInput
 from verifier.history.store import read
+from verifier.located import parse_seconds
 from verifier.rehearsal.judged import EXIT, judge_new
 from verifier.rehearsal.prepare import prepare
 from verifier.rehearsal.stored import stored_plan, stored_timing
@@ -30,11 +31,12 @@ from verifier.runtime.select import select
     "--runtime", "choice", type=click.Choice(["auto", "docker", "process"]), default="auto", show_default=True
 )
 @click.option("--seed", default=0, show_default=True, help="What chance draws from; the same seed, the same plan.")
+@click.option("--budget", help="How long replays may take, such as 2m; overrides the matrix.")
 @click.option("--out", type=click.Path(path_type=Path), help="Run directory; a new one under .verifier/ by default.")
 @click.pass_context
-def run(context: click.Context, matrix: Path, choice: str, seed: int, out: Path | None) -> None:
+def run(context: click.Context, matrix: Path, choice: str, seed: int, budget: str | None, out: Path | None) -> None:
     """Verify a rollout before it happens."""
-    prepared = prepare(matrix, seed)
+    prepared = prepare(matrix, seed, seconds(budget))
     name, why = select(choice)
     directory = _directory(out, prepared.matrix.name)
     run_id = f"{prepared.matrix.name[:20]}-{secrets.token_hex(4)}"
@@ -47,6 +49,16 @@ def run(context: click.Context, matrix: Path, choice: str, seed: int, out: Path 
     click.echo(told, nl=False)
     click.echo(f"run directory: {directory} (verdict.json, report.html, junit.xml, history/, logs/)")
     context.exit(EXIT[judgement.verdict])
+
+
+def seconds(budget: str | None) -> float | None:
+    """The --budget flag as seconds. Raises BadInput."""
+    if budget is None:
+        return None
+    found = parse_seconds(budget)
+    if found is None:
+        raise BadInput.one("--budget", f"must be a duration such as 90s or 5m, not {budget!r}")
+    return found
 
 
 def _directory(out: Path | None, name: str) -> Path:

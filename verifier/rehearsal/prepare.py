@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from verifier.contracts.promises import Promises, VersionPromises, promises_of
@@ -27,9 +27,14 @@ class Prepared:
     plan: Plan
 
 
-def prepare(file: Path, seed: int) -> Prepared:
-    """Read all inputs of a matrix and make its plan. Raises BadInput with every problem found."""
+def prepare(file: Path, seed: int, budget: float | None = None) -> Prepared:
+    """Read all inputs of a matrix and make its plan; `budget` (seconds) overrides the matrix's.
+
+    Raises BadInput with every problem found.
+    """
     matrix = parse(file)
+    if budget is not None:
+        matrix = replace(matrix, budget=budget)
     problems: list[Problem] = []
     contracts = _contracts(matrix)
     entries: list[VersionPromises] = []

@@ -1,0 +1,88 @@
+"""The main job, end to end, by the console command: real processes, real containers, real PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+VERIFIER = str(Path(sys.executable).with_name("verifier"))
+RUNTIMES = ["process", pytest.param("docker", marks=pytest.mark.docker)]
+
+
+def verifier(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [VERIFIER, *(str(word) for word in arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=500, stdin=subprocess.DEVNULL)
+
+
+def run(matrix: str, out: Path, runtime: str = "process", *more: str) -> tuple[int, dict[str, Any], str]:
+    done = verifier("run", f"matrices/{matrix}.yaml", "--runtime", runtime, "--out", out, "--budget", "40s", *more)
+    assert (out / "verdict.json").is_file(), done.stdout + done.stderr
+    return done.returncode, json.loads((out / "verdict.json").read_text()), done.stdout
+
+
+def added(verdict: dict[str, Any]) -> list[dict[str, Any]]:
+    """The violations that the deployment adds."""
+    return [item for item in verdict["violations"] if item["attribution"] != "pre-existing"]
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_the_safe_rollout_passes(runtime: str, tmp_path: Path) -> None:
+    status, verdict, told = run("checkout", tmp_path / "run", runtime)
+    assert (status, verdict["verdict"], verdict["violations"]) == (0, "pass", []), told
+    assert verdict["runtime"] == runtime
+    assert verdict["coverage"]["states"]["covered"] == verdict["coverage"]["states"]["total"] > 5
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_retry_across_versions_charges_twice(runtime: str, tmp_path: Path) -> None:
+    status, verdict, told = run("checkout-retry", tmp_path / "run", runtime)
+    assert (status, verdict["verdict"]) == (1, "fail"), told
+    doubled = [item for item in added(verdict) if item["guarantee"] == "idempotent"]
+    assert doubled, told
+    assert {item["attribution"] for item in doubled} == {"mixed"}
+    shown = doubled[0]
+    assert shown["versions"] == ["1.4", "2.1"]
+    assert shown["service"] == "orders"
+    assert len(shown["evidence"]) >= 2
+    assert "twice" in shown["experience"]
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize(
+    ("matrix", "guarantees"),
+    [
+        ("checkout-rows", {"no lost write", "rollback safe"}),
+        ("checkout-handover", {"honest completion"}),
+    ],
+)
+def test_what_breaks_only_in_the_mixture_is_caught(
+    matrix: str, guarantees: set[str], runtime: str, tmp_path: Path
+) -> None:
+    status, verdict, told = run(matrix, tmp_path / "run", runtime)
+    assert (status, verdict["verdict"]) == (1, "fail"), told
+    assert guarantees <= {item["guarantee"] for item in added(verdict)}, told
+    assert {item["attribution"] for item in added(verdict)} <= {"mixed", "rollback"}, told
+
+
+def test_bare_commands_without_a_contract(tmp_path: Path) -> None:
+    status, verdict, told = run("notes-unsafe", tmp_path / "unsafe")
+    assert (status, verdict["verdict"]) == (1, "fail"), told
+    assert {item["attribution"] for item in added(verdict)} <= {"mixed", "rollback"}, told
+    assert added(verdict)
+    status, verdict, told = run("notes-safe", tmp_path / "safe")
+    assert (status, verdict["verdict"], verdict["violations"]) == (0, "pass", []), told
+
+
+def test_judging_again_gives_the_same_bytes(tmp_path: Path) -> None:
+    status, _, _ = run("notes-unsafe", tmp_path / "run")
+    before = (tmp_path / "run" / "verdict.json").read_bytes()
+    (tmp_path / "run" / "verdict.json").unlink()
+    again = verifier("judge", tmp_path / "run")
+    assert again.returncode == status == 1
+    assert (tmp_path / "run" / "verdict.json").read_bytes() == before
