@@ -17,28 +17,26 @@ def in_ci() -> bool:
     return os.environ.get("CI", "").lower() not in ("", "0", "false", "no")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if item.get_closest_marker("docker") and isinstance(item, pytest.Function):
-            item.fixturenames.insert(0, "engine")
-
-
 @pytest.fixture(scope="session")
-def engine_reason() -> str:
-    """Why there is no engine with the images for the tests; "" when there is one."""
+def engine_client() -> Iterator[docker.DockerClient]:
+    """The engine, with the images of tests.engine.images. Without one: a skip, or in CI a failure."""
     try:
         bootstrap.check()
     except Unavailable as reason:
-        return str(reason)
-    return ""
+        if in_ci():
+            pytest.fail(f"CI must have a container engine: {reason}", pytrace=False)
+        pytest.skip(f"no container engine: {reason}")
+    with contextlib.closing(docker.from_env()) as client:
+        yield client
 
 
 @pytest.fixture
-def engine(engine_reason: str) -> Iterator[docker.DockerClient]:
-    """A client of the engine, which has the images of tests.engine.images."""
-    if engine_reason and in_ci():
-        pytest.fail(f"CI must have a container engine: {engine_reason}", pytrace=False)
-    if engine_reason:
-        pytest.skip(f"no container engine: {engine_reason}")
-    with contextlib.closing(docker.from_env()) as client:
-        yield client
+def engine(engine_client: docker.DockerClient) -> docker.DockerClient:
+    """The engine, under the name by which tests ask for it."""
+    return engine_client
+
+
+@pytest.fixture(autouse=True)
+def _docker_needs_engine(request: pytest.FixtureRequest) -> None:
+    if request.node.get_closest_marker("docker"):
+        request.getfixturevalue("engine_client")

@@ -161,7 +161,7 @@ def download(folder: Path) -> None:
     platforms += [f"manylinux2014_{machine}"]
     flags = [f"--platform={name}" for name in platforms]
     wheels = ["--only-binary=:all:", "--python-version=3.11", "--implementation=cp", *flags]
-    command = [sys.executable, "-m", "pip", "download", "-q", "--disable-pip-version-check", "-d", folder]
+    command = (sys.executable, "-m", "pip", "download", "-q", "--disable-pip-version-check", "-d", folder)
     run(*command, *wheels, "-r", REQUIREMENTS)
 
 
