@@ -1,0 +1,139 @@
+"""Values that no earlier answer carries: made up by the client, known before the recording, or lost."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from verifier.replay.correlate.looks import EMAIL, is_random
+from verifier.replay.correlate.moments import Moment, moment
+from verifier.replay.correlate.names import Place, stem
+from verifier.replay.correlate.weave import Grain
+
+NEAR = 86400.0  # seconds around the exchange in which a moment counts as "now"
+_LONGEST_RANDOM = 128  # characters; longer ones are contents
+# Headers by which a client marks one request, or one attempt at it.
+_UNIQUE_HEADERS = re.compile(
+    r"(idempot|request-?id|correlation-?id|trace-?id|transaction-?id|message-?id|nonce|dedup|client-?token)", re.I
+)
+_UNIQUE_QUERY = re.compile(r"(idempot|request_?id|nonce|state|trace|correlation|client_?token|cachebust|^_$)", re.I)
+_SECRETS = frozenset({"password", "passwd", "pwd", "secret", "signature", "pin"})
+_ISSUED = frozenset({"token", "assertion", "captcha", "otp", "ticket", "session"})
+# Random-looking, but with a meaning of their own: a new one would be a wrong one.
+_MEANINGFUL = frozenset({
+    "iban", "bic", "swift", "vat", "card", "pan", "phone", "sku", "ean", "gtin", "isbn", "upc", "asin", "vin", "hash",
+    "sha", "sha256", "sha1", "md5", "checksum", "digest", "etag", "signature", "color", "locale", "build", "commit",
+    "revision", "cert", "certificate", "pem", "cursor", "version", "query", "image", "file", "content", "agent",
+})  # fmt: skip
+_LOGIN = re.compile(r"/(log-?in|sign-?in|auth|oauth2?|token|tokens|sessions?)(/|\?|\Z)", re.I)
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """One appearance of a text in a request, with what was sent and how it was answered."""
+
+    index: int
+    method: str
+    target: str
+    status: int
+    at: float  # wall-clock seconds since the epoch; 0 if unknown
+    place: Place
+    grain: Grain
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """`fresh` values are renewed, `unmatched` ones reported; `moment` is set where time is to be shifted."""
+
+    kind: Literal["keep", "fresh", "unmatched"]
+    moment: Moment | None = None
+    because: str = ""
+
+
+KEEP = Decision("keep")
+
+
+def decide(text: str, uses: Sequence[Use]) -> Decision:
+    """What to do with a text that requests carry before any answer does; `uses` are all its appearances."""
+    when = moment(text)
+    if when is not None:
+        near = any(use.at and abs(when.seconds - use.at) <= NEAR and _shifts(use) for use in uses)
+        return Decision("fresh", moment=when) if near else KEEP
+    own = [use for use in uses if use.grain != "fine" or is_random(text)]
+    if any(
+        use.place.kind == "header" and use.grain == "whole" and _UNIQUE_HEADERS.search(use.place.name) for use in own
+    ):
+        return Decision("fresh")
+    if EMAIL.fullmatch(text):
+        # An address that is first used to log in belongs to an account that exists.
+        return KEEP if _LOGIN.search(uses[0].target) or uses[0].method in ("GET", "HEAD") else Decision("fresh")
+    if not is_random(text) or len(text) > _LONGEST_RANDOM:
+        return KEEP
+    views = [_view(use) for use in own]
+    if "meaning" in views:
+        return KEEP
+    if "made" in views:
+        return Decision("fresh")
+    issued = next((use for use, view in zip(own, views, strict=True) if view == "issued"), None)
+    if issued is not None:
+        return Decision("unmatched", because=f"{issued.place.via or issued.place.name} of {issued.method}")
+    return KEEP
+
+
+def _shifts(use: Use) -> bool:
+    return not (use.place.kind == "header" and use.place.words.startswith("if "))
+
+
+def _view(use: Use) -> Literal["made", "issued", "meaning", "nothing"]:
+    """What one appearance says about where the value comes from."""
+    place = use.place
+    if place.kind == "cookie":
+        return "issued"
+    if place.via.startswith("$request.header."):
+        return _in_header(place.via.removeprefix("$request.header.").lower(), use)
+    if place.via.startswith("$request.path."):
+        if use.method == "PUT" and use.status in (201, 202, 204):
+            return "made"
+        return "issued" if use.status < 400 else "nothing"
+    if place.via.startswith("$request.query."):
+        name = place.via.removeprefix("$request.query.")
+        return "made" if _UNIQUE_QUERY.search(name) else "issued" if use.status < 400 else "nothing"
+    return _in_body(place, use)
+
+
+def _in_header(name: str, use: Use) -> Literal["made", "issued", "meaning", "nothing"]:
+    if name == "referer":
+        return "nothing"
+    if name.startswith("if-"):
+        return "issued"
+    if name in ("authorization", "proxy-authorization"):
+        return "nothing" if use.grain != "whole" or use.place.name.lower() != name else "issued"
+    if "key" in name or "token" in name:
+        return "meaning" if "api" in name else "issued"
+    return "made"
+
+
+def _in_body(place: Place, use: Use) -> Literal["made", "issued", "meaning", "nothing"]:
+    last = place.words.rpartition(" ")[2]
+    words = set(place.words.split())
+    if words & _SECRETS or words & _MEANINGFUL:
+        return "meaning"
+    if last in _ISSUED:
+        return "issued"
+    if _refers_to_other(place):
+        return "issued" if use.status < 400 else "nothing"
+    return "made"
+
+
+def _refers_to_other(place: Place) -> bool:
+    """`customer_id` in an order points at something that exists; `order_id` and `request_id` are the order's own."""
+    owner, _, last = place.words.rpartition(" ")
+    if last not in ("id", "uuid", "guid") or not owner:
+        return False
+    own = {stem(name) for name in place.containers} | {
+        "request", "client", "correlation", "transaction", "message", "event", "idempotency", "external", "operation",
+        "trace", "device", "reference", "attempt", "command", "job", "batch",
+    }  # fmt: skip
+    return not set(owner.split()) & own

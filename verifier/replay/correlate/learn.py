@@ -1,0 +1,273 @@
+"""The analysis of one session: which values flow from answers into requests, and which the client makes up.
+
+Three passes over the session. The first asks every request for all texts in it; the second keeps of the answers'
+values only those that were asked for; the third compiles each request against what is known by then.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from verifier.history.message import Request
+from verifier.replay.correlate import lists
+from verifier.replay.correlate.cookies import cookie_uses
+from verifier.replay.correlate.decide import KEEP, Decision, Use, decide
+from verifier.replay.correlate.looks import is_short_id, is_unique
+from verifier.replay.correlate.model import Poll, Report, Rules, as_json
+from verifier.replay.correlate.moments import moment
+from verifier.replay.correlate.names import Place, affinity, is_identifier, names_itself
+from verifier.replay.correlate.naming import step_name
+from verifier.replay.correlate.polls import collapse
+from verifier.replay.correlate.rules import Flow, Settled, settle
+from verifier.replay.correlate.script import Compiled, Script, ScriptStep, Slot, Take
+from verifier.replay.correlate.sources import Answer, Source, sources
+from verifier.replay.correlate.weave import Grain, Woven, weave
+from verifier.replay.recording.model import Exchange, Session
+
+_MOST_STAND_INS = 4
+
+
+def learn(session: Session, *, began: float, rules: Rules = Rules()) -> Script:  # noqa: B008
+    """Analyse a session. `began` is the recording's wall-clock time (seconds since the epoch, 0 if unknown).
+
+    Raises BadInput for rules that are no runtime expressions. What the recording leaves open is reported in the
+    steps, each with the rule that settles it.
+    """
+    return _Analysis(session, began, settle(rules)).script()
+
+
+@dataclass(slots=True)
+class _Reports:
+    unmatched: dict[str, Report] = field(default_factory=dict)
+    ambiguous: dict[str, Report] = field(default_factory=dict)
+
+
+class _Analysis:
+    def __init__(self, session: Session, began: float, settled: Settled) -> None:
+        self.session = session
+        self.began = began
+        self.settled = settled
+        self.steps = collapse(session.exchanges)
+        self.cookies = cookie_uses([exchange for exchange, _ in self.steps])
+        self.uses: dict[str, list[Use]] = defaultdict(list)
+        self.sources: dict[str, list[Source]] = defaultdict(list)
+        self.slots: list[Slot] = []
+        self.takes: dict[int, list[Take]] = defaultdict(list)
+        self.reports: dict[int, _Reports] = defaultdict(_Reports)
+        self._by_key: dict[object, int] = {}
+        self._decisions: dict[str, Decision] = {}
+
+    def script(self) -> Script:
+        for index, (exchange, _) in enumerate(self.steps):
+            self._collect(index, exchange)
+        for index, (exchange, _) in enumerate(self.steps):
+            for source in sources(index, exchange.request, exchange.response):
+                if source.text in self.uses:
+                    self.sources[source.text].append(source)
+        woven = [self._weave(index, exchange) for index, (exchange, _) in enumerate(self.steps)]
+        steps, compiled = [], []
+        for index, ((exchange, poll), made) in enumerate(zip(self.steps, woven, strict=True)):
+            steps.append(self._step(index, exchange, poll, made))
+            compiled.append(self._compiled(index, made))
+        return Script(self.session.id, tuple(steps), tuple(self.slots), tuple(compiled), self.began)
+
+    def _collect(self, index: int, exchange: Exchange) -> None:
+        request = exchange.request
+        at = self.began + exchange.at if self.began else 0.0
+
+        def note(text: str, place: Place, grain: Grain) -> None:
+            self.uses[text].append(
+                Use(index, request.method, request.target, exchange.response.status, at, place, grain)
+            )
+
+        weave(request, note)
+        for name, value in self.cookies.own(index):
+            note(value, Place("cookie", name, (), f"$request.cookie.{name}"), "whole")
+
+    def _weave(self, index: int, exchange: Exchange) -> Woven:
+        def resolve(text: str, place: Place, grain: Grain) -> int | None:
+            return self._resolve(index, exchange.request, text, place, grain)
+
+        made = weave(exchange.request, resolve)
+        for name, value in self.cookies.own(index):
+            self._decided(index, value, Place("cookie", name, (), f"$request.cookie.{name}"))
+        return made
+
+    # ---- one text in one request
+
+    def _resolve(self, index: int, request: Request, text: str, place: Place, grain: Grain) -> int | None:
+        if self.settled.kept(request, place, text):
+            return None
+        if grain == "whole":
+            flow = self.settled.flow(request, place)
+            if flow is not None:
+                return self._by_rule(index, flow, text, place)
+            if self.settled.renewed(request, place, text):
+                return self._fresh(text, KEEP)
+        if text in self.settled.fresh:
+            return self._fresh(text, KEEP)
+        strong = self._is_strong(text, index)
+        if strong and self._client_first(text):
+            return self._decided(index, text, place)
+        found = self._best(index, text, place, strong)
+        if found:
+            return self._learned(text, found, place)
+        if not strong:
+            self._maybe_ambiguous(index, text, place, grain)
+        return self._decided(index, text, place) if not self._seen_before(index, text) else None
+
+    def _is_strong(self, text: str, index: int) -> bool:
+        if is_unique(text):
+            return True
+        when = moment(text) if self.began else None
+        return when is not None and when.kind != "date" and abs(when.seconds - self.began) < 10 * 86400
+
+    def _client_first(self, text: str) -> bool:
+        """Whether a request carried the text before any answer did."""
+        first = min((source.index for source in self.sources.get(text, ())), default=len(self.steps))
+        return self.uses[text][0].index <= first
+
+    def _seen_before(self, index: int, text: str) -> bool:
+        return any(source.index < index for source in self.sources.get(text, ()))
+
+    def _decided(self, index: int, text: str, place: Place) -> int | None:
+        if text not in self._decisions:
+            self._decisions[text] = decide(text, self.uses[text])
+        decision = self._decisions[text]
+        if decision.kind == "fresh":
+            return self._fresh(text, decision)
+        if decision.kind == "unmatched" and text not in self.settled.keep:
+            via = place.via or f"$request.{place.kind}.{place.name}"
+            self.reports[index].unmatched.setdefault(text, Report(
+                "unmatched",
+                f"{via} is {_shown(text)}, which no earlier answer carries and which the client did not make up",
+                f"keep: [{_shown(text)}] if it is there before every run, else flows: [{{from: $response..., to: {via}}}]",
+            ))  # fmt: skip
+        return None
+
+    # ---- choosing a source
+
+    def _best(self, index: int, text: str, place: Place, strong: bool) -> list[tuple[Source, bool]]:
+        """The sources of a text, best first, each with whether it is as good as the first; () if none qualifies."""
+        scored = []
+        for source in self.sources.get(text, ()):
+            if source.index >= index:
+                continue
+            near = affinity(place, source.place)
+            if not strong and not self._may_follow(text, place, source, near):
+                continue
+            echo = self._echoes(source, text, strong)
+            scored.append(((not echo, not source.origin.listed, near, -source.depth, source.index), source))
+        if not scored:
+            return []
+        scored.sort(key=lambda item: item[0], reverse=True)
+        if not strong and not scored[0][0][0]:
+            # Every answer only repeats what its request said: then the client knew it first.
+            return []
+        top = scored[0][0]
+        return [(source, score[:3] == top[:3]) for score, source in scored[:_MOST_STAND_INS]]
+
+    def _may_follow(self, text: str, place: Place, source: Source, near: int) -> bool:
+        """Whether a short value may be followed: by the names alone, and never a plain word elsewhere."""
+        if near < 1 or (source.depth and near < 2):
+            return False
+        if is_short_id(text):
+            return near >= 2 or is_identifier(place.name)
+        return near >= 3 and place.kind == "path" and len(text) >= 3 and names_itself(source.place.name)
+
+    def _echoes(self, source: Source, text: str, strong: bool) -> bool:
+        """Whether the answer's own request carried the value already (in a place that means the same)."""
+        for use in self.uses[text]:
+            if use.index == source.index and (strong or affinity(use.place, source.place) >= 1):
+                return True
+        return False
+
+    def _maybe_ambiguous(self, index: int, text: str, place: Place, grain: Grain) -> None:
+        """A short number after a collection's name, equal to some identifier of another kind."""
+        if grain != "whole" or place.kind != "path" or not text.isdecimal() or self._used_before(index, text, place):
+            return
+        for source in reversed(self.sources.get(text, [])):
+            named = names_itself(source.place.name) and source.depth == 0 and not source.origin.listed
+            if source.index < index and named and not self._echoes(source, text, False):
+                via, expression = place.via, source.origin.expression
+                self.reports[index].ambiguous.setdefault(text, Report(
+                    "ambiguous",
+                    f"{via} is {text}, as is {expression} of exchange {source.index + 1}, whose name does not fit",
+                    f"flows: [{{from: {expression}, to: {via}}}], or keep: [{via}]",
+                ))  # fmt: skip
+                return
+
+    def _used_before(self, index: int, text: str, place: Place) -> bool:
+        return any(use.index < index and use.place == place for use in self.uses[text])
+
+    # ---- slots
+
+    def _slot(self, key: object, slot: Slot) -> tuple[int, bool]:
+        known = self._by_key.get(key)
+        if known is not None:
+            return known, False
+        self._by_key[key] = len(self.slots)
+        self.slots.append(slot)
+        return len(self.slots) - 1, True
+
+    def _fresh(self, text: str, decision: Decision) -> int:
+        return self._slot(("fresh", text), Slot(text, fresh=True, moment=decision.moment))[0]
+
+    def _learned(self, text: str, found: list[tuple[Source, bool]], place: Place) -> int:
+        chosen = found[0][0]
+        slot, new = self._slot((text, chosen.index, chosen.origin), Slot(text, use=place.via or place.name))
+        if new:
+            for rank, (source, equal) in enumerate(found):
+                self._take(source.index, Take(slot, source.origin, rank, equal, self._siblings(source)))
+        return slot
+
+    def _siblings(self, source: Source) -> tuple[tuple[str, str], ...]:
+        if not source.origin.listed:
+            return ()
+        return lists.siblings(as_json(self.steps[source.index][0].response.body), source.origin.key)
+
+    def _take(self, index: int, take: Take) -> None:
+        self.takes[index].append(take)
+
+    def _by_rule(self, index: int, flow: Flow, text: str, place: Place) -> int | None:
+        """The latest earlier answer that has the rule's place."""
+        for earlier in range(index - 1, -1, -1):
+            exchange = self.steps[earlier][0]
+            if flow.source.fits(exchange.request) and Answer(exchange.response).take(flow.origin) is not None:
+                slot, new = self._slot(("rule", flow, earlier), Slot(text, use=place.via))
+                if new:
+                    self._take(earlier, Take(slot, flow.origin, 0, False))
+                return slot
+        self.reports[index].unmatched.setdefault(text, Report(
+            "unmatched",
+            f"no earlier answer has {flow.source.expression}, which a rule names for {place.via}",
+            f"flows: [{{from: ..., to: {place.via}}}]",
+        ))  # fmt: skip
+        return None
+
+    # ---- results
+
+    def _step(self, index: int, exchange: Exchange, poll: Poll | None, woven: Woven) -> ScriptStep:
+        reports = self.reports.get(index, _Reports())
+        produces = dict.fromkeys(take.origin.expression for take in self.takes.get(index, ()) if take.rank == 0)
+        if self.cookies.active and index in self.cookies.setters:
+            produces.setdefault("$response.header.Set-Cookie")
+        return ScriptStep(
+            exchange,
+            step_name(exchange.request, woven.target),
+            poll,
+            tuple(reports.unmatched.values()),
+            tuple(reports.ambiguous.values()),
+            tuple(produces),
+        )
+
+    def _compiled(self, index: int, woven: Woven) -> Compiled:
+        changes = woven if woven.uses else None
+        # A cookie header that the jar has no part in is sent as recorded.
+        cookie = self.cookies.uses.get(index) if self.cookies.active else None
+        return Compiled(changes, cookie, tuple(self.takes.get(index, ())), self.cookies.active)
+
+
+def _shown(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:57]}..."

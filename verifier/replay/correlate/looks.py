@@ -1,0 +1,93 @@
+"""What a value looks like: unique enough to be followed by itself, or a UUID, an e-mail address, a moment."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from functools import lru_cache
+
+UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
+EMAIL = re.compile(r"[A-Za-z0-9._%+\-]{1,64}@[A-Za-z0-9\-]+(?:\.[A-Za-z0-9\-]+)+")
+MEDIA_TYPE = re.compile(r"[a-z]+/[a-z0-9.+\-]+(;.*)?\Z")
+_HEX = re.compile(r"[0-9a-f]+\Z|[0-9A-F]+\Z")
+_PLAIN_WORD = re.compile(r"[A-Z]?[a-z]+\Z|[A-Z]+\Z")
+_CUT = re.compile(r"[^A-Za-z0-9]+")
+_WORDY = frozenset({"true", "false", "null", "none", "undefined", "nan"})
+_UNIQUE_BITS = 28.0  # two unrelated values agree by accident once in 250 million
+
+
+@lru_cache(maxsize=65536)
+def bits(value: str) -> float:
+    """Shannon's estimate of the information in a value, its plain words counted as one choice in a thousand."""
+    total = 0.0
+    for token in _CUT.split(value):
+        if not token:
+            continue
+        if _PLAIN_WORD.match(token) and len(token) < 14:
+            total += min(10.0, 2.0 * len(token)) if token.lower() not in _WORDY else 1.0
+        else:
+            total += _token_bits(token)
+    return total
+
+
+def _token_bits(token: str) -> float:
+    size = len(token)
+    counts = Counter(token)
+    entropy = -sum(count / size * math.log2(count / size) for count in counts.values())
+    if token.isdecimal():
+        # A round number is a choice of a person or of a default: 1000000 says little.
+        kept = token.rstrip("0")
+        return min(math.log2(10) * len(kept or "0"), size * max(entropy, 0.5))
+    alphabet = 4.0 if _HEX.match(token) else 5.2
+    return size * min(alphabet, max(entropy, 0.5) + 1.0)
+
+
+@lru_cache(maxsize=65536)
+def is_unique(value: str) -> bool:
+    """Whether the same value in two places can hardly be an accident, whatever the places are called."""
+    if len(value) < 6 or not any(letter.isdigit() for letter in value):
+        return _is_long_token(value)
+    if UUID.fullmatch(value) or EMAIL.fullmatch(value):
+        return True
+    if MEDIA_TYPE.match(value):
+        return False
+    return bits(value) >= _UNIQUE_BITS
+
+
+def _is_long_token(value: str) -> bool:
+    """Letters alone must be many and unlike a sentence, a slug or a constant."""
+    if EMAIL.fullmatch(value):
+        return True
+    if " " in value or MEDIA_TYPE.match(value):
+        return False
+    longest = max((len(token) for token in _CUT.split(value)), default=0)
+    mixed = any(letter.isupper() for letter in value[1:]) and any(letter.islower() for letter in value)
+    return longest >= 16 and (mixed or longest >= 24)
+
+
+@lru_cache(maxsize=65536)
+def is_random(value: str) -> bool:
+    """Whether a client must have drawn it: a UUID, or a long token without readable structure."""
+    if UUID.fullmatch(value):
+        return True
+    if not value.isascii() or len(value) > 512 or " " in value:
+        return False
+    return any(_is_random_token(token) for token in re.split(r"[^A-Za-z0-9]+", value))
+
+
+def _is_random_token(token: str) -> bool:
+    digits = sum(letter.isdigit() for letter in token)
+    if len(token) >= 12 and 0 < digits < len(token):
+        return _token_bits(token) >= 36
+    if len(token) >= 8 and 0 < digits < len(token) and _HEX.match(token):
+        return True
+    # Digits alone: longer than any clock's, and not round.
+    return (digits == len(token) >= 18 and _token_bits(token) >= 50) or (
+        len(token) >= 16 and digits == 0 and _is_long_token(token)
+    )
+
+
+def is_short_id(value: str) -> bool:
+    """A short identifier: digits, perhaps with a few letters (7, A7, ord_12). Words and decimals are none."""
+    return 0 < len(value) <= 64 and any(letter.isdigit() for letter in value) and " " not in value

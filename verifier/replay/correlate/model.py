@@ -1,0 +1,125 @@
+"""What an analysis finds, as plain values: reports for the operator, polling, and the places of answers' values."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+from verifier.history.message import Response
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the operator settles by hand.
+
+    `flows`: pairs of runtime expressions (from, to); either may be preceded by an operation such as
+    `POST /orders`, without which it stands for every exchange. `keep` and `fresh`: values, or expressions of
+    requests, that are never changed, or are renewed in every replay.
+    """
+
+    flows: tuple[tuple[str, str], ...] = ()
+    keep: tuple[str, ...] = ()
+    fresh: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Something that cannot be decided from the recording alone; `rule` is what settles it, as YAML."""
+
+    kind: Literal["unmatched", "ambiguous"]
+    message: str
+    rule: str
+
+    def __str__(self) -> str:
+        return f"{self.message}; settle it with rules: {self.rule}"
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """A read that was repeated until it showed something.
+
+    `interval` is the mean recorded distance in seconds, `count` how often it was sent. `until` pairs JSON pointers
+    into the answer with the values that ended the polling, as text; `status` is the status of the last answer.
+    """
+
+    interval: float
+    count: int
+    until: tuple[tuple[str, str], ...]
+    status: int
+
+    def done(self, response: Response) -> bool:
+        """Whether an answer shows what the recorded polling ended with."""
+        if response.status != self.status:
+            return False
+        if not self.until:
+            return True
+        value = as_json(response.body)
+        return all(as_text(at_pointer(value, pointer)) == final for pointer, final in self.until)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where in an answer a value stands: a runtime expression, then the selectors into what it points at.
+
+    `place` is what the first cut of the message was ("json", "header", "cookie", "html", "text") and `key` its
+    selector: a JSON pointer, a header's or cookie's name, an element. `steps` are (splitter, selector) pairs.
+    """
+
+    expression: str
+    place: str
+    key: str
+    steps: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def listed(self) -> bool:
+        """Whether the value stands in a list, where its position may mean nothing."""
+        return self.place == "json" and any(part.isdecimal() for part in self.key.split("/"))
+
+
+class _Missing:
+    __slots__ = ()
+
+
+MISSING = _Missing()
+
+
+@lru_cache(maxsize=64)
+def as_json(body: bytes) -> Any:
+    """The body as JSON, MISSING when it is none. Shared: not to be changed."""
+    try:
+        return json.loads(body) if body[:1] in b'{["' or body[:1].isspace() else MISSING
+    except (ValueError, RecursionError):
+        return MISSING
+
+
+def at_pointer(value: Any, pointer: str) -> Any:
+    """The value at a JSON pointer (RFC 6901), MISSING where there is none."""
+    if not pointer:
+        return value
+    for token in pointer.split("/")[1:]:
+        name = token.replace("~1", "/").replace("~0", "~") if "~" in token else token
+        if isinstance(value, dict) and name in value:
+            value = value[name]
+        elif isinstance(value, list) and name.isdecimal() and int(name) < len(value):
+            value = value[int(name)]
+        else:
+            return MISSING
+    return value
+
+
+def as_text(value: Any) -> str | None:
+    """A scalar as it is written in a message; None for anything else and for null."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return json.dumps(value)
+    return None
+
+
+def escape(name: str) -> str:
+    """One token of a JSON pointer."""
+    return name.replace("~", "~0").replace("/", "~1")

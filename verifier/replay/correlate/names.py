@@ -1,0 +1,128 @@
+"""Names of values: which fields are identifiers, and whether two places mean the same thing.
+
+A short value such as 7 proves nothing by itself. It is followed only where the names agree: the segment after
+`orders` and the `id` of an order, `order_id` and that `id`, `If-Match` and `ETag`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+# Wrappers that say nothing about what they hold.
+GENERIC = frozenset({
+    "data", "result", "item", "attribute", "payload", "response", "body", "content", "record", "entity", "object",
+    "value", "entry", "element", "meta", "embedded", "hit", "row", "doc", "source", "edge", "node",
+})  # fmt: skip
+IDENTIFIERS = frozenset({
+    "id", "uuid", "guid", "key", "ref", "reference", "number", "no", "code", "slug", "handle", "token", "cursor",
+    "etag", "version", "revision", "rev", "seq", "sequence", "offset", "name", "modified", "pk", "nonce", "oid",
+    "href", "url", "location", "continuation", "marker", "link",
+})  # fmt: skip
+# Names that stand for the thing itself, when they stand alone or after its name.
+_SELF = frozenset({"id", "uuid", "guid", "key", "slug", "name", "code", "number", "no", "ref", "reference", "handle",
+                   "pk", "oid", "href", "url", "location"})  # fmt: skip
+_TOKENS = frozenset({"token", "access token", "id token", "jwt", "session", "session token", "auth token", "api key",
+                     "bearer", "key", "accesstoken"})  # fmt: skip
+_USERS = frozenset({"login", "signin", "register", "registration", "signup", "account", "me", "profile", "customer",
+                    "member", "session", "auth"})  # fmt: skip
+_VERSIONS = frozenset({"etag", "version", "revision", "rev", "last modified"})
+_SINCE = frozenset({"since", "before", "after", "last modified", "min last modified", "max last modified"})
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A named place in a message. `containers` are the stems of what surrounds it, nearest first."""
+
+    kind: str  # path, query, header, cookie, body, token (a word of a composed text)
+    name: str
+    containers: tuple[str, ...] = ()
+    via: str = field(default="", compare=False)  # runtime expression, for reports and rules
+
+    @property
+    def words(self) -> str:
+        return words(self.name)
+
+
+@lru_cache(maxsize=4096)
+def words(name: str) -> str:
+    """`orderId`, `order-id` and `order_ids` all become "order id"."""
+    return " ".join(stem(word) for word in _WORDS.findall(name))
+
+
+@lru_cache(maxsize=4096)
+def stem(word: str) -> str:
+    """A lower-case singular, by the three rules that cover the names of collections."""
+    lower = word.lower()
+    if len(lower) > 4 and lower.endswith("ies"):
+        return lower[:-3] + "y"
+    if len(lower) > 4 and lower.endswith(("sses", "xes", "ches", "shes")):
+        return lower[:-2]
+    if len(lower) > 3 and lower.endswith("s") and not lower.endswith(("ss", "us", "is")):
+        return lower[:-1]
+    return lower
+
+
+def is_identifier(name: str) -> bool:
+    """Whether a field of this name holds an identifier, a version or a position, by its last word."""
+    last = words(name).rpartition(" ")[2]
+    return last in IDENTIFIERS
+
+
+def names_itself(name: str) -> bool:
+    """Whether the name alone stands for the thing that surrounds it: `id`, not `customer_id`."""
+    return words(name) in _SELF
+
+
+@lru_cache(maxsize=65536)
+def affinity(use: Place, source: Place) -> int:
+    """How much the names of a use and of a source agree: 0 not at all, 1 same name, 2 and 3 the same thing."""
+    use_words, source_words = use.words, source.words
+    if use_words in ("if match", "if none match", "if range"):
+        return 3 if source_words == "etag" else 2 if source_words in _VERSIONS else 0
+    if use_words in ("if modified since", "if unmodified since"):
+        return 3 if source_words == "last modified" and source.kind == "header" else 0
+    if use_words == "authorization":
+        return 2 if source_words in _TOKENS or source_words.endswith(" token") else 0
+    if use_words in _SINCE and source_words in _VERSIONS:
+        return 2
+    shared = _nearest(use) == _nearest(source) != ""
+    if use.kind in ("path", "token"):
+        return _path_affinity(use, source_words, shared)
+    if use_words == source_words:
+        return 3 if shared else 1
+    return _reference(use_words, source_words, _nearest(source))
+
+
+def _nearest(place: Place) -> str:
+    """What directly surrounds a place; a login or a registration answers with a user."""
+    nearest = place.containers[0] if place.containers else ""
+    return "user" if nearest in _USERS else nearest
+
+
+def _path_affinity(use: Place, source_words: str, shared: bool) -> int:
+    if shared and source_words in _SELF:
+        return 3
+    owner = _nearest(use)
+    last = source_words.rpartition(" ")
+    if owner and last[2] in _SELF and last[0] and _alias(last[0].rpartition(" ")[2]) == owner:
+        return 2
+    return 0
+
+
+def _alias(word: str) -> str:
+    return "user" if word in _USERS else word
+
+
+def _reference(use_words: str, source_words: str, source_nearest: str) -> int:
+    """`order_id` or `order` in the use, `id` of an order in the source."""
+    owner, _, last = use_words.rpartition(" ")
+    if last not in _SELF:
+        owner = use_words
+    if source_words in _SELF and owner and source_nearest:
+        return 2 if _alias(owner.rpartition(" ")[2]) == source_nearest else 0
+    # `payment_id` here, `payment` there.
+    source_owner, _, source_last = source_words.rpartition(" ")
+    return 2 if source_last in _SELF and source_owner and source_owner == owner else 0

@@ -1,0 +1,88 @@
+"""The result of an analysis: what to send, with its holes, and what to take out of which answer."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from verifier.replay.correlate.model import Origin, Poll, Report
+from verifier.replay.correlate.moments import Moment
+from verifier.replay.correlate.weave import Woven
+from verifier.replay.recording.model import Exchange
+
+if TYPE_CHECKING:
+    from verifier.replay.correlate.player import Player
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptStep:
+    """One exchange to send. `name` is "METHOD /path/{}"; `produces` the places whose values later steps use."""
+
+    exchange: Exchange
+    name: str
+    poll: Poll | None
+    unmatched: tuple[Report, ...]
+    ambiguous: tuple[Report, ...]
+    produces: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A value that a replay fills in: `fresh` from the start, else learned. `use` names a place that needs it."""
+
+    recorded: str
+    fresh: bool = False
+    moment: Moment | None = None
+    use: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """Take a slot's value out of an answer. Rank 0 is the chosen place; the others stand in where it is empty.
+
+    `equal` marks places as good as the chosen one: should they differ in a replay, the flow is ambiguous.
+    `siblings` are the recorded scalars beside a value in a list, by which its element is found again.
+    """
+
+    slot: int
+    origin: Origin
+    rank: int
+    equal: bool
+    siblings: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CookieUse:
+    """A recorded Cookie header: its position, and its pairs; a pair from the jar has no value of its own."""
+
+    position: int
+    pairs: tuple[tuple[str, str | None], ...]
+    left_out: frozenset[str]  # in the recorded jar, but not sent
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A step as the player needs it."""
+
+    woven: Woven | None
+    cookie: CookieUse | None
+    takes: tuple[Take, ...]
+    stores_cookies: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """One session, analysed once and replayed many times. Immutable; share it freely."""
+
+    session: str
+    steps: tuple[ScriptStep, ...]
+    slots: tuple[Slot, ...]
+    compiled: tuple[Compiled, ...]
+    began: float
+
+    def player(self, random: random.Random, now: float) -> Player:
+        """The state of one replay. `now` is wall-clock seconds since the epoch: what moments are shifted to."""
+        from verifier.replay.correlate.player import Player
+
+        return Player(self, random, now)

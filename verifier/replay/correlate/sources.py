@@ -1,0 +1,172 @@
+"""Where the values of an answer come from, and how to take the same place out of another answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from verifier.history.message import Request, Response, header
+from verifier.replay.correlate import html, split
+from verifier.replay.correlate.looks import UUID
+from verifier.replay.correlate.model import MISSING, Origin, as_json, as_text, at_pointer
+from verifier.replay.correlate.names import Place, stem
+
+LONGEST = 4096  # characters; longer texts are contents, not references
+_LONGEST_COMPOSED = 512
+_DEEPEST = 5
+# Headers about the message or the connection, whose values no client sends back.
+_SILENT = frozenset({
+    "accept-ranges", "age", "allow", "alt-svc", "cache-control", "connection", "content-disposition",
+    "content-encoding", "content-language", "content-length", "content-security-policy", "content-type", "date",
+    "expires", "keep-alive", "nel", "pragma", "referrer-policy", "report-to", "retry-after", "server",
+    "strict-transport-security", "transfer-encoding", "upgrade", "vary", "via", "x-content-type-options",
+    "x-frame-options", "x-powered-by", "x-xss-protection",
+})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A value in the answer of exchange `index`. `depth` counts the cuts that lead to it."""
+
+    index: int
+    origin: Origin
+    place: Place
+    text: str
+    depth: int
+
+
+def sources(index: int, request: Request, response: Response) -> Iterator[Source]:
+    """Every value of an answer that a later request could use, whole and in parts."""
+    for origin, place, text in _leaves(request, response):
+        yield from _inside(index, origin, place, text, 0)
+
+
+def _leaves(request: Request, response: Response) -> Iterator[tuple[Origin, Place, str]]:
+    for name, value in response.headers:
+        lower = name.lower()
+        if lower == "set-cookie":
+            for part in split.cookie(value)[:1]:
+                yield (
+                    Origin("$response.header.Set-Cookie", "cookie", part.name),
+                    Place("cookie", part.name),
+                    part.value,
+                )
+        elif lower not in _SILENT and not lower.startswith("access-control-"):
+            yield Origin(f"$response.header.{name}", "header", lower), Place("header", name), value
+    yield from _body_leaves(request, response)
+
+
+def _body_leaves(request: Request, response: Response) -> Iterator[tuple[Origin, Place, str]]:
+    body = response.body
+    if not body:
+        return
+    if as_json(body) is not MISSING:
+        try:
+            text = body.decode("utf-8")
+        except UnicodeDecodeError:
+            return
+        around = collection(request.path)
+        for part in split.json_text(text):
+            place = Place("body", part.name, part.containers or around)
+            yield Origin(f"$response.body#{part.selector}", "json", part.selector), place, part.value
+    elif "html" in (header(response.headers, "content-type") or "").lower():
+        for key, name, value in html.values(body):
+            yield Origin(f"$response.body#/html/{key}", "html", key), Place("body", name), value
+    elif len(body) <= LONGEST:
+        yield Origin("$response.body", "text", ""), Place("body", ""), body.decode("utf-8", "replace").strip()
+
+
+def collection(path: str) -> tuple[str, ...]:
+    """The stem of what a path is about: its last segment that is no identifier."""
+    names = [part.value for part in split.url(path) if not any(letter.isdigit() for letter in part.value)]
+    return (stem(names[-1]),) if names else ()
+
+
+def _inside(index: int, origin: Origin, place: Place, text: str, depth: int) -> Iterator[Source]:
+    if not text or len(text) > 1_000_000:
+        return
+    if len(text) <= LONGEST:
+        yield Source(index, origin, place, text, depth)
+    if depth >= _DEEPEST:
+        return
+    for splitter, parts in cuts(text):
+        for part in parts:
+            if part.value == text:
+                continue
+            selector = f"{part.selector}|{len(parts)}" if splitter in split.COUNTED else part.selector
+            inner = Origin(origin.expression, origin.place, origin.key, (*origin.steps, (splitter, selector)))
+            named = Place(place.kind, part.name or place.name, part.containers or place.containers)
+            if splitter in split.COUNTED:
+                yield Source(index, inner, named, part.value, depth + 1)
+            else:
+                yield from _inside(index, inner, named, part.value, depth + 1)
+
+
+def cuts(text: str) -> Iterator[tuple[str, list[split.Part]]]:
+    """Every way to look into a text, structures first."""
+    if len(text) < 3:
+        return
+    if split.looks_like_json(text):
+        yield "json", split.json_text(text)
+        return
+    if len(text) > LONGEST * 2:
+        return
+    if split.looks_like_url(text):
+        yield "url", split.url(text)
+        return
+    for splitter in ("base64", "percent", "scheme"):
+        parts = split.SPLITTERS[splitter](text)
+        if parts:
+            yield splitter, parts
+    if len(text) <= _LONGEST_COMPOSED and not UUID.fullmatch(text):
+        if "=" in text and " " not in text:
+            yield "form", split.form(text)
+        yield "coarse", split.coarse(text)
+        yield "fine", split.fine(text)
+
+
+class Answer:
+    """A replayed answer, decoded once, out of which values are taken by their origins."""
+
+    __slots__ = ("_html", "_json", "_response")
+
+    def __init__(self, response: Response) -> None:
+        self._response = response
+        self._json: Any = None
+        self._html: dict[str, str] | None = None
+
+    def take(self, origin: Origin) -> str | None:
+        """The text at an origin, None where the answer has nothing there."""
+        text = self._whole(origin)
+        for splitter, selector in origin.steps:
+            if text is None:
+                return None
+            text = split.pick(splitter, selector, text)
+        return text
+
+    def json(self) -> Any:
+        if self._json is None:
+            self._json = as_json(self._response.body)
+        return self._json
+
+    def _whole(self, origin: Origin) -> str | None:
+        if origin.place == "json":
+            return as_text(at_pointer(self.json(), origin.key))
+        if origin.place == "header":
+            return header(self._response.headers, origin.key)
+        if origin.place == "cookie":
+            return self._cookie(origin.key)
+        if origin.place == "html":
+            if self._html is None:
+                self._html = {key: value for key, _, value in html.values(self._response.body)}
+            return self._html.get(origin.key)
+        return self._response.body[:LONGEST].decode("utf-8", "replace").strip() or None
+
+    def _cookie(self, name: str) -> str | None:
+        for key, value in self._response.headers:
+            if key.lower() == "set-cookie":
+                for part in split.cookie(value)[:1]:
+                    if part.name == name:
+                        return part.value
+        return None
