@@ -105,7 +105,7 @@ class _Reader(Parts):
             for name, variable in self.mapping(server.get("variables"), at.down(index, "variables")).items():
                 url = url.replace("{" + name + "}", str(variable.get("default", "")))
             paths.add(urlsplit(url).path.rstrip("/"))
-        return tuple(sorted((path for path in paths if path), key=lambda path: (-len(path), path)))
+        return tuple(sorted(paths, key=lambda path: (-len(path), path)))
 
     def _schemes(self, components: dict[str, Any]) -> tuple[SecurityScheme, ...]:
         at = self.top.down("components", "securitySchemes")

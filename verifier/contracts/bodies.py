@@ -1,0 +1,162 @@
+"""One schema of a writer's against one of a reader's, as findings: breaks, open questions and skew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from verifier.contracts.model import Schema
+from verifier.contracts.schema import Direction
+from verifier.contracts.shapes import Closer, Node, normal, text_of, widened
+from verifier.contracts.skew import Skew, skews
+from verifier.contracts.subsume import Decision, Path, decide
+from verifier.contracts.textual import textual
+from verifier.contracts.verdicts import MEANING, Column, Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """What readers take although their contract does not declare it.
+
+    `error_statuses`: an undocumented 4xx or 5xx is handled as its class (RFC 9110, 15). `enum_values`: a reader of
+    answers and events takes values that its enumerations do not list. `unknown_properties`: readers of answers
+    take further properties even where they declare `additionalProperties: false`.
+    """
+
+    error_statuses: bool = False
+    enum_values: bool = False
+    unknown_properties: bool = False
+
+
+STRICT = Tolerance()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where two schemas meet: in a column, in an operation or message, in a part of it."""
+
+    column: Column
+    operation: str
+    part: str
+    media: str = ""
+    tolerance: Tolerance = STRICT
+    seed: int = 0
+
+    @property
+    def direction(self) -> Direction:
+        return "request" if self.column.startswith("request") else "response"
+
+    @property
+    def reader(self) -> str:
+        return MEANING[self.column][1]
+
+    @property
+    def writer(self) -> str:
+        return MEANING[self.column][0]
+
+    def breaking(self, rule: str, pointer: str, message: str) -> Finding:
+        return Finding(
+            self.column, "breaking", rule, self.operation, pointer, message, part=self.part, media=self.media
+        )
+
+    def skewed(self, rule: str, pointer: str, message: str) -> Finding:
+        return Finding(self.column, "skew", rule, self.operation, pointer, message, part=self.part, media=self.media)
+
+
+@dataclass(slots=True)
+class Memory:
+    """Pairs of schemas that were already judged: real documents share most of theirs."""
+
+    decisions: dict[tuple[Any, ...], Decision] = field(default_factory=dict)
+    skews: dict[tuple[str, str, Direction], tuple[Skew, ...]] = field(default_factory=dict)
+    texts: dict[int, str] = field(default_factory=dict)  # by identity: the contracts keep the schemas alive
+
+    def text(self, schema: Schema | None) -> str:
+        if schema is None:
+            return "true"
+        key = id(schema)
+        if key not in self.texts:
+            self.texts[key] = text_of(schema.document)
+        return self.texts[key]
+
+
+def schema_findings(
+    writer: Schema | None, reader: Schema | None, place: Place, memory: Memory, *, as_text: bool = False
+) -> Iterator[Finding]:
+    """The findings of a pair. No schema on the reader's side takes anything; on the writer's it may be anything.
+
+    `as_text`: the value travels as text (parameters, headers), so that the text 5 is read as a string as well.
+    """
+    if reader is None or memory.text(writer) == memory.text(reader):
+        return
+    mine: Node = writer.document if writer is not None else True
+    decision = _decided(mine, reader.document, place, memory, (memory.text(writer), memory.text(reader)), as_text)
+    for item in decision.breaks:
+        verdict: Literal["breaking", "unknown"] = "breaking" if decision.verdict == "breaking" else "unknown"
+        pointer = reader.pointer + _pointer(item.path)
+        message = f"{place.reader} {item.message}" if item.rule != "undecided" else f"{place.reader}: {item.message}"
+        yield Finding(place.column, verdict, item.rule, place.operation, pointer, message, item.witness,
+                      place.part, place.media)  # fmt: skip
+    if writer is not None and not as_text:
+        key = (memory.text(writer), memory.text(reader), place.direction)
+        if key not in memory.skews:
+            memory.skews[key] = skews(writer.document, reader.document, place.direction)
+        for skew in memory.skews[key]:
+            yield place.skewed(skew.rule, reader.pointer + _pointer(skew.path), f"{place.reader}: {skew.message}")
+
+
+def _decided(
+    writer: Node, reader: Node, place: Place, memory: Memory, texts: tuple[str, str], as_text: bool
+) -> Decision:
+    key = (*texts, place.direction, place.tolerance, as_text, place.seed)
+    if key not in memory.decisions:
+        closed = normal(Closer(place.direction).document(writer))
+        read = widened(normal(reader))
+        if place.direction == "response":
+            read = tolerant(read, place.tolerance)
+        decision = decide(closed, read, place.seed)
+        if as_text and decision.breaks:
+            spelled = decide(textual(closed, writes=True), textual(read, writes=False), place.seed)
+            decision = decision if spelled.breaks else spelled
+        memory.decisions[key] = decision
+    return memory.decisions[key]
+
+
+def tolerant(node: Node, tolerance: Tolerance) -> Node:
+    """A reader's schema, loosened by what the reader is declared to tolerate."""
+    if tolerance == STRICT:
+        return node
+    if isinstance(node, list):
+        return [tolerant(item, tolerance) for item in node]
+    if not isinstance(node, dict):
+        return node
+    made: dict[str, Any] = {}
+    for key, item in node.items():
+        if key in ("properties", "patternProperties", "dependentSchemas", "$defs"):
+            made[key] = {name: tolerant(below, tolerance) for name, below in item.items()}
+        elif key in ("default", "required", "dependentRequired", "const"):
+            made[key] = item
+        elif key == "enum" and tolerance.enum_values and all(isinstance(value, str) for value in item):
+            made.setdefault("type", "string")
+        elif (
+            key in ("additionalProperties", "unevaluatedProperties") and item is False and tolerance.unknown_properties
+        ):
+            continue
+        else:
+            made[key] = item if key == "enum" else tolerant(item, tolerance)
+    return made
+
+
+def _pointer(path: Path) -> str:
+    return "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in path)
+
+
+def once(found: Iterable[Finding]) -> Iterator[Finding]:
+    """Without repetitions; a witness may be a value that cannot be hashed."""
+    seen = set()
+    for item in found:
+        key = (item.column, item.verdict, item.rule, item.operation, item.pointer, item.part, item.message)
+        if key not in seen:
+            seen.add(key)
+            yield item

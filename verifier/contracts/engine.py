@@ -1,0 +1,142 @@
+"""The two questions asked of jsonschema-rs, with their answers remembered: does a value fit, does a schema cover."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
+
+import jsonschema_rs
+from jsonschema_rs import canonical
+
+from verifier.contracts.shapes import Defs, Node, reached, recursive, text_of
+
+Answer = Literal["yes", "no", "unknown"]
+_SIZE = 4096
+
+
+class Document:
+    """A self-contained schema with its compiled forms, each made when it is first needed."""
+
+    __slots__ = ("_canonical", "_validator", "schema", "text")
+
+    def __init__(self, schema: dict[str, Any] | bool, text: str) -> None:
+        self.schema = schema
+        self.text = text
+        self._canonical: jsonschema_rs.CanonicalSchema | bool | None = False
+        self._validator: jsonschema_rs.Validator | bool | None = False
+
+    @property
+    def canonical(self) -> jsonschema_rs.CanonicalSchema | None:
+        if isinstance(self._canonical, bool):
+            self._canonical = None
+            if recursive(self.schema):
+                return None  # the engine cannot decide these, and some overflow its stack
+            try:
+                self._canonical = jsonschema_rs.canonicalize(
+                    self.schema, draft=jsonschema_rs.Draft202012, validate_formats=True, offline=True
+                )
+            except (ValueError, jsonschema_rs.ReferencingError):
+                self._canonical = None
+        return self._canonical
+
+    @property
+    def validator(self) -> jsonschema_rs.Validator | None:
+        if isinstance(self._validator, bool):
+            try:
+                self._validator = jsonschema_rs.Draft202012Validator(self.schema, validate_formats=True, offline=True)
+            except (ValueError, jsonschema_rs.ReferencingError):
+                self._validator = None
+        return self._validator
+
+    def admits(self, value: Any) -> bool | None:
+        """Whether a value fits; None when no validator could be built."""
+        validator = self.validator
+        try:
+            return validator.is_valid(value) if validator is not None else None
+        except ValueError:
+            return None
+
+
+_known: dict[str, Document] = {}
+
+
+def document(node: Node, defs: Defs) -> Document:
+    """A node with the definitions that it reaches."""
+    names = reached(node, defs)
+    whole = node
+    if isinstance(node, dict):
+        whole = {key: item for key, item in node.items() if key not in ("$defs", "also")}
+        if "also" in node:
+            whole["allOf"] = [*whole.get("allOf", ()), *node["also"]]
+        if names:
+            whole["$defs"] = {name: defs[name] for name in sorted(names)}
+    text = text_of(whole)
+    if text not in _known:
+        if len(_known) > _SIZE:
+            _known.clear()
+        _known[text] = Document(whole, text)
+    return _known[text]
+
+
+_covered: dict[tuple[str, str], Answer] = {}
+
+
+def covers(reader: Document, writer: Document) -> Answer:
+    """Whether the reader takes everything that the writer may send."""
+    if writer.text == reader.text:
+        return "yes"
+    key = (reader.text, writer.text)
+    if key not in _covered:
+        if len(_covered) > _SIZE:
+            _covered.clear()
+        _covered[key] = _ask(reader, writer)
+    return _covered[key]
+
+
+def _ask(reader: Document, writer: Document) -> Answer:
+    left, right = reader.canonical, writer.canonical
+    if left is None or right is None:
+        return "unknown"
+    answer = left.covers(right)
+    if answer is canonical.Containment.YES:
+        return "yes"
+    return "no" if answer is canonical.Containment.NO else "unknown"
+
+
+def difference(writer: Document, reader: Document) -> dict[str, Any] | bool | None:
+    """A schema of what the writer may send and the reader refuses; None where it cannot be written down."""
+    return _combined(writer, reader, lambda left, right: left.subtract(right))
+
+
+def disjoint(left: Document, right: Document) -> bool:
+    """True only if it is proven that no value fits both."""
+    one, two = left.canonical, right.canonical
+    if one is None or two is None:
+        return False
+    try:
+        return one.intersect(two).satisfiability() is canonical.Satisfiability.NO
+    except canonical.CanonicalizationError:
+        return False
+
+
+def _combined(
+    writer: Document,
+    reader: Document,
+    combine: Callable[[jsonschema_rs.CanonicalSchema, jsonschema_rs.CanonicalSchema], jsonschema_rs.CanonicalSchema],
+) -> dict[str, Any] | bool | None:
+    one, two = writer.canonical, reader.canonical
+    if one is None or two is None:
+        return None
+    try:
+        schema: Any = combine(one, two).to_json_schema()
+    except (canonical.CanonicalizationError, ValueError):
+        return None
+    return schema if isinstance(schema, dict | bool) else None
+
+
+def refusing(writer: Document, reader: Document, values: Iterable[Any]) -> tuple[Any, ...]:
+    """The first of the values that the writer may send and the reader refuses, as a tuple of one, else ()."""
+    for value in values:
+        if writer.admits(value) is True and reader.admits(value) is False:
+            return (value,)
+    return ()
