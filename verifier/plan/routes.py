@@ -4,7 +4,8 @@ A set of routes is a covering array: one row per replay, one column per operatio
 For two versions and pairs the number of rows is the least possible: N rows serve up to C(N-1, ceil(N/2))
 operations (G. Katona, Periodica Mathematica Hungarica 3, 1973; D. Kleitman and J. Spencer, Discrete Mathematics
 6, 1973). Otherwise the columns grow one at a time in the manner of IPOG (Y. Lei et al., ECBS 2007), for pairs
-from an orthogonal array over a finite field (K. Bush, Annals of Mathematical Statistics 23, 1952) where one fits.
+from an orthogonal array over a finite field (K. Bush, Annals of Mathematical Statistics 23, 1952) where one fits;
+for pairs of many operations the product of two smaller arrays is taken where it is smaller.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ def routes(operations: int, versions: int, strength: int = 2) -> Rows:
         return tuple(product(range(versions), repeat=operations))
     if versions == 2 and strength == 2:
         return _katona(operations)
+    if strength == 2 and _is_field(versions) and operations > versions + 1:
+        return min(_grown(operations, versions, 2), _multiplied(operations, versions), key=len)
     return _grown(operations, versions, strength)
 
 
@@ -74,6 +77,21 @@ def _katona(operations: int) -> Rows:
     rows = fewest_rows(operations)
     columns = list(islice(combinations(range(1, rows), (rows + 1) // 2), operations))
     return tuple(tuple(int(row in column) for column in columns) for row in range(rows))
+
+
+def _multiplied(operations: int, versions: int) -> Rows:
+    """Blocks of operations: one array tells the blocks apart, another the operations within a block.
+
+    The second needs no row in which all are equal, for the first shows those (after B. Stevens and E. Mendelsohn,
+    Discrete Applied Mathematics 95, 1999).
+    """
+    within = [row[:versions] for row in _start(versions + 1, versions, 2) if len(set(row[:versions])) > 1]
+    between = routes(-(-operations // versions), versions)
+    columns = list(islice(product(range(len(between[0])), range(versions)), operations))
+    return (
+        *(tuple(row[block] for block, _ in columns) for row in between),
+        *(tuple(row[member] for _, member in columns) for row in within),
+    )
 
 
 def _grown(operations: int, versions: int, strength: int) -> Rows:

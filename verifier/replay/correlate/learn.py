@@ -142,7 +142,7 @@ class _Analysis:
             self.reports[index].unmatched.setdefault(text, Report(
                 "unmatched",
                 f"{via} is {_shown(text)}, which no earlier answer carries and which the client did not make up",
-                f"keep: [{_shown(text)}] if it is there before every run, else flows: [{{from: $response..., to: {via}}}]",
+                f"keep: [{_shown(text)}] if it exists before the run, else flows: [{{from: $response..., to: {via}}}]",
             ))  # fmt: skip
         return None
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from verifier.errors import BadInput, Problem
 from verifier.replay.recording.entry import Entry
@@ -15,6 +16,11 @@ from verifier.replay.recording.sessions import Found, group
 
 MOST_PROBLEMS = 20
 _LISTED = 5
+_T = TypeVar("_T")
+
+
+class TooManyProblems(Exception):
+    """Enough is wrong to stop reading; what was found is in the assembly."""
 
 
 class Assembly:
@@ -24,19 +30,20 @@ class Assembly:
         self.path = path
         self.browser = False
         self.problems: list[Problem] = []
+        self.numbers: list[int] = []  # of the entries that the problems are in
         self._session_header = session_header
         self._prefix = prefix
         self._found: list[Found] = []
         self._warnings: dict[str, list[int]] = {}
 
-    def take(self, number: int, entry: object, parse: Callable[[object, int], Entry]) -> None:
-        """Parse entry `number` (from 1). Stops the reading once there are many problems."""
+    def take(self, number: int, entry: _T, parse: Callable[[_T, int], Entry], line: int = 0) -> None:
+        """Parse entry `number` (from 1) that stands on `line`, 0 if unknown. Many problems end the reading."""
         try:
             parsed = parse(entry, number)
         except Skip as skip:
             self.warn(number, f"skipped: {skip}")
         except Wrong as wrong:
-            self.wrong(number, wrong.key, wrong.message)
+            self.wrong(number, wrong.key, wrong.message, line)
         else:
             self._found.append(parsed.found)
             if parsed.warning:
@@ -45,22 +52,22 @@ class Assembly:
     def warn(self, number: int, message: str) -> None:
         self._warnings.setdefault(message, []).append(number)
 
-    def wrong(self, number: int, key: str, message: str) -> None:
-        """Remember a problem; its line stands for the entry's number until `place` knows better."""
+    def wrong(self, number: int, key: str, message: str, line: int) -> None:
         whole = ".".join(part for part in (self._prefix.format(number - 1), key) if part)
-        self.problems.append(Problem(str(self.path), number, whole, message))
+        self.problems.append(Problem(str(self.path), line, whole, message))
+        self.numbers.append(number)
         if len(self.problems) >= MOST_PROBLEMS:
-            raise BadInput(replace(problem, line=0) for problem in self.problems)
+            raise TooManyProblems
 
     def place(self, lines: Mapping[int, int]) -> None:
-        """Turn the entry numbers in the problems into lines."""
-        self.problems = [replace(problem, line=lines.get(problem.line, 0)) for problem in self.problems]
-        raise BadInput(self.problems)
+        """Give the problems the lines of their entries."""
+        placed = zip(self.problems, self.numbers, strict=True)
+        self.problems = [replace(problem, line=lines.get(number, 0)) for problem, number in placed]
 
     def recording(self) -> Recording:
         """Raises BadInput when anything was wrong or nothing was there."""
         if self.problems:
-            raise BadInput(replace(problem, line=0) for problem in self.problems)
+            raise BadInput(self.problems)
         if not self._found:
             skipped = sum(len(numbers) for numbers in self._warnings.values())
             detail = f" (all {skipped} entries were skipped)" if skipped else ""

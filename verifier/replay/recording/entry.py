@@ -38,7 +38,7 @@ def parse_entry(value: object, number: int) -> Entry:
     authority, target = fields.url(request.get("url"), "request.url")
     method = fields.method(request.get("method"), "request.method")
     status = fields.status(response.get("status"), "response.status")
-    at = _started(entry.get("startedDateTime"))
+    at = started(entry.get("startedDateTime"), "startedDateTime")
     sent_headers = fields.header_list(_pairs(request, "request.headers"), fields.FRAMING)
     sent = Request(method, target, sent_headers, _request_body(request, sent_headers))
     content = _mapping(response.get("content") or {}, "response.content")
@@ -86,9 +86,8 @@ def _pairs(message: Mapping[str, Any], key: str) -> Iterator[tuple[object, objec
         yield item.get("name"), item.get("value"), f"{key}[{number}]"
 
 
-def _started(value: object) -> float:
+def started(value: object, key: str) -> float:
     """ISO 8601, without an offset taken as UTC. Returns seconds since the epoch, whole microseconds."""
-    key = "startedDateTime"
     if not isinstance(value, str):
         raise Wrong(key, "is missing" if value is None else "must be an ISO 8601 date and time")
     try:

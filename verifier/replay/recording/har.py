@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from json import JSONDecodeError, JSONDecoder
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -12,7 +13,7 @@ import ijson
 import msgspec
 
 from verifier.errors import BadInput, Problem
-from verifier.replay.recording.assemble import Assembly
+from verifier.replay.recording.assemble import Assembly, TooManyProblems
 from verifier.replay.recording.entry import parse_entry
 from verifier.replay.recording.harwriter import HarWriter
 from verifier.replay.recording.model import Recording
@@ -32,9 +33,10 @@ def read_har(path: Path, session_header: str | None = None, largest_whole: int =
     A file above `largest_whole` bytes is streamed; then problems name the entry by its index, without a line.
     """
     assembly = Assembly(path, session_header)
+    data = b""
     try:
         if path.stat().st_size > largest_whole:
-            with path.open("rb") as stream:
+            with path.open("rb") as stream, suppress(TooManyProblems):
                 for number, entry in enumerate(_streamed(path, stream), 1):
                     assembly.take(number, entry, parse_entry)
             return assembly.recording()
@@ -42,10 +44,11 @@ def read_har(path: Path, session_header: str | None = None, largest_whole: int =
     except OSError as error:
         raise BadInput.one(path, f"cannot be read: {error.strerror or error}") from None
     assembly.browser, entries = _whole(path, data.removeprefix(b"\xef\xbb\xbf"))
-    for number, entry in enumerate(entries, 1):
-        assembly.take(number, entry, parse_entry)
+    with suppress(TooManyProblems):
+        for number, entry in enumerate(entries, 1):
+            assembly.take(number, entry, parse_entry)
     if assembly.problems:
-        assembly.place(_lines(data, [problem.line for problem in assembly.problems]))
+        assembly.place(_lines(data, assembly.numbers))
     return assembly.recording()
 
 

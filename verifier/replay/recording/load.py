@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from verifier.replay.recording.goreplay import read_goreplay
 from verifier.replay.recording.har import read_har
+from verifier.replay.recording.jsonl import read_jsonl
 from verifier.replay.recording.model import Recording
 
 
@@ -17,4 +19,9 @@ def load(path: Path, session_header: str | None = None) -> Recording:
 
     Raises BadInput with file, line and key for anything that cannot be replayed as recorded.
     """
+    suffix = path.suffix.lower()
+    if suffix == ".gor":
+        return read_goreplay(path, session_header)
+    if suffix in (".jsonl", ".ndjson"):
+        return read_jsonl(path, session_header)
     return read_har(path, session_header)
