@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 import pytest
 
-from verifier.runtime.base import ReplicaSpec, Runtime
 from verifier.runtime.base import Readiness as Ready
+from verifier.runtime.base import ReplicaSpec, Runtime
 from verifier.runtime.docker import DockerRuntime
 from verifier.runtime.process import ProcessRuntime
 

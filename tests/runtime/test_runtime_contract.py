@@ -110,14 +110,14 @@ def test_stop_is_graceful_and_the_log_complete(world: Any) -> None:
     asyncio.run(scenario())
 
 
-def test_who_does_not_stop_is_killed(world: Any) -> None:
+def test_who_does_not_stop_is_killed(world: Any, fetch: Fetch) -> None:
     async def scenario() -> None:
         async with world.opened() as runtime:
             address = await runtime.start(world.replica("a", "stubborn"))
             assert isinstance(address, Address)
             assert await runtime.stop("a", "SIGTERM", 0.3) is None
             with pytest.raises(httpx.TransportError):
-                httpx.get(f"http://{address.host}:{address.port}/", trust_env=False, timeout=2)
+                fetch(address, "/")
             assert isinstance(await runtime.start(world.replica("b")), Address)
             assert await runtime.stop("b", "SIGKILL", 0.0) is None
             assert "the end" not in (world.directory / "b.log").read_text()
@@ -133,7 +133,7 @@ def test_an_end_that_nobody_asked_for_is_noticed(world: Any, fetch: Fetch) -> No
             with pytest.raises(httpx.TransportError):
                 fetch(address, "/crash")
             async with asyncio.timeout(20):
-                while (why := await runtime.exited("a")) is None:
+                while (why := await runtime.exited("a")) is None:  # noqa: ASYNC110 - the runtime is asked, as it is used
                     await asyncio.sleep(0.01)
             assert why == "exited with status 9"
             assert await runtime.stop("a", "SIGTERM", 1.0) == 9

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
 import shutil
 from collections.abc import Callable
@@ -282,9 +281,11 @@ class DockerRuntime:
         return failure
 
     async def _discard(self, box: Box) -> None:
-        """Kill and remove a container; its log is complete afterwards."""
+        """Kill and remove a container. Removed only when its log is complete: the engine's copy goes with it."""
+        if not box.ended.done():
+            await self._call(box.signal, "SIGKILL")
+            await asyncio.wait({box.ended}, timeout=_KILLED_WITHIN)
         await self._call(box.remove)
-        await asyncio.wait({box.ended}, timeout=_KILLED_WITHIN)
 
     def _probe(self, ready: Readiness, box: Box, begin: int) -> Probe:
         at = box.place.inner if self._reached.direct else box.place.published
@@ -318,22 +319,27 @@ class DockerRuntime:
             await asyncio.wait(set(self._calls), timeout=_CLOSE_WITHIN)
         boxes = [*self._replicas.values(), *(store.box for store in self._stores.values())]
         self._replicas.clear()
-        if self._engine is not None:
-            with contextlib.suppress(*engine.FAILURES):
-                await asyncio.gather(*map(self._discard, boxes))
-            for name in tuple(self._stores):
-                await self.stop_store(name)
-            client = self._engine
-            await self._call(until_quiet, [lambda: engine.sweep(client, self.run_id)], 0.0, _CLOSE_WITHIN)
-        if self._guard is not None:
+        if self._engine is not None and await self._emptied(self._engine, boxes) and self._guard is not None:
             await self._guard.dismiss()
-            self._guard = None
+        self._guard = None  # not dismissed, the watcher goes on trying when the verifier has ended
         if self._http is not None:
             await self._http.aclose()
             self._http = None
         if self._engine is not None:
             self._engine.close()
             self._engine = None
+        self._threads.shutdown(wait=False)
+
+    async def _emptied(self, client: docker.DockerClient, boxes: list[Box]) -> bool:
+        """Remove everything of the run; False when the engine does not answer any more."""
+        try:
+            await asyncio.gather(*map(self._discard, boxes))
+            for name in tuple(self._stores):
+                await self.stop_store(name)
+            await self._call(until_quiet, [lambda: engine.sweep(client, self.run_id)], 0.0, _CLOSE_WITHIN)
+        except engine.FAILURES:
+            return False
+        return True
 
 
 def _published(port: int) -> dict[str, Any]:

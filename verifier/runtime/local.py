@@ -9,7 +9,11 @@ import signal as signals
 from collections.abc import Sequence
 from pathlib import Path
 
+import psutil
+
 from verifier.errors import BrokenEnvironment
+
+_KILLED_WITHIN = 10.0  # seconds; a process that the kernel cannot end by then is not ours to wait for
 
 
 def signal_number(name: str) -> signals.Signals:
@@ -34,12 +38,19 @@ class Child:
     async def _wait(self) -> int:
         code = await self._process.wait()
         # Now or never: as soon as the group is empty its number may name somebody else's.
-        self._kill_group()
+        pause, left = 0.001, _KILLED_WITHIN
+        while self._kill_group() and left > 0:
+            await asyncio.sleep(pause)
+            left, pause = left - pause, min(2 * pause, 0.05)
         return code if code >= 0 else 128 - code
 
-    def _kill_group(self) -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
+    def _kill_group(self) -> bool:
+        """Kill all of the group; True while some of it has not ended yet."""
+        try:
             os.killpg(self._process.pid, signals.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            return False
+        return any(_lives_in(process, self._process.pid) for process in psutil.process_iter())
 
     async def kill(self) -> None:
         if not self.ended.done():
@@ -60,6 +71,13 @@ class Child:
             return self.ended.result()
         await self.kill()
         return None
+
+
+def _lives_in(process: psutil.Process, group: int) -> bool:
+    try:
+        return os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE
+    except (psutil.Error, OSError):
+        return False
 
 
 async def spawn(command: Sequence[str], environment: dict[str, str], directory: Path, log: Path) -> Child:

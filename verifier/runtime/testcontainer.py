@@ -26,7 +26,8 @@ def run(
     container.env = dict(environment)
     container.ports = dict(ports)  # its own method for ports would publish them on every address
     container.tmpfs = dict(tmpfs)
-    container.with_kwargs(**arguments)
+    container.with_name(arguments["name"])
+    container.with_kwargs(**{key: value for key, value in arguments.items() if key != "name"})
     if command is not None:
         container.with_command(command)
     try:
