@@ -1,7 +1,7 @@
 """A client of the shop, as its web front end would be: `python drive.py http://127.0.0.1:8080`.
 
-Each session is one customer with a connection of its own. Run it against orders 1.4, through a recorder, to make the
-recording beside the matrices; README.md says how.
+Each session is one customer with a connection of its own. `python -m tests.shop.record` runs it against orders 1.4,
+through the recorder, to make the recording beside the matrices.
 """
 
 from __future__ import annotations
@@ -97,9 +97,11 @@ SESSIONS: tuple[tuple[str, Callable[[Customer], None]], ...] = (
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("url", help="where orders, or the recorder in front of it, listens")
+    parser.add_argument("--host", help="the name by which clients address orders, where that is another one")
     options = parser.parse_args()
     for name, session in SESSIONS:
-        with httpx.Client(base_url=options.url, timeout=10, trust_env=False) as client:
+        headers = {"X-Session": str(uuid.uuid4()), **({"Host": options.host} if options.host else {})}
+        with httpx.Client(base_url=options.url, headers=headers, timeout=10, trust_env=False) as client:
             session(Customer(client, name))
 
 

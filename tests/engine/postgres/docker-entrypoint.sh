@@ -6,6 +6,11 @@ set -eu
 if [ "${1:-postgres}" != postgres ]; then
     exec "$@"
 fi
+for word in "$@"; do
+    case "$word" in
+        '-?' | --help | --describe-config | -V | --version) exec "$@" ;;
+    esac
+done
 if [ "$(id -u)" = 0 ]; then
     mkdir -p "$PGDATA"
     chown -R postgres:postgres "$PGDATA"
