@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from verifier.checks.verdict import Violation
 from verifier.history.model import History, Operation, ReplicaEvent
 
 Entry = Operation | ReplicaEvent
@@ -17,8 +19,10 @@ class Evidence:
     history: History
     operations: dict[str, Operation] = field(init=False)
     replicas: dict[str, list[ReplicaEvent]] = field(init=False)
+    effects: tuple[Operation, ...] = field(init=False)
 
     def __post_init__(self) -> None:
+        self.effects = tuple(operation for operation in self.history.operations if operation.effect)
         self.operations = {operation.id: operation for operation in self.history.operations}
         self.replicas = {}
         for event in self.history.replicas:
@@ -48,3 +52,74 @@ def began(entry: Entry) -> float:
 
 def identity(entry: Entry) -> str:
     return entry.id if isinstance(entry, Operation) else entry.replica
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of a proof. `at` is seconds since the run began; `effect` is what the outside world could count."""
+
+    at: float
+    step: str
+    who: str
+    what: str
+    served: str
+    answer: str
+    effect: str
+    entry: Entry
+
+
+def rows(evidence: Evidence, violation: Violation) -> tuple[Row, ...]:
+    """The proof in causal order: the evidence, and what its operations had partners do or leave undone.
+
+    Nothing begins before what caused it began, so the order of beginning is a causal one.
+    """
+    proving = evidence.entries(violation.evidence, violation.step)
+    names = {identity(entry) for entry in proving}
+    caused = (
+        entry for entry in evidence.effects if entry.parent in names and entry.id not in names
+    )  # such as effects that were recognised as repeated
+    every = sorted((*proving, *caused), key=lambda entry: (began(entry), identity(entry)))
+    applied: Counter[tuple[str, str]] = Counter()
+    found = []
+    for entry in every:
+        if isinstance(entry, ReplicaEvent):
+            found.append(_replica_row(entry))
+            continue
+        if entry.effect == "applied" and entry.id in names:
+            applied[entry.service, entry.name] += 1
+        found.append(_operation_row(entry, applied[entry.service, entry.name] if entry.id in names else 0))
+    return tuple(found)
+
+
+def _replica_row(event: ReplicaEvent) -> Row:
+    detail = event.detail.strip().splitlines()
+    return Row(
+        event.at, event.step, "replica", event.replica, f"{event.service} {event.version}", event.what,
+        detail[0] if detail else "", event,
+    )  # fmt: skip
+
+
+def _operation_row(operation: Operation, times: int) -> Row:
+    caller = f"{operation.caller} {operation.caller_version}".strip()
+    source = {"replay": "client", "live": "client (live)", "poll": "client polls", "sweep": "read back"}
+    effect = operation.effect
+    if effect == "applied" and times > 1:
+        effect = f"applied again ({times})"
+    fault = operation.fault if operation.source != "sweep" else ""
+    return Row(
+        at=operation.started,
+        step=operation.step,
+        who=caller or source.get(operation.source, operation.source),
+        what=f"{operation.request.method} {operation.request.target}",
+        served=f"{operation.service} {operation.version}".strip(),
+        answer=answer(operation),
+        effect=" · ".join(part for part in (effect, fault) if part),
+        entry=operation,
+    )
+
+
+def answer(operation: Operation) -> str:
+    """What came back and what the caller could know of it: `202 accepted`, `202 lost`, `timeout info`."""
+    came = str(operation.response.status) if operation.response else operation.error or "no answer"
+    lost = operation.response is not None and operation.response.status < 500 and operation.outcome == "info"
+    return f"{came} {'lost' if lost else operation.outcome}"

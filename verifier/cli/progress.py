@@ -1,0 +1,109 @@
+"""Progress of a run for people: a live bar on a terminal, one line per step elsewhere."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TextIO
+
+from rich import progress as bars
+from rich.console import Console
+from rich.markup import escape
+
+from verifier.plan.model import PlannedStep
+from verifier.rehearsal.events import Doing, Event, PathBegan, ReplayEnded, RunBegan, StepBegan, StepEnded
+from verifier.report.words import mixture, printable
+
+
+class Progress:
+    """Consumes the events of a run. A context manager: leaving it takes the bar away, whatever happened.
+
+    The bar counts replays and steps, so that a step without replays moves it too. On a stream that is no terminal
+    nothing is redrawn: one line per path, step and lengthy preparation.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._bar = _bar(stream) if stream.isatty() else None
+        self._task: bars.TaskID | None = None
+        self._position = 0
+        self._steps = 0
+
+    def __enter__(self) -> Progress:
+        if self._bar is not None:
+            self._bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, RunBegan):
+            self._began(event)
+        elif isinstance(event, PathBegan):
+            self._say(f"{event.path.id}: {len(event.path.steps)} steps on fresh stores")
+        elif isinstance(event, StepBegan):
+            self._show(f"{event.step.id} {event.step.description}")
+        elif isinstance(event, ReplayEnded):
+            self._advance()
+        elif isinstance(event, StepEnded):
+            self._ended(event)
+        elif isinstance(event, Doing):
+            self._doing(event)
+
+    def _began(self, event: RunBegan) -> None:
+        plan = event.plan
+        replays = sum(len(step.replays) for step in plan.steps)
+        self._steps = len(plan.steps)
+        self._say(
+            f"{plan.matrix} on {event.runtime} ({event.why}), seed {plan.seed}: "
+            f"{len(plan.paths)} paths, {self._steps} steps, {replays} replays; writes {event.directory}"
+        )
+        if self._bar is not None:
+            self._task = self._bar.add_task("", total=replays + self._steps)
+
+    def _ended(self, event: StepEnded) -> None:
+        self._position += 1
+        self._say(step_line(event, self._position, self._steps))
+        self._advance()
+
+    def _doing(self, event: Doing) -> None:
+        if self._bar is None:
+            self._say(event.what)
+        elif self._task is not None:
+            self._show(event.what)
+
+    def _advance(self) -> None:
+        if self._bar is not None and self._task is not None:
+            self._bar.advance(self._task)
+
+    def _show(self, text: str) -> None:
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, description=escape(printable(text)))
+
+    def _say(self, text: str) -> None:
+        if self._bar is not None:
+            self._bar.console.print(escape(printable(text)), highlight=False, soft_wrap=True)
+        else:
+            print(printable(text), file=self._stream, flush=True)
+
+
+def step_line(event: StepEnded, position: int, total: int) -> str:
+    """One finished step: its number, id, seconds and mixture, and the first line of what went wrong."""
+    step: PlannedStep = event.step
+    line = f"  [{position}/{total}] {step.id} {step.description}: {event.seconds:.1f} s, {len(step.replays)} replays"
+    if event.error:
+        return f"{line}; not completed: {event.error.splitlines()[0]}"
+    return f"{line}; {mixture(step.state)}"
+
+
+def _bar(stream: TextIO) -> bars.Progress:
+    return bars.Progress(
+        bars.SpinnerColumn(),
+        bars.TextColumn("{task.description}"),
+        bars.BarColumn(),
+        bars.MofNCompleteColumn(),
+        bars.TimeElapsedColumn(),
+        console=Console(file=stream),
+        transient=True,
+    )

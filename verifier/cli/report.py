@@ -1,0 +1,37 @@
+"""`verifier report RUN`: renders a stored run as text, Markdown, HTML, JUnit XML or JSON."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from verifier.errors import BadInput
+from verifier.rehearsal.judged import load_and_judge
+from verifier.rehearsal.stored import stored_timing
+from verifier.report import html, junit, markdown, text, verdict_json
+
+RENDERERS = {
+    "text": text.render,
+    "markdown": markdown.render,
+    "html": html.render,
+    "junit": junit.render,
+    "json": verdict_json.render,
+}
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--format", "shape", type=click.Choice(list(RENDERERS)), default="text", show_default=True)
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file instead.")
+def report(run: Path, shape: str, out: Path | None) -> None:
+    """Render a stored run. Nothing in the run directory changes; the exit status says nothing of the verdict."""
+    judgement, history, plan = load_and_judge(run)
+    rendered = RENDERERS[shape](judgement, history, plan, stored_timing(run))
+    if out is None:
+        click.echo(rendered, nl=False)
+        return
+    try:
+        out.write_text(rendered, encoding="utf-8")
+    except OSError as error:
+        raise BadInput.one(out, f"cannot be written: {error.strerror or error}", key="--out") from None

@@ -1,0 +1,148 @@
+"""The report as a pull request comment: short, with what proves it folded away."""
+
+from __future__ import annotations
+
+import re
+
+from verifier.checks.verdict import Judgement, Violation
+from verifier.history.model import History
+from verifier.plan.model import Plan
+from verifier.rehearsal.stored import Timing
+from verifier.report import words
+from verifier.report.evidence import Evidence, rows
+from verifier.report.ledger import LedgerEntry, ledger
+from verifier.report.text import IN_FULL, coverage_lines, proof, safe_now, timing_line
+from verifier.report.words import one_line, printable, shortened
+
+SIGNS = {"pass": "✅", "fail": "❌", "before": "⚠️", "unknown": "❔", "": "–"}
+ACTIVE = re.compile(r"([\\`*_\[\]<>|~$])")
+LINKED = re.compile(r"([@#&])|(?<=:)(//)|(?<=www)(\.)", re.IGNORECASE)
+MOST = 60_000  # characters; comments are refused beyond 65,536
+
+
+def render(judgement: Judgement, history: History, plan: Plan, timing: Timing) -> str:
+    """GitHub-flavoured Markdown that ends with a newline, short enough for one comment."""
+    evidence = Evidence(history)
+    entries = {name: entry for entry in ledger(history) for name in entry.attempts}
+    added, earlier = words.added(judgement), words.earlier(judgement)
+    head = [
+        f"## {SIGNS[judgement.verdict]} {judgement.verdict}: rollout of {plain(plan.matrix)}",
+        "",
+        plain(words.sentence(judgement)),
+        *([" ".join(("", plain(back))).strip()] if (back := words.going_back(judgement)) else []),
+        "",
+        f"{code(history.run.runtime)} runtime, seed {plan.seed}, {words.counted(len(judgement.steps), 'step')}, "
+        f"{words.counted(len(history.operations), 'operation')}",
+        "",
+    ]
+    parts = [head, _summary(added)]
+    parts += [_violation(violation, evidence, entries) for violation in added[:IN_FULL]]
+    parts.append(_unknowns(judgement))
+    parts.append(_table(judgement))
+    parts.append(_earlier(earlier))
+    coverage = [*coverage_lines(judgement.coverage)[1:], "", timing_line(timing)]
+    parts.append(folded("Coverage and timing", fence("\n".join(coverage))))
+    return _fitting(parts)
+
+
+def _fitting(parts: list[list[str]]) -> str:
+    """The parts in order, without those that would make the comment too long; how many is said."""
+    lines: list[str] = []
+    size = left_out = 0
+    for part in parts:
+        length = sum(len(line) + 1 for line in part)
+        if size + length > MOST:
+            left_out += 1
+            continue
+        size += length
+        lines += part
+    if left_out:
+        lines.append(f"_{words.counted(left_out, 'part')} left out: too long for one comment. The page has all._")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _summary(found: list[Violation]) -> list[str]:
+    if not found:
+        return []
+    lines = [
+        "| guarantee | attribution | where | first in | seen | the user would have seen |",
+        "|---|---|---|---|---|---|",
+    ]
+    for violation in found[: 3 * IN_FULL]:
+        cells = (
+            violation.guarantee, violation.attribution, words.subject(violation), violation.step,
+            f"{violation.count}×", violation.experience,
+        )  # fmt: skip
+        lines.append("| " + " | ".join(plain(shortened(value, 200)) for value in cells) + " |")
+    more = len(found) - 3 * IN_FULL
+    return [*lines, "", *([f"… and {more} more", ""] if more > 0 else [])]
+
+
+def _violation(violation: Violation, evidence: Evidence, entries: dict[str, LedgerEntry]) -> list[str]:
+    inside = [
+        plain(shortened(violation.message, 1000)),
+        "",
+        *fence("\n".join(proof(rows(evidence, violation), ""))),
+        "",
+        f"Steps: {plain(words.listed(violation.steps, 12))}  ",
+        *(f"Safe now: {plain(advice)}  " for advice in safe_now(violation, entries)),
+        f"Reproduce: {code(violation.reproduce)}",
+    ]
+    return folded(f"{violation.guarantee} · {violation.attribution} · {words.subject(violation)}", inside)
+
+
+def _unknowns(judgement: Judgement) -> list[str]:
+    if not judgement.unknowns:
+        return []
+    shown = [f"- {plain(shortened(sentence, 500))}" for sentence in judgement.unknowns[: 3 * IN_FULL]]
+    more = len(judgement.unknowns) - len(shown)
+    return ["**Not verified**", "", *shown, *([f"- … and {more} more"] if more else []), ""]
+
+
+def _table(judgement: Judgement) -> list[str]:
+    names = words.guarantees(judgement)
+    lines = ["| | step | | mixture | " + " | ".join(plain(name) for name in names) + " |"]
+    lines.append("|---|---|---|---|" + ":-:|" * len(names))
+    for step in judgement.steps:
+        cells = " | ".join(SIGNS[words.cell(judgement, step, name)] for name in names)
+        mixture = plain(words.mixture(step.state))
+        lines.append(f"| {SIGNS[step.verdict]} | {plain(step.id)} | {plain(step.kind)} | {mixture} | {cells} |")
+    legend = "✅ held · ❌ violated · ⚠️ violated, and before the rollout too · – ran on nothing · ❔ unknown"
+    return folded("Steps × guarantees", [*lines, "", legend])
+
+
+def _earlier(found: list[Violation]) -> list[str]:
+    if not found:
+        return []
+    lines = [
+        f"- {plain(violation.guarantee)} · {plain(words.subject(violation))} (×{violation.count}): "
+        f"{plain(shortened(violation.message, 300))}"
+        for violation in found[: 3 * IN_FULL]
+    ]
+    return folded(f"{len(found)} before the rollout too (does not fail it)", lines)
+
+
+def folded(title: str, inside: list[str]) -> list[str]:
+    return ["<details>", f"<summary>{plain(title)}</summary>", "", *inside, "", "</details>", ""]
+
+
+def fence(text: str) -> list[str]:
+    """A code block that no backticks in the text can end."""
+    if not text:
+        return []
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    marks = "`" * max(3, longest + 1)
+    return [f"{marks}text", printable(text), marks]
+
+
+def code(text: str) -> str:
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    marks = "`" * (longest + 1)
+    pad = " " if longest else ""
+    return f"{marks}{pad}{one_line(text)}{pad}{marks}"
+
+
+def plain(text: str) -> str:
+    """Text that Markdown shows as it is: no markup, no HTML, nobody mentioned, nothing linked."""
+    escaped = ACTIVE.sub(r"\\\1", one_line(text))
+    return LINKED.sub(lambda found: f"&#{ord(found[0][0])};\u2060{found[0][1:]}", escaped)

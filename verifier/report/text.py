@@ -1,0 +1,162 @@
+"""The report for a terminal: the verdict, steps × guarantees, and for each violation its proof."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable
+from itertools import chain
+
+from tabulate import tabulate
+
+from verifier.checks.verdict import Judgement, Violation
+from verifier.history.model import History
+from verifier.plan.model import Coverage, Plan
+from verifier.rehearsal.stored import Timing
+from verifier.report import words
+from verifier.report.evidence import Evidence, Row, rows
+from verifier.report.ledger import LedgerEntry, ledger
+from verifier.report.words import printable, shortened
+
+IN_FULL = 8  # violations shown with their proof; the rest get a line each
+ROWS = 12  # operations shown of one proof
+WIDTH = 110
+
+
+def render(judgement: Judgement, history: History, plan: Plan, timing: Timing) -> str:
+    """The report as plain text that ends with a newline. Holds no control character but newlines."""
+    evidence = Evidence(history)
+    entries = {name: entry for entry in ledger(history) for name in entry.attempts}
+    added, earlier = words.added(judgement), words.earlier(judgement)
+    blocks: list[list[str]] = [headline(judgement, history, plan), table(judgement)]
+    for number, violation in enumerate(added[:IN_FULL], 1):
+        blocks.append(violation_block(number, violation, evidence, entries))
+    if len(added) > IN_FULL:
+        blocks.append(["More violations", *(f"  {brief(violation)}" for violation in added[IN_FULL:])])
+    if earlier:
+        blocks.append(
+            ["Before the rollout too (does not fail it)", *(f"  {brief(violation)}" for violation in earlier)]
+        )
+    if judgement.unknowns:
+        blocks.append(["Not verified", *(line for entry in judgement.unknowns for line in wrapped(f"? {entry}", "  "))])
+    blocks.append([*coverage_lines(judgement.coverage), *notes(history), timing_line(timing)])
+    return printable("\n\n".join("\n".join(block) for block in blocks)) + "\n"
+
+
+def headline(judgement: Judgement, history: History, plan: Plan) -> list[str]:
+    lines = [
+        f"{judgement.verdict.upper()}  {plan.matrix} · {history.run.runtime} runtime · seed {plan.seed} · "
+        f"{words.counted(len(judgement.steps), 'step')}, {words.counted(len(history.operations), 'operation')}",
+        *wrapped(words.sentence(judgement), ""),
+    ]
+    back = words.going_back(judgement)
+    return [*lines, *wrapped(back, "")] if back else lines
+
+
+def table(judgement: Judgement) -> list[str]:
+    """Steps × guarantees. A step whose verdict has no violation and no pass is unknown."""
+    names = words.guarantees(judgement)
+    header = ["", "step", "", "mixture", *words.heads(names)]
+    body = [
+        [words.SYMBOLS[step.verdict], step.id, step.kind, words.mixture(step.state),
+         *(words.SYMBOLS[words.cell(judgement, step, name)] for name in names)]
+        for step in judgement.steps
+    ]  # fmt: skip
+    align = ("left",) * 4 + ("center",) * len(names)
+    lines = grid(body, header, align)
+    legend = ", ".join(f"{head} = {name}" for head, name in zip(words.heads(names), names, strict=True) if head != name)
+    return [*lines, *wrapped(words.LEGEND, ""), *(wrapped(legend, "") if legend else [])]
+
+
+def grid(body: list[list[str]], header: list[str], align: tuple[str, ...] = ()) -> list[str]:
+    """A table of text as it is: nothing is taken for a number, no line is broken."""
+    safe = [[words.one_line(value) for value in row] for row in body]
+    drawn = tabulate(safe, header, tablefmt="simple", disable_numparse=True, colalign=align or None)
+    return [line.rstrip() for line in drawn.split("\n")]
+
+
+def violation_block(
+    number: int, violation: Violation, evidence: Evidence, entries: dict[str, LedgerEntry]
+) -> list[str]:
+    often = f"{words.counted(violation.count, 'time')} in {words.counted(len(violation.steps), 'step')}"
+    lines = [
+        f"{number}. {violation.guarantee} · {violation.attribution} · {words.subject(violation)}",
+        f"   first in {violation.step}, seen {often}: {words.ATTRIBUTIONS[violation.attribution]}",
+        *wrapped(violation.message, "   "),
+        *wrapped(f"What the user would have seen: {violation.experience}", "   "),
+        *proof(rows(evidence, violation), "   "),
+    ]
+    if len(violation.steps) > 1:
+        lines += wrapped(f"Steps: {words.listed(violation.steps, 12)}", "   ")
+    for advice in safe_now(violation, entries):
+        lines += wrapped(f"Safe now: {advice}", "   ")
+    return [*lines, f"   Reproduce: {violation.reproduce}"]
+
+
+def proof(shown: tuple[Row, ...], indent: str) -> list[str]:
+    """The operations of a proof as a table, in causal order; at most ROWS of them."""
+    if not shown:
+        return []
+    steps = {row.step for row in shown}
+    header = ["time", *(["step"] if len(steps) > 1 else []), "who", "request", "served by", "answer", "effect, fault"]
+    body = [
+        [f"{row.at:.3f} s", *([row.step] if len(steps) > 1 else []), row.who, shortened(row.what, 60), row.served,
+         row.answer, shortened(row.effect, 60)]
+        for row in shown[:ROWS]
+    ]  # fmt: skip
+    more = [f"{indent}… and {len(shown) - ROWS} more"] if len(shown) > ROWS else []
+    return [*(f"{indent}{line}" for line in grid(body, header)), *more]
+
+
+def safe_now(violation: Violation, entries: dict[str, LedgerEntry]) -> list[str]:
+    """What the ledger advises for the disturbed operations of a proof."""
+    return list(dict.fromkeys(entries[name].safe_now for name in violation.evidence if name in entries))
+
+
+def brief(violation: Violation) -> str:
+    """A violation in one line."""
+    return shortened(
+        f"{violation.guarantee} · {violation.attribution} · {words.subject(violation)} · {violation.step}"
+        f" (×{violation.count}): {words.one_line(violation.message)}",
+        2 * WIDTH,
+    )
+
+
+def coverage_lines(coverage: Coverage) -> list[str]:
+    counts = [
+        ("states", coverage.states),
+        ("transitions", coverage.transitions),
+        ("routes (operation pair × version pair)", coverage.routes),
+        ("faults (operation × fault × version pair)", coverage.faults),
+    ]
+    covered = [f"  {count.covered} of {count.total} {what}" for what, count in counts]
+    left = chain.from_iterable(
+        wrapped(f"left out: {item.count} × {item.what}: {item.why}", "  ") for item in coverage.left_out
+    )
+    return ["Covered", *covered, *left]
+
+
+def notes(history: History) -> list[str]:
+    """How many notes of each kind the run made, with the first of each as an example."""
+    kinds: dict[str, list[str]] = {}
+    for note in history.notes:
+        kinds.setdefault(note.kind, []).append(note.message)
+    lines: list[str] = []
+    for kind, messages in kinds.items():
+        lines += wrapped(f"noted: {len(messages)} × {kind}, such as: {shortened(messages[0], WIDTH)}", "  ")
+    return lines
+
+
+def timing_line(timing: Timing) -> str:
+    return (
+        f"Took {timing.total_s:.1f} s: {timing.boot_s:.1f} s starting and stopping, "
+        f"{timing.replay_s:.1f} s replaying, {timing.judge_s:.1f} s judging"
+    )
+
+
+def wrapped(text: str, indent: str) -> list[str]:
+    """Lines of at most WIDTH; words longer than that stay whole, so that addresses can be copied."""
+    found: Iterable[str] = textwrap.wrap(
+        words.one_line(text), WIDTH, initial_indent=indent, subsequent_indent=indent,
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
+    return list(found)

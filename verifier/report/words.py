@@ -1,0 +1,158 @@
+"""How reports say things: mixtures, symbols, durations, and text from recorded traffic made safe to print."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+from verifier.checks.verdict import Judgement, StepVerdict, Violation
+from verifier.history.model import Replicas
+
+HEADS = {
+    "available": "avail",
+    "compatible": "compat",
+    "no lost write": "lost",
+    "idempotent": "idem",
+    "completes": "compl",
+    "forward-only states": "fwd",
+    "honest completion": "honest",
+    "honest acceptance": "accept",
+    "exactly-once effect": "once",
+    "read-your-writes": "ryw",
+    "freshness": "fresh",
+    "rollback safe": "rollb",
+}
+SYMBOLS = {"pass": "✓", "fail": "✗", "before": "!", "unknown": "?", "": "–"}
+LEGEND = "✓ held · ✗ violated · ! violated, and before the rollout too · – ran on nothing · ? unknown"
+ATTRIBUTIONS = {
+    "mixed": "only the mixture of versions shows it",
+    "rollback": "it shows only after going back",
+    "new-version": "the new version has it by itself",
+    "pre-existing": "the old version has it by itself",
+}
+
+
+def printable(text: str) -> str:
+    """The text with every control, format and private character written as an escape, but for plain newlines.
+
+    Recorded traffic is untrusted: an escape sequence must not reach a terminal, a right-to-left override no reader.
+    """
+    return "".join(_shown(character) for character in text)
+
+
+def one_line(text: str) -> str:
+    """Printable, with newlines as spaces."""
+    return printable(" ".join(text.split("\n")))
+
+
+def _shown(character: str) -> str:
+    point = ord(character)
+    category = unicodedata.category(character)
+    if character == "\n" or (category not in {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"} and point & 0xFFFE != 0xFFFE):
+        return character
+    return f"\\x{point:02x}" if point < 0x100 else f"\\u{point:04x}" if point < 0x10000 else f"\\U{point:08x}"
+
+
+def shortened(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def mixture(state: Iterable[Replicas]) -> str:
+    """`orders 1×1.4 + 1×2.0, payments 1×1.3`."""
+    services: dict[str, list[str]] = {}
+    for entry in state:
+        services.setdefault(entry.service, []).append(f"{entry.count}×{entry.version}")
+    return ", ".join(f"{name} {' + '.join(versions)}" for name, versions in services.items())
+
+
+def heads(guarantees: Sequence[str]) -> list[str]:
+    """A short, unique column head for each guarantee; one that is not known here is cut."""
+    found: list[str] = []
+    for name in guarantees:
+        short = HEADS.get(name, shortened(name, 7))
+        found.append(short if short not in found else name)
+    return found
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
+def listed(items: Iterable[str], most: int) -> str:
+    """At most so many items, and how many more there are."""
+    every = list(items)
+    more = len(every) - most
+    return ", ".join(every[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+def subject(violation: Violation) -> str:
+    """`orders 1.4 + 2.1 · placeOrder`."""
+    versions = " + ".join(violation.versions)
+    return " · ".join(part for part in (f"{violation.service} {versions}".strip(), violation.operation) if part)
+
+
+def guarantees(judgement: Judgement) -> list[str]:
+    """The columns of the table: every guarantee that ran somewhere or was violated."""
+    order = dict.fromkeys(name for step in judgement.steps for name, _ in step.guarantees)
+    ran = {name for step in judgement.steps for name, state in step.guarantees if state}
+    violated = dict.fromkeys(violation.guarantee for violation in judgement.violations)
+    return [name for name in (*order, *(name for name in violated if name not in order)) if name in ran | set(violated)]
+
+
+def cell(judgement: Judgement, step: StepVerdict, guarantee: str) -> str:
+    """pass, fail, before (violated, but by the old version alone too), or "" where it ran on nothing."""
+    state = dict(step.guarantees).get(guarantee, "")
+    if state != "fail" and any(
+        violation.attribution == "pre-existing"
+        for violation in judgement.violations
+        if violation.guarantee == guarantee and step.id in violation.steps
+    ):
+        return "before"
+    return state
+
+
+def added(judgement: Judgement) -> list[Violation]:
+    """What the deployment adds: what fails it."""
+    return [violation for violation in judgement.violations if violation.attribution != "pre-existing"]
+
+
+def earlier(judgement: Judgement) -> list[Violation]:
+    return [violation for violation in judgement.violations if violation.attribution == "pre-existing"]
+
+
+def sentence(judgement: Judgement) -> str:
+    """What a release manager reads first."""
+    broken = added(judgement)
+    if broken:
+        first = broken[0]
+        names = list(dict.fromkeys(violation.guarantee for violation in broken))
+        return (
+            f"Do not deploy this way: {counted(len(broken), 'defect')} in {counted(len(names), 'guarantee')} "
+            f"({', '.join(names)}): {first.experience} (first seen in {first.step}; "
+            f"{ATTRIBUTIONS[first.attribution]})."
+        )
+    if judgement.verdict == "unknown":
+        return (
+            f"No violation was found, but {counted(len(judgement.unknowns), 'thing')} "
+            "could not be verified, so this is no pass."
+        )
+    back = sum(step.phase == "rollback" for step in judgement.steps)
+    return (
+        f"Every guarantee that was tested held in all {counted(len(judgement.steps), 'step')}"
+        f"{f', {back} of them on the way back' if back else ''}."
+    )
+
+
+def going_back(judgement: Judgement) -> str:
+    """Whether going back adds a violation of its own, in a sentence; "" when nothing was rolled back."""
+    back = {step.id: step for step in judgement.steps if step.phase == "rollback"}
+    if not back:
+        return ""
+    own = [entry for entry in added(judgement) if entry.attribution == "rollback" or entry.guarantee == "rollback safe"]
+    bad = [back[name] for name in dict.fromkeys(name for entry in own for name in entry.steps) if name in back]
+    if not bad:
+        return f"Going back added no violation of its own in {counted(len(back), 'step')} after a rollback."
+    return (
+        f"Rolling back is not safe: violated in {len(bad)} of {counted(len(back), 'step')} after a rollback, "
+        f"first in {bad[0].id} ({bad[0].description})."
+    )
