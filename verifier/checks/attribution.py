@@ -24,32 +24,30 @@ def attribute(phases: set[Phase]) -> Attribution:
 
 
 def violations(context: Context, findings: Iterable[Finding]) -> tuple[Violation, ...]:
-    """Findings of one signature and the same versions become one violation, at the step that showed it first."""
+    """One violation for each defect and attribution, told by the finding that shows it best."""
     order = {step.id: position for position, step in enumerate(context.history.steps)}
+    found = list(findings)
     seen: dict[tuple[str, ...], set[Phase]] = defaultdict(set)
-    grouped: dict[tuple[object, ...], list[Finding]] = defaultdict(list)
-    for finding in findings:
+    for finding in found:
         step = context.steps.get(finding.step)
         seen[finding.signature].add(step.phase if step else "forward")
-        grouped[(*finding.signature, finding.versions)].append(finding)
-    found = []
-    for group in grouped.values():
+    grouped: dict[tuple[tuple[str, ...], Attribution], list[Finding]] = defaultdict(list)
+    for finding in found:
+        grouped[finding.defect, attribute(seen[finding.signature])].append(finding)
+    told = []
+    for (_, attribution), group in grouped.items():
         group.sort(key=lambda finding: order.get(finding.step, -1))
-        attribution = attribute(seen[group[0].signature])
-        shown = _telling(context, group, attribution)
-        found.append(_violation(context, shown, group, attribution))
+        told.append(_violation(context, _telling(group), group, attribution))
     weight = ("mixed", "rollback", "new-version", "pre-existing")
-    found.sort(
-        key=lambda item: (weight.index(item.attribution), order.get(item.step, -1), item.guarantee, item.message)
+    told.sort(key=lambda item: (weight.index(item.attribution), order.get(item.step, -1), item.guarantee, item.message))
+    return tuple(told)
+
+
+def _telling(group: list[Finding]) -> Finding:
+    """The finding that shows a defect best: the first one in which versions did meet, in a planned replay."""
+    return min(
+        group, key=lambda finding: (len(finding.versions) < 2, "/live-" in finding.evidence[0], group.index(finding))
     )
-    return tuple(found)
-
-
-def _telling(context: Context, group: list[Finding], attribution: Attribution) -> Finding:
-    """The finding that shows a defect best: for the mixture, the first one in which versions did meet."""
-    if attribution in ("mixed", "rollback"):
-        return max(group, key=lambda finding: (len(finding.versions) > 1, -group.index(finding)))
-    return group[0]
 
 
 def _violation(context: Context, shown: Finding, group: list[Finding], attribution: Attribution) -> Violation:

@@ -47,7 +47,8 @@ def _failed(context: Context, operation: Operation) -> Finding:
         message=f"{called(operation)}{when}",
         experience="an error during the deploy" if live else "an error where there was an answer before",
         evidence=(operation.id,),
-        detail=f"{how} {context.family(operation)}".strip(),
+        detail=how,
+        family=context.family(operation),
     )
 
 

@@ -94,7 +94,8 @@ def _finding(context: Context, operation: Operation, message: str, detail: str) 
         message=message,
         experience="a page that no longer loads",
         evidence=(operation.id,),
-        detail=f"{detail} {context.family(operation)}".strip(),
+        detail=detail,
+        family=context.family(operation),
     )
 
 

@@ -55,7 +55,7 @@ def check(context: Context) -> CheckResult:
                 message=f"accepted by {operation.version}, then {shown} for {took}",
                 experience="a spinner that never ends",
                 evidence=(operation.id, last.id),
-                detail=context.family(operation),
+                family=context.family(operation),
             )
         )
     return result

@@ -39,6 +39,7 @@ class Context:
     effects: dict[tuple[str, str, str], list[Operation]] = field(init=False)
     served: dict[str, set[tuple[str, str]]] = field(init=False)  # step: (service, version) that answered
     _templates: dict[tuple[str, str, str, str], str] = field(init=False)
+    _keyed: dict[tuple[str, str, str, str], dict[str, list[Operation]]] = field(init=False)
 
     def __post_init__(self) -> None:
         self.steps = {step.id: step for step in self.history.steps}
@@ -47,6 +48,7 @@ class Context:
         self.effects = defaultdict(list)
         self.served = defaultdict(set)
         self._templates = {}
+        self._keyed = {}
         for operation in self.history.operations:
             if operation.response is not None:
                 self.served[operation.step].add((operation.service, operation.version))
@@ -78,6 +80,18 @@ class Context:
 
     def value(self, expression: Expression, operation: Operation) -> str | None:
         return expression.value(operation.request, operation.response, self.template(operation))
+
+    def effects_by(self, path: str, partner: str, operation: str, key: Expression) -> dict[str, list[Operation]]:
+        """The applied effects of one kind in a path, by the value of `key`; indexed once."""
+        place = (path, partner, operation, key.text)
+        if place not in self._keyed:
+            found: dict[str, list[Operation]] = defaultdict(list)
+            for effect in self.effects.get((path, partner, operation), []):
+                value = self.value(key, effect)
+                if value is not None:
+                    found[value].append(effect)
+            self._keyed[place] = found
+        return self._keyed[place]
 
     def versions(self, service: str, found: set[str]) -> tuple[str, ...]:
         """Versions in order of age."""

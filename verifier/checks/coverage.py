@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from itertools import combinations, pairwise
 
 from verifier.history.model import History
-from verifier.plan.model import Count, Coverage, Fault, LeftOut, Plan, PlannedStep
+from verifier.plan.model import Count, Coverage, Fault, LeftOut, Plan, PlannedStep, Replay
 
 Cell = tuple[str, str, str, str, str]
 Pair = tuple[str, int, int, str, str]
@@ -22,7 +22,7 @@ def coverage(history: History, plan: Plan) -> Coverage:
         _cell(replay.fault)
         for step in plan.steps
         for replay in step.replays
-        if replay.fault and (replay.fault.until or step.id, replay.id, replay.fault.kind) in happened
+        if replay.fault and _where(step, replay, replay.fault) in happened
     }
     missed = len(planned_cells - cells)
     left_out = list(plan.coverage.left_out)
@@ -35,6 +35,13 @@ def coverage(history: History, plan: Plan) -> Coverage:
         faults=Count(plan.coverage.faults.covered - missed, plan.coverage.faults.total),
         left_out=tuple(left_out),
     )
+
+
+def _where(step: PlannedStep, replay: Replay, fault: Fault) -> tuple[str, str, str]:
+    """Step, replay and kind under which the history records a planned fault."""
+    if fault.until:
+        return (fault.until, f"{step.id}:{replay.id}", fault.kind)
+    return (step.id, replay.id, fault.kind)
 
 
 def _faults(step: PlannedStep) -> Iterable[Fault]:

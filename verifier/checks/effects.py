@@ -101,5 +101,5 @@ def _too_often(context: Context, operation: Operation, effect: Effect, applied: 
         f"for {effect.key.text} = {context.value(effect.match, operation)}",
         experience="charged twice for one order",
         evidence=(operation.id, *(entry.id for entry in applied)),
-        detail=context.family(operation),
+        family=context.family(operation),
     )

@@ -119,5 +119,6 @@ def _finding(context: Context, write: Operation, read: Operation, name: str, bef
         message=f"{name} was written as {before} ({called(write)}), then read as {after} ({called(read)})",
         experience="I changed it and the old value came back",
         evidence=(write.id, read.id),
-        detail=f"{name} {context.family(read)}".strip(),
+        detail=name,
+        family=context.family(read),
     )

@@ -60,8 +60,7 @@ def effects_of(context: Context, effect: Effect, operation: Operation) -> list[O
     wanted = context.value(effect.match, operation)
     if wanted is None:
         return []
-    possible = context.effects.get((context.path(operation), effect.partner, effect.operation), [])
-    return [found for found in possible if context.value(effect.key, found) == wanted]
+    return context.effects_by(context.path(operation), effect.partner, effect.operation, effect.key).get(wanted, [])
 
 
 def _disagreeing(context: Context, declared: OperationGuarantees, attempts: list[Operation]) -> list[str]:
@@ -104,5 +103,5 @@ def _finding(context: Context, attempts: list[Operation], doubled: list[Operatio
         if doubled
         else "two different results for what was asked for once",
         evidence=tuple(entry.id for entry in (*attempts, *doubled)),
-        detail=family,
+        family=family,
     )

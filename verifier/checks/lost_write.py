@@ -9,7 +9,7 @@ from collections import defaultdict
 from typing import Any
 
 from verifier.checks.context import Context, called
-from verifier.checks.shapes import leaves
+from verifier.checks.shapes import leaves, place
 from verifier.checks.verdict import CheckResult, Finding
 from verifier.contracts.expressions import MISSING, body_json
 from verifier.history.model import Operation
@@ -42,7 +42,7 @@ def check(context: Context) -> tuple[CheckResult, CheckResult]:
         key = (context.path(operation), operation.parent)
         reference, known = first.setdefault(key, (operation, values))
         for pointer in sorted(known.keys() & values.keys()):
-            if known[pointer] != values[pointer] and (operation.service, operation.name, pointer) not in noise:
+            if known[pointer] != values[pointer] and (operation.service, operation.name, place(pointer)) not in noise:
                 result.findings.append(
                     _changed(context, reference, operation, pointer, wrote, (known[pointer], values[pointer]), result)
                 )
@@ -92,7 +92,7 @@ def _noise(context: Context) -> set[tuple[str, str, str]]:
         known = first.setdefault((step.path, operation.parent), values)
         for pointer in known.keys() & values.keys():
             if known[pointer] != values[pointer]:
-                found.add((operation.service, operation.name, pointer))
+                found.add((operation.service, operation.name, place(pointer)))
     return found
 
 
@@ -132,5 +132,5 @@ def _changed(
         f"is {values[1]!r} through {operation.version}",
         experience="what was saved reads differently now",
         evidence=(reference.id, operation.id),
-        detail=f"changed {pointer}",
+        detail=f"changed {place(pointer)}",
     )

@@ -29,10 +29,17 @@ class Finding:
     message: str
     experience: str
     evidence: tuple[str, ...]
-    detail: str = ""  # what tells defects of one operation apart, such as the family of the fault
+    detail: str = ""  # what tells defects of one operation apart, such as the place in a body
+    family: str = ""  # the family of the fault that it took
 
     @property
-    def signature(self) -> tuple[str, str, str, str]:
+    def signature(self) -> tuple[str, str, str, str, str]:
+        """What a control must have shown for a defect to be no news: with the same kind of disturbance."""
+        return (self.guarantee, self.service, self.operation, self.detail, self.family)
+
+    @property
+    def defect(self) -> tuple[str, str, str, str]:
+        """What is told as one violation, whichever disturbances brought it out."""
         return (self.guarantee, self.service, self.operation, self.detail)
 
 

@@ -6,6 +6,7 @@ import secrets
 import sys
 import time
 from pathlib import Path
+from typing import Literal
 
 import click
 import uvloop
@@ -19,10 +20,7 @@ from verifier.rehearsal.prepare import prepare
 from verifier.rehearsal.stored import stored_plan, stored_timing
 from verifier.rehearsal.walk import Rehearsal
 from verifier.report import text
-from verifier.runtime.base import Runtime
-from verifier.runtime.docker import DockerRuntime
-from verifier.runtime.process import ProcessRuntime
-from verifier.runtime.select import select
+from verifier.runtime.select import Name, make, select
 
 
 @click.command()
@@ -34,16 +32,22 @@ from verifier.runtime.select import select
 @click.option("--budget", help="How long replays may take, such as 2m; overrides the matrix.")
 @click.option("--out", type=click.Path(path_type=Path), help="Run directory; a new one under .verifier/ by default.")
 @click.pass_context
-def run(context: click.Context, matrix: Path, choice: str, seed: int, budget: str | None, out: Path | None) -> None:
+def run(
+    context: click.Context,
+    matrix: Path,
+    choice: Literal["auto"] | Name,
+    seed: int,
+    budget: str | None,
+    out: Path | None,
+) -> None:
     """Verify a rollout before it happens."""
     prepared = prepare(matrix, seed, seconds(budget))
-    name, why = select(choice)
+    chosen = select(choice)
     directory = _directory(out, prepared.matrix.name)
     run_id = f"{prepared.matrix.name[:20]}-{secrets.token_hex(4)}"
-    kind = DockerRuntime if name == "docker" else ProcessRuntime
-    runtime: Runtime = kind(run_id, directory)
+    runtime = make(chosen.name, run_id, directory)
     with Progress(sys.stderr) as progress:
-        timing = uvloop.run(Rehearsal(prepared, runtime, why, directory, progress).run())
+        timing = uvloop.run(Rehearsal(prepared, runtime, chosen.reason, directory, progress).run())
     judgement = judge_new(directory, timing)
     told = text.render(judgement, read(directory), stored_plan(directory), stored_timing(directory))
     click.echo(told, nl=False)

@@ -50,10 +50,15 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """How a replica is asked to end, and for how many seconds it is waited for."""
+    """How a replica is asked to end, and for how many seconds it is waited for.
+
+    `drain` is how long (seconds) the balancer lets requests under way end between taking the replica out of
+    rotation and the signal. The default covers requests that the replica has not yet accepted, no more.
+    """
 
     signal: str = "SIGTERM"
     grace: float = 10.0
+    drain: float = 0.05
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ def read_service(reader: Reader, name: str, at: Located, folder: Path) -> Servic
     if "port" not in items:
         reader.problem(at, "needs 'port', the port that the service listens on")
     port = reader.whole(items.get("port"), 80, 1, 65535)
-    stop = reader.mapping(items.get("stop"), ("signal", "grace"))
+    stop = reader.mapping(items.get("stop"), ("signal", "grace", "drain"))
     known_signals = [entry.name for entry in signal.Signals]
     if not versions:
         return None
@@ -36,7 +36,11 @@ def read_service(reader: Reader, name: str, at: Located, folder: Path) -> Servic
         port=port,
         replicas=reader.whole(items.get("replicas"), 1, 1, 20),
         ready=read_readiness(reader, items["ready"]) if "ready" in items else Readiness("tcp", ""),
-        stop=Stop(reader.choice(stop.get("signal"), known_signals, "SIGTERM"), reader.seconds(stop.get("grace"), 10.0)),
+        stop=Stop(
+            reader.choice(stop.get("signal"), known_signals, "SIGTERM"),
+            reader.seconds(stop.get("grace"), 10.0),
+            reader.seconds(stop.get("drain"), 0.05),
+        ),
         versions=versions,
     )
 

@@ -120,6 +120,7 @@ class System:
         if (gone := await self.runtime.exited(replica)) is not None:
             self._event(replica, service_name, version_name, "exited", gone)
         stop = self.matrix.service(service_name).stop
+        await self.rotation.drained(replica, stop.drain)
         code = await self.runtime.stop(replica, stop.signal, stop.grace)
         await self.gateway.detach(replica)
         what = "killed" if code is None else "stopped"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
@@ -77,7 +77,7 @@ class Driver:
             for planned in inner:
                 await self._alone(step.id, planned, one)
 
-    async def _alone(self, step: str, planned: Replay, one: Callable[[Replay], Awaitable[None]]) -> None:
+    async def _alone(self, step: str, planned: Replay, one: Callable[[Replay], Coroutine[None, None, None]]) -> None:
         """Without traces, the inner calls made while one replay runs by itself are taken for its own."""
         cause = Cause(f"{step}/{planned.id}/alone", step, planned.id, planned.session, planned.fault)
         self.stage.gateway.alone = cause
@@ -159,6 +159,7 @@ class Driver:
             what = replace(
                 late.what,
                 step=step,
+                replay=late.replay,
                 number=2,
                 version=late.fault.second,
                 fault=late.fault.kind,
@@ -170,7 +171,7 @@ class Driver:
             await finish_accepted(self.stage, what, operation)
 
 
-async def _all(one: Callable[[Replay], Awaitable[None]], planned: list[Replay]) -> None:
+async def _all(one: Callable[[Replay], Coroutine[None, None, None]], planned: list[Replay]) -> None:
     async with asyncio.TaskGroup() as group:
         for replay in planned:
             group.create_task(one(replay))

@@ -22,6 +22,11 @@ class Deferred:
     request: Request
     fault: Fault
 
+    @property
+    def replay(self) -> str:
+        """The replay it belongs to, by the step that planned it: another step's replay may have the same id."""
+        return f"{self.what.step}:{self.what.replay}"
+
 
 async def exchange_with_fault(stage: Stage, what: Attempt, request: Request, fault: Fault) -> list[Operation]:
     """All attempts of one disturbed exchange; the client goes on with the last one's answer.

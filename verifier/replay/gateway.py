@@ -200,7 +200,8 @@ class Gateway:
             request.method, request.target, with_header(request.headers, "Host", f"{callee}:{port}"), request.body
         )
         address = endpoint.address
-        return await self.client.send(address.host, address.port, forwarded, timeout=INNER_TIMEOUT)
+        with self.rotation.under_way(endpoint):
+            return await self.client.send(address.host, address.port, forwarded, timeout=INNER_TIMEOUT)
 
     def _place(self, callee: str, caller: Caller, cause: Cause) -> dict[str, Any]:
         cause.calls += 1

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from verifier.runtime.base import Address
@@ -23,6 +26,7 @@ class Rotation:
     def __init__(self) -> None:
         self._endpoints: list[Endpoint] = []
         self._turns: dict[tuple[str, str], int] = {}
+        self._under_way: dict[str, set[asyncio.Future[None]]] = {}
 
     def add(self, endpoint: Endpoint) -> None:
         self._endpoints.append(endpoint)
@@ -50,3 +54,20 @@ class Rotation:
         turn = self._turns.get((service, version), 0)
         self._turns[service, version] = turn + 1
         return choice[turn % len(choice)]
+
+    @contextmanager
+    def under_way(self, endpoint: Endpoint) -> Iterator[None]:
+        """Around every request, so that `drained` knows what a replica still has in hand."""
+        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiting = self._under_way.setdefault(endpoint.replica, set())
+        waiting.add(ended)
+        try:
+            yield
+        finally:
+            waiting.discard(ended)
+            ended.set_result(None)
+
+    async def drained(self, replica: str, seconds: float) -> None:
+        """Wait until the requests that a replica has in hand now have ended, at most that long."""
+        if waiting := self._under_way.get(replica):
+            await asyncio.wait(tuple(waiting), timeout=seconds)

@@ -78,14 +78,15 @@ class Stage:
             now = self.clock()
             answer = Answer(None, "refused", False, now, now)
         else:
-            answer = await self.client.send(
-                endpoint.address.host,
-                endpoint.address.port,
-                traced,
-                timeout=TIMEOUT,
-                hold=hold,
-                cut_answer_after=cut_answer_after,
-            )
+            with self.rotation.under_way(endpoint):
+                answer = await self.client.send(
+                    endpoint.address.host,
+                    endpoint.address.port,
+                    traced,
+                    timeout=TIMEOUT,
+                    hold=hold,
+                    cut_answer_after=cut_answer_after,
+                )
         self.answered += answer.response is not None
         self.failed += answer.response is None
         return self._operation(what, traced, answer, endpoint, seen)
