@@ -1,0 +1,61 @@
+"""From columns to steps: in which steps of a plan a break hurts, and whom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from verifier.contracts.order import MEETING
+from verifier.contracts.verdicts import Comparison, Finding
+
+State = tuple[str, tuple[tuple[str, tuple[str, ...]], ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Someone who calls the compared service. `built_for` is the version of the service whose contract it holds.
+
+    `service` is "" for clients outside the rollout: they are there in every step.
+    """
+
+    service: str
+    version: str
+    built_for: str
+
+    def __str__(self) -> str:
+        return f"{self.service} {self.version}" if self.service else f"clients built for {self.built_for}"
+
+
+@dataclass(frozen=True, slots=True)
+class Hurt:
+    """One finding in one step: `caller` meets `service` at `version`, which is not the one it was built for."""
+
+    step: str
+    service: str
+    version: str
+    caller: Caller
+    finding: Finding
+
+
+def hurts(
+    service: str, old: str, new: str, comparison: Comparison, states: Iterable[State], callers: Iterable[Caller]
+) -> tuple[Hurt, ...]:
+    """Where the findings of a comparison of `service`, from `old` to `new`, hurt.
+
+    `states` are the steps of a plan in order: (step id, ((service, live versions), ...)). Findings of every verdict
+    are mapped; the caller may choose. A caller hurts only while it is live together with the other version.
+    """
+    everyone = tuple(callers)
+    version = {"old": old, "new": new}
+    found = []
+    for step, live in states:
+        versions = dict(live)
+        for finding in comparison.findings:
+            holds, meets = MEETING[finding.column]
+            if version[meets] not in versions.get(service, ()):
+                continue
+            for caller in everyone:
+                there = not caller.service or caller.version in versions.get(caller.service, ())
+                if there and caller.built_for == version[holds]:
+                    found.append(Hurt(step, service, version[meets], caller, finding))
+    return tuple(found)

@@ -1,0 +1,196 @@
+"""Which upgrade orders never put a breaking pair side by side; or, when none does, what to expand first.
+
+While a service is being upgraded both of its versions are live; before it only the old one, afterwards only the
+new one. A conflict is a pair of versions that must never be live together. Orders are found by walking the
+lattice of upgraded sets, which for k services has 2^k states.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Literal
+
+from verifier.contracts.verdicts import Column, Comparison, Finding
+
+Side = Literal["old", "new"]
+MEETING: dict[Column, tuple[Side, Side]] = {
+    "request_old_to_new": ("old", "new"),
+    "response_new_to_old": ("old", "new"),
+    "request_new_to_old": ("new", "old"),
+    "response_old_to_new": ("new", "old"),
+}
+_ORDERS = 1000
+_SETS = 2_000
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Conflict:
+    """`caller` at one side and `callee` at the other must not meet. `change` names what would have to be different.
+
+    Caller and callee may be the same service: versions that cannot share their data.
+    """
+
+    caller: str
+    caller_side: Side
+    callee: str
+    callee_side: Side
+    change: str
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One release of an expand/contract sequence (Fowler, ParallelChange)."""
+
+    kind: Literal["expand", "upgrade", "contract"]
+    service: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """`orders`: all safe ones in lexical order, up to a limit; `count` is their true number.
+
+    When there is none, `in_the_way` is a smallest set of changes without which there would be one (`smallest` is
+    false where the search was cut short), and `sequence` removes them.
+    """
+
+    orders: tuple[tuple[str, ...], ...]
+    count: int
+    in_the_way: tuple[str, ...] = ()
+    sequence: tuple[Move, ...] = ()
+    smallest: bool = True
+
+
+def conflicts(caller: str, callee: str, comparison: Comparison) -> tuple[Conflict, ...]:
+    """The pairs that a comparison of the callee's two contracts forbids to a caller that is upgraded with it.
+
+    A caller at its old version was built for the callee's old contract, at its new version for the new one.
+    """
+    found: dict[Conflict, None] = {}
+    for item in comparison.findings:
+        if item.verdict in ("breaking", "unknown"):
+            left, right = MEETING[item.column]
+            conflict = Conflict(caller, left, callee, right, change_of(callee, item))
+            found[conflict] = None
+    return tuple(found)
+
+
+def change_of(service: str, finding: Finding) -> str:
+    """A change by service, operation, part and rule: both directions of one change share the name."""
+    return " ".join(part for part in (service, finding.operation, finding.part, finding.rule) if part)
+
+
+def safe_orders(services: Iterable[str], pairs: Iterable[Conflict]) -> Order:
+    """All safe orders of the services, or why there is none. Conflicts with services not listed are refused.
+
+    Raises ValueError for a conflict of a service that is not among `services`.
+    """
+    names = tuple(sorted(set(services)))
+    known = tuple(sorted(set(pairs)))
+    for pair in known:
+        if pair.caller not in names or pair.callee not in names:
+            raise ValueError(f"{pair.caller} or {pair.callee} is not among the services")
+    count = _count(names, known)
+    if count:
+        return Order(tuple(_walk(names, known)), count)
+    changes, smallest = _in_the_way(names, known)
+    return Order((), 0, changes, _sequence(names, known, changes), smallest)
+
+
+def _live(service: str, upgraded: frozenset[str], moving: str) -> tuple[Side, ...]:
+    if service == moving:
+        return ("old", "new")
+    return ("new",) if service in upgraded else ("old",)
+
+
+def allowed(upgraded: frozenset[str], moving: str, pairs: Iterable[Conflict]) -> bool:
+    """Whether `moving` can be upgraded when exactly `upgraded` are already at their new versions."""
+    return not any(
+        pair.caller_side in _live(pair.caller, upgraded, moving)
+        and pair.callee_side in _live(pair.callee, upgraded, moving)
+        for pair in pairs
+    )
+
+
+def _count(names: tuple[str, ...], pairs: tuple[Conflict, ...]) -> int:
+    """How many safe orders there are: paths through the lattice, counted level by level."""
+    level: dict[frozenset[str], int] = {frozenset(): 1}
+    for _ in names:
+        following: dict[frozenset[str], int] = {}
+        for upgraded, ways in level.items():
+            for name in names:
+                if name not in upgraded and allowed(upgraded, name, pairs):
+                    key = upgraded | {name}
+                    following[key] = following.get(key, 0) + ways
+        level = following
+    return level.get(frozenset(names), 0)
+
+
+def _walk(names: tuple[str, ...], pairs: tuple[Conflict, ...]) -> list[tuple[str, ...]]:
+    """Safe orders in lexical order, at most a fixed number of them."""
+    dead: set[frozenset[str]] = set()
+    found: list[tuple[str, ...]] = []
+
+    def walk(order: tuple[str, ...]) -> bool:
+        upgraded = frozenset(order)
+        if len(order) == len(names):
+            found.append(order)
+            return True
+        if upgraded in dead:
+            return False
+        alive = False
+        for name in names:
+            if len(found) < _ORDERS and name not in upgraded and allowed(upgraded, name, pairs):
+                alive = walk((*order, name)) or alive
+        if not alive and len(found) < _ORDERS:
+            dead.add(upgraded)
+        return alive
+
+    walk(())
+    return found
+
+
+def _in_the_way(names: tuple[str, ...], pairs: tuple[Conflict, ...]) -> tuple[tuple[str, ...], bool]:
+    """A smallest set of changes without which an order exists, by size; beyond a limit one by leaving out greedily."""
+    changes = sorted({pair.change for pair in pairs})
+    tried = 0
+    for size in range(1, len(changes) + 1):
+        for chosen in combinations(changes, size):
+            tried += 1
+            if tried > _SETS:
+                return _greedy(names, pairs, changes), False
+            if _count(names, tuple(pair for pair in pairs if pair.change not in chosen)):
+                return chosen, True
+    return tuple(changes), True
+
+
+def _greedy(names: tuple[str, ...], pairs: tuple[Conflict, ...], changes: list[str]) -> tuple[str, ...]:
+    chosen = list(changes)
+    for change in changes:
+        rest = [item for item in chosen if item != change]
+        if _count(names, tuple(pair for pair in pairs if pair.change not in rest)):
+            chosen = rest
+    return tuple(chosen)
+
+
+def _sequence(names: tuple[str, ...], pairs: tuple[Conflict, ...], changes: tuple[str, ...]) -> tuple[Move, ...]:
+    """Expand each callee in the way so that it serves both contracts, upgrade in a safe order, then contract."""
+    blocked: dict[str, list[str]] = {}
+    for pair in pairs:
+        if pair.change in changes and pair.change not in blocked.setdefault(pair.callee, []):
+            blocked[pair.callee].append(pair.change)
+    rest = tuple(pair for pair in pairs if pair.change not in changes)
+    order = next(iter(_walk(names, rest)), ())
+    return tuple(_moves(blocked, order))
+
+
+def _moves(blocked: dict[str, list[str]], order: tuple[str, ...]) -> Iterator[Move]:
+    for service, changes in sorted(blocked.items()):
+        both = f"release a {service} that takes and gives both the old and the new: {'; '.join(changes)}"
+        yield Move("expand", service, both)
+    for service in order:
+        yield Move("upgrade", service, f"upgrade {service}; its new version relies on the expanded ones")
+    for service, changes in sorted(blocked.items()):
+        yield Move("contract", service, f"when nothing old is left, drop the old from {service}: {'; '.join(changes)}")

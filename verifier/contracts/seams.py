@@ -1,0 +1,164 @@
+"""Seams: what a consumer takes for granted of a provider, against what the provider promises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from verifier.contracts.guarantees import Assumption, Guarantees, OperationGuarantees
+from verifier.located import parse_seconds
+
+# What each promise is worth: an assumption in its set is met by it. Read-your-writes and monotonic reads are
+# incomparable (Terry et al., Session Guarantees for Weakly Consistent Replicated Data, 1994).
+_FRESHNESS: Final = {
+    "strong": {"strong", "read-your-writes", "monotonic", "bounded", "eventual"},
+    "read-your-writes": {"read-your-writes", "eventual"},
+    "monotonic": {"monotonic", "eventual"},
+    "bounded": {"bounded", "eventual"},
+    "eventual": {"eventual"},
+}
+_TIMES: Final = {
+    "exactly-once": {"exactly-once", "at-least-once", "at-most-once"},
+    "at-least-once": {"at-least-once"},
+    "at-most-once": {"at-most-once"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """One version of a service with what it promises and assumes."""
+
+    service: str
+    version: str
+    guarantees: Guarantees
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Something declared, with its place, for quoting. `line` 0: nothing is declared there."""
+
+    file: str
+    line: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.text}" if self.line else f"{self.file}: {self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class Seam:
+    """An assumption stronger than the guarantee it rests on."""
+
+    consumer: str
+    consumer_version: str
+    provider: str
+    provider_version: str
+    operation: str
+    guarantee: str
+    assumed: Line
+    promised: Line
+    message: str
+
+
+def seams(parties: Iterable[Party]) -> tuple[Seam, ...]:
+    """Every seam that does not hold, for each version of each consumer with each version of each provider.
+
+    A provider that is not among the parties promises nothing that could be known here, and is left out.
+    """
+    everyone = tuple(parties)
+    return tuple(
+        found
+        for consumer in everyone
+        for provider in everyone
+        if provider.service != consumer.service
+        for found in between(consumer, provider)
+    )
+
+
+def between(consumer: Party, provider: Party) -> Iterator[Seam]:
+    """The seams of one version of a consumer with one version of a provider that do not hold."""
+    for assumption in consumer.guarantees.assumes:
+        if assumption.provider != provider.service:
+            continue
+        promise = provider.guarantees.of(assumption.operation)
+        for name, value in assumption.assumed:
+            if value == "false" or (name == "within" and "freshness" in dict(assumption.assumed)):
+                continue
+            short, said = _short(name, value, assumption, promise)
+            if short:
+                yield _seam(consumer, provider, assumption, name, promise, short, said)
+
+
+def _seam(
+    consumer: Party,
+    provider: Party,
+    assumption: Assumption,
+    name: str,
+    promise: OperationGuarantees | None,
+    short: str,
+    said: str,
+) -> Seam:
+    line = promise.line if promise else 0
+    promised = Line(provider.guarantees.file, line, f"{assumption.operation}: {said}")
+    assumed = Line(assumption.file, assumption.line, assumption.text)
+    message = (
+        f"{consumer.service} {consumer.version} assumes of {provider.service}.{assumption.operation} {short}, "
+        f"{provider.service} {provider.version} promises {said}"
+    )
+    return Seam(consumer.service, consumer.version, provider.service, provider.version, assumption.operation,
+                name, assumed, promised, message)  # fmt: skip
+
+
+def _short(name: str, value: str, assumption: Assumption, promise: OperationGuarantees | None) -> tuple[str, str]:
+    """What is assumed and not promised ("" when it is), and what is promised instead."""
+    judge = _JUDGES.get(name)
+    if judge is None:
+        return f"{name}: {value}", "no such guarantee"
+    if promise is None:
+        return f"{name}: {value}", "nothing for this operation"
+    return judge(value, assumption, promise)
+
+
+def _idempotent(value: str, assumption: Assumption, promise: OperationGuarantees) -> tuple[str, str]:
+    return ("", "") if promise.idempotent else (f"idempotent: {value}", "no idempotency")
+
+
+def _completes(value: str, assumption: Assumption, promise: OperationGuarantees) -> tuple[str, str]:
+    """`true`, or the longest time in which accepted work may complete."""
+    if promise.completes is None:
+        return f"completes: {value}", "no completion"
+    wanted = parse_seconds(value)
+    if value == "true" or (wanted is not None and promise.completes.within <= wanted):
+        return "", ""
+    return f"completes: {value}", f"completion within {promise.completes.within:g} s"
+
+
+def _fresh(value: str, assumption: Assumption, promise: OperationGuarantees) -> tuple[str, str]:
+    if promise.freshness is None:
+        return f"freshness: {value}", "no freshness"
+    kind = promise.freshness.kind
+    said = f"freshness {kind}" + (f" within {promise.freshness.within:g} s" if kind == "bounded" else "")
+    if value not in _FRESHNESS.get(kind, ()):
+        return f"freshness: {value}", said
+    wanted = parse_seconds(dict(assumption.assumed).get("within", ""))
+    if value == "bounded" and kind == "bounded" and wanted is not None and promise.freshness.within > wanted:
+        return f"freshness: bounded within {wanted:g} s", said
+    return "", ""
+
+
+def _effects(value: str, assumption: Assumption, promise: OperationGuarantees) -> tuple[str, str]:
+    if not promise.effects:
+        return f"effects: {value}", "no effects"
+    weak = [item for item in promise.effects if value not in _TIMES[item.times]]
+    if not weak:
+        return "", ""
+    return f"effects: {value}", ", ".join(f"{item.partner}.{item.operation} {item.times}" for item in weak)
+
+
+_JUDGES: Final[dict[str, Callable[[str, Assumption, OperationGuarantees], tuple[str, str]]]] = {
+    "idempotent": _idempotent,
+    "completes": _completes,
+    "freshness": _fresh,
+    "effects": _effects,
+}
