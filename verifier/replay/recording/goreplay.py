@@ -152,7 +152,11 @@ class _Message:
 
     pairs: list[tuple[str, str]] = field(default_factory=list)
     body: bytearray = field(default_factory=bytearray)
+    whole_head: bool = False
     complete: bool = False
+
+    def on_headers_complete(self) -> None:
+        self.whole_head = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self.pairs.append((name.decode("latin-1"), value.decode("latin-1")))
@@ -162,6 +166,16 @@ class _Message:
 
     def on_message_complete(self) -> None:
         self.complete = True
+
+    def feed(self, parser: httptools.HttpRequestParser | httptools.HttpResponseParser, text: bytes, key: str) -> None:
+        try:
+            parser.feed_data(text)
+        except httptools.HttpParserUpgrade:
+            raise Skip("an upgrade to another protocol") from None
+        except httptools.HttpParserError as error:
+            raise Wrong(key, f"is no HTTP/1 message: {error}") from None
+        if not self.whole_head:
+            raise Wrong(key, "is no HTTP message, or is cut short in its head")
 
 
 @dataclass(slots=True)
@@ -174,11 +188,8 @@ class _Sent(_Message):
 
     def read(self, message: bytes, key: str) -> None:
         parser = httptools.HttpRequestParser(self)
-        _feed(parser, message, key)
-        try:
-            self.method = parser.get_method().decode("latin-1")
-        except httptools.HttpParserError:
-            raise Wrong(key, "is no HTTP request") from None
+        self.feed(parser, message, key)
+        self.method = parser.get_method().decode("latin-1")
 
 
 @dataclass(slots=True)
@@ -187,14 +198,5 @@ class _Answered(_Message):
 
     def read(self, message: bytes, key: str) -> None:
         parser = httptools.HttpResponseParser(self)
-        _feed(parser, message, key)
+        self.feed(parser, message, key)
         self.status = parser.get_status_code()
-
-
-def _feed(parser: httptools.HttpRequestParser | httptools.HttpResponseParser, message: bytes, key: str) -> None:
-    try:
-        parser.feed_data(message)
-    except httptools.HttpParserUpgrade:
-        raise Skip("an upgrade to another protocol") from None
-    except httptools.HttpParserError as error:
-        raise Wrong(key, f"is no HTTP/1 message: {error}") from None
