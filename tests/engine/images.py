@@ -8,7 +8,9 @@ takes POSTGRES_USER, POSTGRES_PASSWORD, POSTGRES_DB and PGDATA. A label marks it
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
+import inspect
 import io
 import os
 import platform
@@ -47,17 +49,24 @@ class Image:
 def ensure(say: Callable[[str], None]) -> None:
     """Have every image. Raises Unavailable, with the reasons, for those that can be neither pulled nor made."""
     with contextlib.closing(docker.from_env(timeout=PULL_SECONDS)) as client:
-        missing = [image for image in IMAGES if not present(client, image)]
-        left = []
-        for image in missing:
+        if all(present(client, image) for image in IMAGES):
+            return
+        with _alone():
+            _ensure(client, say)
+
+
+def _ensure(client: docker.DockerClient, say: Callable[[str], None]) -> None:
+    left = []
+    for image in IMAGES:
+        if not present(client, image):
             try:
                 say(f"pulling {image.name}")
                 client.images.pull(image.name)
             except (DockerException, OSError) as error:
                 left.append(image)
                 say(f"{image.name} cannot be pulled ({' '.join(str(error).split())[:160]})")
-        if left:
-            _substitute(client, left, say)
+    if left:
+        _substitute(client, left, say)
 
 
 def present(client: docker.DockerClient, image: Image) -> bool:
@@ -70,10 +79,20 @@ def present(client: docker.DockerClient, image: Image) -> bool:
 
 
 def fingerprint(image: Image) -> str:
-    digest = hashlib.sha256(repr((image.packages, image.changes, SUITE)).encode())
-    for source in (*image.sources, Path(__file__)):
+    """From what the image is made: its settings, its files and the code that makes it."""
+    code = "".join(inspect.getsource(part) for part in (image.finish, _install, _slim, download))
+    digest = hashlib.sha256(repr((image.packages, image.changes, SUITE, code)).encode())
+    for source in image.sources:
         digest.update(source.read_bytes())
     return digest.hexdigest()[:16]
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """One process at a time makes images on this machine; the others find them made."""
+    with (Path(tempfile.gettempdir()) / "verifier-tests-images.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _substitute(client: docker.DockerClient, images: Sequence[Image], say: Callable[[str], None]) -> None:
@@ -137,6 +156,7 @@ def _slim(root: Path) -> None:
 
 def _import(client: docker.DockerClient, image: Image, root: Path) -> None:
     repository, _, tag = image.name.partition(":")
+    before = [found.id for found in client.images.list(image.name)]
     archive = root.with_suffix(".tar")
     run("tar", "--numeric-owner", "-C", root, "-cf", archive, ".")
     client.api.import_image_from_file(str(archive), repository=repository, tag=tag)
@@ -144,6 +164,9 @@ def _import(client: docker.DockerClient, image: Image, root: Path) -> None:
     # An import takes only some of these instructions; a build takes all.
     lines = [f"FROM {client.images.get(image.name).id}", *image.changes, f"LABEL {LABEL}={fingerprint(image)}"]
     client.images.build(fileobj=io.BytesIO("\n".join(lines).encode()), tag=image.name, rm=True, forcerm=True)
+    for left in before:
+        with contextlib.suppress(DockerException):  # still in use: then it stays, without a name
+            client.images.remove(left)
 
 
 def _finish_python(root: Path) -> None:
