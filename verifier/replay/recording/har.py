@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import suppress
+from decimal import Decimal
 from json import JSONDecodeError, JSONDecoder
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -111,7 +112,9 @@ def _streamed(path: Path, stream: BinaryIO) -> Iterator[Any]:
     builder: Any = None
     number = 0
     try:
-        for event, value in ijson.basic_parse(stream, use_float=True):
+        for event, value in ijson.basic_parse(stream):
+            if event == "number" and isinstance(value, Decimal):
+                value = float(value)
             if event in ("end_map", "end_array"):
                 keys.pop()
             if builder is None and keys == ["log", "entries", None] and event not in ("end_map", "end_array"):
