@@ -1,0 +1,199 @@
+"""The report as one self-contained page: works from a file, loads nothing, runs no script.
+
+Recorded traffic is untrusted: every value is escaped, control characters are made visible, secrets are left out, and
+the page's own policy forbids scripts and loading.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+
+from verifier.checks.verdict import Judgement, StepVerdict, Violation
+from verifier.history.model import History, Operation
+from verifier.plan.model import Plan
+from verifier.rehearsal.stored import Timing
+from verifier.report import words
+from verifier.report.bodies import Message, message
+from verifier.report.drawing import Drawing, draw
+from verifier.report.evidence import Evidence, Row, rows
+from verifier.report.ledger import LedgerEntry, ledger
+from verifier.report.meetings import calls, service_matrices
+from verifier.report.text import safe_now
+
+IN_FULL = 60  # violations with their proof
+ROWS = 20  # operations of one proof
+ENTRIES = 250  # operations of the ledger
+QUIET = ("done once", "answered")
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A cell of steps × guarantees; `target` is the anchor of the violation that it leads to."""
+
+    state: str
+    symbol: str
+    target: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepRow:
+    step: StepVerdict
+    anchor: str
+    symbol: str
+    mixture: str
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """A row of a proof with the messages that were exchanged; None for replicas and for what was not answered."""
+
+    row: Row
+    request: Message | None
+    response: Message | None
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A violation on the page."""
+
+    anchor: str
+    violation: Violation
+    subject: str
+    proofs: tuple[Proof, ...]
+    more: int
+    advice: tuple[str, ...]
+    steps: tuple[tuple[str, str], ...]  # id, anchor
+
+
+def render(judgement: Judgement, history: History, plan: Plan, timing: Timing) -> str:
+    """The page as text. Equal values give equal text."""
+    names = words.guarantees(judgement)
+    anchors = {step.id: f"step-{number}" for number, step in enumerate(judgement.steps, 1)}
+    shown = [
+        (f"v{number}", violation)
+        for number, violation in enumerate((*words.added(judgement), *words.earlier(judgement)), 1)
+    ]
+    entries = ledger(history)
+    values: dict[str, Any] = {
+        "judgement": judgement,
+        "history": history,
+        "plan": plan,
+        "timing": timing,
+        "sentence": words.sentence(judgement),
+        "back": words.going_back(judgement),
+        "guarantees": names,
+        "rows": [_row(step, anchors[step.id], names, judgement, shown) for step in judgement.steps],
+        "drawings": _drawings(judgement, history, plan, anchors),
+        "versions": _legend(history),
+        "violations": _shown(shown, history, entries, anchors),
+        "services": service_matrices(judgement, history),
+        "calls": calls(history),
+        "ledger": _by_concern(entries),
+        "happened": Counter(entry.happened for entry in entries),
+        "notes": _notes(history),
+        "symbols": words.SYMBOLS,
+        "attributions": words.ATTRIBUTIONS,
+        "legend": words.LEGEND,
+    }
+    return _template().render(values).rstrip() + "\n"
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=PackageLoader("verifier", "report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: words.printable(value) if type(value) is str else value,
+    )
+    return environment.get_template("page.html")
+
+
+def _row(
+    step: StepVerdict, anchor: str, names: list[str], judgement: Judgement, shown: list[tuple[str, Violation]]
+) -> StepRow:
+    cells = []
+    for name in names:
+        state = words.cell(judgement, step, name)
+        here = [(target, found) for target, found in shown if found.guarantee == name and step.id in found.steps]
+        told = "; ".join(f"{found.attribution}: {found.experience}" for _, found in here[:3])
+        cells.append(Cell(state, words.SYMBOLS[state], here[0][0] if here else "", told))
+    return StepRow(step, anchor, words.SYMBOLS[step.verdict], words.mixture(step.state), tuple(cells))
+
+
+def _drawings(judgement: Judgement, history: History, plan: Plan, anchors: dict[str, str]) -> list[Drawing]:
+    verdicts = {step.id: step.verdict for step in judgement.steps}
+    return [draw(path, history.run.services, verdicts, anchors) for path in plan.paths if path.steps]
+
+
+def _legend(history: History) -> list[tuple[str, str]]:
+    """Which tone stands for which versions."""
+    changed = [service for service in history.run.services if service.old != service.new]
+    found = [
+        ("old", words.listed((f"{service.name} {service.old}" for service in changed), 6)),
+        ("new", words.listed((f"{service.name} {service.new}" for service in changed), 6)),
+    ]
+    kept = [service for service in history.run.services if service.old == service.new]
+    if any(len(service.versions) > 2 for service in changed):
+        found.append(("mid", "versions in between"))
+    if kept:
+        found.append(("same", words.listed((f"{service.name} {service.old}" for service in kept), 6)))
+    return [(tone, text) for tone, text in found if text]
+
+
+def _shown(
+    found: list[tuple[str, Violation]], history: History, entries: tuple[LedgerEntry, ...], anchors: dict[str, str]
+) -> list[Shown]:
+    """Each violation; beyond IN_FULL without its proof."""
+    evidence = Evidence(history)
+    by_attempt = {name: entry for entry in entries for name in entry.attempts}
+    shown = []
+    for number, (anchor, violation) in enumerate(found):
+        proof = rows(evidence, violation)
+        kept = proof[:ROWS] if number < IN_FULL else ()
+        shown.append(
+            Shown(
+                anchor,
+                violation,
+                words.subject(violation),
+                tuple(_proof(row) for row in kept),
+                len(proof) - len(kept),
+                tuple(safe_now(violation, by_attempt)),
+                tuple((step, anchors.get(step, "")) for step in violation.steps),
+            )
+        )
+    return shown
+
+
+def _proof(row: Row) -> Proof:
+    operation = row.entry
+    if not isinstance(operation, Operation):
+        return Proof(row, None, None)
+    response = operation.response
+    return Proof(
+        row,
+        message(operation.request.headers, operation.request.body),
+        message(response.headers, response.body) if response else None,
+    )
+
+
+def _by_concern(entries: tuple[LedgerEntry, ...]) -> list[LedgerEntry]:
+    """What needs somebody's attention first; at most ENTRIES."""
+    return sorted(entries, key=lambda entry: entry.happened in QUIET)[:ENTRIES]
+
+
+def _notes(history: History) -> list[tuple[str, int, list[str]]]:
+    """Notes by kind: how many, and the first few sentences."""
+    kinds: dict[str, list[str]] = {}
+    for note in history.notes:
+        kinds.setdefault(note.kind, []).append(f"{note.operation or note.step}: {note.message}")
+    return [(kind, len(texts), texts[:5]) for kind, texts in kinds.items()]
