@@ -64,27 +64,29 @@ def _missing(context: Context, operation: Operation, told: Operation, effect: Ef
 def check_times(context: Context) -> CheckResult:
     """More effects than declared although the operation was sent once: something inside did it twice."""
     result = CheckResult(TIMES)
-    attempts: Counter[tuple[str, ...]] = Counter()
     sent = [entry for entry in context.history.operations if entry.source in SENT]
-    for operation in sent:
-        declared = context.guarantees(operation)
-        for effect in declared.effects if declared else ():
-            attempts[_asked(context, operation, effect)] += 1
-    for operation in sent:
-        declared = context.guarantees(operation)
-        for effect in declared.effects if declared else ():
-            again = attempts[_asked(context, operation, effect)] > 1
-            if effect.times == "at-least-once" or again or operation.outcome == "fail":
-                continue
-            result.ran(operation.step, operation.service, operation.name)
-            applied = effects_of(context, effect, operation)
-            if len(applied) > 1:
-                result.findings.append(_too_often(context, operation, effect, applied))
+    asked = [
+        (operation, effect, value)
+        for operation in sent
+        if (declared := context.guarantees(operation)) is not None
+        for effect in declared.effects
+        if effect.times != "at-least-once" and (value := context.value(effect.match, operation)) is not None
+    ]
+    attempts = Counter(_asked(context, operation, effect, value) for operation, effect, value in asked)
+    # An attempt whose answer was lost may not tell the value, but it is one all the same.
+    retried = {entry.parent for entry in sent if entry.source != "inner"}
+    for operation, effect, value in asked:
+        again = operation.id in retried or (operation.source != "inner" and operation.parent)
+        if again or attempts[_asked(context, operation, effect, value)] > 1 or operation.outcome == "fail":
+            continue
+        result.ran(operation.step, operation.service, operation.name)
+        applied = effects_of(context, effect, operation)
+        if len(applied) > 1:
+            result.findings.append(_too_often(context, operation, effect, applied))
     return result
 
 
-def _asked(context: Context, operation: Operation, effect: Effect) -> tuple[str, ...]:
-    value = context.value(effect.match, operation) or ""
+def _asked(context: Context, operation: Operation, effect: Effect, value: str) -> tuple[str, ...]:
     return (context.path(operation), operation.service, operation.name, effect.partner, effect.operation, value)
 
 

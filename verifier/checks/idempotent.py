@@ -51,8 +51,9 @@ def groups(context: Context) -> Iterator[tuple[tuple[str, OperationGuarantees], 
 
 
 def _more_than_one(context: Context, effect: Effect, attempts: list[Operation]) -> list[Operation]:
-    applied = effects_of(context, effect, attempts[0])
-    return applied if len(applied) > 1 and effect.times != "at-least-once" else []
+    """Attempts may name their effects by different values, such as the id that each was answered."""
+    applied = {found.id: found for entry in attempts for found in effects_of(context, effect, entry)}
+    return list(applied.values()) if len(applied) > 1 and effect.times != "at-least-once" else []
 
 
 def effects_of(context: Context, effect: Effect, operation: Operation) -> list[Operation]:

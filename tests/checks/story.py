@@ -1,0 +1,243 @@
+"""Histories written by hand, in few words: steps, and what was sent in them and answered.
+
+    story = Story.of_orders()
+    story.step("forward")
+    first = story.send("POST /orders", "1.4", (202, {"id": "o1"}), key="k")
+    story.send("POST /orders", "2.0", (202, {"id": "o2"}), key="k", retry=first)
+    story.judge().violations
+
+`everywhere` plays one scene in every phase of a rollout, so that only what the scene does differently in one phase
+can be found. A clock counts one second for every operation.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from textwrap import dedent
+from typing import Any
+
+from verifier.checks.judge import judge
+from verifier.checks.verdict import Judgement
+from verifier.contracts.guarantees import read
+from verifier.contracts.promises import Promises, promises_of
+from verifier.history.message import Request, Response
+from verifier.history.model import (
+    History,
+    Note,
+    Operation,
+    Outcome,
+    Phase,
+    ReplicaEvent,
+    Replicas,
+    RunInfo,
+    ServiceInfo,
+    Source,
+    Step,
+)
+from verifier.history.outcome import outcome_of
+from verifier.plan.model import Count, Coverage, Plan, PlannedStep
+from verifier.plan.model import Path as PlanPath
+
+CONTRACTS = Path(__file__).parent / "contracts"
+OLD, NEW = "1.4", "2.0"
+PHASES: tuple[Phase, ...] = ("control-old", "control-old", "control-new", "forward", "forward", "rollback")
+Answer = int | tuple[int, Any] | None
+EMPTY = Coverage(Count(0, 0), Count(0, 0), Count(0, 0), Count(0, 0))
+
+
+@cache
+def orders_promises() -> Promises:
+    """Contracts and guarantees of the service of these stories, equal in both versions."""
+    return Promises(tuple(promises_of("orders", name, CONTRACTS / "orders" / f"{name}.yaml") for name in (OLD, NEW)))
+
+
+@dataclass(slots=True)
+class Story:
+    """`services` maps a name to its versions, oldest first. Without promises nothing is declared."""
+
+    services: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"orders": (OLD, NEW)})
+    promises: Promises = Promises()
+    clock: float = 0.0
+    operations: list[Operation] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+    events: list[ReplicaEvent] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+    replay: str = "r1"
+    _numbers: Iterator[int] = field(default_factory=lambda: count(1))
+
+    @classmethod
+    def of_orders(cls) -> Story:
+        return cls(promises=orders_promises())
+
+    def fresh(self, prefix: str) -> str:
+        """A name that nothing else in the story has."""
+        return f"{prefix}{next(self._numbers)}"
+
+    def step(self, phase: Phase, *, live: Mapping[str, tuple[str, ...]] | None = None, error: str = "") -> str:
+        """Begin a step. By default both versions live on the way forward, and one of them elsewhere."""
+        self._end()
+        controls = sum(step.phase == phase for step in self.steps) + 1
+        path = "rollout" if phase in ("forward", "rollback") else f"{phase}-{controls}"
+        number = sum(step.path == path for step in self.steps) + 1
+        usual = {"control-old": slice(0, 1), "control-new": slice(-1, None), "rollback": slice(0, 1)}
+        mixture = live or {name: versions[usual.get(phase, slice(None))] for name, versions in self.services.items()}
+        state = tuple(Replicas(name, version, 1) for name, versions in mixture.items() for version in versions)
+        self.steps.append(
+            Step(f"{path}.{number}", path, phase, "replace", phase, state, (), self.clock, self.clock, error)
+        )
+        self.replay = "r1"
+        return self.steps[-1].id
+
+    def send(
+        self,
+        what: str,
+        to: str,
+        answer: Answer = 200,
+        *,
+        body: Any = None,
+        key: str = "",
+        retry: Operation | None = None,
+        of: Operation | None = None,
+        source: Source = "replay",
+        service: str = "orders",
+        index: int | None = None,
+        headers: Mapping[str, str] | None = None,
+        error: str = "",
+        outcome: Outcome | None = None,
+        **more: Any,
+    ) -> Operation:
+        """One operation. `retry`: of the same request, sent before; `of`: the operation that it polls or reads for."""
+        method, target = what.split()
+        sent = (("Idempotency-Key", key),) if key else ()
+        request = Request(method, target, sent, b"" if body is None else json.dumps(body).encode())
+        response = _response(answer, headers or {})
+        parent = retry or of
+        started, self.clock = self.clock, self.clock + 1
+        known = self.promises.operation(service, to, method, request.path)
+        place = parent.index if parent else 0
+        made = Operation(
+            id=f"{self.steps[-1].id}/{self.replay}/{self.fresh('op')}",
+            step=self.steps[-1].id,
+            replay=parent.replay if parent else self.replay,
+            session="s1",
+            index=place if index is None else index,
+            attempt=2 if retry else 1,
+            source=source,
+            name=known.id if known else f"{method} {re.sub(r'[a-z]*[0-9]+', '{}', request.path)}",
+            service=service,
+            version=to,
+            replica=f"{service}-{to}-1",
+            request=request,
+            response=response,
+            outcome=outcome or outcome_of(method, response, error, True),
+            started=started,
+            ended=self.clock,
+            error=error,
+            parent=parent.id if parent else "",
+        )
+        self.operations.append(replace(made, **more))
+        return self.operations[-1]
+
+    def sweep(self, read: Operation, to: str, answer: Answer = 200) -> Operation:
+        """Read back, through a version, what an earlier operation read."""
+        what = f"{read.request.method} {read.request.target}"
+        return self.send(what, to, answer, of=read, source="sweep", service=read.service)
+
+    def charge(self, reference: str, *, by: str = "orders", version: str = OLD, effect: str = "applied") -> Operation:
+        """A call of the partner that takes payments."""
+        return self.send("POST /charges", "", (201, {"id": self.fresh("c")}), body={"reference": reference},
+                         source="partner", service="psp", name="charge", caller=by, caller_version=version,
+                         effect=effect)  # fmt: skip
+
+    def event(self, what: str, version: str, detail: str = "") -> None:
+        step = self.steps[-1].id
+        self.events.append(ReplicaEvent(step, f"orders-{version}-1", "orders", version, what, self.clock, detail))
+
+    def history(self) -> History:
+        self._end()
+        services = tuple(ServiceInfo(name, found, found[0], found[-1]) for name, found in self.services.items())
+        run = RunInfo(1, "0", "story", 7, "process", services, ("psp",), (("orders", OLD),))
+        return History(run, tuple(self.operations), tuple(self.steps), tuple(self.events), (), tuple(self.notes))
+
+    def plan(self) -> Plan:
+        """The plan that these steps carry out."""
+        kinds = {"control-old": "control-old", "control-new": "control-new"}
+        paths: dict[str, list[PlannedStep]] = {}
+        for step in self.steps:
+            planned = PlannedStep(step.id, step.kind, step.phase, "", (), step.state, (), False)
+            paths.setdefault(step.path, []).append(planned)
+        found = tuple(
+            PlanPath(name, kinds.get(steps[0].phase, "rollout"), tuple(steps))  # type: ignore[arg-type]
+            for name, steps in paths.items()
+        )
+        return Plan(1, "0", "story", 7, found, EMPTY)
+
+    def judge(self) -> Judgement:
+        return judge(self.history(), self.promises, self.plan())
+
+    def _end(self) -> None:
+        if self.steps:
+            self.steps[-1] = replace(self.steps[-1], ended=self.clock)
+            self.clock += 1
+
+
+def _response(answer: Answer, headers: Mapping[str, str]) -> Response | None:
+    if answer is None:
+        return None
+    status, body = answer if isinstance(answer, tuple) else (answer, None)
+    if isinstance(body, bytes):
+        return Response(status, tuple(headers.items()), body)
+    kind = () if body is None else (("Content-Type", "application/json"),)
+    return Response(status, (*kind, *headers.items()), b"" if body is None else json.dumps(body).encode())
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One phase of a story. `first` writes and `second` reads or retries; on the way forward each is either version.
+
+    `broken` says whether the defect shows in this scene.
+    """
+
+    story: Story
+    phase: Phase
+    first: str
+    second: str
+    broken: bool
+
+
+Play = Callable[[Scene], None]
+
+
+def everywhere(play: Play, *broken: Phase, story: Story | None = None) -> Judgement:
+    """Play a scene in every phase; the defect shows in the phases `broken`, forward only where versions meet."""
+    told = story or Story.of_orders()
+    pairs = {"control-old": [(OLD, OLD)], "control-new": [(NEW, NEW)], "rollback": [(OLD, OLD)],
+             "forward": [(OLD, NEW), (NEW, OLD), (OLD, OLD), (NEW, NEW)]}  # fmt: skip
+    for phase in PHASES:
+        told.step(phase)
+        for number, (first, second) in enumerate(pairs[phase], 1):
+            told.replay = f"r{number}"
+            shows = phase in broken and (first != second or phase != "forward")
+            play(Scene(told, phase, first, second, shows))
+    return told.judge()
+
+
+def told(judgement: Judgement) -> set[tuple[str, str]]:
+    """What was found: guarantees with their attribution."""
+    return {(violation.guarantee, violation.attribution) for violation in judgement.violations}
+
+
+def promised(text: str) -> Promises:
+    """The contracts of `orders_promises` with other guarantees, given as YAML."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "guarantees.yaml"
+        file.write_text(dedent(text), encoding="utf-8")
+        found = read(file)
+    return Promises(tuple(replace(entry, guarantees=found) for entry in orders_promises().entries))
