@@ -156,7 +156,7 @@ def _slim(root: Path) -> None:
 
 def _import(client: docker.DockerClient, image: Image, root: Path) -> None:
     repository, _, tag = image.name.partition(":")
-    before = [found.id for found in client.images.list(image.name)]
+    before = [str(found.id) for found in client.images.list(image.name)]
     archive = root.with_suffix(".tar")
     run("tar", "--numeric-owner", "-C", root, "-cf", archive, ".")
     client.api.import_image_from_file(str(archive), repository=repository, tag=tag)

@@ -125,9 +125,10 @@ def test_the_images_are_there(engine: docker.DockerClient) -> None:
 @pytest.mark.docker
 def test_the_shop_is_built_by_its_ordinary_dockerfile(engine: docker.DockerClient) -> None:
     folder = Path(__file__).resolve().parents[1] / "shop"
-    image, _ = engine.images.build(path=str(folder), buildargs={"SERVICE": "payments"}, rm=True, forcerm=True)
+    built, _ = engine.images.build(path=str(folder), buildargs={"SERVICE": "payments"}, rm=True, forcerm=True)
+    image = str(built.id)
     try:
-        told = engine.containers.run(image.id, ["python", "-m", "shop.payments", "--help"], remove=True)
+        told = engine.containers.run(image, ["python", "-m", "shop.payments", "--help"], remove=True)
         assert b"--release {1.2,1.3,1.4}" in told
     finally:
-        engine.images.remove(image.id, force=True)
+        engine.images.remove(image, force=True)

@@ -22,12 +22,13 @@ def postgres(client: docker.DockerClient) -> Iterator[str]:
         IMAGE,
         detach=True,
         environment={"POSTGRES_PASSWORD": PASSWORD},
-        ports={"5432/tcp": ("127.0.0.1", None)},
+        ports={"5432/tcp": ("127.0.0.1", 0)},
         labels={"verifier.tests": "shop"},
     )
     try:
         container.reload()
-        port = container.ports["5432/tcp"][0]["HostPort"]
+        (published,) = container.ports["5432/tcp"] or ()
+        port = published["HostPort"]
         server = f"postgresql://postgres:{PASSWORD}@127.0.0.1:{port}"
         _wait(f"{server}/postgres")
         yield server
@@ -51,5 +52,5 @@ def fresh_database(server: str) -> str:
     """A new, empty database; gives its URL."""
     name = f"shop_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')  # type: ignore[arg-type]
+        connection.execute(f'CREATE DATABASE "{name}"')
     return f"{server}/{name}"

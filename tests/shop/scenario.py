@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 import httpx
@@ -73,7 +74,7 @@ def place(http: httpx.Client, replicas: Sequence[Replica], together: bool, trace
         return answer
 
     if together:
-        return Placed(reference, tuple(at_once([lambda to=replica: send(to) for replica in replicas])))  # type: ignore[misc]
+        return Placed(reference, tuple(at_once([partial(send, replica) for replica in replicas])))
     return Placed(reference, tuple(send(replica) for replica in replicas))
 
 

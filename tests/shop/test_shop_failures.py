@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import httpx
 import pytest
@@ -147,7 +148,7 @@ def test_trace_context_is_passed_on(shop: Shop, psp: Psp, http: httpx.Client) ->
 def test_same_instant_charges_of_one_key(shop: Shop, psp: Psp, http: httpx.Client) -> None:
     payments, _ = shop.start(["1.2", "1.3"], [])
     for number in range(5):
-        answers = at_once([lambda to=to, key=f"k{number}": charge(http, to, key) for to in payments * 3])
+        answers = at_once([partial(charge, http, replica, f"k{number}") for replica in payments * 3])
         assert {answer.status_code for answer in answers} == {201}
         assert len({answer.json()["id"] for answer in answers}) == 1
         assert psp.charges[f"reference of k{number}"] == 1
