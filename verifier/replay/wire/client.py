@@ -107,26 +107,26 @@ class WireClient:
         if conn is None:
             try:
                 conn = await self._connect(loop, host, port, deadline)
-            except (OSError, UnicodeError, OverflowError) as error:
+            except (OSError, UnicodeError, OverflowError) as problem:
                 _leave(hold)
-                how = "timeout" if isinstance(error, TimeoutError) else "refused"
+                how = "timeout" if isinstance(problem, TimeoutError) else "refused"
                 return Answer(None, how, False, started, self._clock())
             started = self._clock()
         reused = conn.used
-        waiter = conn.expect(request.method == "HEAD", deadline)
+        conn.expect(request.method == "HEAD", deadline)
         if cut_answer_after is not None:
             conn.cut_answer(cut_answer_after)
         conn.used = True
         try:
             if cut_after is not None:
                 await self._cut(conn, data, len(data) - len(request.body) + min(cut_after, len(request.body)))
-                how = (waiter.result() if waiter.done() else "") or "reset"
+                how = "timeout" if loop.time() >= deadline else "reset"
                 return Answer(None, how, True, started, self._clock(), reused)
             if hold is None:
                 conn.write(data)
             else:
-                await self._held(conn, data, hold, waiter)
-            error_word = await waiter
+                await self._held(conn, data, hold)
+            error = await conn
         except BaseException:
             self._drop(conn)
             raise
@@ -135,7 +135,7 @@ class WireClient:
             self._idle.setdefault(key, []).append(conn)
         else:
             self._drop(conn)
-        return Answer(conn.response, error_word, True, started, conn.answered, reused)
+        return Answer(conn.response, error, True, started, conn.answered, reused)
 
     def forget(self, host: str, port: int) -> None:
         """Close the idle connections to an address: its replica is going away."""
@@ -166,14 +166,17 @@ class WireClient:
         self._open.add(conn)
         return conn
 
-    async def _held(self, conn: Connection, data: bytes, hold: Hold, waiter: asyncio.Future[str]) -> None:
+    async def _held(self, conn: Connection, data: bytes, hold: Hold) -> None:
         conn.write(data[:-1])
         holding = asyncio.ensure_future(_waiting(conn, hold))
+        ending = asyncio.ensure_future(_ended(conn))  # by itself: an early answer, a close, the time-out
         try:
-            await asyncio.wait((holding, waiter), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((holding, ending), return_when=asyncio.FIRST_COMPLETED)
         finally:
             holding.cancel()
-        if not waiter.done():
+            ending.cancel()
+            await asyncio.wait((holding, ending))
+        if not conn.over():
             holding.result()
             conn.write(data[-1:])
 
@@ -186,6 +189,10 @@ class WireClient:
     def _drop(self, conn: Connection) -> None:
         self._open.discard(conn)
         conn.shut()
+
+
+async def _ended(conn: Connection) -> None:
+    await conn
 
 
 async def _waiting(conn: Connection, hold: Hold) -> None:

@@ -1,95 +1,106 @@
 """One client connection: a protocol that sends one request at a time and gathers its answer.
 
 How a request ended is a word: "" (answered), "timeout", "reset", "closed" or "garbage".
+
+Two things are done for speed. A connection is itself what its sender awaits: asyncio takes any object that speaks
+the protocol of futures, and this one wakes the sender's task at once, inside the callback that brought the last
+byte, instead of by way of the loop's queue. And the parser is not asked for headers, which would be a call for each
+of them: it checks the head, and the lines that it found good are split here, most of them known from earlier answers.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import select
 import socket
 import struct
-from collections.abc import Callable
-from typing import cast
+from collections.abc import Callable, Generator
+from typing import Any, cast
 
 import httptools
 
-from verifier.history.message import Response
+from verifier.history.message import Headers, Response
 
 MAX_HEAD = 1 << 20  # bytes of status line and headers in one answer
-_NAMES_KEPT = 4096
-_names: dict[bytes, str] = {}
+_KEPT = 4096
+_lines: dict[bytes, tuple[str, str]] = {}
 
 
 class Connection(asyncio.Protocol):
-    """State of one keep-alive connection. `usable` says whether another request may follow."""
+    """State of one keep-alive connection. `usable` says whether another request may follow.
+
+    After `expect` and `write`, awaiting the connection gives the word for how the request ended.
+    """
 
     __slots__ = (
+        "_asyncio_future_blocking",
         "_body",
+        "_cancelled",
         "_clock",
+        "_context",
         "_cutting",
         "_deadline",
         "_drained",
+        "_head_end",
         "_head_only",
-        "_head_size",
-        "_headers",
-        "_in_body",
-        "_interim",
+        "_head_start",
+        "_how",
         "_limit",
         "_loop",
         "_max_body",
         "_parser",
         "_poll",
+        "_raw",
         "_size",
         "_status",
         "_timer",
         "_transport",
-        "_waiter",
+        "_waiting",
+        "_wakeup",
         "answered",
         "idle_since",
         "response",
         "usable",
         "used",
+        "write",
     )
+
+    write: Callable[[bytes], None]
 
     def __init__(self, loop: asyncio.AbstractEventLoop, clock: Callable[[], float], max_body: int) -> None:
         self._loop = loop
         self._clock = clock
-        self._max_body = max_body
+        self._max_body = self._limit = max_body
         self._transport: asyncio.Transport
         self._parser = httptools.HttpResponseParser(self)
-        self._waiter: asyncio.Future[str] | None = None
+        self._asyncio_future_blocking = False
+        self._waiting = False  # a request is under way
+        self._how = ""
+        self._wakeup: Callable[[object], object] | None = None
+        self._context: contextvars.Context | None = None
+        self._cancelled = False
         self._timer: asyncio.TimerHandle | None = None
         self._deadline = 0.0
-        self._headers: list[tuple[bytes, bytes]] = []
+        self._raw = b""  # everything from the answer's first byte on, until its head is whole
+        self._head_start = self._head_end = 0
         self._body: bytes | bytearray = b""
-        self._size = self._head_size = 0
-        self._status = 0
-        self._in_body = self._interim = self._head_only = False
+        self._size = self._status = 0
+        self._cutting = self._head_only = False
         self._poll = select.poll()
         self._drained: asyncio.Future[None] | None = None
-        self._limit = max_body
-        self._cutting = False
         self.response: Response | None = None
-        self.answered = 0.0
-        self.idle_since = 0.0
-        self.usable = False
-        self.used = False
+        self.answered = self.idle_since = 0.0
+        self.usable = self.used = False
 
     # --- used by the client ---
 
-    def write(self, data: bytes) -> None:
-        self._transport.write(data)
-
-    def expect(self, head_only: bool, deadline: float) -> asyncio.Future[str]:
-        """Begin to wait for an answer, until the loop's time `deadline`. The future's result says how it ended."""
-        waiter = self._waiter = self._loop.create_future()
-        self.response = None
+    def expect(self, head_only: bool, deadline: float) -> None:
+        """Begin to wait for an answer, until the loop's time `deadline`."""
+        self._waiting = True
         self._head_only = head_only
-        self._status = self._size = self._head_size = 0
-        self._in_body = False
-        self._limit, self._cutting = self._max_body, False
         self._deadline = deadline
+        self.response = None
         # One timer serves many requests: it is moved only when it would be late, and looks again when it is early.
         timer = self._timer
         if timer is None or timer.when() > deadline:
@@ -98,7 +109,10 @@ class Connection(asyncio.Protocol):
             self._timer = self._loop.call_at(deadline, self._expire)
         if not self.usable:
             self._finish("closed")
-        return waiter
+
+    def over(self) -> bool:
+        """Whether the request has ended."""
+        return not self._waiting
 
     def cut_answer(self, after: int) -> None:
         """Reset the connection once that many bytes of the expected answer's body have arrived."""
@@ -127,45 +141,75 @@ class Connection(asyncio.Protocol):
             self._drained = self._loop.create_future()
             await self._drained
 
+    # --- the protocol of futures, as tasks use it ---
+
+    def __await__(self) -> Generator[Any, None, str]:
+        if self._waiting:
+            self._asyncio_future_blocking = True
+            yield self
+        return self._how
+
+    def add_done_callback(self, wakeup: Callable[[object], object], *, context: contextvars.Context) -> None:
+        self._wakeup = wakeup
+        self._context = context
+
+    def result(self) -> None:
+        if self._cancelled:
+            self._cancelled = False
+            raise asyncio.CancelledError
+
+    def cancel(self, msg: object = None) -> bool:
+        """Called from within another task, so the awaiting one is woken by way of the loop."""
+        wakeup, self._wakeup = self._wakeup, None
+        if wakeup is None:
+            return False
+        self._cancelled = True
+        self._loop.call_soon(wakeup, self, context=self._context)
+        return True
+
     # --- asyncio.Protocol ---
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        self.write = self._transport.write
         self.usable = True
-        sock = transport.get_extra_info("socket")
-        self._poll.register(sock.fileno(), select.POLLIN | select.POLLRDHUP)
+        self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN | select.POLLRDHUP)
 
     def data_received(self, data: bytes) -> None:
-        if self._waiter is None:
+        if not self._waiting:
             self.shut()
             return
-        if not self._in_body:
-            self._head_size += len(data)
+        if not self._head_end:
+            self._raw = self._raw + data if self._raw else data
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             self.usable = False
         except httptools.HttpParserError:
             self._spoil("garbage")
-        if not self._in_body and self._head_size > MAX_HEAD:
+        if not self._waiting:
+            if not self.usable:
+                self.shut()
+            self._wake()
+        elif not self._head_end and len(self._raw) > MAX_HEAD:
             self._spoil("garbage")
-        if not self.usable and self._waiter is None:
-            self.shut()
+            self._wake()
 
     def eof_received(self) -> None:
-        if self._waiter is not None and self._in_body and self._ends_with_connection():
+        if self._waiting and self._head_end and self._ends_with_connection():
             self.usable = False
             self._complete()
+            self._wake()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.usable = False
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._drained is not None and not self._drained.done():
-            self._drained.set_result(None)
-        if self._waiter is not None:
+        self.resume_writing()
+        if self._waiting:
             self._finish("closed" if exc is None else "reset")
+            self._wake()
 
     def resume_writing(self) -> None:
         if self._drained is not None and not self._drained.done():
@@ -173,24 +217,17 @@ class Connection(asyncio.Protocol):
 
     # --- httptools ---
 
-    def on_message_begin(self) -> None:
-        if self._waiter is None:
-            self.usable = False  # a second answer to one request
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._in_body:  # else it is a trailer, which no caller of ours can see
-            self._headers.append((name, value))
-
     def on_headers_complete(self) -> None:
-        if self._waiter is None:
+        if not self._waiting:
+            self.usable = False  # a second answer to one request
             return
+        end = self._raw.index(b"\r\n\r\n", self._head_start)
         status = self._parser.get_status_code()
         if status < 200 and status != 101:
-            self._interim = True
-            self._headers.clear()
+            self._head_start = end + 4
             return
+        self._head_end = end
         self._status = status
-        self._in_body = True
         if self._head_only:
             # The parser cannot be told that no body follows, so it is not used again.
             self.usable = self._parser.should_keep_alive()
@@ -198,7 +235,7 @@ class Connection(asyncio.Protocol):
             self._parser = httptools.HttpResponseParser(self)
 
     def on_body(self, data: bytes) -> None:
-        if self._waiter is None:
+        if not self._waiting:
             self.usable = False
             return
         if not self._size:
@@ -214,9 +251,7 @@ class Connection(asyncio.Protocol):
             self._spoil("reset" if self._cutting else "garbage")
 
     def on_message_complete(self) -> None:
-        if self._interim:
-            self._interim = False
-        elif self._waiter is not None:
+        if self._head_end:  # else the message was an interim answer
             if not self._parser.should_keep_alive():
                 self.usable = False
             self._complete()
@@ -224,29 +259,42 @@ class Connection(asyncio.Protocol):
     # --- inside ---
 
     def _complete(self) -> None:
-        self.response = Response(self._status, decoded(self._headers), bytes(self._body))
+        raw = self._raw[self._head_start : self._head_end]
+        body = self._body
+        headers = split_head(raw)
+        self.response = Response(self._status, headers, body if type(body) is bytes else bytes(body))
         self._finish("")
 
     def _finish(self, how: str) -> None:
         self.answered = self._clock()
-        waiter, self._waiter = self._waiter, None
-        self._headers = []
-        self._body = b""
-        if waiter is not None and not waiter.done():
-            waiter.set_result(how)
+        self._how = how
+        self._waiting = False
+        self._raw = self._body = b""
+        self._size = self._head_start = self._head_end = 0
+        if self._cutting:
+            self._limit, self._cutting = self._max_body, False
+
+    def _wake(self) -> None:
+        """Run the sender's task. Only from callbacks of the loop: a task cannot run inside another one."""
+        wakeup = self._wakeup
+        if wakeup is not None:
+            self._wakeup = None
+            assert self._context is not None
+            self._context.run(wakeup, self)
 
     def _spoil(self, how: str) -> None:
         self.usable = False
-        if self._waiter is not None:
+        if self._waiting:
             self._finish(how)
         self.shut()
 
     def _expire(self) -> None:
         self._timer = None
-        if self._waiter is None:
+        if not self._waiting:
             return
         if self._loop.time() >= self._deadline:
             self._spoil("timeout")
+            self._wake()
         else:
             self._timer = self._loop.call_at(self._deadline, self._expire)
 
@@ -254,21 +302,32 @@ class Connection(asyncio.Protocol):
         """Whether the answer's body ends where the connection does (RFC 9112, section 6.3)."""
         if self._status in (204, 304):
             return False
-        names = {name.lower() for name, _ in self._headers}
-        return b"content-length" not in names and b"transfer-encoding" not in names
+        names = {name.lower() for name, _ in split_head(self._raw[self._head_start : self._head_end])}
+        return "content-length" not in names and "transfer-encoding" not in names
 
 
-def decoded(headers: list[tuple[bytes, bytes]]) -> tuple[tuple[str, str], ...]:
-    """Header bytes as text (Latin-1, so that every byte survives); names are shared between messages."""
+def split_head(raw: bytes) -> Headers:
+    """The headers of a head that the parser has found good: first line first, no empty line at the end.
+
+    Text is Latin-1, so that every byte survives.
+    """
     found = []
-    for raw, value in headers:
-        name = _names.get(raw)
-        if name is None:
-            if len(_names) >= _NAMES_KEPT:
-                _names.clear()
-            name = _names[raw] = raw.decode("latin-1")
-        found.append((name, value.decode("latin-1").strip(" \t")))
+    known = _lines.get
+    for line in raw.split(b"\r\n")[1:]:
+        pair = known(line)
+        if pair is None:
+            name, _, value = line.decode("latin-1").partition(":")
+            pair = (name, value.strip(" \t"))
+            if len(_lines) >= _KEPT:
+                _lines.clear()
+            _lines[line] = pair
+        found.append(pair)
     return tuple(found)
+
+
+def decoded(headers: list[tuple[bytes, bytes]]) -> Headers:
+    """Header bytes as text, as the server collects them."""
+    return tuple([(name.decode("latin-1"), value.decode("latin-1").strip(" \t")) for name, value in headers])
 
 
 def linger(transport: asyncio.BaseTransport) -> None:
