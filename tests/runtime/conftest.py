@@ -112,8 +112,8 @@ def world(request: pytest.FixtureRequest) -> World:
 def fetch() -> Callable[..., tuple[int, str]]:
     import httpx
 
-    def get(address: Any, path: str) -> tuple[int, str]:
-        answer = httpx.get(f"http://{address.host}:{address.port}{path}", trust_env=False, timeout=10)
+    def get(address: Any, path: str, within: float = 10.0) -> tuple[int, str]:
+        answer = httpx.get(f"http://{address.host}:{address.port}{path}", trust_env=False, timeout=within)
         return answer.status_code, answer.text
 
     return get

@@ -14,7 +14,7 @@ from verifier.errors import BrokenEnvironment
 from verifier.runtime import cleanup
 from verifier.runtime.base import Address, CommandSpec, Readiness, StartFailure
 
-Fetch = Callable[[Address, str], tuple[int, str]]
+Fetch = Callable[..., tuple[int, str]]
 
 
 def left(run: str) -> list[Any]:
@@ -23,28 +23,48 @@ def left(run: str) -> list[Any]:
     return [item for item in found if item.run == run]
 
 
-@pytest.mark.parametrize(
-    "ready",
-    [
-        Readiness("http", "/healthz"),
-        Readiness("tcp", ""),
-        Readiness("log", "^listening$"),
-        Readiness("command", 'test "$GREETING" = hello'),
-    ],
-    ids=lambda ready: ready.kind,
+KINDS = (
+    Readiness("http", "/healthz"),
+    Readiness("tcp", ""),
+    Readiness("log", "^listening$"),
+    Readiness("command", 'test "$GREETING" = hello'),
 )
-def test_a_replica_is_ready_when_it_shows_it(world: Any, ready: Readiness, fetch: Fetch) -> None:
+
+
+def test_a_replica_is_ready_when_it_shows_it(world: Any, fetch: Fetch) -> None:
     async def scenario() -> None:
         async with world.opened() as runtime:
-            spec = world.replica("orders-1.4-1", "slow", ready, environment=(("GREETING", "hello"),))
-            address = await runtime.start(spec)
-            assert isinstance(address, Address)
-            assert await runtime.exited(spec.id) is None
-            if ready.kind in ("http", "tcp", "log"):
-                assert fetch(address, "/GREETING") == (200, "hello")
+            given = (("GREETING", "hello"),)
+            specs = [world.replica(ready.kind, "slow", ready, environment=given) for ready in KINDS]
+            addresses = await asyncio.gather(*map(runtime.start, specs))
+            for spec, address in zip(specs, addresses, strict=True):
+                assert isinstance(address, Address)
+                assert await runtime.exited(spec.id) is None
+                if spec.id != "command":  # whose sign says nothing of the port
+                    assert fetch(address, "/GREETING") == (200, "hello")
 
     asyncio.run(scenario())
     assert left(world.run_id) == []
+
+
+def test_a_sign_that_never_comes(world: Any) -> None:
+    never = (
+        Readiness("http", "/missing", 1.5),
+        Readiness("log", "^never printed$", 1.5),
+        Readiness("command", "exit 1", 1.5),
+    )
+
+    async def scenario() -> None:
+        async with world.opened() as runtime:
+            specs = [world.replica(ready.kind, ready=ready) for ready in never]
+            specs.append(world.replica("tcp", "silent", Readiness("tcp", "", 1.5)))
+            for failure in await asyncio.gather(*map(runtime.start, specs)):
+                assert isinstance(failure, StartFailure)
+                assert failure.reason == "never-ready"
+                assert failure.tail.startswith("hello from")
+            assert [item for item in left(world.run_id) if item.kind in ("process", "container")] == []
+
+    asyncio.run(scenario())
 
 
 def test_placeholders_are_filled_in_environment_and_command(world: Any, fetch: Fetch) -> None:
@@ -67,12 +87,6 @@ def test_why_a_replica_did_not_start(world: Any) -> None:
             assert isinstance(broken, StartFailure)
             assert (broken.reason, broken.tail) == ("exited", "hello from broken")
             assert "status 3" in broken.detail
-            silent = await runtime.start(world.replica("silent", "silent", Readiness("tcp", "", 1.0)))
-            assert isinstance(silent, StartFailure)
-            assert (silent.reason, silent.tail) == ("never-ready", "hello from silent")
-            unready = await runtime.start(world.replica("unready", ready=Readiness("http", "/missing", 1.0)))
-            assert isinstance(unready, StartFailure)
-            assert unready.reason == "never-ready"
             nothing = await runtime.start(world.replica("nothing", command=("no-such-program", "{port}")))
             assert isinstance(nothing, StartFailure)
             assert nothing.reason == "exited"
@@ -117,7 +131,7 @@ def test_who_does_not_stop_is_killed(world: Any, fetch: Fetch) -> None:
             assert isinstance(address, Address)
             assert await runtime.stop("a", "SIGTERM", 0.3) is None
             with pytest.raises(httpx.TransportError):
-                fetch(address, "/")
+                fetch(address, "/", 1.0)
             assert isinstance(await runtime.start(world.replica("b")), Address)
             assert await runtime.stop("b", "SIGKILL", 0.0) is None
             assert "the end" not in (world.directory / "b.log").read_text()
@@ -145,14 +159,18 @@ def test_commands_run_to_the_end(world: Any) -> None:
     async def scenario() -> None:
         async with world.opened(command_limit=1.5) as runtime:
             replica = world.replica("a", environment=(("STEP", "expand"),))
-            log = world.directory / "migrate.log"
-            done = await runtime.command(CommandSpec("m1", replica, ("sh", "-c", "echo applied $STEP; exit 4"), log))
+            commands = (("sh", "-c", "echo applied $STEP; exit 4"), ("sh", "-c", "echo on; sleep 600"), ("no-such",))
+            logs = [world.directory / f"migrate-{number}.log" for number in range(3)]
+            done, endless, missing = await asyncio.gather(
+                *(
+                    runtime.command(CommandSpec(f"m-{log.stem}", replica, how, log))
+                    for how, log in zip(commands, logs, strict=True)
+                )
+            )
             assert (done.exit_code, done.tail) == (4, "applied expand")
-            assert log.read_text() == "applied expand\n"
-            endless = await runtime.command(CommandSpec("m2", replica, ("sh", "-c", "echo on; sleep 600"), log))
+            assert logs[0].read_text() == "applied expand\n"
             assert endless.exit_code == 124
             assert re.fullmatch(r"on\nnot ended within 1.5 s", endless.tail)
-            missing = await runtime.command(CommandSpec("m3", replica, ("no-such-program",), log))
             assert missing.exit_code == 127
             assert [item for item in left(world.run_id) if item.kind in ("process", "container")] == []
 

@@ -52,6 +52,10 @@ class Child:
             return False
         return any(_lives_in(process, self._process.pid) for process in psutil.process_iter())
 
+    async def result(self) -> int:
+        """Wait for the end; being cancelled does not end it."""
+        return await asyncio.shield(self.ended)
+
     async def kill(self) -> None:
         if not self.ended.done():
             self._kill_group()

@@ -19,6 +19,7 @@ from verifier.runtime.ports import LOOPBACK
 _NEEDED = ("initdb", "postgres")
 
 # Data that is thrown away needs no disk: nothing here changes what a transaction can see.
+_CONNECTIONS = "max_connections=200"
 SETTINGS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 
 
@@ -117,16 +118,11 @@ async def create(folder: Path, programs: Path, account: Account, environment: di
         )  # fmt: skip
 
 
-def server(folder: Path, programs: Path, port: int) -> list[str]:
-    """The command of a server that listens on loopback alone, with no socket file."""
-    settings = (
-        *SETTINGS,
-        f"listen_addresses={LOOPBACK}",
-        f"port={port}",
-        "unix_socket_directories=",
-        "max_connections=200",
-    )
-    return as_user([str(programs / "postgres"), "-D", str(folder / "data"), *(p for s in settings for p in ("-c", s))])
+def server(folder: Path, programs: Path) -> tuple[str, ...]:
+    """The command of a server that listens on loopback alone, with no socket file; `{port}` is still unfilled."""
+    settings = (*SETTINGS, f"listen_addresses={LOOPBACK}", "port={port}", "unix_socket_directories=", _CONNECTIONS)
+    start = [str(programs / "postgres"), "-D", str(folder / "data")]
+    return tuple(as_user([*start, *(part for setting in settings for part in ("-c", setting))]))
 
 
 async def _run(command: list[str], folder: Path, environment: dict[str, str], given: bytes) -> None:

@@ -1,0 +1,224 @@
+"""What all containers of a run share: the engine, the private network, the watcher, and how one is started."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import docker
+import httpx
+from docker.errors import APIError, NotFound
+from docker.types import LogConfig
+
+from verifier.errors import BrokenEnvironment
+from verifier.runtime import engine, reach
+from verifier.runtime.base import Address, Readiness, StartFailure
+from verifier.runtime.box import Box, Place
+from verifier.runtime.guard import Guard
+from verifier.runtime.labels import LABEL, OWNER_LABEL
+from verifier.runtime.logs import LineSearch
+from verifier.runtime.owner import Owner
+from verifier.runtime.ports import LOOPBACK
+from verifier.runtime.readiness import Probe, http_answers, tcp_answers, until_ready
+from verifier.runtime.sweep import until_quiet
+
+_T = TypeVar("_T")
+_ATTEMPTS = 3
+_KILLED_WITHIN = 30.0
+_CLOSE_WITHIN = 60.0
+_PROXY_HOLDS = 0.15
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    client: docker.DockerClient
+    http: httpx.AsyncClient
+    reach: reach.Reach
+
+
+class Containers:
+    """The containers of one run. Blocking calls of the engine run in threads."""
+
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+        self.network = f"verifier-{run_id}"
+        self._owner = Owner.current()
+        self._labels = {LABEL: run_id, OWNER_LABEL: str(self._owner)}
+        self._names: dict[str, int] = {}
+        self._guard: Guard | None = None
+        self._opened: _Open | None = None
+        self._threads = ThreadPoolExecutor(max_workers=32, thread_name_prefix="engine")
+        self._calls: set[asyncio.Future[Any]] = set()
+
+    async def open(self, log: Path) -> None:
+        """Raises BrokenEnvironment when there is no engine, no network, or no way back from its containers."""
+        client = await self.call(engine.connect)
+        self._guard = await Guard.start(self.run_id, self._owner, log, engine=True)
+        try:
+            way = await self.call(self._make_network, client)
+        except BaseException:
+            # Not `close`: that was never opened. Whatever there is by now has the run's label.
+            if await self._emptied(client, ()):
+                await self._guard.dismiss()
+            self._guard = None
+            raise
+        self._opened = _Open(client, httpx.AsyncClient(trust_env=False, verify=False), way)
+
+    def _make_network(self, client: docker.DockerClient) -> reach.Reach:
+        try:
+            network = client.networks.create(
+                self.network, driver="bridge", labels=self._labels,
+                options={"com.docker.network.bridge.host_binding_ipv4": LOOPBACK},
+            )  # fmt: skip
+            network.reload()
+            return reach.of(network.attrs, str(client.info().get("OperatingSystem", "")))
+        except engine.FAILURES as error:
+            raise BrokenEnvironment(f"no network for the run: {engine.reason(error)}") from None
+
+    @property
+    def _open(self) -> _Open:
+        if self._opened is None:
+            raise BrokenEnvironment("the docker runtime was used before it was opened")
+        return self._opened
+
+    @property
+    def client(self) -> docker.DockerClient:
+        return self._open.client
+
+    @property
+    def reach(self) -> reach.Reach:
+        return self._open.reach
+
+    def address(self, box: Box) -> Address:
+        """Where the verifier reaches a container."""
+        return box.place.inner if self.reach.direct else box.place.published
+
+    async def call(self, function: Callable[..., _T], *arguments: Any) -> _T:
+        """A blocking call in a thread. Cancelled, it goes on; `close` waits for it before it looks around."""
+        call = asyncio.get_running_loop().run_in_executor(self._threads, lambda: function(*arguments))
+        self._calls.add(call)
+        call.add_done_callback(self._calls.discard)
+        return await asyncio.shield(call)
+
+    def arguments(self, name: str, aliases: list[str] | None = None) -> dict[str, Any]:
+        """What every container of the run is created with. A name that was used before gets a number."""
+        count = self._names[name] = self._names.get(name, 0) + 1
+        plain = re.sub(r"[^a-zA-Z0-9_.-]+", "-", name)
+        endpoint = self.client.api.create_endpoint_config(aliases=aliases)
+        return {
+            "name": f"{self.network}-{plain}" + (f"-{count}" if count > 1 else ""),
+            "labels": self._labels,
+            "network": self.network,
+            "networking_config": {self.network: endpoint},
+            # No init in between: signals reach the service as they do in production.
+            "init": False,
+            "log_config": LogConfig(type=LogConfig.types.JSON),
+            "use_config_proxy": False,
+        }
+
+    def place(self, identity: str, port: int) -> Place:
+        """Blocking. Where a started container is reached."""
+        settings = self.client.api.inspect_container(identity)["NetworkSettings"]
+        inner = settings["Networks"].get(self.network, {}).get("IPAddress") or LOOPBACK
+        bound = (settings.get("Ports") or {}).get(f"{port}/tcp") or [{"HostPort": 0}]
+        return Place(Address(inner, port), Address(LOOPBACK, int(bound[0]["HostPort"])))
+
+    async def start(self, run: Callable[[], tuple[str, Place]], log: Path) -> Box | StartFailure:
+        """Start a container with a blocking function. Raises BrokenEnvironment for what is the engine's fault."""
+        log.parent.mkdir(parents=True, exist_ok=True)
+        for left in reversed(range(_ATTEMPTS)):
+            try:
+                identity, place = await self.call(run)
+                return Box(self.client, identity, place, log)
+            except APIError as error:
+                why = engine.reason(error)
+                if left and ("port is already allocated" in why or "address already in use" in why):
+                    continue
+                if not isinstance(error, NotFound) and not _services_fault(why):
+                    raise BrokenEnvironment(f"the engine refused to start a container: {why}") from None
+                if not _services_fault(why):
+                    raise BrokenEnvironment(why) from None
+                return StartFailure("exited", f"cannot be started: {why}", "")
+            except engine.FAILURES as error:
+                raise BrokenEnvironment(f"the engine failed: {engine.reason(error)}") from None
+        raise BrokenEnvironment("the engine found no free port on loopback")
+
+    async def ready(self, box: Box, probe: Probe, within: float, begin: int) -> StartFailure | None:
+        """Wait for readiness; unless it is reached, nothing of the container is left."""
+        failure: StartFailure | None = None
+        ready = False
+        try:
+            failure = await until_ready(probe, box.ended, within, box.log, begin)
+            ready = failure is None
+        finally:
+            if not ready:
+                await self.discard(box)
+        return failure
+
+    def probe(self, ready: Readiness, box: Box, begin: int) -> Probe:
+        at, value = self.address(box), ready.value
+        search = LineSearch(box.log, value, begin) if ready.kind == "log" else None
+
+        async def http() -> bool:
+            return await http_answers(self._open.http, at, value)
+
+        async def tcp() -> bool:
+            return await tcp_answers(at, 0.0 if self.reach.direct else _PROXY_HOLDS)
+
+        async def command() -> bool:
+            return await self.call(box.executes, ["/bin/sh", "-c", fill(value, box.place.inner.port)])
+
+        async def line() -> bool:
+            return search is not None and search.found()
+
+        return {"http": http, "tcp": tcp, "command": command, "log": line}[ready.kind]
+
+    async def discard(self, box: Box) -> None:
+        """Kill and remove a container. Removed only when its log is complete: the engine's copy goes with it."""
+        if not box.ended.done():
+            await self.call(box.signal, "SIGKILL")
+            await asyncio.wait({box.ended}, timeout=_KILLED_WITHIN)
+        await self.call(box.remove)
+
+    async def close(self, boxes: Iterable[Box]) -> None:
+        """Remove everything with the run's label."""
+        if self._calls:
+            await asyncio.wait(set(self._calls), timeout=_CLOSE_WITHIN)
+        opened, self._opened = self._opened, None
+        if opened is None:
+            return
+        if await self._emptied(opened.client, boxes) and self._guard is not None:
+            await self._guard.dismiss()
+        self._guard = None  # not dismissed, the watcher goes on trying when the verifier has ended
+        await opened.http.aclose()
+        opened.client.close()
+        self._threads.shutdown(wait=False)
+
+    async def _emptied(self, client: docker.DockerClient, boxes: Iterable[Box]) -> bool:
+        """False when the engine does not answer any more."""
+        try:
+            await asyncio.gather(*map(self.discard, boxes))
+            await self.call(until_quiet, [lambda: engine.sweep(client, self.run_id)], 0.0, _CLOSE_WITHIN)
+        except engine.FAILURES:
+            return False
+        return True
+
+
+def fill(text: str, port: int) -> str:
+    """In a container a service listens on all addresses: there, loopback is its own."""
+    return text.replace("{port}", str(port)).replace("{host}", "0.0.0.0")
+
+
+def published(port: int) -> dict[str, Any]:
+    """A container's port, on a free port of loopback."""
+    return {f"{port}/tcp": (LOOPBACK, None)}
+
+
+def _services_fault(why: str) -> bool:
+    """Whether the engine tried to run the command, and could not: there is no such program in the image."""
+    return any(mark in why for mark in ("executable file not found", "OCI runtime", "starting container process"))

@@ -1,0 +1,179 @@
+"""Starting local processes of a run: marked, on a free port, waited for until they are ready."""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psutil
+
+from verifier.errors import BrokenEnvironment
+from verifier.runtime import local
+from verifier.runtime.base import Address, Environment, Readiness, StartFailure
+from verifier.runtime.guard import Guard
+from verifier.runtime.labels import ENVIRONMENT, OWNER_ENVIRONMENT
+from verifier.runtime.logs import LineSearch, size
+from verifier.runtime.owner import Owner
+from verifier.runtime.ports import LOOPBACK, Ports, taken
+from verifier.runtime.readiness import Probe, http_answers, tcp_answers, until_ready
+
+_ATTEMPTS = 5
+# Calls inside a run stay on this machine; a proxy in between would only break them.
+_PROXIES = {"http_proxy", "https_proxy", "ftp_proxy", "all_proxy"}
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A process to start. `{port}`, `{host}` and `{dir}` in command and environment are not filled yet.
+
+    `probe` replaces `ready.kind` with a question of its own, asked of the address.
+    """
+
+    command: tuple[str, ...]
+    environment: Environment
+    directory: Path
+    log: Path
+    ready: Readiness
+    probe: Callable[[Address], Awaitable[bool]] | None = None
+
+
+class Launcher:
+    """What all local processes of a run share. Used between `open` and `close`."""
+
+    def __init__(self, run_id: str, owner: Owner, chance: random.Random) -> None:
+        self._run = run_id
+        self._owner = owner
+        self._ports = Ports(chance)
+        self._marks = {ENVIRONMENT: run_id, OWNER_ENVIRONMENT: str(owner)}
+        self._guard: Guard | None = None
+        self._client: httpx.AsyncClient | None = None
+
+    async def open(self, log: Path) -> None:
+        self._guard = await Guard.start(self._run, self._owner, log, engine=False)
+        self._client = httpx.AsyncClient(trust_env=False, verify=False)
+
+    async def close(self) -> None:
+        if self._client is not None:
+            await self._client.aclose()
+            self._client = None
+        if self._guard is not None:
+            await self._guard.dismiss()
+            self._guard = None
+
+    def environment(self, declared: Environment, port: int = 0) -> dict[str, str]:
+        """This process's environment, then what is declared; `python` is the interpreter that runs the verifier."""
+        values = {name: value for name, value in os.environ.items() if name.lower() not in _PROXIES}
+        values["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), values.get("PATH", os.defpath)])
+        values.setdefault("PYTHONUNBUFFERED", "1")  # a killed replica's last words are evidence
+        values.update((name, fill(value, port)) for name, value in declared)
+        return values | self._marks
+
+    async def spawn(
+        self, command: Sequence[str], environment: Mapping[str, str], directory: Path, log: Path
+    ) -> local.Child:
+        """Start a process that the watcher knows. Raises OSError when it cannot start."""
+        guard = self._guard
+        if guard is None:
+            raise BrokenEnvironment("the process runtime was used before it was opened")
+        child = await local.spawn(command, dict(environment), directory, log)
+        guard.note(child.pid)
+        child.ended.add_done_callback(lambda _: guard.forget(child.pid))
+        return child
+
+    async def start(self, job: Job) -> tuple[Address, local.Child | StartFailure]:
+        """Start a job on a free port, and on another one when somebody was faster to bind it."""
+        for left in reversed(range(_ATTEMPTS)):
+            address = Address(LOOPBACK, self._ports.take())
+            outcome = await self._attempt(job, address)
+            if isinstance(outcome, local.Child) or not left or not _lost_race(outcome, address.port):
+                break
+        return address, outcome
+
+    async def _attempt(self, job: Job, address: Address) -> local.Child | StartFailure:
+        begin = size(job.log)
+        environment = self.environment(job.environment, address.port)
+        folder = str(job.directory.absolute())
+        command = [fill(part, address.port).replace("{dir}", folder) for part in job.command]
+        try:
+            child = await self.spawn(command, environment, job.directory, job.log)
+        except OSError as error:
+            return StartFailure("exited", f"{command[0]!r} cannot be started: {error.strerror}", "")
+        failure: StartFailure | None = None
+        ready = False
+        try:
+            probe = self._probe(job, child, address, environment, begin)
+            failure = await until_ready(probe, child.ended, job.ready.within, job.log, begin)
+            ready = failure is None
+        finally:
+            if not ready:  # cancelled while waiting, too
+                await child.kill()
+        return failure or child
+
+    def _probe(self, job: Job, child: local.Child, address: Address, environment: dict[str, str], begin: int) -> Probe:
+        value = job.ready.value
+        asked = job.probe
+
+        def own() -> bool:
+            return _serves(child.pid, address.port)
+
+        async def special() -> bool:
+            return asked is not None and await asked(address) and own()
+
+        async def http() -> bool:
+            return self._client is not None and await http_answers(self._client, address, value) and own()
+
+        async def tcp() -> bool:
+            return await tcp_answers(address) and own()
+
+        async def command() -> bool:
+            shell = ["/bin/sh", "-c", fill(value, address.port)]
+            inner = await self.spawn(shell, environment, job.directory, Path(os.devnull))
+            try:
+                return await inner.result() == 0
+            finally:
+                await inner.kill()
+
+        search = LineSearch(job.log, value, begin) if job.ready.kind == "log" else None
+
+        async def line() -> bool:
+            return search is not None and search.found()
+
+        return special if asked else {"http": http, "tcp": tcp, "command": command, "log": line}[job.ready.kind]
+
+
+def fill(text: str, port: int) -> str:
+    return text.replace("{port}", str(port)).replace("{host}", LOOPBACK)
+
+
+def _lost_race(failure: StartFailure, port: int) -> bool:
+    """Whether it ended because somebody else took the port between choosing and binding it."""
+    if failure.reason != "exited":
+        return False
+    said = "in use" in failure.tail.lower() and str(port) in failure.tail
+    return said or taken(port, after_close=True)
+
+
+def _serves(leader: int, port: int) -> bool:
+    """Whether the port is listened on by the leader's session, and not by a stranger who was faster.
+
+    True where the machine does not let this process see it.
+    """
+    hidden = False
+    for process in psutil.process_iter():
+        try:
+            if os.getsid(process.pid) != leader:
+                continue
+            connections = process.net_connections("tcp")
+        except psutil.AccessDenied:
+            hidden = True
+            continue
+        except (psutil.Error, OSError):
+            continue
+        if any(at.status == psutil.CONN_LISTEN and at.laddr and at.laddr.port == port for at in connections):
+            return True
+    return hidden
