@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from verifier.contracts import openapi3, swagger
+from verifier.contracts import asyncapi, openapi3, swagger
 from verifier.contracts.document import Documents, Place
 from verifier.contracts.model import Contract, StoredDocument
 from verifier.contracts.schema import Schemas
@@ -16,7 +16,7 @@ _SCHEMA_WORDS = {"$schema", "type", "properties", "$ref", "allOf", "anyOf", "one
 
 
 def load(path: Path) -> Contract:
-    """Read OpenAPI 3.0 or 3.1, Swagger 2.0 or a bare JSON Schema. Raises BadInput with file, line and pointer."""
+    """Read OpenAPI 3, Swagger 2.0, AsyncAPI 2 or 3, or a bare JSON Schema. Raises BadInput with file and pointer."""
     documents = Documents(path.resolve())
     root = documents.root
     if not isinstance(root, dict):
@@ -31,6 +31,7 @@ def _read(documents: Documents, root: dict[str, Any]) -> Contract:
     for key, versions, reader in (
         ("openapi", ("3.0", "3.1", "3.2"), openapi3.read),
         ("swagger", ("2.0",), swagger.read),
+        ("asyncapi", ("2.", "3."), asyncapi.read),
     ):
         if key in root:
             if not any(str(root[key]).startswith(version) for version in versions):
