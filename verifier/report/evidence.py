@@ -42,7 +42,7 @@ class Evidence:
         events = self.replicas.get(replica, [])
         events = [event for event in events if event.step == step] or events
         trouble = [event for event in events if event.what in ("never-ready", "exited", "command-failed", "killed")]
-        return (trouble or events or [None])[-1]
+        return next(reversed(trouble or events), None)
 
 
 def began(entry: Entry) -> float:
@@ -102,7 +102,7 @@ def _replica_row(event: ReplicaEvent) -> Row:
 def _operation_row(operation: Operation, times: int) -> Row:
     caller = f"{operation.caller} {operation.caller_version}".strip()
     source = {"replay": "client", "live": "client (live)", "poll": "client polls", "sweep": "read back"}
-    effect = operation.effect
+    effect: str = operation.effect
     if effect == "applied" and times > 1:
         effect = f"applied again ({times})"
     fault = operation.fault if operation.source != "sweep" else ""

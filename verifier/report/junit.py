@@ -59,10 +59,10 @@ def _verdict_suite(root: Element, judgement: Judgement, evidence: Evidence) -> E
     """What belongs to no step's case: the unknowns, and violations of steps that are not in the judgement."""
     suite = SubElement(root, "testsuite", name="verdict")
     case = SubElement(suite, "testcase", classname="verdict", name="everything was verified")
-    for sentence in judgement.unknowns:
-        SubElement(case, "error", type="unknown", message=one_line(sentence)).text = printable(sentence)
-    if judgement.verdict == "unknown" and not judgement.unknowns:
-        SubElement(case, "error", type="unknown", message="the verdict is unknown")
+    if judgement.unknowns or judgement.verdict == "unknown":
+        sentences = judgement.unknowns or ("the verdict is unknown",)
+        error = SubElement(case, "error", type="unknown", message=one_line(words.listed(sentences, 1)))
+        error.text = printable("\n".join(sentences))
     failed = {(step.id, name) for step in judgement.steps for name, state in step.guarantees if state == "fail"}
     for violation in words.added(judgement):
         if not any((step, violation.guarantee) in failed for step in violation.steps):

@@ -68,10 +68,12 @@ def table(judgement: Judgement) -> list[str]:
 
 
 def grid(body: list[list[str]], header: list[str], align: tuple[str, ...] = ()) -> list[str]:
-    """A table of text as it is: nothing is taken for a number, no line is broken."""
-    safe = [[words.one_line(value) for value in row] for row in body]
-    drawn = tabulate(safe, header, tablefmt="simple", disable_numparse=True, colalign=align or None)
-    return [line.rstrip() for line in drawn.split("\n")]
+    """A table of text as it is: nothing is taken for a number, no line is broken. `align` is by column."""
+    safe = [[words.one_line(value) for value in row] for row in (header, *body)]
+    # The header goes in as a row: tabulate makes columns with headers two wider than need be.
+    drawn = tabulate(safe, tablefmt="plain", disable_numparse=True, colalign=align or ("left",) * len(header))
+    first, *rest = (line.rstrip() for line in drawn.split("\n"))
+    return [first, "─" * max(len(line) for line in (first, *rest)), *rest]
 
 
 def violation_block(
