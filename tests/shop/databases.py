@@ -27,8 +27,9 @@ def postgres(client: docker.DockerClient) -> Iterator[str]:
     )
     try:
         container.reload()
-        (published,) = container.ports["5432/tcp"] or ()
-        port = published["HostPort"]
+        published = container.ports["5432/tcp"]
+        assert published, "the port is published"
+        port = published[0]["HostPort"]
         server = f"postgresql://postgres:{PASSWORD}@127.0.0.1:{port}"
         _wait(f"{server}/postgres")
         yield server
