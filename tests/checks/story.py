@@ -63,7 +63,7 @@ class Story:
     """`services` maps a name to its versions, oldest first. Without promises nothing is declared."""
 
     services: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"orders": (OLD, NEW)})
-    promises: Promises = Promises()
+    promises: Promises = field(default_factory=Promises)
     clock: float = 0.0
     operations: list[Operation] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)

@@ -6,19 +6,25 @@ with a status class that the old version's controls showed at the same place, an
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
 
 from verifier.checks.context import CLIENT, Context, called
-from verifier.checks.shapes import Shape
+from verifier.checks.shapes import Shape, body_kind, put
 from verifier.checks.verdict import CheckResult, Finding
 from verifier.contracts.conform import Conformance, Mismatch
 from verifier.contracts.expressions import MISSING, body_json
-from verifier.history.message import Response
+from verifier.history.message import Response, header
 from verifier.history.model import Operation
 
 GUARANTEE = "compatible"
+LATER = frozenset({409, 425, 429, 503})
 Place = tuple[str, int, str, str]
+AT_ONCE = "duplicate at once"
+IN_TURN = ("", "duplicate", "retry")
 
 
 class Baseline:
@@ -27,14 +33,26 @@ class Baseline:
     def __init__(self, context: Context) -> None:
         self.classes: dict[Place, set[int]] = defaultdict(set)
         self.shapes: dict[tuple[str, str, int], Shape] = defaultdict(Shape)
+        self.kinds: dict[tuple[str, str, int], set[str]] = defaultdict(set)
         for operation in context.client_operations():
             step = context.steps.get(operation.step)
             if step is None or step.phase != "control-old" or operation.response is None:
                 continue
             self.classes[place(context, operation)].add(operation.response.status // 100)
-            body = body_json(operation.response.body)
-            if body is not MISSING and operation.response.status < 300:
-                self.shapes[shape_key(operation, operation.response)].learn(body)
+            if operation.response.status >= 300 or operation.request.method == "HEAD":
+                continue
+            key, body = shape_key(operation, operation.response), body_json(operation.response.body)
+            self.kinds[key].add(body_kind(operation.response))
+            if body is not MISSING:
+                self.shapes[key].learn(body)
+
+    def known(self, at: Place) -> set[int]:
+        """The status classes seen at a place. Two requests at once may come out as any one after the other would."""
+        found = set(self.classes.get(at, ()))
+        if found and at[3] == AT_ONCE:
+            for family in IN_TURN:
+                found |= self.classes.get((*at[:3], family), set())
+        return found
 
 
 def place(context: Context, operation: Operation) -> Place:
@@ -56,7 +74,7 @@ def check(context: Context) -> CheckResult:
             continue
         if operation.source in CLIENT:
             result.ran(operation.step, operation.service, operation.name)
-            result.findings += _against_controls(context, operation, operation.response, baseline)
+            result.findings += _against_controls(context, operation, operation.response, baseline, validators)
             result.findings += validators.answer(operation, operation.response)
         elif operation.source in ("inner", "partner"):
             result.ran(operation.step, operation.service, operation.name)
@@ -65,22 +83,64 @@ def check(context: Context) -> CheckResult:
 
 
 def _against_controls(
-    context: Context, operation: Operation, response: Response, baseline: Baseline
+    context: Context, operation: Operation, response: Response, baseline: Baseline, validators: _Validators
 ) -> Iterable[Finding]:
-    known = baseline.classes.get(place(context, operation))
+    known = baseline.known(place(context, operation))
     status = response.status // 100
     if known and status not in known:
         was = " or ".join(f"{entry}xx" for entry in sorted(known))
-        if operation.source != "sweep":  # a sweep that finds nothing is a lost write, and is told there
+        # A sweep that finds nothing is a lost write, and is told there.
+        if operation.source != "sweep" and not _came_back(context, operation):
             yield _finding(context, operation, f"{called(operation)}; the old version answers {was}", f"{status}xx")
         return
-    body = body_json(response.body)
-    shape = baseline.shapes.get(shape_key(operation, response))
-    if shape is None or body is MISSING or status != 2:
+    if status != 2 or operation.request.method == "HEAD":
         return
-    for pointer, what in shape.misfits(body):
+    for pointer, what in _misfits(operation, response, baseline):
+        if _polled_past(context, operation) or validators.allows(operation, response, pointer):
+            continue
         message = f"{called(operation)}: {pointer or 'the body'} {what} in the answers of the old version alone"
         yield _finding(context, operation, message, f"shape {pointer}")
+
+
+def _misfits(operation: Operation, response: Response, baseline: Baseline) -> Iterable[tuple[str, str]]:
+    key, body = shape_key(operation, response), body_json(response.body)
+    kinds = baseline.kinds.get(key, set())
+    if kinds and (kind := body_kind(response)) not in kinds:
+        yield "", f"is {kind}, was {' or '.join(sorted(kinds))}"
+    elif body is not MISSING and key in baseline.shapes:
+        yield from baseline.shapes[key].misfits(body)
+
+
+def _came_back(context: Context, operation: Operation) -> bool:
+    """An answer that asks to come back later is not the last word where the client did, and was answered."""
+    if not _asks_to_wait(operation):
+        return False
+    first = operation.parent or operation.id
+    attempts = [*context.children.get(first, ()), *([context.by_id[first]] if first in context.by_id else ())]
+    return any(
+        other.source == "replay"
+        and other.step == operation.step
+        and other.response is not None
+        and other.outcome != "info"
+        and not _asks_to_wait(other)
+        for other in attempts
+    )
+
+
+def _asks_to_wait(operation: Operation) -> bool:
+    answer = operation.response
+    return answer is not None and answer.status in LATER and header(answer.headers, "Retry-After") is not None
+
+
+def _polled_past(context: Context, operation: Operation) -> bool:
+    """Whether the client went on asking: unfinished work may rightly look different from finished work."""
+    origin = operation.parent if operation.source == "poll" else operation.id
+    polls = [
+        entry
+        for entry in context.children.get(origin, ())
+        if entry.source == "poll" and entry.request.target == operation.request.target
+    ]
+    return bool(polls) and polls[-1].id != operation.id
 
 
 def _finding(context: Context, operation: Operation, message: str, detail: str) -> Finding:
@@ -119,13 +179,30 @@ class _Validators:
         held = [operation.version, self._client.get(operation.service, "")]
         yield from self._each(operation, response, held)
 
+    def allows(self, operation: Operation, response: Response, pointer: str) -> bool:
+        """Whether the old contract speaks of the value at the pointer and accepts the answer as it is.
+
+        It speaks of a value when it refuses the answer with some other value in its place.
+        """
+        old, body = self._of(operation.service, self._old.get(operation.service, "")), body_json(response.body)
+        if old is None or body is MISSING or old.answer(operation.request, response):
+            return False
+
+        def refused(value: Any) -> bool:
+            changed = json.dumps(put(body, pointer, value)).encode()
+            return bool(old.answer(operation.request, replace(response, body=changed)))
+
+        others: tuple[Any, ...] = (None, True, -0.5, "", [], {})
+        return bool(pointer) and any(refused(value) for value in others)
+
     def inner(self, operation: Operation, response: Response) -> Iterable[Finding]:
         """Inner calls: the caller was built for the provider that it was released with."""
         own = self._of(operation.service, operation.version)
         for mismatch in own.request(operation.request) if own else ():
             caller = f"{operation.caller} {operation.caller_version}"
             yield self._mismatch(operation, mismatch, f"the request of {caller}", operation.version)
-        built_for = self._old.get(operation.service, "") if operation.caller_version in self._old.values() else ""
+        old_caller = self._old.get(operation.caller) == operation.caller_version
+        built_for = self._old.get(operation.service, "") if old_caller else ""
         yield from self._each(operation, response, [operation.version, built_for])
 
     def _each(self, operation: Operation, response: Response, versions: list[str]) -> Iterable[Finding]:

@@ -11,6 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from verifier.contracts.expressions import MISSING, body_json
+from verifier.history.message import Response, header
+
 
 @dataclass(slots=True)
 class Shape:
@@ -62,6 +65,30 @@ def kind(value: Any) -> str:
     if isinstance(value, dict):
         return "object"
     return "array" if isinstance(value, list) else "string"
+
+
+def body_kind(response: Response) -> str:
+    """What sort of body an answer has: none, JSON, or its media type."""
+    if not response.body:
+        return "no body"
+    media = (header(response.headers, "Content-Type") or "").partition(";")[0].strip().lower()
+    if isinstance(body_json(response.body), dict | list):
+        return "JSON"
+    if media.endswith(("/json", "+json")):
+        readable = body_json(response.body) is not MISSING or header(response.headers, "Content-Encoding")
+        return "JSON" if readable else "JSON that cannot be read"
+    return media or "without a media type"
+
+
+def put(value: Any, pointer: str, new: Any) -> Any:
+    """A copy of a JSON value with another one at the pointer; `*` stands for every entry of a list."""
+    name, _, rest = pointer[1:].partition("/")
+    inner = f"/{rest}" if rest else ""
+    if isinstance(value, dict):
+        return {**value, name: put(value.get(name), inner, new) if inner else new}
+    if isinstance(value, list) and name == "*":
+        return [put(item, inner, new) if inner else new for item in value]
+    return value
 
 
 IDENTITY = ("id", "key", "uuid", "name", "href")

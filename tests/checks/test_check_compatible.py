@@ -1,0 +1,233 @@
+"""Compatible: answers against the controls where nothing is declared, and against contracts where something is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.checks.scenes import place, poll, usual
+from tests.checks.story import Answer, Scene, Story, everywhere, told
+from verifier.checks.verdict import Judgement
+
+FOUND = {("compatible", "mixed")}
+
+
+def answered(usually: Answer, broken: Answer, what: str = "GET /things/1", **more: Any) -> Judgement:
+    """An undeclared operation that answers one thing in general and another where it is broken."""
+
+    def play(scene: Scene) -> None:
+        for version in (scene.first, scene.second):
+            scene.story.send(what, version, broken if scene.broken else usually, **more)
+
+    return everywhere(play, "forward", story=Story())
+
+
+@pytest.mark.parametrize(
+    ("usually", "broken"),
+    [
+        (200, 404),
+        (200, 302),
+        (404, 200),
+        ((200, {"id": 1}), (200, {})),
+        ((200, {"id": 1}), (200, {"id": "1"})),
+        ((200, {"id": 1}), (200, {"id": None})),
+        ((200, {"a": {"b": [{"c": 1}]}}), (200, {"a": {"b": [{"c": 1}, {"d": 1}]}})),
+        ((200, [1]), (200, {"items": [1]})),
+        ((200, {"id": 1}), (200, b"<html>sorry</html>")),
+        ((200, {"id": 1}), 204),
+        ((200, {"id": 1}), (200, None)),
+        ((200, {"id": 1}), (200, b'{"id": 1')),
+    ],
+)
+def test_an_answer_that_the_old_version_never_gives_is_found(usually: Answer, broken: Answer) -> None:
+    assert told(answered(usually, broken)) == FOUND
+
+
+@pytest.mark.parametrize(
+    ("usually", "broken"),
+    [
+        (200, 201),
+        (204, 204),
+        ((200, {"id": 1}), (201, {"id": 2, "more": True})),
+        ((200, {"n": 1}), (200, {"n": 1.5})),
+        ((200, {"items": [{"a": 1}]}), (200, {"items": []})),
+        ((200, {"items": []}), (200, {"items": [{"a": 1}]})),
+        ((200, b"<html>1</html>"), (200, b"<html>2</html>")),
+        ((404, {"error": "none"}), (404, {"reason": "none"})),
+    ],
+)
+def test_an_answer_of_the_same_class_and_shape_passes(usually: Answer, broken: Answer) -> None:
+    judgement = answered(usually, broken)
+    assert (judgement.verdict, judgement.violations) == ("pass", ())
+
+
+def test_a_head_request_has_no_body_to_miss() -> None:
+    assert answered(200, 200, "HEAD /things/1").verdict == "pass"
+
+
+@pytest.mark.parametrize("sometimes", [{"id": 1}, {"id": 1, "note": None}, {"id": 1, "note": "x"}])
+def test_what_varies_between_the_controls_does_not_alarm(sometimes: dict[str, Any]) -> None:
+    """The controls answer with the note, with null and without it: all of these are right later on."""
+    story = Story()
+    bodies = iter([{"id": 1, "note": "a"}, {"id": 1, "note": None}, {"id": 1}])
+
+    def play(scene: Scene) -> None:
+        for version in (scene.first, scene.second):
+            story.send("GET /things/1", version, (200, next(bodies, sometimes)))
+
+    assert everywhere(play, "forward", story=story).verdict == "pass"
+
+
+def test_what_does_not_vary_between_the_controls_alarms() -> None:
+    assert told(answered((200, {"id": 1, "note": "a"}), (200, {"id": 1}))) == FOUND
+
+
+def test_a_status_that_varies_between_the_controls_does_not_alarm() -> None:
+    story = Story()
+    statuses = iter([200, 404])
+
+    def play(scene: Scene) -> None:
+        for version in (scene.first, scene.second):
+            story.send("GET /things/1", version, next(statuses, 404 if scene.broken else 200))
+
+    assert everywhere(play, "forward", story=story).verdict == "pass"
+
+
+def test_an_optional_field_that_the_contract_lets_be_absent_or_null_does_not_alarm() -> None:
+    """In the controls the note was always there; the contract says that it need not be."""
+
+    def play(scene: Scene) -> None:
+        order = usual(scene)
+        body: dict[str, Any] = {"id": order} if scene.first == "1.4" else {"id": order, "note": None}
+        shown = body if scene.broken else {"id": order, "note": "n"}
+        scene.story.send(f"GET /orders/{order}", scene.second, (200, shown), index=3)
+
+    judgement = everywhere(play, "forward")
+    assert ("compatible", "mixed") not in told(judgement)
+
+
+def test_a_field_that_the_contract_does_not_know_alarms_when_it_goes_missing() -> None:
+    """The contract neither names nor forbids the field, so the controls are the specification."""
+
+    def play(scene: Scene) -> None:
+        order = usual(scene)
+        shown = {"id": order} if scene.broken else {"id": order, "weight": 3}
+        scene.story.send(f"GET /orders/{order}", scene.second, (200, shown), index=3)
+
+    def weighed(scene: Scene) -> None:
+        order = scene.story.fresh("o")
+        shown = {"id": order} if scene.broken else {"id": order, "weight": 3}
+        for version in (scene.first, scene.second):
+            scene.story.send(f"GET /orders/{order}", version, (200, shown), index=3)
+
+    assert ("compatible", "mixed") in told(everywhere(weighed, "forward"))
+
+
+def test_polls_that_were_polled_past_do_not_alarm() -> None:
+    """Work that was always done at once in the controls is seen pending later: its answer has another shape."""
+    story = Story()
+
+    def play(scene: Scene, last: Any = None) -> None:
+        for version in (scene.first, scene.second):
+            read = story.send("GET /jobs/1", version, (200, {"state": "pending"} if scene.broken else _done()))
+            if scene.broken:
+                story.send("GET /jobs/1", version, (200, {"state": "running", "since": None}), of=read, source="poll")
+                story.send("GET /jobs/1", version, (200, last or _done()), of=read, source="poll")
+
+    assert everywhere(play, "forward", story=story).verdict == "pass"
+    story = Story()
+    judgement = everywhere(lambda scene: play(scene, {"state": "done"}), "forward", story=story)
+    assert told(judgement) == FOUND
+
+
+def _done() -> dict[str, Any]:
+    return {"state": "done", "result": 1}
+
+
+def test_an_answer_that_asks_to_come_back_is_not_the_last_word() -> None:
+    """409 with Retry-After, then the answer of the controls: that is how a client is asked to wait."""
+    later = {"Retry-After": "1"}
+
+    def play(scene: Scene, patient: bool = True) -> None:
+        usual(scene)
+        order, key = scene.story.fresh("o"), scene.story.fresh("k")
+        first = place(scene, order=order, key=key, to=scene.first, fault="late-arrival", outcome="info")
+        if scene.broken:
+            scene.story.send("POST /orders", scene.second, (409, {"id": order}), key=key, body={"reference": order},
+                             headers=later, retry=first, fault="late-arrival")  # fmt: skip
+        if patient or not scene.broken:
+            again = place(scene, order=order, key=key, to=scene.second, retry=first, fault="late-arrival")
+            poll(scene, again, order, "done")
+        scene.story.charge(order)
+        poll(scene, first, order, "done")
+
+    assert everywhere(play, "forward").verdict == "pass"
+    assert told(everywhere(lambda scene: play(scene, False), "forward")) == FOUND
+
+
+@pytest.mark.parametrize(("late", "found"), [(404, False), (422, False), (302, True)])
+def test_two_at_once_may_come_out_as_one_after_the_other(late: int, found: bool) -> None:
+    """What the old version answers to a repetition it may also answer to one of two that race."""
+    story = Story()
+
+    def play(scene: Scene) -> None:
+        story.send("DELETE /things/1", scene.first, 204)
+        first = story.send("DELETE /things/1", scene.first, 204, fault="duplicate-after")
+        story.send("DELETE /things/1", scene.second, 404, retry=first, fault="duplicate-after")
+        first = story.send("DELETE /things/1", scene.first, 204, fault="duplicate-at-once")
+        answer = late if scene.broken else 204
+        story.send("DELETE /things/1", scene.second, answer, retry=first, fault="duplicate-at-once")
+
+    assert (told(everywhere(play, "forward", story=story)) == FOUND) is found
+
+
+def test_live_traffic_is_held_to_what_undisturbed_replays_were_answered() -> None:
+    story = Story()
+
+    def play(scene: Scene) -> None:
+        for version in (scene.first, scene.second):
+            story.send("GET /things/1", version, 200)
+            if scene.phase == "forward":
+                story.send("GET /things/1", version, 404 if scene.broken else 200, source="live")
+
+    assert told(everywhere(play, "forward", story=story)) == FOUND
+    story = Story()
+    assert everywhere(play, story=story).verdict == "pass"
+
+
+@pytest.mark.parametrize(("status", "found"), [(200, False), (418, True)])
+def test_an_answer_outside_the_contract_is_found(status: int, found: bool) -> None:
+    def play(scene: Scene) -> None:
+        usual(scene)
+        for version in (scene.first, scene.second):
+            answer = (status, {"id": "x"}) if scene.broken else (200, {"id": "x"})
+            scene.story.send("GET /orders/x", version, answer, index=5)
+
+    assert (told(everywhere(play, "forward")) >= FOUND) is found
+
+
+def test_versions_of_two_services_may_have_equal_names() -> None:
+    """A new caller whose version is named like the old version of the callee was not built for that one."""
+    import dataclasses
+
+    from tests.checks.story import orders_promises
+    from verifier.contracts.promises import Promises
+
+    old, new = orders_promises().entries
+    strict = dataclasses.replace(old, version="2.0", guarantees=None)
+    newer = dataclasses.replace(new, version="3.0", contract=None, guarantees=None)
+    story = Story(services={"orders": ("2.0", "3.0"), "web": ("1.0", "2.0")}, promises=Promises((strict, newer)))
+
+    def inner(caller_version: str) -> Any:
+        story.step("forward")
+        return story.send("GET /orders/x", "3.0", (200, {"another": 1}), source="inner", caller="web",
+                          caller_version=caller_version)  # fmt: skip
+
+    from verifier.checks import compatible
+    from verifier.checks.context import Context
+
+    built_for_old, built_for_new = inner("1.0"), inner("2.0")
+    found = compatible.check(Context(story.history(), story.promises)).findings
+    assert {finding.evidence[0] for finding in found} == {built_for_old.id}
+    assert built_for_new.id not in {finding.evidence[0] for finding in found}
