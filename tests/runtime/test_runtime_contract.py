@@ -9,10 +9,11 @@ from typing import Any
 
 import httpx
 import pytest
+import uvloop
 
 from verifier.errors import BrokenEnvironment
 from verifier.runtime import cleanup
-from verifier.runtime.base import Address, CommandSpec, Readiness, StartFailure
+from verifier.runtime.base import Address, CommandSpec, Readiness, StartFailure, StoreSpec
 
 Fetch = Callable[..., tuple[int, str]]
 
@@ -219,3 +220,23 @@ def test_what_a_version_lacks_for_this_runtime_is_said(world: Any) -> None:
                 await runtime.start(spec)
 
     asyncio.run(scenario())
+
+
+def test_all_works_on_the_loop_that_the_replay_runs_on(world: Any, fetch: Fetch) -> None:
+    async def scenario() -> None:
+        async with world.opened() as runtime:
+            given = (("A", "b"),)
+            crash, calm = await asyncio.gather(
+                runtime.start(world.replica("crash", environment=given)), runtime.start(world.replica("calm"))
+            )
+            assert fetch(crash, "/A") == (200, "b")
+            assert isinstance(calm, Address)
+            assert await runtime.stop("crash", "SIGTERM", 20.0) == 7
+            directory = world.directory / "db"
+            store = StoreSpec("db", "postgres:15", "postgres", (), None, None, directory, world.directory / "db.log")
+            assert (await runtime.start_store(store)).startswith("postgresql://postgres:")
+            spec = CommandSpec("m", world.replica("m"), ("sh", "-c", "exit 2"), world.directory / "m.log")
+            assert (await runtime.command(spec)).exit_code == 2
+
+    uvloop.run(scenario())
+    assert left(world.run_id) == []
