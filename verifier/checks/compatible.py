@@ -166,6 +166,7 @@ class _Validators:
         self._context = context
         self._client = dict(context.history.run.client_versions)
         self._old = {entry.name: entry.old for entry in context.history.run.services}
+        self._new = {entry.name: entry.new for entry in context.history.run.services}
         self._known: dict[tuple[str, str], Conformance | None] = {}
 
     def _of(self, service: str, version: str) -> Conformance | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from verifier.checks import available, compatible, completes, effects, freshness, idempotent, lost_write
+from verifier.checks import available, compatible, completes, declared, effects, freshness, idempotent, lost_write
 from verifier.checks.attribution import violations
 from verifier.checks.context import Context
 from verifier.checks.coverage import coverage
@@ -17,6 +17,7 @@ from verifier.plan.model import Plan
 ORDER = (
     available.GUARANTEE,
     compatible.GUARANTEE,
+    declared.SEAM,
     lost_write.GUARANTEE,
     idempotent.GUARANTEE,
     completes.GUARANTEE,
@@ -31,7 +32,7 @@ ORDER = (
 def judge(history: History, promises: Promises, plan: Plan) -> Judgement:
     """Pure: an equal history, with equal promises and plan, gives an equal judgement."""
     context = Context(history, promises)
-    results = run_checks(context)
+    results = run_checks(context, plan)
     found = violations(context, (finding for result in results for finding in result.findings))
     unknowns = tuple(_unknowns(context, results, plan))
     steps = tuple(_step(context, step, results, found) for step in history.steps)
@@ -40,10 +41,13 @@ def judge(history: History, promises: Promises, plan: Plan) -> Judgement:
     return Judgement(verdict, found, steps, unknowns, coverage(context.history, plan))
 
 
-def run_checks(context: Context) -> list[CheckResult]:
+def run_checks(context: Context, plan: Plan) -> list[CheckResult]:
+    compatibility = compatible.check(context)
+    compatibility.add(declared.check(context, plan))
     results = [
         available.check(context),
-        compatible.check(context),
+        compatibility,
+        declared.check_seams(context, plan),
         idempotent.check(context),
         completes.check(context),
         completes.check_forward_only(context),
@@ -103,6 +107,7 @@ def _unknowns(context: Context, results: list[CheckResult], plan: Plan) -> Itera
         if note.kind == "count":
             yield f"the counts of the run do not add up: {note.message}"
     yield from plan.same
+    yield from declared.unresolved(plan)
     yield from _unexamined(context, results)
 
 
@@ -111,20 +116,20 @@ def _unexamined(context: Context, results: list[CheckResult]) -> Iterator[str]:
     subjects = {result.guarantee: result.subjects for result in results}
     services = {entry.name for entry in context.history.run.services}
     told = set()
-    for item, declared in context.promises.declared():
-        for guarantee in _promised(declared):
-            place = (item.service, declared.operation)
+    for item, promised in context.promises.declared():
+        for guarantee in _promised(promised):
+            place = (item.service, promised.operation)
             if item.service in services and not subjects[guarantee][place] and (guarantee, place) not in told:
                 told.add((guarantee, place))
-                yield f"{item.service} declares {declared.operation} {guarantee}, and no operation tested it"
+                yield f"{item.service} declares {promised.operation} {guarantee}, and no operation tested it"
 
 
-def _promised(declared: OperationGuarantees) -> Iterator[str]:
-    if declared.idempotent is not None:
+def _promised(promised: OperationGuarantees) -> Iterator[str]:
+    if promised.idempotent is not None:
         yield idempotent.GUARANTEE
-    if declared.completes is not None:
+    if promised.completes is not None:
         yield completes.GUARANTEE
-    if any(effect.times != "at-most-once" for effect in declared.effects):
+    if any(effect.times != "at-most-once" for effect in promised.effects):
         yield effects.HONEST
-    if declared.freshness is not None and declared.freshness.kind in freshness.CLASSES:
+    if promised.freshness is not None and promised.freshness.kind in freshness.CLASSES:
         yield freshness.GUARANTEE

@@ -52,6 +52,12 @@ class CheckResult:
     steps: Counter[str] = field(default_factory=Counter)
     subjects: Counter[tuple[str, str]] = field(default_factory=Counter)
 
+    def add(self, other: CheckResult) -> None:
+        """Take over what another check of the same guarantee found."""
+        self.findings += other.findings
+        self.steps += other.steps
+        self.subjects += other.subjects
+
     def ran(self, step: str, service: str, operation: str) -> None:
         self.steps[step] += 1
         self.subjects[service, operation] += 1

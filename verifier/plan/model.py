@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
+from verifier.contracts.order import Order
+from verifier.contracts.seams import Seam
+from verifier.history.message import Request
 from verifier.history.model import Phase, Replicas
 
 ActionKind = Literal["start", "stop", "replace", "restart", "migrate"]
@@ -65,6 +68,21 @@ class Action:
 
 
 @dataclass(frozen=True, slots=True)
+class Proof:
+    """A witness of a break, sent as a request to a running replica of the version that should not understand it.
+
+    `finding` is the break's id; `caller` says for whom it stands.
+    """
+
+    id: str
+    finding: str
+    service: str
+    version: str
+    operation: str
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
 class PlannedStep:
     """Actions, carried out under live traffic where replicas are changed, then replays, then a sweep."""
 
@@ -77,6 +95,7 @@ class PlannedStep:
     migrations: tuple[str, ...]
     live: bool
     replays: tuple[Replay, ...] = ()
+    proofs: tuple[Proof, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +132,47 @@ class Coverage:
 
 
 @dataclass(frozen=True, slots=True)
+class Break:
+    """One finding of a static comparison. `steps` and `callers` are empty where nobody in this rollout is hurt.
+
+    `meets` is the version that the callers meet; `witness` is None unless `has_witness`.
+    """
+
+    id: str
+    service: str
+    old: str
+    new: str
+    column: str
+    verdict: str
+    rule: str
+    operation: str
+    pointer: str
+    message: str
+    part: str
+    media: str
+    has_witness: bool
+    witness: Any
+    meets: str
+    callers: tuple[str, ...]
+    steps: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SeamBreak:
+    """A seam that does not hold, and the steps in which its two versions are live."""
+
+    seam: Seam
+    steps: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    breaks: tuple[Break, ...] = ()
+    seams: tuple[SeamBreak, ...] = ()
+    order: Order | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     schema: int
     tool: str
@@ -120,7 +180,7 @@ class Plan:
     seed: int
     paths: tuple[Path, ...]
     coverage: Coverage
-    findings: tuple[str, ...] = ()
+    declared: Declared = Declared()
     same: tuple[str, ...] = ()  # why nothing could be learned: old and new are equal
 
     @property

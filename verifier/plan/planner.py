@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -11,7 +10,10 @@ from itertools import combinations, product
 from math import factorial
 
 from verifier import __version__
+from verifier.contracts.promises import Promises
 from verifier.matrix.model import Matrix
+from verifier.plan.calls import callees
+from verifier.plan.declared import compared, declared, proofs, safe_order, with_safe_order
 from verifier.plan.faults import Cell, cell, enumerate_faults
 from verifier.plan.model import (
     Count,
@@ -28,8 +30,8 @@ from verifier.plan.model import (
 from verifier.plan.routes import routes
 from verifier.plan.states import MOST_ORDERS, orders, paths
 
+NOTHING = Promises()
 REPLAYS_PER_SECOND = 8.0  # what two slow services on two cores sustain; turns a budget into a count
-ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://(?:[^/@\s]*@)?([A-Za-z0-9-]+)")
 
 
 @dataclass(slots=True)
@@ -42,8 +44,11 @@ class _Tally:
     every_route: set[tuple[str, int, int, str, str]] = field(default_factory=set)
 
 
-def plan(matrix: Matrix, sessions: Sequence[SessionShape], seed: int, findings: tuple[str, ...] = ()) -> Plan:
+def plan(matrix: Matrix, sessions: Sequence[SessionShape], seed: int, promises: Promises = NOTHING) -> Plan:
     """The plan of a matrix. Pure: the same arguments give an equal plan."""
+    comparisons = compared(matrix, promises)
+    order = safe_order(matrix, comparisons)
+    matrix = with_safe_order(matrix, order)
     drafted = paths(matrix)
     calls = callees(matrix)
     count = sum(len(path.steps) for path in drafted)
@@ -60,7 +65,12 @@ def plan(matrix: Matrix, sessions: Sequence[SessionShape], seed: int, findings: 
         for path in drafted
     )
     coverage = _coverage(matrix, done, sessions, tally)
-    return Plan(1, __version__, matrix.name, seed, done, coverage, findings, _same(matrix))
+    said = declared(matrix, promises, comparisons, order, done)
+    proven = tuple(
+        replace(path, steps=tuple(replace(step, proofs=proofs(promises, said, step)) for step in path.steps))
+        for path in done
+    )
+    return Plan(1, __version__, matrix.name, seed, proven, coverage, said, _same(matrix))
 
 
 def _same(matrix: Matrix) -> tuple[str, ...]:
@@ -71,32 +81,6 @@ def _same(matrix: Matrix) -> tuple[str, ...]:
         for service in changed
         if replace(service.old, name="") == replace(service.new, name="")
     )
-
-
-def callees(matrix: Matrix) -> dict[str, tuple[str, ...]]:
-    """Whom each service calls, at first or at second hand, read from the addresses in its environment."""
-    known = {service.name for service in matrix.services} | {partner.name for partner in matrix.partners}
-    direct = {
-        service.name: {
-            host
-            for version in service.versions
-            for _, value in version.environment
-            for host in ADDRESS.findall(value)
-            if host in known and host != service.name
-        }
-        for service in matrix.services
-    }
-    reached: dict[str, tuple[str, ...]] = {}
-    for name in direct:
-        found: set[str] = set()
-        waiting = list(direct[name])
-        while waiting:
-            callee = waiting.pop()
-            if callee not in found and callee != name:
-                found.add(callee)
-                waiting.extend(direct.get(callee, ()))
-        reached[name] = tuple(sorted(found))
-    return reached
 
 
 def _replays(

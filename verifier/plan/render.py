@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from verifier.plan.model import Coverage, Plan, PlannedStep, Replay
+from verifier.plan.model import Coverage, Declared, Plan, PlannedStep, Replay
 
 
 def render(plan: Plan, *, replays: bool = False) -> str:
@@ -13,13 +13,27 @@ def render(plan: Plan, *, replays: bool = False) -> str:
              f"{sum(len(step.replays) for step in plan.steps)} replays"]  # fmt: skip
     for sentence in plan.same:
         lines.append(f"! {sentence}")
-    for finding in plan.findings:
-        lines.append(f"! {finding}")
     for path in plan.paths:
         lines += ["", f"{path.id} ({path.kind})"]
         for step in path.steps:
             lines += _step(step, replays)
-    return "\n".join([*lines, "", *_coverage(plan.coverage)]) + "\n"
+    return "\n".join([*lines, "", *_declared(plan.declared), *_coverage(plan.coverage)]) + "\n"
+
+
+def _declared(said: Declared) -> list[str]:
+    """What the contracts say: who breaks whom in which steps, seams, and which orders are safe."""
+    lines = []
+    for item in said.breaks:
+        hurt = f"hurts {', '.join(item.callers)} in {', '.join(item.steps)}" if item.steps else "hurts nobody here"
+        lines.append(f"  {item.verdict:<9} {item.service} {item.old} → {item.new} · {item.operation} · {item.column}")
+        lines.append(f"  {'':<9} {item.message} ({item.pointer}); {hurt}")
+    lines += [f"  seam      {item.seam.message}; in {', '.join(item.steps)}" for item in said.seams]
+    if said.order is not None and said.order.orders:
+        lines.append(f"  safe orders of upgrade: {'; '.join(' → '.join(order) for order in said.order.orders[:6])}")
+    elif said.order is not None:
+        lines.append(f"  no order of upgrade is safe; in the way: {', '.join(said.order.in_the_way)}")
+        lines += [f"    {move.kind} {move.service}: {move.what}" for move in said.order.sequence]
+    return ["contracts", *lines, ""] if lines else []
 
 
 def _step(step: PlannedStep, replays: bool) -> list[str]:

@@ -53,7 +53,7 @@ def prepare(file: Path, seed: int, budget: float | None = None) -> Prepared:
     if problems:
         raise BadInput(sorted(set(problems)))
     shapes = tuple(_shape(name, track, promises, matrix) for name, track in tracks.items())
-    return Prepared(matrix, promises, contracts, tracks, plan(matrix, shapes, seed))
+    return Prepared(matrix, promises, contracts, tracks, plan(matrix, shapes, seed, promises))
 
 
 def _contracts(matrix: Matrix) -> tuple[tuple[str, str, Path], ...]:

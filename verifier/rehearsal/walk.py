@@ -135,6 +135,7 @@ class Rehearsal:
             self.boot += self._now() - started
             began = self.clock()
             await driver.run(step, lambda: self.emit(ReplayEnded(step)))
+            await driver.prove(step)
             # A control is swept twice: what differs between the two varies by itself.
             for turn in (1, 2) if path.kind != "rollout" else (1,):
                 await sweep(driver, step.id, turn)

@@ -77,6 +77,12 @@ class Driver:
             for planned in inner:
                 await self._alone(step.id, planned, one)
 
+    async def prove(self, step: PlannedStep) -> None:
+        """Send the witnesses of declared breaks to the versions that should not understand them."""
+        for proof in step.proofs:
+            what = Attempt(step.id, proof.id, "", 0, 1, "proof", proof.service, proof.version, proof.operation)
+            self.stage.record(await self.stage.attempt(what, proof.request))
+
     async def _alone(self, step: str, planned: Replay, one: Callable[[Replay], Coroutine[None, None, None]]) -> None:
         """Without traces, the inner calls made while one replay runs by itself are taken for its own."""
         cause = Cause(f"{step}/{planned.id}/alone", step, planned.id, planned.session, planned.fault)

@@ -11,9 +11,9 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from verifier.contracts.expressions import pointed
 from verifier.contracts.model import ContractOperation
 from verifier.contracts.promises import Promises
+from verifier.contracts.witness import sample
 from verifier.history.message import Request, Response
 from verifier.history.outcome import SAFE
 
@@ -61,7 +61,7 @@ def success_answer(operation: ContractOperation | None, number: int) -> Response
     media = next((item for item in answer.media if item.is_json), None)
     if media is None or media.schema is None:
         return Response(status)
-    body = smallest(media.schema.document, media.schema.document, 0)
+    body = sample(media.schema)
     return Response(status, (("content-type", media.type),), json.dumps(_unique(body, number)).encode())
 
 
@@ -74,38 +74,3 @@ def _unique(body: Any, number: int) -> Any:
     if isinstance(body, list):
         return [_unique(item, number) for item in body]
     return body
-
-
-def smallest(schema: Any, root: Any, depth: int) -> Any:
-    """The declared example, else a small value that a plain schema accepts; references lead into `root`."""
-    if not isinstance(schema, dict) or depth > 8:
-        return None
-    if "$ref" in schema:
-        return smallest(pointed(root, str(schema["$ref"]).removeprefix("#")), root, depth + 1)
-    for key in ("example", "const", "default"):
-        if key in schema:
-            return schema[key]
-    for key in ("examples", "enum"):
-        if schema.get(key):
-            return schema[key][0]
-    for key in ("oneOf", "anyOf"):
-        if schema.get(key):
-            return smallest(schema[key][0], root, depth + 1)
-    parts = [smallest(part, root, depth + 1) for part in schema.get("allOf", ())]
-    if parts and all(isinstance(part, dict) for part in parts):
-        return {name: value for part in parts for name, value in part.items()}
-    return _typed(schema, root, depth)
-
-
-def _typed(schema: dict[str, Any], root: Any, depth: int) -> Any:
-    kind = schema.get("type", "object" if "properties" in schema else None)
-    kind = kind[0] if isinstance(kind, list) and kind else kind
-    if kind == "object":
-        properties = schema.get("properties", {})
-        names = schema.get("required", properties)
-        return {name: smallest(properties.get(name), root, depth + 1) for name in names}
-    if kind == "array":
-        return [smallest(schema.get("items"), root, depth + 1)] * int(schema.get("minItems", 0))
-    if kind in ("integer", "number"):
-        return schema.get("minimum", 1)
-    return {"string": "x" * max(1, int(schema.get("minLength", 1))), "boolean": True}.get(str(kind))

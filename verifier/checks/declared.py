@@ -1,0 +1,89 @@
+"""Breaks that the contracts declare, with the answers that running replicas gave to their witnesses; and seams."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from verifier.checks.compatible import GUARANTEE
+from verifier.checks.context import Context, called
+from verifier.checks.verdict import CheckResult, Finding
+from verifier.history.model import Operation
+from verifier.plan.model import Break, Plan, SeamBreak
+
+SEAM = "seam"
+REFUSED = frozenset({400, 404, 405, 406, 413, 414, 415, 422, 501})
+
+
+def check(context: Context, plan: Plan) -> CheckResult:
+    """A break hurts in each of its steps, unless its witness was sent and the replica took it after all."""
+    result = CheckResult(GUARANTEE)
+    proofs = {operation.replay: operation for operation in context.history.operations if operation.source == "proof"}
+    for item in plan.declared.breaks:
+        proof = proofs.get(f"proof-{item.id}")
+        if proof is not None:
+            result.ran(proof.step, proof.service, proof.name)
+        if item.verdict != "breaking" or taken(proof):
+            continue
+        result.findings += _findings(context, item, proof)
+    return result
+
+
+def taken(proof: Operation | None) -> bool:
+    """Whether a replica understood what its contract does not allow: stricter on paper than in truth."""
+    return proof is not None and proof.response is not None and proof.response.status < 400
+
+
+def _findings(context: Context, item: Break, proof: Operation | None) -> Iterator[Finding]:
+    callers = ", ".join(item.callers)
+    shown = f"; the proof: {called(proof)}" if proof is not None else ""
+    witness = f"; for instance {item.witness!r}" if item.has_witness else ""
+    direction = "request" if item.column.startswith("request") else "answer"
+    for step in item.steps:
+        if step not in context.steps:
+            continue
+        yield Finding(
+            guarantee=GUARANTEE,
+            service=item.service,
+            operation=item.operation,
+            step=step,
+            versions=context.versions(item.service, {item.old, item.new}),
+            message=f"{callers}, meeting {item.service} {item.meets}: {item.message} ({item.pointer}){witness}{shown}",
+            experience="a page that no longer loads"
+            if direction == "answer"
+            else "an error for what the other version takes",
+            evidence=(proof.id,) if proof is not None else (),
+            detail=f"{item.column} {item.rule} {item.pointer}",
+        )
+
+
+def check_seams(context: Context, plan: Plan) -> CheckResult:
+    """Assumptions stronger than the guarantee they rest on, in every step in which the two versions meet."""
+    result = CheckResult(SEAM)
+    for item in plan.declared.seams:
+        for step in item.steps:
+            if step in context.steps:
+                result.findings.append(_seam(context, item, step))
+    return result
+
+
+def _seam(context: Context, item: SeamBreak, step: str) -> Finding:
+    seam = item.seam
+    return Finding(
+        guarantee=SEAM,
+        service=seam.consumer,
+        operation=f"{seam.provider}.{seam.operation}",
+        step=step,
+        versions=tuple(dict.fromkeys((seam.consumer_version, seam.provider_version))),
+        message=f"{seam.message} — {seam.assumed} — {seam.promised}",
+        experience="what one side takes for granted, the other never promised",
+        evidence=(),
+        detail=f"{seam.guarantee} {seam.consumer_version} {seam.provider_version}",
+    )
+
+
+def unresolved(plan: Plan) -> Iterator[str]:
+    """Comparisons that stayed open and hurt somebody: they never pass."""
+    for item in plan.declared.breaks:
+        if item.verdict == "unknown" and item.steps:
+            place = f"{item.operation} {item.pointer}"
+            yield f"whether {item.service} {item.old} and {item.new} understand each other at {place} stayed open"

@@ -1,0 +1,156 @@
+"""What contracts say before anything starts: breaks mapped onto the steps and callers they hurt, seams, safe orders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import combinations
+
+from verifier.contracts.compare import compare
+from verifier.contracts.hurts import Caller, State, hurts
+from verifier.contracts.order import MEETING, Conflict, Order, conflicts, safe_orders
+from verifier.contracts.promises import Promises
+from verifier.contracts.seams import Party, seams
+from verifier.contracts.subsume import MISSING
+from verifier.contracts.verdicts import Comparison
+from verifier.contracts.witness import witness_request
+from verifier.matrix.model import Matrix, Service
+from verifier.plan.calls import direct_callees
+from verifier.plan.model import Break, Declared, Path, PlannedStep, Proof, SeamBreak
+
+Compared = list[tuple[Service, str, str, Comparison]]
+
+
+def compared(matrix: Matrix, promises: Promises) -> Compared:
+    """All versions of a service that can coexist, older with newer."""
+    found: Compared = []
+    for service in matrix.services:
+        for older, newer in combinations(service.versions, 2):
+            old, new = (promises.contract(service.name, version.name) for version in (older, newer))
+            if old is not None and new is not None and old.file != new.file:
+                found.append((service, older.name, newer.name, compare(old, new)))
+    return found
+
+
+def safe_order(matrix: Matrix, comparisons: Compared) -> Order | None:
+    """Which orders of upgrade put no breaking pair side by side; None where one service alone is upgraded."""
+    moving = [service.name for service in matrix.services if service.new is not service.old]
+    if len(moving) < 2:
+        return None
+    callers = direct_callees(matrix)
+    pairs: list[Conflict] = []
+    for service, old, new, comparison in comparisons:
+        if (old, new) == (service.old.name, service.new.name):
+            for caller in moving:
+                if service.name in callers[caller]:
+                    pairs += conflicts(caller, service.name, comparison)
+    return safe_orders(moving, pairs)
+
+
+def with_safe_order(matrix: Matrix, order: Order | None) -> Matrix:
+    """The matrix in a safe order: the declared one where it is safe, else the first. Unchanged where none is."""
+    if not matrix.rollout.safe_order or order is None or not order.orders:
+        return matrix
+    moving = [name for name in matrix.rollout.order if any(name in safe for safe in order.orders)]
+    chosen = tuple(moving) if tuple(moving) in order.orders else order.orders[0]
+    rest = tuple(name for name in matrix.rollout.order if name not in chosen)
+    return replace(matrix, rollout=replace(matrix.rollout, order=(*chosen, *rest)))
+
+
+def declared(
+    matrix: Matrix, promises: Promises, comparisons: Compared, order: Order | None, paths: Sequence[Path]
+) -> Declared:
+    """Every break and seam with the steps of these paths in which it hurts."""
+    states = list(_states(paths))
+    found = [
+        item
+        for service, old, new, comparison in comparisons
+        for item in _breaks(matrix, service, old, new, comparison, states)
+    ]
+    numbered = tuple(replace(item, id=f"c{number}") for number, item in enumerate(found, 1))
+    return Declared(numbered, tuple(_seams(matrix, promises, states)), order)
+
+
+def _states(paths: Sequence[Path]) -> Iterator[State]:
+    for path in paths:
+        for step in path.steps:
+            services = dict.fromkeys(entry.service for entry in step.state)
+            yield (
+                step.id,
+                tuple(
+                    (name, tuple(entry.version for entry in step.state if entry.service == name)) for name in services
+                ),
+            )
+
+
+def _callers(matrix: Matrix, service: Service, old: str, new: str) -> list[Caller]:
+    """Who calls a service: clients as recorded, and other services, each built for the version it came with."""
+    direct = direct_callees(matrix)
+    found = []
+    for traffic in matrix.traffic:
+        built_for = traffic.client if traffic.client in (old, new) else service.old.name
+        if traffic.service == service.name or traffic.client in {version.name for version in service.versions}:
+            found.append(Caller("", "", built_for))
+    for caller in matrix.services:
+        if service.name in direct[caller.name]:
+            found.append(Caller(caller.name, caller.old.name, old))
+            if caller.new is not caller.old:
+                found.append(Caller(caller.name, caller.new.name, new))
+    return list(dict.fromkeys(found))
+
+
+def _breaks(
+    matrix: Matrix, service: Service, old: str, new: str, comparison: Comparison, states: list[State]
+) -> Iterator[Break]:
+    found = hurts(service.name, old, new, comparison, states, _callers(matrix, service, old, new))
+    for finding in comparison.findings:
+        here = [hurt for hurt in found if hurt.finding is finding]
+        _, meets = MEETING[finding.column]
+        has = finding.witness is not MISSING
+        yield Break(
+            id="",
+            service=service.name,
+            old=old,
+            new=new,
+            column=finding.column,
+            verdict=finding.verdict,
+            rule=finding.rule,
+            operation=finding.operation,
+            pointer=finding.pointer,
+            message=finding.message,
+            part=finding.part,
+            media=finding.media,
+            has_witness=has,
+            witness=finding.witness if has else None,
+            meets=old if meets == "old" else new,
+            callers=tuple(dict.fromkeys(str(hurt.caller) for hurt in here)),
+            steps=tuple(dict.fromkeys(hurt.step for hurt in here)),
+        )
+
+
+def _seams(matrix: Matrix, promises: Promises, states: list[State]) -> Iterator[SeamBreak]:
+    parties = [Party(entry.service, entry.version, entry.guarantees) for entry in promises.entries if entry.guarantees]
+    partners = {partner.name for partner in matrix.partners}
+    for seam in seams(parties):
+        steps = tuple(
+            step
+            for step, live in states
+            if seam.consumer_version in dict(live).get(seam.consumer, ())
+            and (seam.provider in partners or seam.provider_version in dict(live).get(seam.provider, ()))
+        )
+        if steps:
+            yield SeamBreak(seam, steps)
+
+
+def proofs(promises: Promises, said: Declared, step: PlannedStep) -> tuple[Proof, ...]:
+    """The witnesses to be sent in a step: those of breaks that hurt here first, as requests of the writer's."""
+    found = []
+    for item in said.breaks:
+        if not item.has_witness or not item.column.startswith("request") or item.steps[:1] != (step.id,):
+            continue
+        writer = promises.contract(item.service, item.new if item.meets == item.old else item.old)
+        operation = writer.operation(item.operation) if writer is not None else None
+        request = witness_request(operation, item.part, item.media, item.witness) if operation is not None else None
+        if request is not None:
+            found.append(Proof(f"proof-{item.id}", item.id, item.service, item.meets, item.operation, request))
+    return tuple(found)
