@@ -14,6 +14,7 @@ from typing import Protocol
 from verifier.history.message import Request, Response
 from verifier.replay.wire.connection import Connection
 from verifier.replay.wire.encode import encode_request
+from verifier.replay.wire.quick import quick
 
 _BUSY = 0.001  # seconds of idleness below which a connection is taken without asking the kernel about it
 
@@ -32,6 +33,9 @@ class Answer:
     started: float  # clock, seconds: before the first byte left
     answered: float  # clock, seconds: after the last byte of the answer, or when the error was known
     reused: bool = False  # whether the connection had carried an earlier request
+
+
+_answer = quick(Answer)
 
 
 class Hold(Protocol):
@@ -62,6 +66,17 @@ class Together:
             self._ready.set()
 
 
+class _Pool:
+    """Idle connections to one address under one key, the last used at the end."""
+
+    __slots__ = ("authority", "idle", "kept")
+
+    def __init__(self, host: str, port: int) -> None:
+        self.authority = (f"[{host}]:{port}" if ":" in host else f"{host}:{port}").encode()
+        self.idle: list[Connection] = []
+        self.kept = True  # false once the address is forgotten: what still comes back is closed
+
+
 class WireClient:
     """Sends requests over pooled connections; one pool per (host, port, `connection` key).
 
@@ -76,7 +91,7 @@ class WireClient:
         self._clock = clock
         self._idle_limit = idle_limit
         self._max_body = max_body
-        self._idle: dict[tuple[str, int, Hashable], list[Connection]] = {}
+        self._pools: dict[tuple[str, int, Hashable], _Pool] = {}
         self._open: set[Connection] = set()
 
     async def send(
@@ -98,12 +113,14 @@ class WireClient:
         request's body have left; `cut_answer_after` does so after that many bytes of the answer's body.
         Raises ValueError, before anything is sent, for a request that cannot be written as one HTTP message.
         """
-        data = encode_request(request, f"{host}:{port}" if ":" not in host else f"[{host}]:{port}")
+        pool = self._pools.get((host, port, connection))
+        if pool is None:
+            pool = self._pools[host, port, connection] = _Pool(host, port)
+        data = encode_request(request, pool.authority)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
         started = self._clock()
-        key = (host, port, connection)
-        conn = self._take(key, started)
+        conn = self._take(pool, started) if pool.idle else None
         if conn is None:
             try:
                 conn = await self._connect(loop, host, port, deadline)
@@ -130,32 +147,35 @@ class WireClient:
         except BaseException:
             self._drop(conn)
             raise
-        if conn.usable:
-            conn.idle_since = conn.answered
-            self._idle.setdefault(key, []).append(conn)
+        answered = conn.answered
+        if conn.usable and pool.kept:
+            conn.idle_since = answered
+            pool.idle.append(conn)
         else:
             self._drop(conn)
-        return Answer(conn.response, error, True, started, conn.answered, reused)
+        return _answer(conn.response, error, True, started, answered, reused)
 
     def forget(self, host: str, port: int) -> None:
         """Close the idle connections to an address: its replica is going away."""
-        for key in [key for key in self._idle if key[0] == host and key[1] == port]:
-            for conn in self._idle.pop(key):
+        for key in [key for key in self._pools if key[0] == host and key[1] == port]:
+            pool = self._pools.pop(key)
+            pool.kept = False
+            for conn in pool.idle:
                 self._drop(conn)
 
     async def close(self) -> None:
         """Close every connection; requests under way end as "closed"."""
-        self._idle.clear()
+        self._pools.clear()
         for conn in tuple(self._open):
             self._drop(conn)
         await asyncio.sleep(0)
 
-    def _take(self, key: tuple[str, int, Hashable], now: float) -> Connection | None:
-        idle = self._idle.get(key)
+    def _take(self, pool: _Pool, now: float) -> Connection | None:
+        idle = pool.idle
         while idle:
             conn = idle.pop()
             age = now - conn.idle_since
-            if conn.usable and age <= self._idle_limit and (age < _BUSY or not conn.stale()):
+            if conn.usable and (age < _BUSY or (age <= self._idle_limit and not conn.stale())):
                 return conn
             self._drop(conn)
         return None

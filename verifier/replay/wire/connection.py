@@ -16,14 +16,17 @@ import select
 import socket
 import struct
 from collections.abc import Callable, Generator
+from math import inf
 from typing import Any, cast
 
 import httptools
 
 from verifier.history.message import Headers, Response
+from verifier.replay.wire.quick import quick
 
 MAX_HEAD = 1 << 20  # bytes of status line and headers in one answer
 _KEPT = 4096
+_response = quick(Response)
 _lines: dict[bytes, tuple[str, str]] = {}
 
 
@@ -47,6 +50,7 @@ class Connection(asyncio.Protocol):
         "_head_start",
         "_how",
         "_limit",
+        "_looks_at",
         "_loop",
         "_max_body",
         "_parser",
@@ -78,10 +82,11 @@ class Connection(asyncio.Protocol):
         self._waiting = False  # a request is under way
         self._how = ""
         self._wakeup: Callable[[object], object] | None = None
-        self._context: contextvars.Context | None = None
+        self._context: contextvars.Context
         self._cancelled = False
         self._timer: asyncio.TimerHandle | None = None
         self._deadline = 0.0
+        self._looks_at = inf  # when the timer looks at the deadline
         self._raw = b""  # everything from the answer's first byte on, until its head is whole
         self._head_start = self._head_end = 0
         self._body: bytes | bytearray = b""
@@ -102,11 +107,11 @@ class Connection(asyncio.Protocol):
         self._deadline = deadline
         self.response = None
         # One timer serves many requests: it is moved only when it would be late, and looks again when it is early.
-        timer = self._timer
-        if timer is None or timer.when() > deadline:
-            if timer is not None:
-                timer.cancel()
+        if deadline < self._looks_at:
+            if self._timer is not None:
+                self._timer.cancel()
             self._timer = self._loop.call_at(deadline, self._expire)
+            self._looks_at = deadline
         if not self.usable:
             self._finish("closed")
 
@@ -259,10 +264,9 @@ class Connection(asyncio.Protocol):
     # --- inside ---
 
     def _complete(self) -> None:
-        raw = self._raw[self._head_start : self._head_end]
         body = self._body
-        headers = split_head(raw)
-        self.response = Response(self._status, headers, body if type(body) is bytes else bytes(body))
+        headers = split_head(self._raw[self._head_start : self._head_end])
+        self.response = _response(self._status, headers, body if type(body) is bytes else bytes(body))
         self._finish("")
 
     def _finish(self, how: str) -> None:
@@ -279,7 +283,6 @@ class Connection(asyncio.Protocol):
         wakeup = self._wakeup
         if wakeup is not None:
             self._wakeup = None
-            assert self._context is not None
             self._context.run(wakeup, self)
 
     def _spoil(self, how: str) -> None:
@@ -290,6 +293,7 @@ class Connection(asyncio.Protocol):
 
     def _expire(self) -> None:
         self._timer = None
+        self._looks_at = inf
         if not self._waiting:
             return
         if self._loop.time() >= self._deadline:
@@ -297,6 +301,7 @@ class Connection(asyncio.Protocol):
             self._wake()
         else:
             self._timer = self._loop.call_at(self._deadline, self._expire)
+            self._looks_at = self._deadline
 
     def _ends_with_connection(self) -> bool:
         """Whether the answer's body ends where the connection does (RFC 9112, section 6.3)."""
@@ -311,18 +316,19 @@ def split_head(raw: bytes) -> Headers:
 
     Text is Latin-1, so that every byte survives.
     """
-    found = []
+    lines = raw.split(b"\r\n")
+    del lines[0]
     known = _lines.get
-    for line in raw.split(b"\r\n")[1:]:
-        pair = known(line)
-        if pair is None:
-            name, _, value = line.decode("latin-1").partition(":")
-            pair = (name, value.strip(" \t"))
-            if len(_lines) >= _KEPT:
-                _lines.clear()
-            _lines[line] = pair
-        found.append(pair)
-    return tuple(found)
+    return tuple([known(line) or _learn(line) for line in lines])
+
+
+def _learn(line: bytes) -> tuple[str, str]:
+    name, _, value = line.decode("latin-1").partition(":")
+    pair = (name, value.strip(" \t"))
+    if len(_lines) >= _KEPT:
+        _lines.clear()
+    _lines[line] = pair
+    return pair
 
 
 def decoded(headers: list[tuple[bytes, bytes]]) -> Headers:

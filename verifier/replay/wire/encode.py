@@ -1,7 +1,8 @@
 """Messages to bytes: framing headers are ours, hop-by-hop headers go, header injection is refused.
 
 Text goes out as Latin-1, the inverse of how incoming bytes are read, so a forwarded header keeps its bytes; text
-outside Latin-1 (a recording edited by hand) goes out as UTF-8.
+outside Latin-1 (a recording edited by hand) goes out as UTF-8. A recording repeats most of its headers, so lines are
+remembered; what is remembered has been checked.
 """
 
 from __future__ import annotations
@@ -14,31 +15,25 @@ from verifier.history.message import Headers, Request, Response
 # RFC 9110, section 7.6.1, and the framing headers that the wire writes itself. `Expect` goes too: the body follows at
 # once, so there is nothing to wait for.
 HOP_BY_HOP = frozenset(
-    (
-        "connection",
-        "keep-alive",
-        "proxy-connection",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "te",
-        "trailer",
-        "upgrade",
-    )
+    {"connection", "keep-alive", "te", "trailer", "upgrade"}
+    | {"proxy-connection", "proxy-authenticate", "proxy-authorization"}
 )
 FRAMING = frozenset(("content-length", "transfer-encoding", "expect", "http2-settings"))
 
-_PLAIN, _DROP, _HOST, _CONNECTION, _LENGTH = range(5)
+_SPECIAL = frozenset(("host", "connection", "content-length"))  # what is written for them depends on the message
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _TARGET = re.compile(r"[^\x00-\x20\x7f]+")
+_BREAK = re.compile(r"[\r\n\0]")
 _EXPECTS_BODY = frozenset(("POST", "PUT", "PATCH"))
-_NAMES_KEPT = 4096
+_LINES_KEPT = 4096
+_LONGEST_KEPT = 256  # characters of a header value; longer ones are mostly tokens
 
-_kinds: dict[str, int] = {}
+_lines: dict[tuple[str, str], bytes] = {}
 _methods: set[str] = set()
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 
 
-def encode_request(request: Request, authority: str) -> bytes:
+def encode_request(request: Request, authority: bytes) -> bytes:
     """The whole request. `authority` is the Host when the request has none.
 
     Raises ValueError when the method, the target or a header could be read as something else on the wire.
@@ -48,27 +43,25 @@ def encode_request(request: Request, authority: str) -> bytes:
         _learn_method(method)
     if _TARGET.fullmatch(target) is None:
         raise ValueError(f"the request target {target!r} is empty or has a space or a control character")
-    lines = [f"{method} {target} HTTP/1.1"]
-    headers = request.headers
-    hosted = False
-    for name, value in headers:
-        kind = _kinds.get(name)
-        if kind is None:
-            kind = _learn(name)
-        if kind == _PLAIN:
-            lines.append(f"{name}: {value}")
-        elif kind == _HOST:
-            if not hosted:
-                lines.append(f"{name}: {value}")
-            hosted = True
-        elif kind == _CONNECTION and (named := _nominated(value)):
-            return encode_request(Request(method, target, _without(headers, named), body), authority)
-    if not hosted:
-        lines.insert(1, f"Host: {authority}")
+    host, hosted = b"\r\nHost: " + authority, False
+    lines = []
+    known = _lines.get
+    for pair in request.headers:
+        line = known(pair)
+        if line is None:
+            line = _learn(pair)
+            if line is None:
+                special = pair[0].lower()
+                if special == "host":
+                    host, hosted = host if hosted else _line(pair), True
+                elif special == "connection" and (named := _nominated(pair[1])):
+                    return encode_request(Request(method, target, _without(request.headers, named), body), authority)
+                continue
+        lines.append(line)
+    first = encoded(f"{method} {target} HTTP/1.1")
     if body or method in _EXPECTS_BODY:
-        lines.append(f"Content-Length: {len(body)}")
-    head = _joined(lines)
-    return head + body if body else head
+        return b"%b%b%b\r\nContent-Length: %d\r\n\r\n%b" % (first, host, b"".join(lines), len(body), body)
+    return b"%b%b%b\r\n\r\n" % (first, host, b"".join(lines))
 
 
 def encode_response(response: Response, method: str, keep_alive: bool) -> tuple[bytes, bytes]:
@@ -76,61 +69,65 @@ def encode_response(response: Response, method: str, keep_alive: bool) -> tuple[
     status = response.status
     if not 200 <= status <= 999:
         raise ValueError(f"status {status} cannot end an exchange")
-    lines = [f"HTTP/1.1 {status} {_REASONS.get(status, '')}"]
+    lines = [encoded(f"HTTP/1.1 {status} {_REASONS.get(status, '')}")]
     bodiless = method == "HEAD" or status in (204, 304)
-    headers = response.headers
-    for name, value in headers:
-        kind = _kinds.get(name)
-        if kind is None:
-            kind = _learn(name)
+    for pair in response.headers:
+        line = _lines.get(pair)
+        if line is None:
+            line = _learn(pair)
+        if line is not None:
+            lines.append(line)
+            continue
+        special = pair[0].lower()
         # Without a body, Content-Length describes what a GET would have brought: it is content, not framing.
-        if kind in (_PLAIN, _HOST) or (kind == _LENGTH and bodiless and status != 204):
-            lines.append(f"{name}: {value}")
-        elif kind == _CONNECTION and (named := _nominated(value)):
-            return encode_response(Response(status, _without(headers, named), response.body), method, keep_alive)
+        if special == "host" or (special == "content-length" and bodiless and status != 204):
+            lines.append(_line(pair))
+        elif special == "connection" and (named := _nominated(pair[1])):
+            return encode_response(
+                Response(status, _without(response.headers, named), response.body), method, keep_alive
+            )
     if not bodiless:
-        lines.append(f"Content-Length: {len(response.body)}")
-    if not keep_alive:
-        lines.append("Connection: close")
-    return _joined(lines), b"" if bodiless else response.body
+        lines.append(b"\r\nContent-Length: %d" % len(response.body))
+    lines.append(b"\r\n\r\n" if keep_alive else b"\r\nConnection: close\r\n\r\n")
+    return b"".join(lines), b"" if bodiless else response.body
 
 
-def _joined(lines: list[str]) -> bytes:
-    text = "\r\n".join(lines)
-    breaks = len(lines) - 1
-    if text.count("\n") != breaks or text.count("\r") != breaks or "\0" in text:
-        bad = next(line for line in lines if "\r" in line or "\n" in line or "\0" in line)
-        raise ValueError(f"a header holds a line break or a NUL: {bad[:200]!r}")
-    text += "\r\n\r\n"
+def encoded(text: str) -> bytes:
     try:
         return text.encode("latin-1")
     except UnicodeEncodeError:
-        return "\r\n".join(lines).encode("utf-8") + b"\r\n\r\n"
+        return text.encode("utf-8", "surrogatepass")
 
 
-def _learn(name: str) -> int:
-    """What to do with a header of that name as written; remembered, because a recording uses few names."""
+def _learn(pair: tuple[str, str]) -> bytes | None:
+    """The line for a header: empty if it stays behind, None if that depends on the message."""
+    name, value = pair
     lowered = name.lower()
-    if lowered == "connection":
-        kind = _CONNECTION
-    elif lowered == "content-length":
-        kind = _LENGTH
-    elif lowered in HOP_BY_HOP or lowered in FRAMING or name.startswith(":"):
-        kind = _DROP  # a name with a colon in front is an HTTP/2 pseudo-header, which browsers write into a HAR
-    elif _TOKEN.fullmatch(name) is None:
+    if lowered in _SPECIAL:
+        _line(pair)
+        return None
+    # A name with a colon in front is an HTTP/2 pseudo-header, which browsers write into a HAR.
+    line = b"" if lowered in HOP_BY_HOP or lowered in FRAMING or name.startswith(":") else _line(pair)
+    if len(value) <= _LONGEST_KEPT:
+        if len(_lines) >= _LINES_KEPT:
+            _lines.clear()
+        _lines[pair] = line
+    return line
+
+
+def _line(pair: tuple[str, str]) -> bytes:
+    name, value = pair
+    if _TOKEN.fullmatch(name) is None:
         raise ValueError(f"{name!r} is not a header name")
-    else:
-        kind = _HOST if lowered == "host" else _PLAIN
-    if len(_kinds) >= _NAMES_KEPT:
-        _kinds.clear()
-    _kinds[name] = kind
-    return kind
+    if _BREAK.search(value) is not None:
+        raise ValueError(f"the header {name} holds a line break or a NUL: {value[:200]!r}")
+    return encoded(f"\r\n{name}: {value}")
 
 
 def _learn_method(method: str) -> None:
     if _TOKEN.fullmatch(method) is None or method == "CONNECT":
         raise ValueError(f"{method!r} is not a method that can be sent")
-    if len(_methods) < _NAMES_KEPT:
+    if len(_methods) < _LINES_KEPT:
         _methods.add(method)
 
 
