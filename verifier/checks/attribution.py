@@ -24,30 +24,52 @@ def attribute(phases: set[Phase]) -> Attribution:
 
 
 def violations(context: Context, findings: Iterable[Finding]) -> tuple[Violation, ...]:
-    """One violation for each defect and attribution, told by the finding that shows it best."""
+    """One violation for each defect and attribution, told by the finding that shows it best.
+
+    The controls are asked per kind of disturbance: a defect that old shows under retries is news under none. What
+    remains is the deployment's own, and one defect however it was brought out.
+    """
     order = {step.id: position for position, step in enumerate(context.history.steps)}
     found = list(findings)
     seen: dict[tuple[str, ...], set[Phase]] = defaultdict(set)
     for finding in found:
-        step = context.steps.get(finding.step)
-        seen[finding.signature].add(step.phase if step else "forward")
+        seen[finding.signature].add(_phase(context, finding))
+    own: dict[tuple[str, ...], set[Phase]] = defaultdict(set)
+    for finding in found:
+        if attribute(seen[finding.signature]) in ("mixed", "rollback"):
+            own[finding.defect] |= seen[finding.signature]
     grouped: dict[tuple[tuple[str, ...], Attribution], list[Finding]] = defaultdict(list)
     for finding in found:
-        grouped[finding.defect, attribute(seen[finding.signature])].append(finding)
+        attribution = attribute(seen[finding.signature])
+        if attribution == "rollback":
+            attribution = attribute(own[finding.defect])
+        grouped[finding.defect, attribution].append(finding)
     told = []
     for (_, attribution), group in grouped.items():
         group.sort(key=lambda finding: order.get(finding.step, -1))
-        told.append(_violation(context, _telling(group), group, attribution))
+        told.append(_violation(context, _telling(context, group), group, attribution))
     weight = ("mixed", "rollback", "new-version", "pre-existing")
     told.sort(key=lambda item: (weight.index(item.attribution), order.get(item.step, -1), item.guarantee, item.message))
     return tuple(told)
 
 
-def _telling(group: list[Finding]) -> Finding:
-    """The finding that shows a defect best: the first one in which versions did meet, in a planned replay."""
-    return min(
-        group, key=lambda finding: (len(finding.versions) < 2, "/live-" in finding.evidence[0], group.index(finding))
-    )
+def _phase(context: Context, finding: Finding) -> Phase:
+    """The phase of a finding. Where two versions meet live, the mixture explains it, gone back before or not."""
+    step = context.steps.get(finding.step)
+    if step is None:
+        return "forward"
+    together = context.live(step.id, finding.service) & set(finding.versions)
+    return "forward" if step.phase == "rollback" and len(together) > 1 else step.phase
+
+
+def _telling(context: Context, group: list[Finding]) -> Finding:
+    """The finding that shows a defect best: versions did meet, in a planned replay, within one step."""
+
+    def clumsy(finding: Finding) -> tuple[bool, bool, bool]:
+        steps = {context.by_id[name].step for name in finding.evidence if name in context.by_id}
+        return (len(finding.versions) < 2, any("/live-" in name for name in finding.evidence), len(steps) > 1)
+
+    return min(group, key=clumsy)
 
 
 def _violation(context: Context, shown: Finding, group: list[Finding], attribution: Attribution) -> Violation:
@@ -62,7 +84,7 @@ def _violation(context: Context, shown: Finding, group: list[Finding], attributi
         message=shown.message,
         experience=shown.experience,
         evidence=shown.evidence,
-        reproduce=f"verifier run MATRIX --seed {run.seed} --runtime {run.runtime}",
+        reproduce=f"verifier run {run.file} --seed {run.seed} --runtime {run.runtime}",
         steps=tuple(dict.fromkeys(finding.step for finding in group)),
         count=len(group),
     )

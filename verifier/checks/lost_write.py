@@ -9,94 +9,103 @@ from collections import defaultdict
 from typing import Any
 
 from verifier.checks.context import Context, called
-from verifier.checks.shapes import leaves, place
+from verifier.checks.readback import GONE, LATE, Controls, Origin, Removals, body_of, origin
+from verifier.checks.values import NOTHING, differences
 from verifier.checks.verdict import CheckResult, Finding
-from verifier.contracts.expressions import MISSING, body_json
+from verifier.contracts.expressions import MISSING
 from verifier.history.model import Operation
+from verifier.history.outcome import SAFE
 
 GUARANTEE = "no lost write"
 ROLLBACK = "rollback safe"
-LATE = frozenset({"duplicate-next-step", "duplicate-after-rollback"})
 
 
 def check(context: Context) -> tuple[CheckResult, CheckResult]:
     """The results for both names: in states before going back, and after."""
     before, after = CheckResult(GUARANTEE), CheckResult(ROLLBACK)
-    writers = _writers(context)
-    noise = _noise(context)
-    first: dict[tuple[str, str], tuple[Operation, dict[str, Any]]] = {}
-    disturbed = _disturbed(context)
+    look = _Look(context)
     for operation in context.history.operations:
         step = context.steps.get(operation.step)
         if operation.source != "sweep" or step is None:
             continue
         result = after if step.phase == "rollback" else before
         result.ran(operation.step, operation.service, operation.name)
-        wrote = writers.get(_replay_of(context, operation), set())
-        if operation.response is None or operation.response.status >= 300:
-            result.findings.append(_gone(context, operation, wrote, result.guarantee))
-            continue
-        if _replay_of(context, operation) in disturbed:
-            continue
-        values = _values(operation)
-        key = (context.path(operation), operation.parent)
-        reference, known = first.setdefault(key, (operation, values))
-        for pointer in sorted(known.keys() & values.keys()):
-            if known[pointer] != values[pointer] and (operation.service, operation.name, place(pointer)) not in noise:
-                result.findings.append(
-                    _changed(context, reference, operation, pointer, wrote, (known[pointer], values[pointer]), result)
-                )
+        result.findings += look.at(operation, result.guarantee)
     return before, after
 
 
-def _values(operation: Operation) -> dict[str, Any]:
-    body = body_json(operation.response.body) if operation.response else MISSING
-    return {} if body is MISSING else dict(leaves(body))
+class _Look:
+    """Looks at sweeps in their order; the first one of a resource that succeeds shows how it must stay."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._writers = _writers(context)
+        self._disturbed = _disturbed(context)
+        self._controls = Controls(context)
+        self._removals = Removals(context)
+        self._first: dict[tuple[str, str], tuple[Operation, Any]] = {}
+
+    def at(self, operation: Operation, guarantee: str) -> list[Finding]:
+        context, from_replay = self._context, origin(self._context, operation)
+        wrote = self._writers.get((*from_replay, operation.service), set())
+        status = operation.response.status if operation.response else 0
+        if not status or status >= 300:
+            if status in GONE and self._removals.may_be_gone(operation):
+                return []
+            at = (operation.service, operation.session, operation.index)
+            where = f" at {operation.session}#{operation.index}" if at in self._controls.lost else ""
+            return [_gone(context, operation, wrote, guarantee, f"gone{where}")]
+        if from_replay in self._disturbed:
+            return []
+        removal = self._removals.must_be_gone(operation)
+        return (
+            [_back(context, removal, operation, guarantee)] if removal else self._compared(operation, guarantee, wrote)
+        )
+
+    def _compared(self, operation: Operation, guarantee: str, wrote: set[str]) -> list[Finding]:
+        body = body_of(operation)
+        if body is MISSING:
+            return []
+        key = (self._context.path(operation), operation.parent)
+        reference, known = self._first.setdefault(key, (operation, body))
+        return [
+            _changed(self._context, reference, operation, pointer, wrote, (was, now), guarantee)
+            for pointer, was, now in differences(known, body)
+            if (operation.service, operation.name, pointer) not in self._controls.noise
+            and not self._controls.always(operation, pointer, now)
+        ]
 
 
-def _replay_of(context: Context, operation: Operation) -> tuple[str, str]:
-    origin = context.by_id.get(operation.parent, operation)
-    return (origin.step, origin.replay)
-
-
-def _writers(context: Context) -> dict[tuple[str, str], set[str]]:
-    """Which versions acknowledged writes in each replay."""
-    found: dict[tuple[str, str], set[str]] = defaultdict(set)
+def _writers(context: Context) -> dict[tuple[str, str, str], set[str]]:
+    """Which versions of a service acknowledged writes in each replay."""
+    found: dict[tuple[str, str, str], set[str]] = defaultdict(set)
     for operation in context.history.operations:
-        wrote = operation.source in ("replay", "live") and operation.request.method not in ("GET", "HEAD", "OPTIONS")
+        wrote = operation.source in ("replay", "live") and operation.request.method not in SAFE
         if wrote and operation.response is not None and operation.response.status < 300:
-            found[operation.step, operation.replay].add(operation.version)
+            found[operation.step, operation.replay, operation.service].add(operation.version)
     return found
 
 
-def _disturbed(context: Context) -> set[tuple[str, str]]:
+def _disturbed(context: Context) -> set[Origin]:
     """Replays with a duplicate that arrives in a later step: it may rightly write an older value again."""
-    return {
-        (operation.step, operation.replay) for operation in context.history.operations if operation.fault in LATE
-    } | {
-        (origin.step, origin.replay)
-        for operation in context.history.operations
-        if operation.fault in LATE and (origin := context.by_id.get(operation.parent)) is not None
-    }
+    return {origin(context, operation) for operation in context.history.operations if operation.fault in LATE}
 
 
-def _noise(context: Context) -> set[tuple[str, str, str]]:
-    """Places whose value differs between two sweeps of one resource in a control: they vary by themselves."""
-    first: dict[tuple[str, str], dict[str, Any]] = {}
-    found = set()
-    for operation in context.history.operations:
-        step = context.steps.get(operation.step)
-        if operation.source != "sweep" or step is None or not step.phase.startswith("control"):
-            continue
-        values = _values(operation)
-        known = first.setdefault((step.path, operation.parent), values)
-        for pointer in known.keys() & values.keys():
-            if known[pointer] != values[pointer]:
-                found.add((operation.service, operation.name, place(pointer)))
-    return found
+def _back(context: Context, removal: Operation, operation: Operation, guarantee: str) -> Finding:
+    return Finding(
+        guarantee=guarantee,
+        service=operation.service,
+        operation=operation.name,
+        step=operation.step,
+        versions=context.versions(operation.service, {removal.version, operation.version}),
+        message=f"deleted ({called(removal)}), now {called(operation)}",
+        experience="what was deleted is there again",
+        evidence=(removal.id, operation.id),
+        detail="back",
+    )
 
 
-def _gone(context: Context, operation: Operation, wrote: set[str], guarantee: str) -> Finding:
+def _gone(context: Context, operation: Operation, wrote: set[str], guarantee: str, detail: str) -> Finding:
     written = f"written through {' and '.join(context.versions(operation.service, wrote))}, " if wrote else ""
     return Finding(
         guarantee=guarantee,
@@ -109,7 +118,7 @@ def _gone(context: Context, operation: Operation, wrote: set[str], guarantee: st
         if guarantee == ROLLBACK
         else "my order vanished",
         evidence=(operation.parent, operation.id),
-        detail="gone",
+        detail=detail,
     )
 
 
@@ -120,17 +129,18 @@ def _changed(
     pointer: str,
     wrote: set[str],
     values: tuple[Any, Any],
-    result: CheckResult,
+    guarantee: str,
 ) -> Finding:
+    now = "gone" if values[1] is NOTHING else repr(values[1])
     return Finding(
-        guarantee=result.guarantee,
+        guarantee=guarantee,
         service=operation.service,
         operation=operation.name,
         step=operation.step,
         versions=context.versions(operation.service, wrote | {operation.version, reference.version}),
         message=f"{operation.request.target}: {pointer or 'the body'} was {values[0]!r} through {reference.version}, "
-        f"is {values[1]!r} through {operation.version}",
+        f"is {now} through {operation.version}",
         experience="what was saved reads differently now",
         evidence=(reference.id, operation.id),
-        detail=f"changed {place(pointer)}",
+        detail=f"changed {pointer}",
     )

@@ -6,7 +6,6 @@ values are welcome: a tolerant reader is assumed, since nothing stricter was dec
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -89,36 +88,3 @@ def put(value: Any, pointer: str, new: Any) -> Any:
     if isinstance(value, list) and name == "*":
         return [put(item, inner, new) if inner else new for item in value]
     return value
-
-
-IDENTITY = ("id", "key", "uuid", "name", "href")
-
-
-def leaves(value: Any, pointer: str = "") -> Iterator[tuple[str, Any]]:
-    """Every scalar with its pointer. Entries of a list are named by their identity where they have one.
-
-    So a list that is merely sorted otherwise is equal; its length is a leaf of its own.
-    """
-    if isinstance(value, dict):
-        for name, item in value.items():
-            yield from leaves(item, f"{pointer}/{name}")
-    elif isinstance(value, list):
-        yield f"{pointer}/#", len(value)
-        if any(isinstance(item, dict | list) for item in value):
-            for position, item in enumerate(value):
-                yield from leaves(item, f"{pointer}/[{_identity(item, position)}]")
-        else:
-            yield pointer, sorted(value, key=repr)
-    else:
-        yield pointer, value
-
-
-def _identity(item: Any, position: int) -> str:
-    names = (name for name in IDENTITY if isinstance(item, dict) and isinstance(item.get(name), str | int))
-    name = next(names, None)
-    return f"{name}={item[name]}" if name else str(position)
-
-
-def place(pointer: str) -> str:
-    """A pointer without the identity of list entries: where in every such body a value stands."""
-    return re.sub(r"\[[^\]]*\]", "*", pointer)

@@ -131,6 +131,7 @@ class RunInfo:
     services: tuple[ServiceInfo, ...]
     partners: tuple[str, ...]
     client_versions: tuple[tuple[str, str], ...]  # (service, version whose client was recorded)
+    file: str = ""  # the matrix's file, as the user named it
 
 
 @dataclass(frozen=True, slots=True)

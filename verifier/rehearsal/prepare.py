@@ -25,6 +25,7 @@ class Prepared:
     contracts: tuple[tuple[str, str, Path], ...]  # service, version, file
     tracks: dict[str, Track]
     plan: Plan
+    named: str  # the matrix's file, as the user named it
 
 
 def prepare(file: Path, seed: int, budget: float | None = None) -> Prepared:
@@ -53,7 +54,7 @@ def prepare(file: Path, seed: int, budget: float | None = None) -> Prepared:
     if problems:
         raise BadInput(sorted(set(problems)))
     shapes = tuple(_shape(name, track, promises, matrix) for name, track in tracks.items())
-    return Prepared(matrix, promises, contracts, tracks, plan(matrix, shapes, seed, promises))
+    return Prepared(matrix, promises, contracts, tracks, plan(matrix, shapes, seed, promises), str(file))
 
 
 def _contracts(matrix: Matrix) -> tuple[tuple[str, str, Path], ...]:
@@ -110,4 +111,5 @@ def run_info(prepared: Prepared, runtime: str) -> RunInfo:
         ),
         partners=tuple(partner.name for partner in matrix.partners),
         client_versions=tuple(dict.fromkeys(clients)),
+        file=prepared.named,
     )

@@ -1,0 +1,112 @@
+"""What the controls teach about reading back: what varies by itself, what every version always shows, what is gone.
+
+Also what clients removed themselves: a deleted resource must be gone.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+from verifier.checks.context import SENT, Context
+from verifier.checks.values import differences, leaves, text
+from verifier.contracts.expressions import MISSING, body_json
+from verifier.history.model import Operation
+from verifier.history.outcome import SAFE
+
+LATE = frozenset({"duplicate-next-step", "duplicate-after-rollback"})
+GONE = frozenset({404, 410})
+Origin = tuple[str, str]  # step, replay
+Target = tuple[str, str, str]  # path, service, target
+
+
+def body_of(operation: Operation) -> Any:
+    return body_json(operation.response.body) if operation.response else MISSING
+
+
+def origin(context: Context, operation: Operation) -> Origin:
+    """The replay that an operation belongs to: a sweep reads for another one, a late duplicate comes from another."""
+    parent = context.by_id.get(operation.parent, operation)
+    return (parent.step, parent.replay)
+
+
+@dataclass(slots=True)
+class Controls:
+    """Learned from the sweeps of the controls. Places are (service, operation, pointer) or (service, session, index)."""
+
+    context: Context
+    noise: set[tuple[str, str, str]] = field(default_factory=set)
+    lost: set[tuple[str, str, int]] = field(default_factory=set)
+    _shown: dict[tuple[str, str, str, int, str], set[str]] = field(default_factory=lambda: defaultdict(set))
+
+    def __post_init__(self) -> None:
+        first: dict[tuple[str, str], Any] = {}
+        for operation in self.context.history.operations:
+            step = self.context.steps.get(operation.step)
+            if operation.source != "sweep" or step is None or not step.phase.startswith("control"):
+                continue
+            if operation.response is None or operation.response.status >= 300:
+                if step.phase == "control-old":
+                    self.lost.add((operation.service, operation.session, operation.index))
+                continue
+            body = body_of(operation)
+            if body is MISSING:
+                continue
+            known = first.setdefault((step.path, operation.parent), body)
+            for one, other in ((known, body), (body, known)):
+                for pointer, _, _ in differences(one, other):
+                    self.noise.add((operation.service, operation.name, pointer))
+            for pointer, value in leaves(body):
+                self._shown[self._place(operation, pointer)].add(value)
+
+    def always(self, operation: Operation, pointer: str, value: Any) -> bool:
+        """Whether the version shows this value, and no other, at this place of the traffic in its control.
+
+        Then it is right whatever was read before: work that had not ended yet, or a version's own name.
+        """
+        return self._shown.get(self._place(operation, pointer)) == {text(value)}
+
+    @staticmethod
+    def _place(operation: Operation, pointer: str) -> tuple[str, str, str, int, str]:
+        return (operation.service, operation.version, operation.session, operation.index, pointer)
+
+
+@dataclass(slots=True)
+class Removals:
+    """Which resources clients deleted, and which of those must be gone."""
+
+    context: Context
+    _deleted: dict[Target, list[Operation]] = field(default_factory=lambda: defaultdict(list))
+    _writes: dict[Origin, list[Operation]] = field(default_factory=lambda: defaultdict(list))
+    _touched: dict[Target, set[Origin]] = field(default_factory=lambda: defaultdict(set))
+
+    def __post_init__(self) -> None:
+        for operation in self.context.history.operations:
+            if operation.source not in SENT or operation.outcome == "fail":
+                continue
+            target = self._target(operation)
+            self._touched[target].add(origin(self.context, operation))
+            if operation.request.method == "DELETE":
+                self._deleted[target].append(operation)
+            elif operation.request.method not in SAFE:
+                self._writes[origin(self.context, operation)].append(operation)
+
+    def may_be_gone(self, sweep: Operation) -> bool:
+        deleted = self._deleted.get(self._target(sweep), ())
+        return any(operation.started < sweep.ended for operation in deleted)
+
+    def must_be_gone(self, sweep: Operation) -> Operation | None:
+        """The acknowledged deletion after which nobody can have made the resource again."""
+        target = self._target(sweep)
+        if len(self._touched.get(target, ())) > 1:
+            return None
+        for operation in self._deleted.get(target, ()):
+            sure = operation.outcome == "ok" and operation.ended <= sweep.started
+            writes = self._writes.get(origin(self.context, operation), ())
+            if sure and all(write.ended <= operation.started for write in writes):
+                return operation
+        return None
+
+    def _target(self, operation: Operation) -> Target:
+        return (self.context.path(operation), operation.service, operation.request.target)
