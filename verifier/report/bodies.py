@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 
 from verifier.history.message import Headers, header
-from verifier.report.words import counted
+from verifier.report.words import counted, shortened
 
 MOST = 1500  # characters of a body
 HEADERS = 25
@@ -29,6 +29,11 @@ def message(headers: Headers, body: bytes) -> Message:
     if more > 0:
         shown = (*shown[:HEADERS], ("…", f"and {more} more"))
     return Message(shown, _body(body, header(headers, "content-encoding") or ""))
+
+
+def excerpt(headers: Headers, body: bytes, most: int) -> str:
+    """The beginning of a body in one line."""
+    return shortened(" ".join(_body(body, header(headers, "content-encoding") or "").split()), most)
 
 
 def _body(body: bytes, coding: str) -> str:

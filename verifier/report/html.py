@@ -21,14 +21,13 @@ from verifier.report import words
 from verifier.report.bodies import Message, message
 from verifier.report.drawing import Drawing, draw
 from verifier.report.evidence import Evidence, Row, rows
-from verifier.report.ledger import LedgerEntry, ledger
+from verifier.report.ledger import QUIET, LedgerEntry, ledger, noteworthy
 from verifier.report.meetings import calls, service_matrices
 from verifier.report.text import safe_now
 
 IN_FULL = 60  # violations with their proof
 ROWS = 20  # operations of one proof
 ENTRIES = 250  # operations of the ledger
-QUIET = ("done once", "answered")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +80,7 @@ def render(judgement: Judgement, history: History, plan: Plan, timing: Timing) -
         for number, violation in enumerate((*words.added(judgement), *words.earlier(judgement)), 1)
     ]
     entries = ledger(history)
+    listed = noteworthy(entries)
     values: dict[str, Any] = {
         "judgement": judgement,
         "history": history,
@@ -95,8 +95,8 @@ def render(judgement: Judgement, history: History, plan: Plan, timing: Timing) -
         "violations": _shown(shown, history, entries, anchors),
         "services": service_matrices(judgement, history),
         "calls": calls(history),
-        "ledger": _by_concern(entries),
-        "happened": Counter(entry.happened for entry in entries),
+        "ledger": sorted(listed, key=lambda entry: entry.happened in QUIET)[:ENTRIES],  # what needs attention first
+        "happened": Counter(entry.happened for entry in listed),
         "notes": _notes(history),
         "symbols": words.SYMBOLS,
         "attributions": words.ATTRIBUTIONS,
@@ -131,8 +131,10 @@ def _row(
 
 
 def _drawings(judgement: Judgement, history: History, plan: Plan, anchors: dict[str, str]) -> list[Drawing]:
+    """The rollout first, then the controls."""
     verdicts = {step.id: step.verdict for step in judgement.steps}
-    return [draw(path, history.run.services, verdicts, anchors) for path in plan.paths if path.steps]
+    paths = sorted((path for path in plan.paths if path.steps), key=lambda path: path.kind != "rollout")
+    return [draw(path, history.run.services, verdicts, anchors) for path in paths]
 
 
 def _legend(history: History) -> list[tuple[str, str]]:
@@ -184,11 +186,6 @@ def _proof(row: Row) -> Proof:
         message(operation.request.headers, operation.request.body),
         message(response.headers, response.body) if response else None,
     )
-
-
-def _by_concern(entries: tuple[LedgerEntry, ...]) -> list[LedgerEntry]:
-    """What needs somebody's attention first; at most ENTRIES."""
-    return sorted(entries, key=lambda entry: entry.happened in QUIET)[:ENTRIES]
 
 
 def _notes(history: History) -> list[tuple[str, int, list[str]]]:

@@ -1,4 +1,4 @@
-"""The operation ledger: per disturbed operation what happened, which versions touched it, how many effects it had.
+"""The operation ledger: per operation what happened, which versions touched it, how many effects, what is safe now.
 
 Pure, from a history alone. How many effects are right is learned, not declared: as many as the same exchange of the
 same session had where nothing disturbed it, in a control where there is one.
@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from verifier.history.model import History, Operation
+from verifier.history.outcome import SAFE
 from verifier.report.evidence import answer
 
 Happened = Literal["done once", "doubled", "missing", "did not happen", "not finished", "may have happened", "answered"]
-Place = tuple[str, int]
-Target = tuple[str, str]
+Place = tuple[str, int]  # session, index of the exchange
+Target = tuple[str, str]  # partner, its operation
+QUIET = frozenset({"done once", "answered"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,8 @@ class LedgerEntry:
     name: str
     service: str
     request: str
-    fault: str
+    write: bool
+    fault: str  # "" where nothing disturbed it
     attempts: tuple[str, ...]  # ids
     answers: tuple[str, ...]  # what each attempt's caller could know, such as "202 accepted" or "lost, info"
     touched: tuple[tuple[str, str], ...]
@@ -57,7 +60,10 @@ class LedgerEntry:
 
 
 def ledger(history: History) -> tuple[LedgerEntry, ...]:
-    """The disturbed operations of a run in the order in which they began. Linear in the number of operations."""
+    """The operations of clients in the order in which they began. Linear in the number of operations.
+
+    Retries, duplicates, polls and the inner calls and effects that an operation caused belong to its entry.
+    """
     roots = _roots(history.operations)
     groups: dict[str, list[Operation]] = defaultdict(list)
     for operation in history.operations:
@@ -70,10 +76,14 @@ def ledger(history: History) -> tuple[LedgerEntry, ...]:
     }
     usual = _usual(history, by_id, clients)
     unended = {note.operation for note in history.notes if note.kind == "not-ended"}
+    entries = [_entry(by_id[root], members, usual, unended) for root, members in clients.items()]
+    return tuple(sorted(entries, key=lambda entry: (by_id[entry.operation].started, entry.operation)))
+
+
+def noteworthy(entries: Iterable[LedgerEntry]) -> tuple[LedgerEntry, ...]:
+    """The disturbed operations, and those whose effects are not as usual although nothing disturbed them."""
     return tuple(
-        _entry(by_id[root], members, usual, unended)
-        for root, members in clients.items()
-        if any(member.fault for member in members)
+        entry for entry in entries if entry.fault or any(effect.doubled or effect.missing for effect in entry.effects)
     )
 
 
@@ -131,7 +141,8 @@ def _entry(
         name=root.name,
         service=root.service,
         request=f"{root.request.method} {root.request.target}",
-        fault=next(entry.fault for entry in members if entry.fault),
+        write=root.request.method not in SAFE,
+        fault=next((entry.fault for entry in members if entry.fault), ""),
         attempts=tuple(entry.id for entry in attempts),
         answers=tuple(answer(entry) for entry in attempts),
         touched=tuple(touched),

@@ -102,7 +102,8 @@ def calls(history: History) -> tuple[Calls, ...]:
     for operation in history.operations:
         if operation.source in ("inner", "partner"):
             caller = f"{operation.caller} {operation.caller_version}".strip() or "?"
-            pair = caller, f"{operation.service} {operation.version}".strip()
+            version = operation.version or ("(none in rotation)" if operation.source == "inner" else "")
+            pair = caller, f"{operation.service} {version}".strip()
             count[pair] += 1
             failed[pair] += operation.response is None or operation.response.status >= 500
     return tuple(Calls(*pair, number, failed[pair]) for pair, number in count.items())

@@ -9,16 +9,18 @@ from itertools import chain
 from tabulate import tabulate
 
 from verifier.checks.verdict import Judgement, Violation
-from verifier.history.model import History
+from verifier.history.model import History, Operation
 from verifier.plan.model import Coverage, Plan
 from verifier.rehearsal.stored import Timing
 from verifier.report import words
+from verifier.report.bodies import excerpt
 from verifier.report.evidence import Evidence, Row, rows
-from verifier.report.ledger import LedgerEntry, ledger
+from verifier.report.ledger import QUIET, LedgerEntry, ledger
 from verifier.report.words import printable, shortened
 
 IN_FULL = 8  # violations shown with their proof; the rest get a line each
 ROWS = 12  # operations shown of one proof
+REFUSALS = 2  # bodies of refused requests quoted for one proof
 WIDTH = 110
 
 
@@ -79,13 +81,15 @@ def grid(body: list[list[str]], header: list[str], align: tuple[str, ...] = ()) 
 def violation_block(
     number: int, violation: Violation, evidence: Evidence, entries: dict[str, LedgerEntry]
 ) -> list[str]:
+    shown = rows(evidence, violation)
     often = f"{words.counted(violation.count, 'time')} in {words.counted(len(violation.steps), 'step')}"
     lines = [
         f"{number}. {violation.guarantee} · {violation.attribution} · {words.subject(violation)}",
         f"   first in {violation.step}, seen {often}: {words.ATTRIBUTIONS[violation.attribution]}",
         *wrapped(violation.message, "   "),
         *wrapped(f"What the user would have seen: {violation.experience}", "   "),
-        *proof(rows(evidence, violation), "   "),
+        *proof(shown, "   "),
+        *refusals(shown, "   "),
     ]
     if len(violation.steps) > 1:
         lines += wrapped(f"Steps: {words.listed(violation.steps, 12)}", "   ")
@@ -109,9 +113,20 @@ def proof(shown: tuple[Row, ...], indent: str) -> list[str]:
     return [*(f"{indent}{line}" for line in grid(body, header)), *more]
 
 
+def refusals(shown: tuple[Row, ...], indent: str) -> list[str]:
+    """What the first refused or failed requests of a proof were told."""
+    found: list[str] = []
+    for entry in (row.entry for row in shown):
+        if isinstance(entry, Operation) and entry.response is not None and entry.response.status >= 400:
+            told = excerpt(entry.response.headers, entry.response.body, WIDTH)
+            found.append(f"{indent}{entry.response.status} said: {told}" if told else "")
+    return [line for line in dict.fromkeys(found) if line][:REFUSALS]
+
+
 def safe_now(violation: Violation, entries: dict[str, LedgerEntry]) -> list[str]:
-    """What the ledger advises for the disturbed operations of a proof."""
-    return list(dict.fromkeys(entries[name].safe_now for name in violation.evidence if name in entries))
+    """What the ledger advises for the writes of a proof, where anything is to be done."""
+    proving = (entries[name] for name in violation.evidence if name in entries)
+    return list(dict.fromkeys(entry.safe_now for entry in proving if entry.write and entry.happened not in QUIET))
 
 
 def brief(violation: Violation) -> str:

@@ -152,7 +152,17 @@ def going_back(judgement: Judgement) -> str:
     bad = [back[name] for name in dict.fromkeys(name for entry in own for name in entry.steps) if name in back]
     if not bad:
         return f"Going back added no violation of its own in {counted(len(back), 'step')} after a rollback."
-    return (
-        f"Rolling back is not safe: violated in {len(bad)} of {counted(len(back), 'step')} after a rollback, "
-        f"first in {bad[0].id} ({bad[0].description})."
+    said = f"violated in {len(bad)} of {counted(len(back), 'step')} after a rollback, first in {bad[0].id}"
+    last = _last_forward(judgement, bad[0])
+    if last is None:
+        return f"Rolling back is not safe: {said}."
+    return f"Point of no return: {last.id} ({last.description}); after it rolling back is not safe: {said}."
+
+
+def _last_forward(judgement: Judgement, step: StepVerdict) -> StepVerdict | None:
+    """The step on the way forward that was gone back from."""
+    position = judgement.steps.index(step)
+    before = (
+        entry for entry in judgement.steps[:position][::-1] if entry.path == step.path and entry.phase == "forward"
     )
+    return next(before, None)
