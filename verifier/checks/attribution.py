@@ -9,6 +9,8 @@ from verifier.checks.context import Context
 from verifier.checks.verdict import Attribution, Finding, Violation
 from verifier.history.model import Phase
 
+ROLLBACK = "rollback safe"
+
 
 def attribute(phases: set[Phase]) -> Attribution:
     """From the phases in which one defect was seen.
@@ -34,6 +36,7 @@ def violations(context: Context, findings: Iterable[Finding]) -> tuple[Violation
     seen: dict[tuple[str, ...], set[Phase]] = defaultdict(set)
     for finding in found:
         seen[finding.signature].add(_phase(context, finding))
+    _add_other_name(context, found, seen)
     own: dict[tuple[str, ...], set[Phase]] = defaultdict(set)
     for finding in found:
         if attribute(seen[finding.signature]) in ("mixed", "rollback"):
@@ -46,11 +49,23 @@ def violations(context: Context, findings: Iterable[Finding]) -> tuple[Violation
         grouped[finding.defect, attribution].append(finding)
     told = []
     for (_, attribution), group in grouped.items():
-        group.sort(key=lambda finding: order.get(finding.step, -1))
+        # Ids, not the order of the history, settle ties: independent replays may end in any order.
+        group.sort(key=lambda finding: (order.get(finding.step, -1), finding.evidence, finding.message))
         told.append(_violation(context, _telling(context, group), group, attribution))
     weight = ("mixed", "rollback", "new-version", "pre-existing")
     told.sort(key=lambda item: (weight.index(item.attribution), order.get(item.step, -1), item.guarantee, item.message))
     return tuple(told)
+
+
+def _add_other_name(context: Context, found: list[Finding], seen: dict[tuple[str, ...], set[Phase]]) -> None:
+    """What is told as rollback safe after going back is told under other names in a control, and is no news either."""
+    in_controls: dict[tuple[str, ...], set[Phase]] = defaultdict(set)
+    for finding in found:
+        if (phase := _phase(context, finding)).startswith("control"):
+            in_controls[finding.signature[1:]].add(phase)
+    for finding in found:
+        if finding.guarantee == ROLLBACK:
+            seen[finding.signature] |= in_controls.get(finding.signature[1:], set())
 
 
 def _phase(context: Context, finding: Finding) -> Phase:

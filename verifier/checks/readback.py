@@ -33,7 +33,7 @@ def origin(context: Context, operation: Operation) -> Origin:
 
 @dataclass(slots=True)
 class Controls:
-    """Learned from the sweeps of the controls. Places are (service, operation, pointer) or (service, session, index)."""
+    """Learned from the sweeps of the controls: `noise` by pointer, `lost` by session and index."""
 
     context: Context
     noise: set[tuple[str, str, str]] = field(default_factory=set)

@@ -1,0 +1,226 @@
+"""No lost write, and rollback safe: what was acknowledged stays readable, and what was deleted stays away."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.checks.story import NEW, OLD, Answer, Scene, Story, everywhere, told
+from verifier.checks.verdict import Attribution, Judgement
+from verifier.history.model import Phase
+
+GOOD = {"id": "t", "text": "a", "tags": ["x", "y"], "items": [{"id": 1, "n": 1}, {"id": 2, "n": 2}]}
+
+
+def swept(usually: Answer, broken: Answer, *where: Phase, turns: int = 2) -> Judgement:
+    """A thing is put, read, and then swept through both versions; where it is broken the last sweep differs."""
+
+    def play(scene: Scene) -> None:
+        story, name = scene.story, scene.story.fresh("t")
+        story.send(f"PUT /things/{name}", scene.first, 200, body={"text": "a"})
+        read = story.send(f"GET /things/{name}", scene.second, usually, index=1)
+        for _ in range(turns):
+            story.sweep(read, scene.first, usually)
+            story.sweep(read, scene.second, broken if scene.broken else usually)
+
+    return everywhere(play, *where, story=Story())
+
+
+@pytest.mark.parametrize(
+    ("where", "found"),
+    [
+        (("forward",), ("no lost write", "mixed")),
+        (("rollback",), ("rollback safe", "rollback")),
+        (("control-new", "forward"), ("no lost write", "new-version")),
+        (("control-old", "forward"), ("no lost write", "pre-existing")),
+    ],
+)
+@pytest.mark.parametrize("broken", [404, 500, None, 410])
+def test_what_cannot_be_read_back_is_lost(
+    broken: Answer, where: tuple[Phase, ...], found: tuple[str, Attribution]
+) -> None:
+    assert found in told(swept((200, GOOD), broken, *where))
+
+
+def test_what_can_be_read_back_is_not_lost() -> None:
+    judgement = swept((200, GOOD), (200, GOOD), "forward", "rollback")
+    assert (judgement.verdict, judgement.violations) == ("pass", ())
+
+
+def changed(**values: Any) -> Answer:
+    return (200, {**GOOD, **values})
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        changed(text="b"),
+        changed(text=None),
+        changed(tags=["x"]),
+        changed(items=[{"id": 1, "n": 1}]),
+        changed(items=[]),
+        changed(items=[{"id": 1, "n": 1}, {"id": 2, "n": 3}]),
+        changed(items=[{"id": 1, "n": 1}, {"id": 3, "n": 2}]),
+    ],
+)
+def test_a_value_that_reads_differently_is_lost(broken: Answer) -> None:
+    assert ("no lost write", "mixed") in told(swept((200, GOOD), broken, "forward"))
+
+
+@pytest.mark.parametrize(
+    "also",
+    [
+        changed(more="told by the other version"),
+        changed(tags=["y", "x"]),
+        changed(tags=["x", "y", "z"]),
+        changed(items=[{"id": 2, "n": 2, "more": 1}, {"id": 1, "n": 1}]),
+        changed(items=[{"id": 1, "n": 1}, {"id": 2, "n": 2}, {"id": 3, "n": 3}]),
+    ],
+)
+def test_new_fields_new_entries_and_another_order_lose_nothing(also: Answer) -> None:
+    assert swept((200, GOOD), also, "forward", "rollback").verdict == "pass"
+
+
+def test_entries_of_one_name_are_all_compared() -> None:
+    two = [{"name": "a", "n": 1}, {"name": "a", "n": 2}]
+    assert swept(changed(items=two), changed(items=two[::-1]), "forward").verdict == "pass"
+    first_lost = [{"name": "a", "n": 7}, {"name": "a", "n": 2}]
+    assert ("no lost write", "mixed") in told(swept(changed(items=two), changed(items=first_lost), "forward"))
+
+
+def rewritten(values: dict[Phase, list[Any]]) -> Judgement:
+    """A thing whose sweeps show one value after the other, by phase."""
+    story = Story()
+
+    def play(scene: Scene) -> None:
+        name = story.fresh("t")
+        story.send(f"PUT /things/{name}", scene.first, 200)
+        read = story.send(f"GET /things/{name}", scene.second, (200, {"v": "read"}), index=1)
+        for number, value in enumerate(values[scene.phase]):
+            story.sweep(read, (scene.first, scene.second)[number % 2], (200, {"v": value}))
+
+    return everywhere(play, story=story)
+
+
+def test_a_value_that_varies_in_a_control_does_not_alarm() -> None:
+    same: list[Any] = ["a", "a"]
+    every = {"control-old": ["a", "b"], "control-new": same, "forward": ["a", "b"], "rollback": same}
+    assert rewritten(every).verdict == "pass"  # type: ignore[arg-type]
+
+
+def test_a_value_that_does_not_vary_in_the_controls_alarms() -> None:
+    same: list[Any] = ["a", "a"]
+    every = {"control-old": same, "control-new": same, "forward": ["a", "b"], "rollback": same}
+    assert told(rewritten(every)) == {("no lost write", "mixed")}  # type: ignore[arg-type]
+
+
+def test_work_that_ends_later_than_in_the_controls_is_not_lost() -> None:
+    """The controls always show it paid; later it is first seen pending, then as the controls show it."""
+    paid: list[Any] = ["paid", "paid"]
+    late = {"control-old": paid, "control-new": paid, "forward": ["pending", "paid"], "rollback": ["pending", "paid"]}
+    assert rewritten(late).verdict == "pass"  # type: ignore[arg-type]
+    back = {**late, "forward": ["paid", "pending"]}
+    assert told(rewritten(back)) == {("no lost write", "mixed")}  # type: ignore[arg-type]
+
+
+def test_a_version_may_tell_its_own_name() -> None:
+    story = Story()
+
+    def play(scene: Scene) -> None:
+        read = story.send(f"GET /things/{story.fresh('t')}", scene.first, (200, {"by": scene.first}))
+        for version in (scene.first, scene.second, scene.first):
+            story.sweep(read, version, (200, {"by": version}))
+
+    assert everywhere(play, story=story).verdict == "pass"
+
+
+def deleted(where: tuple[Phase, ...], *, back: Answer = 200, how: str = "DELETE /things/{}") -> Judgement:
+    """A thing is put, read and deleted; the sweep finds it gone, or where it is broken, back again."""
+    story = Story()
+
+    def play(scene: Scene) -> None:
+        name = story.fresh("t")
+        story.send(f"PUT /things/{name}", scene.first, 201, body={"text": "a"})
+        read = story.send(f"GET /things/{name}", scene.second, (200, {"text": "a"}), index=1)
+        story.send(how.format(name), scene.first, 204, index=2)
+        kept = story.send(f"GET /kept/{name}", scene.second, (200, {"text": "a"}), index=3)
+        for version in (scene.first, scene.second):
+            story.sweep(read, version, back if scene.broken else 404)
+            story.sweep(kept, version, (200, {"text": "a"}))
+
+    return everywhere(play, *where, story=story)
+
+
+def test_what_was_deleted_is_not_lost_when_it_is_gone() -> None:
+    judgement = deleted(())
+    assert (judgement.verdict, judgement.violations) == ("pass", ())
+
+
+def test_what_was_deleted_and_can_be_read_again_is_a_lost_write() -> None:
+    assert told(deleted(("forward",))) == {("no lost write", "mixed")}
+    assert told(deleted(("rollback",))) == {("rollback safe", "rollback")}
+
+
+def test_what_another_operation_removes_is_told_from_the_controls() -> None:
+    """No DELETE shows it; the controls do, and only for this place in the traffic."""
+    judgement = deleted((), how="POST /things/{}/close")
+    assert judgement.verdict == "pass"
+
+    story = Story()
+
+    def play(scene: Scene) -> None:
+        closed = story.send(f"GET /things/{story.fresh('t')}", scene.first, 200, index=1)
+        kept = story.send(f"GET /things/{story.fresh('t')}", scene.first, 200, index=2)
+        for version in (scene.first, scene.second):
+            story.sweep(closed, version, 404)
+            story.sweep(kept, version, 404 if scene.broken else 200)
+
+    assert ("no lost write", "mixed") in told(everywhere(play, "forward", story=story))
+
+
+def test_a_late_duplicate_may_rewrite_an_older_value() -> None:
+    """a is written, then b; a duplicate of the first write in the next step rightly brings a back."""
+
+    def play(fault: str) -> Judgement:
+        story = Story()
+        everywhere(lambda scene: _written_twice(scene, ""), story=story)
+        story.step("forward")
+        first, read = _written_twice(Scene(story, "forward", OLD, NEW, False), fault)
+        story.step("forward")
+        _written_twice(Scene(story, "forward", OLD, NEW, False), "")
+        _written_twice(Scene(story, "forward", NEW, OLD, False), "")
+        replay = f"{first.step}:{first.replay}"
+        if fault:
+            story.send(f"PUT {first.request.target}", NEW, 200, body={"text": "a"}, retry=first, replay=replay,
+                       fault=fault)  # fmt: skip
+        story.sweep(read, OLD, (200, {"text": "a"}))
+        return story.judge()
+
+    assert play("duplicate-next-step").verdict == "pass"
+    assert told(play("")) == {("no lost write", "mixed")}
+
+
+def _written_twice(scene: Scene, fault: str) -> tuple[Any, Any]:
+    story, name = scene.story, scene.story.fresh("t")
+    first = story.send(f"PUT /things/{name}", scene.first, 200, body={"text": "a"}, fault=fault)
+    story.send(f"PUT /things/{name}", scene.second, 200, body={"text": "b"}, index=1)
+    read = story.send(f"GET /things/{name}", scene.first, (200, {"text": "b"}), index=2)
+    for version in (scene.first, scene.second):
+        story.sweep(read, version, (200, {"text": "b"}))
+    return first, read
+
+
+def test_only_versions_of_the_service_itself_are_named() -> None:
+    story = Story(services={"orders": (OLD, NEW), "payments": ("1.2", "1.3")})
+
+    def play(scene: Scene) -> None:
+        for version in ("1.2", "1.3"):
+            story.send("POST /pay", version, 200, service="payments")
+        read = story.send(f"GET /things/{story.fresh('t')}", scene.first, 200)
+        story.send("PUT /things/0", scene.second, 200)
+        story.sweep(read, scene.second, 404 if scene.broken else 200)
+
+    judgement = everywhere(play, "forward", story=story)
+    assert told(judgement) == {("no lost write", "mixed")}
+    assert set(judgement.violations[0].versions) <= {OLD, NEW}
