@@ -27,7 +27,7 @@ from shop.web import cents as read_cents
 from shop.worker import Worker
 
 PAYMENTS_SECONDS = 5.0  # longer than payments waits for its provider
-CHANNELS = ("web", "phone", "shop")
+APP = "shop-app/"  # how the shop's own application introduces itself
 
 
 class Orders:
@@ -45,7 +45,7 @@ class Orders:
         body = await json_object(request)
         order = {name: text(body, name) for name in ("reference", "customer", "item")}
         amount = read_cents(body, "amount_cents")
-        channel = self._channel(body)
+        channel = "app" if request.headers.get("user-agent", "").startswith(APP) else "web"
         trace = request.headers.get("traceparent")
         order_id, operation = await run_in_threadpool(self.place, key, order, amount, channel, trace)
         address = f"/operations/{operation}"
@@ -84,9 +84,7 @@ class Orders:
             raise Problem(404, "there is no such order")
         return self._answer(rows[0])
 
-    def place(
-        self, key: str, order: dict[str, str], amount: int, channel: str | None, trace: str | None
-    ) -> tuple[str, str]:
+    def place(self, key: str, order: dict[str, str], amount: int, channel: str, trace: str | None) -> tuple[str, str]:
         """The order of this key and its operation, made in one transaction or found. Raises Problem."""
         stored = self._release.stored_key(key)
         fingerprint = hashlib.sha256(json.dumps([order, amount], sort_keys=True).encode()).hexdigest()
@@ -129,13 +127,6 @@ class Orders:
         if seen != fingerprint:
             raise Problem(422, "this Idempotency-Key was used for another order")
         return order_id, operation
-
-    def _channel(self, body: dict[str, Any]) -> str | None:
-        if not self._release.channel or "channel" not in body:
-            return None
-        if body["channel"] not in CHANNELS:
-            raise Problem(422, f"channel must be one of {', '.join(CHANNELS)}")
-        return str(body["channel"])
 
     def _answer(self, row: tuple[Any, ...]) -> dict[str, Any]:
         stored = dict(zip(self._columns.split(", "), row, strict=True))
