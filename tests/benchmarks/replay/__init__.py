@@ -1,0 +1,1 @@
+"""How fast the replay engine is, beside other HTTP clients and one nginx."""
