@@ -29,7 +29,8 @@ def check(context: Context) -> CheckResult:
 
 
 def _cut_on_purpose(operation: Operation) -> bool:
-    return operation.fault == "reset" and operation.error in ("reset", "closed")
+    """The first attempt alone: the retry is left in peace."""
+    return operation.fault == "reset" and operation.attempt == 1 and operation.error in ("reset", "closed")
 
 
 def _failed(context: Context, operation: Operation) -> Finding:

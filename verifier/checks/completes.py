@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
 
 from verifier.checks.context import SENT, Context, called
 from verifier.checks.verdict import CheckResult, Finding
@@ -38,6 +37,9 @@ def check(context: Context) -> CheckResult:
     for operation, completes, states in accepted_work(context):
         polls = [entry for entry in context.children.get(operation.id, []) if entry.source == "poll"]
         if not polls:
+            if operation.source != "inner" and context.value(completes.poll, operation) is None:
+                result.ran(operation.step, operation.service, operation.name)
+                result.findings.append(_nowhere(context, operation, completes))
             continue
         result.ran(operation.step, operation.service, operation.name)
         if any(state in completes.final for state, _ in states):
@@ -61,31 +63,67 @@ def check(context: Context) -> CheckResult:
     return result
 
 
+def _nowhere(context: Context, operation: Operation, completes: Completes) -> Finding:
+    return Finding(
+        guarantee=GUARANTEE,
+        service=operation.service,
+        operation=operation.name,
+        step=operation.step,
+        versions=context.versions(operation.service, {operation.version}),
+        message=f"accepted ({called(operation)}), but nothing tells where to ask: no {completes.poll.text}",
+        experience="a spinner that never ends",
+        evidence=(operation.id,),
+        detail="nowhere to ask",
+        family=context.family(operation),
+    )
+
+
 def check_forward_only(context: Context) -> CheckResult:
-    """States may be missed between two polls, so any state that can be reached later is allowed."""
+    """States may be missed between two polls, so any state that can be reached later is allowed.
+
+    Polls of one address belong to one piece of work, whichever attempt they were made for.
+    """
     result = CheckResult(FORWARD)
+    works: dict[tuple[str, str, str], tuple[Operation, Completes, list[tuple[str, Operation]]]] = {}
     for operation, completes, states in accepted_work(context):
-        if not completes.transitions or len(states) < 1:
+        if not completes.transitions or not states:
             continue
         result.ran(operation.step, operation.service, operation.name)
+        poll = states[0][1]
+        at = (context.path(poll), poll.service, poll.request.target)
+        works.setdefault(at, (operation, completes, []))[2].extend(states)
+    for operation, completes, states in works.values():
         later = reachable(completes)
-        for (before, poll), (after, following) in pairwise(states):
-            if after == before or after in later.get(before, frozenset()):
-                continue
-            result.findings.append(
-                Finding(
-                    guarantee=FORWARD,
-                    service=operation.service,
-                    operation=operation.name,
-                    step=operation.step,
-                    versions=context.versions(operation.service, {operation.version, poll.version, following.version}),
-                    message=f"went from {before!r} (read through {poll.version}) to {after!r} ({following.version})",
-                    experience=f"{before}, then {after} again",
-                    evidence=(poll.id, following.id, operation.id),
-                    detail=f"{before} → {after}",
-                )
-            )
+        for (before, poll), (after, following) in in_turn(states):
+            if after != before and after not in later.get(before, frozenset()):
+                result.findings.append(_backwards(context, operation, (before, poll), (after, following)))
     return result
+
+
+def in_turn(states: list[tuple[str, Operation]]) -> Iterator[tuple[tuple[str, Operation], tuple[str, Operation]]]:
+    """Each read with the last one that had ended when it began: reads that overlap have no order."""
+    ordered = sorted(states, key=lambda item: (item[1].ended, item[1].id))
+    for position, (state, poll) in enumerate(ordered):
+        before = next((item for item in reversed(ordered[:position]) if item[1].ended <= poll.started), None)
+        if before is not None:
+            yield before, (state, poll)
+
+
+def _backwards(
+    context: Context, operation: Operation, first: tuple[str, Operation], second: tuple[str, Operation]
+) -> Finding:
+    (before, poll), (after, following) = first, second
+    return Finding(
+        guarantee=FORWARD,
+        service=operation.service,
+        operation=operation.name,
+        step=following.step,
+        versions=context.versions(operation.service, {operation.version, poll.version, following.version}),
+        message=f"went from {before!r} (read through {poll.version}) to {after!r} ({following.version})",
+        experience=f"{before}, then {after} again",
+        evidence=(poll.id, following.id, operation.id),
+        detail=f"{before} → {after}",
+    )
 
 
 def reachable(completes: Completes) -> dict[str, frozenset[str]]:

@@ -26,7 +26,10 @@ def reported_done(context: Context) -> Iterator[tuple[Operation, Operation]]:
         if operation.source not in SENT or operation.outcome != "ok":
             continue
         declared = context.guarantees(operation)
-        if declared is not None and declared.effects and declared.completes is None:
+        if declared is None or not declared.effects:
+            continue
+        done = declared.completes
+        if done is None or context.value(done.state, operation) in done.done:
             yield operation, operation
 
 
