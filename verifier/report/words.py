@@ -66,11 +66,12 @@ def mixture(state: Iterable[Replicas]) -> str:
 
 
 def heads(guarantees: Sequence[str]) -> list[str]:
-    """A short, unique column head for each guarantee; one that is not known here is cut."""
+    """A short, unique column head for each guarantee; one that is not known here is cut, and numbered where need be."""
     found: list[str] = []
     for name in guarantees:
         short = HEADS.get(name, shortened(name, 7))
-        found.append(short if short not in found else name)
+        numbered = (f"{short}{number}" for number in range(2, len(found) + 3))
+        found.append(short if short not in found else next(head for head in numbered if head not in found))
     return found
 
 

@@ -1,0 +1,91 @@
+"""How reports say things."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import replace
+
+import report_values as values
+from hypothesis import given
+from hypothesis import strategies as st
+
+from verifier.history.model import Replicas
+from verifier.report import words
+from verifier.report.bodies import MOST, excerpt, message
+
+
+@given(st.text())
+def test_printable_text_has_no_control_characters_and_no_surrogates(text: str) -> None:
+    shown = words.printable(text)
+    assert not any(unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"} - {"\n"} and character != "\n"
+                   for character in shown)  # fmt: skip
+    shown.encode()
+
+
+@given(st.text(st.characters(categories=["L", "N", "P", "S", "Zs"])))
+def test_plain_text_stays_as_it_is(text: str) -> None:
+    assert words.printable(text) == text
+
+
+def test_an_escape_sequence_and_an_override_become_visible() -> None:
+    assert words.printable("a\x1b[31mb\u202ec\ud800") == "a\\x1b[31mb\\u202ec\\ud800"
+
+
+def test_a_mixture_names_each_service_once() -> None:
+    state = (Replicas("orders", "1.4", 1), Replicas("orders", "2.0", 2), Replicas("payments", "1.2", 1))
+    assert words.mixture(state) == "orders 1×1.4 + 2×2.0, payments 1×1.2"
+
+
+def test_heads_are_unique() -> None:
+    names = ["available", "something long a", "something long b", "avail"]
+    assert len(set(words.heads(names))) == len(names)
+
+
+def test_the_three_verdicts_are_said_differently() -> None:
+    failed = words.sentence(values.judgement())
+    unknown = words.sentence(values.judgement((), ("x was not tested",)))
+    passed = words.sentence(values.judgement((), ()))
+    assert failed.startswith("Do not deploy this way: 1 defect in 1 guarantee (idempotent): charged twice")
+    assert unknown.startswith("No violation was found, but 1 thing could not be verified")
+    assert passed == "Every guarantee that was tested held in all 6 steps, 2 of them on the way back."
+
+
+def test_a_violation_on_the_way_back_names_the_point_of_no_return() -> None:
+    worse = replace(values.DOUBLED, guarantee="rollback safe", attribution="rollback", steps=("rollout.3",))
+    said = words.going_back(values.judgement((worse,)))
+    assert said.startswith("Point of no return: rollout.2 (replace in rollout.2); after it rolling back is not safe")
+
+
+def test_its_twin_a_mixed_violation_seen_again_after_a_rollback_does_not() -> None:
+    assert words.going_back(values.judgement()).startswith("Going back added no violation of its own in 2 steps")
+
+
+def test_a_cell_that_only_the_old_version_spoils_is_no_failure() -> None:
+    judgement = values.judgement((values.EARLIER,))
+    states = {step.id: words.cell(judgement, step, "compatible") for step in judgement.steps}
+    assert states["rollout.2"] == "before"
+    assert states["rollout.5"] == "pass"
+
+
+def test_a_body_is_pretty_where_it_is_json_and_cut_where_it_is_long() -> None:
+    assert message((), b'{"a":[1]}').body == '{\n  "a": [\n    1\n  ]\n}'
+    assert message((), b"plain\r\ntext").body == "plain\ntext"
+    assert message((), b"x" * (MOST + 7)).body.endswith("x\n… 7 more characters")
+    assert message((), b"\xff\xfe").body == "(2 bytes that are no text)"
+    assert message((("Content-Encoding", "gzip"),), b"abc").body == "(3 bytes, gzip)"
+    assert excerpt((), b'{"a": "b",\n "c": 1}', 12) == '{ "a": "b",…'
+
+
+def test_json_that_parsing_would_change_stays_as_it_came() -> None:
+    assert message((), b'{"a": 1, "a": 2}').body == '{"a": 1, "a": 2}'
+    assert message((), b"[" * 100_000).body.startswith("[[[")
+
+
+def test_secrets_are_not_shown() -> None:
+    shown = message((("Authorization", "Bearer abc"), ("COOKIE", "s=1"), ("X", "y")), b"")
+    assert shown.headers == (("Authorization", "(not shown)"), ("COOKIE", "(not shown)"), ("X", "y"))
+
+
+@given(st.binary(max_size=200))
+def test_any_body_can_be_shown(body: bytes) -> None:
+    assert len(message((), body).body) <= 40 * MOST
