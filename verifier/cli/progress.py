@@ -37,6 +37,14 @@ class Progress:
         if self._bar is not None:
             self._bar.stop()
 
+    @property
+    def done(self) -> tuple[int, int]:
+        """How far the bar is, and how far it goes; (0, 0) where there is none."""
+        if self._bar is None or not self._bar.tasks:
+            return 0, 0
+        task = self._bar.tasks[0]
+        return int(task.completed), int(task.total or 0)
+
     def __call__(self, event: Event) -> None:
         if isinstance(event, RunBegan):
             self._began(event)

@@ -1,0 +1,69 @@
+"""The report for a terminal, whole: golden texts, and what is cut where there is much."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import report_hostile
+import report_values as values
+from hypothesis import given, settings
+
+from verifier.checks.verdict import Judgement
+from verifier.report import markdown, text
+from verifier.report.words import printable
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def rendered(judgement: Judgement) -> str:
+    return text.render(judgement, values.history(), values.plan(), values.TIMING)
+
+
+@pytest.mark.parametrize(
+    ("name", "judgement"),
+    [
+        ("fail", values.judgement()),
+        ("pass", values.judgement((), ())),
+        (
+            "unknown",
+            values.judgement((values.EARLIER,), ("orders declares getOrder freshness, and nothing tested it",)),
+        ),
+    ],
+)
+def test_the_whole_report(name: str, judgement: Judgement) -> None:
+    assert rendered(judgement) == (GOLDEN / f"{name}.txt").read_text(encoding="utf-8")
+    told = markdown.render(judgement, values.history(), values.plan(), values.TIMING)
+    assert told == (GOLDEN / f"{name}.md").read_text(encoding="utf-8")
+
+
+def test_eight_violations_are_shown_in_full_and_the_rest_in_a_line_each() -> None:
+    many = tuple(replace(values.DOUBLED, operation=f"operation{number}") for number in range(11))
+    lines = rendered(values.judgement(many)).splitlines()
+    assert sum(line.startswith("   Reproduce: ") for line in lines) == text.IN_FULL
+    more = lines[lines.index("More violations") + 1 :][: 11 - text.IN_FULL]
+    assert [f"operation{number}" in line for number, line in enumerate(more, text.IN_FULL)] == [True] * 3
+
+
+def test_a_long_proof_is_cut_and_says_so() -> None:
+    more = [values.operation(f"r{number}/1.1", "rollout.5", started=30.0 + number) for number in range(20, 40)]
+    long = replace(values.DOUBLED, evidence=tuple(entry.id for entry in more))
+    told = text.render(values.judgement((long,)), values.history(*more), values.plan(), values.TIMING)
+    assert f"   … and {20 - text.ROWS} more" in told.splitlines()
+
+
+def test_what_a_failed_request_was_told_is_quoted() -> None:
+    failed = values.operation("r9/1.1", "rollout.2", outcome="info", response=None)
+    answer = replace(values.plain("x", 0.0)[0].response, status=500, body=b'{"title": "column\n missing"}')  # type: ignore[type-var]
+    failed = replace(failed, response=answer)
+    shown = replace(values.DOUBLED, evidence=(failed.id,))
+    told = text.render(values.judgement((shown,)), values.history(failed), values.plan(), values.TIMING)
+    assert '   500 said: {"title": "column missing"}' in told.splitlines()
+
+
+@settings(max_examples=40, deadline=None)
+@given(report_hostile.texts)
+def test_no_text_reaches_the_terminal_as_a_control_sequence(hostile: str) -> None:
+    told = text.render(*report_hostile.run(hostile), values.TIMING)
+    assert printable(told) == told
