@@ -14,6 +14,7 @@ from verifier.history.outcome import SAFE
 
 GUARANTEE = "read-your-writes"
 CLASSES = ("read-your-writes", "strong")
+Resource = tuple[str, str]  # service, value: names of resources are a service's own
 
 
 def check(context: Context) -> CheckResult:
@@ -23,20 +24,23 @@ def check(context: Context) -> CheckResult:
     """
     result = CheckResult(GUARANTEE)
     for operations in _clients(context).values():
-        writes: dict[str, Operation] = {}
-        uncertain: set[str] = set()
+        writes: dict[Resource, tuple[Operation, float]] = {}  # the write, and when its client knew of it
+        uncertain: set[Resource] = set()
         for operation in operations:
-            for resource, write, certain in _written(context, operation):
+            for value, write, certain in _written(context, operation):
+                resource = (write.service, value)
                 if certain:
-                    writes[resource] = write
+                    writes[resource] = (write, operation.ended)
                     uncertain.discard(resource)
                 else:
                     uncertain.add(resource)
             read = _read(context, operation)
             if read is None or read not in writes or read in uncertain:
                 continue
-            result.ran(operation.step, operation.service, operation.name)
-            result.findings += _stale(context, writes[read], operation)
+            write, known = writes[read]
+            if operation.started >= known:
+                result.ran(operation.step, operation.service, operation.name)
+                result.findings += _stale(context, write, operation)
     return result
 
 
@@ -51,13 +55,14 @@ def _clients(context: Context) -> dict[tuple[str, str], list[Operation]]:
     return found
 
 
-def _read(context: Context, operation: Operation) -> str | None:
+def _read(context: Context, operation: Operation) -> Resource | None:
     declared = context.guarantees(operation)
     if declared is None or declared.freshness is None or declared.freshness.kind not in CLASSES:
         return None
     if operation.response is None or operation.response.status >= 300 or operation.outcome == "info":
         return None
-    return context.value(declared.freshness.resource, operation)
+    value = context.value(declared.freshness.resource, operation)
+    return None if value is None else (operation.service, value)
 
 
 def _written(context: Context, operation: Operation) -> Iterator[tuple[str, Operation, bool]]:
@@ -84,7 +89,7 @@ def _stale(context: Context, write: Operation, read: Operation) -> Iterator[Find
     sent, shown = body_json(write.request.body), body_json(read.response.body if read.response else b"")
     if not isinstance(sent, dict):
         return
-    entry = _entry(write, shown)
+    entry = _entry(write, sent, shown)
     if entry is None:
         yield _finding(context, write, read, "what was written", "there", "missing in the list")
         return
@@ -94,19 +99,34 @@ def _stale(context: Context, write: Operation, read: Operation) -> Iterator[Find
             yield _finding(context, write, read, name, repr(value), repr(actual))
 
 
-def _entry(write: Operation, shown: Any) -> dict[str, Any] | None:
-    """The part of an answer that shows the written resource; of a list, the entry with the write's id."""
-    if isinstance(shown, dict):
-        lists = [value for value in shown.values() if isinstance(value, list)]
-        if not lists:
-            return shown
-        shown = lists[0]
-    if not isinstance(shown, list):
-        return {}
+def _entry(write: Operation, sent: dict[str, Any], shown: Any) -> dict[str, Any] | None:
+    """The part of an answer that shows the written resource; None where a list does not have it.
+
+    It is known by the id that the write was answered with; of several such parts, the one most like what was sent.
+    """
     identity = pointed(body_json(write.response.body if write.response else b""), "/id")
-    if identity is MISSING:
+    holders = [] if identity is MISSING else [part for part in _objects(shown) if _bears(part, identity)]
+    if holders:
+        return max(holders, key=lambda part: len(part.keys() & sent.keys()))
+    if isinstance(shown, dict):
+        lists = any(isinstance(value, list) for value in shown.values())
+        if not lists or shown.keys() & sent.keys():
+            return shown
+    elif not isinstance(shown, list):
         return {}
-    return next((item for item in shown if isinstance(item, dict) and identity in item.values()), None)
+    return {} if identity is MISSING else None
+
+
+def _objects(value: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(value, dict):
+        yield value
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _objects(item)
+
+
+def _bears(part: dict[str, Any], identity: Any) -> bool:
+    """Numbers mean nothing outside the field named id; a text that is equal is the same name."""
+    return part.get("id") == identity or (isinstance(identity, str) and identity in part.values())
 
 
 def _finding(context: Context, write: Operation, read: Operation, name: str, before: str, after: str) -> Finding:

@@ -95,6 +95,8 @@ def _silent(context: Context, step: Step) -> Iterator[tuple[str, str]]:
 
 def _unknowns(context: Context, results: list[CheckResult], plan: Plan) -> Iterator[str]:
     history = context.history
+    if not any(step.phase == "control-old" and not step.error for step in history.steps):
+        yield "no control with all old was run: there is nothing to compare with"
     for step in history.steps:
         if not step.error:
             for service, version in _silent(context, step):
@@ -109,6 +111,7 @@ def _unknowns(context: Context, results: list[CheckResult], plan: Plan) -> Itera
     yield from plan.same
     yield from declared.unresolved(plan)
     yield from _unexamined(context, results)
+    yield from _unchecked(context)
 
 
 def _unexamined(context: Context, results: list[CheckResult]) -> Iterator[str]:
@@ -122,6 +125,18 @@ def _unexamined(context: Context, results: list[CheckResult]) -> Iterator[str]:
             if item.service in services and not subjects[guarantee][place] and (guarantee, place) not in told:
                 told.add((guarantee, place))
                 yield f"{item.service} declares {promised.operation} {guarantee}, and no operation tested it"
+
+
+def _unchecked(context: Context) -> Iterator[str]:
+    """Declared classes of freshness that no check here examines; of `eventual` the sweeps tell."""
+    services = {entry.name for entry in context.history.run.services}
+    told = set()
+    for item, promised in context.promises.declared():
+        kind = promised.freshness.kind if promised.freshness is not None else "eventual"
+        sentence = f"{item.service} declares {promised.operation} freshness {kind}, which nothing here examines"
+        if item.service in services and kind not in (*freshness.CLASSES, "eventual") and sentence not in told:
+            told.add(sentence)
+            yield sentence
 
 
 def _promised(promised: OperationGuarantees) -> Iterator[str]:
