@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import docker
-from docker.errors import NotFound
 
 from verifier.runtime.base import Address
 from verifier.runtime.engine import FAILURES
@@ -60,8 +59,11 @@ class Box:
             self._client.api.kill(self.id, signal=name)
 
     def remove(self) -> None:
-        """Blocking: kill it if it runs, and remove it with its anonymous volumes."""
-        with contextlib.suppress(NotFound):
+        """Blocking: kill it if it runs, and remove it with its anonymous volumes.
+
+        What the engine refuses now is left to the sweep at the end of the run.
+        """
+        with contextlib.suppress(*FAILURES):
             self._client.api.remove_container(self.id, v=True, force=True)
 
     def executes(self, command: list[str]) -> bool:

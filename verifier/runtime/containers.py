@@ -185,6 +185,12 @@ class Containers:
             await asyncio.wait({box.ended}, timeout=_KILLED_WITHIN)
         await self.call(box.remove)
 
+    def discard_later(self, box: Box) -> None:
+        """Remove a container that has ended, without waiting; `close` does."""
+        task = asyncio.ensure_future(self.discard(box))
+        self._calls.add(task)
+        task.add_done_callback(self._calls.discard)
+
     async def close(self, boxes: Iterable[Box]) -> None:
         """Remove everything with the run's label."""
         if self._calls:

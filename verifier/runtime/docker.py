@@ -154,10 +154,12 @@ class DockerRuntime:
         if not box.ended.done():
             await self._all.call(box.signal, name)
             await asyncio.wait({box.ended}, timeout=_KILLED_WITHIN if name == "SIGKILL" else grace)
-        code = box.ended.result() if box.ended.done() and name != "SIGKILL" else None
-        await self._all.discard(box)
         self._replicas.pop(replica, None)
-        return code
+        if not box.ended.done():
+            await self._all.discard(box)
+            return None
+        self._all.discard_later(box)  # it has ended and its log is complete: nothing that a step need wait for
+        return None if name == "SIGKILL" else box.ended.result()
 
     async def exited(self, replica: str) -> str | None:
         box = self._replicas.get(replica)
