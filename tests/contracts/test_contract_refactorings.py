@@ -40,7 +40,10 @@ def _objects(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
         return made
 
     return st.builds(
-        build, st.dictionaries(st.sampled_from(NAMES), inner, max_size=3), st.sets(st.sampled_from(NAMES)), st.booleans()
+        build,
+        st.dictionaries(st.sampled_from(NAMES), inner, max_size=3),
+        st.sets(st.sampled_from(NAMES)),
+        st.booleans(),
     )
 
 
@@ -74,7 +77,11 @@ def _document(old: Any, version: str = "3.0.3", schemas: dict[str, Any] | None =
     content = {"application/json": {"schema": old}}
     answers = {"200": {"description": "ok", "content": content}}
     operation = {"requestBody": {"required": True, "content": content}, "responses": answers}
-    made: dict[str, Any] = {"openapi": version, "info": {"title": "t", "version": "1"}, "paths": {"/a": {"post": operation}}}
+    made: dict[str, Any] = {
+        "openapi": version,
+        "info": {"title": "t", "version": "1"},
+        "paths": {"/a": {"post": operation}},
+    }
     if schemas:
         made["components"] = {"schemas": schemas}
     return made

@@ -122,7 +122,7 @@ class Conformance:
 
     def _parameter(self, operation: ContractOperation, parameter: Parameter, request: Request) -> Iterable[Mismatch]:
         if parameter.style == "deepObject" or (
-            parameter.place == "query" and parameter.explode and _is_object(parameter)
+            parameter.place == "query" and parameter.explode and not parameter.media and _is_object(parameter)
         ):
             return  # its fields are query parameters of their own, under names that other parameters may share
         texts = _texts(operation, parameter, request, self.contract.bases)

@@ -6,7 +6,7 @@ import json
 import zlib
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl
 
 import msgspec
 
@@ -105,7 +105,7 @@ def parameter_readings(parameter: Parameter, texts: Sequence[str]) -> list[Any]:
     """Every value that the texts of one parameter may stand for; its schema decides which of them is meant."""
     if parameter.media:
         try:
-            return [decode_json(unquote(texts[0]).encode())] if is_json(parameter.media) else [texts[0]]
+            return [decode_json(texts[0].encode())] if is_json(parameter.media) else [texts[0]]
         except Undecodable:
             return [texts[0]]
     single = texts[0]
