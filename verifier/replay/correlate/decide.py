@@ -45,11 +45,17 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`fresh` values are renewed, `unmatched` ones reported; `moment` is set where time is to be shifted."""
+    """`fresh` values are renewed, `unmatched` ones reported; `moment` is set where time is to be shifted.
+
+    `here` limits a readable value ("attempt-1") to the headers that make it unique.
+    """
 
     kind: Literal["keep", "fresh", "unmatched"]
     moment: Moment | None = None
-    because: str = ""
+    here: bool = False
+
+    def fits(self, place: Place) -> bool:
+        return not self.here or marks_request(place)
 
 
 KEEP = Decision("keep")
@@ -62,10 +68,8 @@ def decide(text: str, uses: Sequence[Use]) -> Decision:
         near = any(use.at and abs(when.seconds - use.at) <= NEAR and _shifts(use) for use in uses)
         return Decision("fresh", moment=when) if near else KEEP
     own = [use for use in uses if use.grain != "fine" or is_random(text)]
-    if any(
-        use.place.kind == "header" and use.grain == "whole" and _UNIQUE_HEADERS.search(use.place.name) for use in own
-    ):
-        return Decision("fresh")
+    if any(use.grain == "whole" and marks_request(use.place) for use in own):
+        return Decision("fresh", here=not is_random(text))
     if EMAIL.fullmatch(text):
         # An address that is first used to log in belongs to an account that exists.
         return KEEP if _LOGIN.search(uses[0].target) or uses[0].method in ("GET", "HEAD") else Decision("fresh")
@@ -76,10 +80,12 @@ def decide(text: str, uses: Sequence[Use]) -> Decision:
         return KEEP
     if "made" in views:
         return Decision("fresh")
-    issued = next((use for use, view in zip(own, views, strict=True) if view == "issued"), None)
-    if issued is not None:
-        return Decision("unmatched", because=f"{issued.place.via or issued.place.name} of {issued.method}")
-    return KEEP
+    return Decision("unmatched") if "issued" in views else KEEP
+
+
+def marks_request(place: Place) -> bool:
+    """Whether a header is there to tell one request, or one attempt at it, from all others."""
+    return place.kind == "header" and bool(_UNIQUE_HEADERS.search(place.name))
 
 
 def _shifts(use: Use) -> bool:

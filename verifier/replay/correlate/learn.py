@@ -13,10 +13,10 @@ from verifier.history.message import Request
 from verifier.replay.correlate import lists
 from verifier.replay.correlate.cookies import cookie_uses
 from verifier.replay.correlate.decide import KEEP, Decision, Use, decide
-from verifier.replay.correlate.looks import is_short_id, is_unique
+from verifier.replay.correlate.looks import EMAIL, UUID, is_random, is_short_id, is_unique
 from verifier.replay.correlate.model import Poll, Report, Rules, as_json
 from verifier.replay.correlate.moments import moment
-from verifier.replay.correlate.names import Place, affinity, is_identifier, names_itself
+from verifier.replay.correlate.names import Place, affinity, is_identifier, is_key, names_itself
 from verifier.replay.correlate.naming import step_name
 from verifier.replay.correlate.polls import collapse
 from verifier.replay.correlate.rules import Flow, Settled, settle
@@ -107,17 +107,27 @@ class _Analysis:
                 return self._fresh(text, KEEP)
         if text in self.settled.fresh:
             return self._fresh(text, KEEP)
-        strong = self._is_strong(text, index)
-        if strong and self._client_first(text):
-            return self._decided(index, text, place)
-        found = self._best(index, text, place, strong)
-        if found:
-            return self._learned(text, found, place)
-        if not strong:
-            self._maybe_ambiguous(index, text, place, grain)
-        return self._decided(index, text, place) if not self._seen_before(index, text) else None
+        if grain in ("made", "word"):
+            return self._made_up(index, text, place, grain)
+        strong = self._is_strong(text)
+        if not strong or not self._client_first(text):
+            found = self._best(index, text, place, strong)
+            if found:
+                return self._learned(text, found, place)
+            if not strong:
+                self._maybe_ambiguous(index, text, place, grain)
+        # A word that stands for itself in whatever surrounds it.
+        by_itself = UUID.fullmatch(text) if grain == "fine" else EMAIL.fullmatch(text) if grain == "coarse" else None
+        return self._made_up(index, text, place, grain) if by_itself else None
 
-    def _is_strong(self, text: str, index: int) -> bool:
+    def _made_up(self, index: int, text: str, place: Place, grain: Grain) -> int | None:
+        if self._seen_before(index, text) and not self._client_first(text):
+            return None
+        if text not in self.uses or (grain == "word" and not is_random(text)):
+            return None
+        return self._decided(index, text, place)
+
+    def _is_strong(self, text: str) -> bool:
         if is_unique(text):
             return True
         when = moment(text) if self.began else None
@@ -136,7 +146,7 @@ class _Analysis:
             self._decisions[text] = decide(text, self.uses[text])
         decision = self._decisions[text]
         if decision.kind == "fresh":
-            return self._fresh(text, decision)
+            return self._fresh(text, decision) if decision.fits(place) else None
         if decision.kind == "unmatched" and text not in self.settled.keep:
             via = place.via or f"$request.{place.kind}.{place.name}"
             self.reports[index].unmatched.setdefault(text, Report(
@@ -166,15 +176,18 @@ class _Analysis:
             # Every answer only repeats what its request said: then the client knew it first.
             return []
         top = scored[0][0]
-        return [(source, score[:3] == top[:3]) for score, source in scored[:_MOST_STAND_INS]]
+        # Two cuts of one text are no two sources: the better one stands for both.
+        best = {_leaf(source): (score, source) for score, source in reversed(scored)}
+        kept = sorted(best.values(), key=lambda item: item[0], reverse=True)[:_MOST_STAND_INS]
+        return [(source, score[:3] == top[:3]) for score, source in kept]
 
     def _may_follow(self, text: str, place: Place, source: Source, near: int) -> bool:
-        """Whether a short value may be followed: by the names alone, and never a plain word elsewhere."""
+        """Whether a short value may be followed: by the names alone, a word only where it is a key."""
         if near < 1 or (source.depth and near < 2):
             return False
         if is_short_id(text):
-            return near >= 2 or is_identifier(place.name)
-        return near >= 3 and place.kind == "path" and len(text) >= 3 and names_itself(source.place.name)
+            return is_identifier(place.name) and is_identifier(source.place.name)
+        return near >= 2 and len(text) >= 3 and is_key(place.name) and names_itself(source.place.name)
 
     def _echoes(self, source: Source, text: str, strong: bool) -> bool:
         """Whether the answer's own request carried the value already (in a place that means the same)."""
@@ -267,6 +280,10 @@ class _Analysis:
         # A cookie header that the jar has no part in is sent as recorded.
         cookie = self.cookies.uses.get(index) if self.cookies.active else None
         return Compiled(changes, cookie, tuple(self.takes.get(index, ())), self.cookies.active)
+
+
+def _leaf(source: Source) -> tuple[int, str, str]:
+    return source.index, source.origin.expression, source.origin.key
 
 
 def _shown(text: str) -> str:

@@ -12,6 +12,7 @@ EMAIL = re.compile(r"[A-Za-z0-9._%+\-]{1,64}@[A-Za-z0-9\-]+(?:\.[A-Za-z0-9\-]+)+
 MEDIA_TYPE = re.compile(r"[a-z]+/[a-z0-9.+\-]+(;.*)?\Z")
 _HEX = re.compile(r"[0-9a-f]+\Z|[0-9A-F]+\Z")
 _PLAIN_WORD = re.compile(r"[A-Z]?[a-z]+\Z|[A-Z]+\Z")
+_CAMEL = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 _CUT = re.compile(r"[^A-Za-z0-9]+")
 _WORDY = frozenset({"true", "false", "null", "none", "undefined", "nan"})
 _UNIQUE_BITS = 28.0  # two unrelated values agree by accident once in 250 million
@@ -56,14 +57,14 @@ def is_unique(value: str) -> bool:
 
 
 def _is_long_token(value: str) -> bool:
-    """Letters alone must be many and unlike a sentence, a slug or a constant."""
+    """Letters alone must be many, and change their case as no words in camel case do."""
     if EMAIL.fullmatch(value):
         return True
-    if " " in value or MEDIA_TYPE.match(value):
+    if len(value) < 16 or " " in value or MEDIA_TYPE.match(value):
         return False
-    longest = max((len(token) for token in _CUT.split(value)), default=0)
-    mixed = any(letter.isupper() for letter in value[1:]) and any(letter.islower() for letter in value)
-    return longest >= 16 and (mixed or longest >= 24)
+    words = _CAMEL.findall(value)
+    letters = sum(map(len, words))
+    return letters >= 14 and len(words) >= 4 and letters < 4.5 * len(words)
 
 
 @lru_cache(maxsize=65536)

@@ -24,6 +24,7 @@ IDENTIFIERS = frozenset({
 # Names that stand for the thing itself, when they stand alone or after its name.
 _SELF = frozenset({"id", "uuid", "guid", "key", "slug", "name", "code", "number", "no", "ref", "reference", "handle",
                    "pk", "oid", "href", "url", "location"})  # fmt: skip
+_KEYS = frozenset({"id", "uuid", "guid", "key", "slug", "handle", "token"})
 _TOKENS = frozenset({"token", "access token", "id token", "jwt", "session", "session token", "auth token", "api key",
                      "bearer", "key", "accesstoken"})  # fmt: skip
 _USERS = frozenset({"login", "signin", "register", "registration", "signup", "account", "me", "profile", "customer",
@@ -69,6 +70,11 @@ def is_identifier(name: str) -> bool:
     """Whether a field of this name holds an identifier, a version or a position, by its last word."""
     last = words(name).rpartition(" ")[2]
     return last in IDENTIFIERS
+
+
+def is_key(name: str) -> bool:
+    """Whether a field of this name holds what a thing is found by, even where that is a word."""
+    return words(name).rpartition(" ")[2] in _KEYS
 
 
 def names_itself(name: str) -> bool:

@@ -23,7 +23,18 @@ class Player:
     steps that were sent, and what this replay's answers did not deliver. `kind`: "unmatched" or "ambiguous".
     """
 
-    __slots__ = ("_differing", "_jar", "_learned", "_noted", "_ranks", "_script", "_troubled", "_values", "notes")
+    __slots__ = (
+        "_differing",
+        "_firm",
+        "_jar",
+        "_learned",
+        "_noted",
+        "_ranks",
+        "_script",
+        "_troubled",
+        "_values",
+        "notes",
+    )
 
     def __init__(self, script: Script, draw: random.Random, now: float) -> None:
         self.notes: list[tuple[int, str, str]] = []
@@ -37,6 +48,7 @@ class Player:
         self._troubled = {number for number, slot in enumerate(script.slots) if not slot.fresh}
         self._differing: dict[int, tuple[Origin, str]] = {}
         self._learned: dict[int, Origin] = {}
+        self._firm: set[int] = set()  # slots filled from a place as good as the chosen one
         self._noted: set[tuple[int, int]] = set()
         self._jar = Jar()
 
@@ -94,15 +106,19 @@ class Player:
     def _learn(self, take: Take, value: str) -> None:
         slot = take.slot
         rank = self._ranks[slot]
-        if take.equal and rank != _UNLEARNED and self._values[slot] != value and take.rank != rank:
+        learned = rank != _UNLEARNED
+        if learned and take.equal and slot in self._firm and take.rank != rank and self._values[slot] != value:
             self._differing[slot] = (take.origin, value if take.rank > rank else self._values[slot])
             self._troubled.add(slot)
-        if take.rank <= rank:
-            if rank == _UNLEARNED and slot not in self._differing:
-                self._troubled.discard(slot)
-            self._values[slot] = value
-            self._ranks[slot] = take.rank
-            self._learned[slot] = take.origin
+        if take.rank > rank:
+            return
+        if not learned:
+            self._troubled.discard(slot)
+        if take.equal:
+            self._firm.add(slot)
+        self._values[slot] = value
+        self._ranks[slot] = take.rank
+        self._learned[slot] = take.origin
 
     def _cookies(self, index: int, use: CookieUse, host: str, target: str) -> tuple[tuple[str, str], ...]:
         """The Cookie header: what the client set itself, what this replay's jar holds, in the recorded order."""

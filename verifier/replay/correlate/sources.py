@@ -8,7 +8,6 @@ from typing import Any
 
 from verifier.history.message import Request, Response, header
 from verifier.replay.correlate import html, split
-from verifier.replay.correlate.looks import UUID
 from verifier.replay.correlate.model import MISSING, Origin, as_json, as_text, at_pointer
 from verifier.replay.correlate.names import Place, stem
 
@@ -97,8 +96,11 @@ def _inside(index: int, origin: Origin, place: Place, text: str, depth: int) -> 
             selector = f"{part.selector}|{len(parts)}" if splitter in split.COUNTED else part.selector
             inner = Origin(origin.expression, origin.place, origin.key, (*origin.steps, (splitter, selector)))
             named = Place(place.kind, part.name or place.name, part.containers or place.containers)
+            if splitter == "fine":
+                named = Place(place.kind, part.name, part.containers)
             if splitter in split.COUNTED:
-                yield Source(index, inner, named, part.value, depth + 1)
+                # Words come last: another value may have separators where this one has none.
+                yield Source(index, inner, named, part.value, depth + (2 if splitter == "fine" else 1))
             else:
                 yield from _inside(index, inner, named, part.value, depth + 1)
 
@@ -119,10 +121,11 @@ def cuts(text: str) -> Iterator[tuple[str, list[split.Part]]]:
         parts = split.SPLITTERS[splitter](text)
         if parts:
             yield splitter, parts
-    if len(text) <= _LONGEST_COMPOSED and not UUID.fullmatch(text):
+    if len(text) <= _LONGEST_COMPOSED and split.is_composed(text):
         if "=" in text and " " not in text:
             yield "form", split.form(text)
         yield "coarse", split.coarse(text)
+        yield "narrow", split.narrow(text)
         yield "fine", split.fine(text)
 
 

@@ -279,8 +279,17 @@ def percent(text: str) -> list[Part]:
 
 # ---- words of a composed text
 
+_DECIMAL = re.compile(r"[+-]?\d+(?:\.\d+)?\Z")
+
+
+def is_composed(text: str) -> bool:
+    """Whether a text may have words in it: a number is one thing, and so is a UUID."""
+    return len(text) > 2 and not _DECIMAL.match(text) and not UUID.fullmatch(text)
+
+
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z\-]* +(\S+)\Z")
 _COARSE = re.compile(r"[^\s,;=|/?&\"'<>()\[\]{}]+")
+_NARROW = re.compile(r"[^\s,;:=|/?&\"'<>()\[\]{}]+")
 _FINE = re.compile(UUID.pattern + r"|[A-Za-z0-9]+")
 
 
@@ -293,6 +302,11 @@ def scheme(text: str) -> list[Part]:
 def coarse(text: str) -> list[Part]:
     """What stands between separators, such as the value in an ETag's quotes."""
     return _numbered(_COARSE, text, "")
+
+
+def narrow(text: str) -> list[Part]:
+    """The same, cut at colons too: the last part of a URN."""
+    return _numbered(_NARROW, text, "id") if ":" in text else []
 
 
 def fine(text: str) -> list[Part]:
@@ -320,9 +334,10 @@ SPLITTERS: dict[str, Splitter] = {
     "percent": percent,
     "scheme": scheme,
     "coarse": coarse,
+    "narrow": narrow,
     "fine": fine,
 }
-COUNTED = frozenset({"coarse", "fine"})  # selectors of these carry the number of parts: `2|5`
+COUNTED = frozenset({"coarse", "narrow", "fine"})  # selectors of these carry the number of parts: `2|5`
 
 
 def pick(splitter: str, selector: str, text: str) -> str | None:

@@ -16,12 +16,15 @@ from verifier.replay.correlate import split
 from verifier.replay.correlate.names import Place
 from verifier.replay.correlate.sources import LONGEST, collection
 
-Grain = Literal["whole", "coarse", "fine"]
+# How a text was cut out: a whole value; a token or a run of words of a composed one. "made" and "word" ask again
+# about a whole value and a word in which nothing was found: has the client made it up?
+Grain = Literal["whole", "coarse", "fine", "made", "word"]
 Resolve = Callable[[str, Place, Grain], int | None]
 
 _DEEPEST = 6
 _LARGEST_BODY = 1024 * 1024  # bytes; a larger one is an upload
 _LONGEST_RUN = 8  # words of a composed text that may belong together
+_WIDEST_EDGE = 3
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 # Headers that describe the client or the connection.
 _SILENT = frozenset({
@@ -159,16 +162,24 @@ def look(text: str, place: Place, resolve: Resolve, depth: int) -> Template | No
     if not text:
         return None
     if len(text) <= LONGEST:
-        slot = resolve(text, place, "whole")
-        if slot is not None:
-            return (Hole(split.plain, slot),)
+        found = _single(resolve(text, place, "whole"))
+        if found:
+            return found
     if depth >= _DEEPEST or len(text) < 3:
-        return None
+        return _single(resolve(text, place, "made"))
     for splitter in ("json", "url", "base64", "percent", "scheme"):
         found = _structured(splitter, text, place, resolve, depth)
         if found:
             return found
-    return _words(text, place, resolve)
+    found = _words(text, place, resolve)
+    if found:
+        return found
+    made = _single(resolve(text, place, "made")) if len(text) <= LONGEST else None
+    return made or _made_words(text, place, resolve)
+
+
+def _single(slot: int | None) -> Template | None:
+    return None if slot is None else (Hole(split.plain, slot),)
 
 
 def _structured(splitter: str, text: str, place: Place, resolve: Resolve, depth: int) -> Template | None:
@@ -192,7 +203,7 @@ def _structured(splitter: str, text: str, place: Place, resolve: Resolve, depth:
 
 def _words(text: str, place: Place, resolve: Resolve) -> Template | None:
     """The words of a composed text: what stands between separators first, then runs of words, longest first."""
-    if len(text) > LONGEST * 16:
+    if len(text) > LONGEST * 16 or not split.is_composed(text):
         return None
     holes: list[tuple[split.Part, Template]] = []
     for part in split.coarse(text):
@@ -205,6 +216,17 @@ def _words(text: str, place: Place, resolve: Resolve) -> Template | None:
     return _assemble(text, holes)
 
 
+def _made_words(text: str, place: Place, resolve: Resolve) -> Template | None:
+    if len(text) > LONGEST * 16 or not split.is_composed(text):
+        return None
+    holes: list[tuple[split.Part, Template]] = []
+    for part in split.fine(text):
+        slot = resolve(part.value, Place("token", "id", part.containers, place.via), "word")
+        if slot is not None:
+            holes.append((part, (Hole(split.plain, slot),)))
+    return _assemble(text, holes)
+
+
 def _runs(coarse: split.Part, place: Place, resolve: Resolve) -> list[tuple[split.Part, Template]]:
     words = split.fine(coarse.value)
     if len(words) == 1 and words[0].value == coarse.value:
@@ -212,17 +234,40 @@ def _runs(coarse: split.Part, place: Place, resolve: Resolve) -> list[tuple[spli
     holes: list[tuple[split.Part, Template]] = []
     first = 0
     while first < len(words):
-        taken = 1
-        for size in range(min(_LONGEST_RUN, len(words) - first), 0, -1):
-            start, end = words[first].start, words[first + size - 1].end
-            run = coarse.value[start:end]
-            if run == coarse.value:
-                continue
-            slot = resolve(run, Place("token", "id", words[first].containers, place.via), "fine")
-            if slot is not None:
-                part = split.Part("", coarse.start + start, coarse.start + end, run, split.plain)
-                holes.append((part, (Hole(split.plain, slot),)))
-                taken = size
+        found = None
+        for last in range(min(first + _LONGEST_RUN, len(words)) - 1, first - 1, -1):
+            found = _run(coarse, words, first, last, place, resolve)
+            if found:
+                holes.append(found)
+                first = last
                 break
-        first += taken
+        first += 1
     return holes
+
+
+def _run(
+    coarse: split.Part, words: list[split.Part], first: int, last: int, place: Place, resolve: Resolve
+) -> tuple[split.Part, Template] | None:
+    """Words `first` to `last`; dashes and underscores at the edges may belong to a token (base64url) or not."""
+    text = coarse.value
+    lowest = words[first - 1].end if first else 0
+    highest = words[last + 1].start if last + 1 < len(words) else len(text)
+    named = Place("token", "id", words[first].containers, place.via)
+    for start in _edges(text, words[first].start, lowest, -1):
+        for end in _edges(text, words[last].end, highest, 1):
+            if end - start == len(text):
+                continue
+            slot = resolve(text[start:end], named, "fine")
+            if slot is not None:
+                part = split.Part("", coarse.start + start, coarse.start + end, text[start:end], split.plain)
+                return part, (Hole(split.plain, slot),)
+    return None
+
+
+def _edges(text: str, edge: int, limit: int, step: int) -> list[int]:
+    """Where a run may end: out over the dashes and underscores beside a word (at most three), widest first."""
+    edges = [edge]
+    while edge != limit and len(edges) <= _WIDEST_EDGE and text[edge if step > 0 else edge - 1] in "-_":
+        edge += step
+        edges.append(edge)
+    return edges[::-1]
