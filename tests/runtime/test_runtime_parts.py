@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from verifier.errors import BrokenEnvironment
-from verifier.runtime import cleanup, engine, images, labels, reach, stores
+from verifier.runtime import cleanup, engine, images, labels, reach, stores, sweep
 from verifier.runtime import select as selecting
 from verifier.runtime.base import Build, StartFailure
 from verifier.runtime.images import Wanted
@@ -305,3 +305,21 @@ def test_no_engine_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert engine.answers() == "No such file or directory"
     monkeypatch.setenv("DOCKER_HOST", "nonsense://x")
     assert "nonsense" in (engine.answers() or "")
+
+
+def test_a_folder_that_somebody_else_put_there_is_not_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    owner = Owner.current()
+    sweep.mark_folder("mine", owner)
+    (found,) = sweep.folders()
+    assert (found.run, found.owner) == ("mine", owner)
+    assert [item.run for item in sweep.remove_folder("mine")] == ["mine"]
+    assert sweep.folders() == []
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    labels.scratch("theirs").symlink_to(elsewhere)
+    with pytest.raises(BrokenEnvironment, match="belongs to somebody else"):
+        sweep.mark_folder("theirs", owner)
+    assert list(elsewhere.iterdir()) == []

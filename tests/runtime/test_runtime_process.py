@@ -19,7 +19,7 @@ import psycopg
 import pytest
 
 from verifier.errors import BrokenEnvironment
-from verifier.runtime import ports, postgres
+from verifier.runtime import ports, postgres, sweep
 from verifier.runtime.base import Address, CommandSpec, Readiness, StartFailure, StoreSpec
 from verifier.runtime.labels import ENVIRONMENT, scratch
 
@@ -300,5 +300,35 @@ def test_postgres_does_not_run_as_root(process_world: Any) -> None:
                     continue
             assert users
             assert 0 not in users
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("how", ["stopped", "swept"])
+def test_no_backend_outlives_its_server(process_world: Any, how: str) -> None:
+    """A backend in the midst of a query has a session and a title of its own, and no time to look at its parent."""
+    endless = "select count(*) from generate_series(1, 1000000) a cross join generate_series(1, 1000000) b"
+
+    def ask(connection: Any) -> None:
+        with pytest.raises(psycopg.OperationalError):
+            connection.execute(endless)
+
+    async def scenario() -> None:
+        async with process_world.opened() as runtime:
+            url = await runtime.start_store(store(process_world, "db", "postgres"))
+            with psycopg.connect(url, autocommit=True) as connection, psycopg.connect(url, autocommit=True) as second:
+                backend = psutil.Process(connection.info.backend_pid)
+                asking = asyncio.create_task(asyncio.to_thread(ask, connection))
+                active = "select count(*) from pg_stat_activity where state = 'active' and query like 'select count%'"
+                while second.execute(active).fetchone() != (2,):  # noqa: ASYNC110 - that query, and this one
+                    await asyncio.sleep(0.01)
+                if how == "stopped":
+                    await runtime.stop_store("db")
+                else:
+                    killed = sweep.kill_processes(process_world.run_id)
+                    assert str(backend.pid) in {item.id for item in killed}
+                    psutil.wait_procs([backend], timeout=10)
+                assert not backend.is_running() or backend.status() == psutil.STATUS_ZOMBIE
+                await asking
 
     asyncio.run(scenario())

@@ -18,12 +18,14 @@ from verifier.runtime.ports import LOOPBACK
 from verifier.runtime.sweep import mark_folder
 
 _WITHIN = 30.0
+_QUIT_WITHIN = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Store:
     child: local.Child | None
     folders: tuple[Path, ...]
+    database: bool = False
 
 
 class LocalStores:
@@ -84,7 +86,7 @@ class LocalStores:
         address, outcome = await self._launcher.start(job)
         if isinstance(outcome, StartFailure):
             raise BrokenEnvironment(f"store {spec.name} did not start: {outcome.detail}\n{outcome.tail}")
-        self._stores[spec.name] = _Store(outcome, folders)
+        self._stores[spec.name] = _Store(outcome, folders, job.probe is not None)
         return address.port
 
     async def stop(self, name: str) -> None:
@@ -93,7 +95,8 @@ class LocalStores:
         if store is None:
             return
         if store.child is not None:
-            await store.child.kill()
+            # Asked to end at once, a database ends its own workers first, which may have left its group.
+            await store.child.stop("SIGQUIT" if store.database else "SIGKILL", _QUIT_WITHIN)
         for folder in store.folders:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import stat
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Literal
 
 import psutil
 
+from verifier.errors import BrokenEnvironment
 from verifier.runtime.labels import ENVIRONMENT, OWNER_ENVIRONMENT, scratch, scratch_folders
 from verifier.runtime.owner import Owner, start_of
 
@@ -46,28 +48,41 @@ def processes() -> list[Leftover]:
 
 
 def kill_processes(run: str, sessions: Mapping[int, str] | None = None) -> list[Leftover]:
-    """Kill what carries the run's mark, and what still belongs to one of its sessions.
+    """Kill what carries the run's mark, what still belongs to one of its sessions, and all their descendants.
 
-    `sessions` maps session leaders to when they started (`owner.start_of`): a service that rewrites its title
-    overwrites the memory that its environment is read from, but it cannot leave its children's session.
+    `sessions` maps session leaders to when they started (`owner.start_of`). The mark alone is not enough: a service
+    that rewrites its title overwrites the memory that its environment is read from, as PostgreSQL's backends do,
+    which leave their session as well.
     """
-    known, own = sessions or {}, os.getpid()
-    killed = []
+    parents: dict[int, int] = {}
+    chosen: dict[int, psutil.Process] = {}
+    others: dict[int, psutil.Process] = {}
     for process in psutil.process_iter():
-        if process.pid == own:
-            continue
         try:
-            environment = process.environ()
-            marked = environment.get(ENVIRONMENT)
-            if marked == run or (not marked and _member(process.pid, known)):
-                if process.status() == psutil.STATUS_ZOMBIE:
-                    continue
-                owner = Owner.parse(environment.get(OWNER_ENVIRONMENT, ""))
-                killed.append(Leftover(run, "process", str(process.pid), process.name(), owner))
-                process.kill()
+            parents[process.pid] = process.ppid()
+            marked = process.environ().get(ENVIRONMENT)
+            if marked == run or (not marked and _member(process.pid, sessions or {})):
+                chosen[process.pid] = process
+            elif not marked:
+                others[process.pid] = process
         except (psutil.Error, OSError):
             continue
-    return killed
+    while below := [pid for pid in others if parents[pid] in chosen]:
+        chosen.update((pid, others.pop(pid)) for pid in below)
+    chosen.pop(os.getpid(), None)
+    return [item for process in chosen.values() for item in _kill(process, run)]
+
+
+def _kill(process: psutil.Process, run: str) -> list[Leftover]:
+    try:
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return []
+        owner = Owner.parse(process.environ().get(OWNER_ENVIRONMENT, ""))
+        item = Leftover(run, "process", str(process.pid), process.name(), owner)
+        process.kill()
+    except (psutil.Error, OSError):
+        return []
+    return [item]
 
 
 def _member(pid: int, sessions: Mapping[int, str]) -> bool:
@@ -79,9 +94,13 @@ def _member(pid: int, sessions: Mapping[int, str]) -> bool:
 
 
 def mark_folder(run: str, owner: Owner) -> None:
-    """Create the run's temporary folder and write down whose it is."""
+    """Create the run's temporary folder and write down whose it is. Raises BrokenEnvironment."""
     folder = scratch(run)
     folder.mkdir(mode=0o711, exist_ok=True)
+    about = folder.lstat()
+    # Its parent can be written by everybody: never write through what somebody else has put there.
+    if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.geteuid():
+        raise BrokenEnvironment(f"the run's temporary folder {folder} belongs to somebody else")
     (folder / OWNER_FILE).write_text(str(owner))
 
 
