@@ -26,7 +26,7 @@ LISTENING = re.compile(r"recording (http://\S+)")
 @contextmanager
 def recorder(to: str, out: Path) -> Iterator[str]:
     """`verifier record` in front of `to`; gives the address that clients take instead. `out` is written at the end."""
-    command = [sys.executable, "-c", "from verifier.cli.record import record; record()"]
+    command = [str(Path(sys.executable).with_name("verifier")), "record"]
     command += ["--listen", "127.0.0.1:0", "--to", to, "--out", str(out), "--session-header", "X-Session"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
