@@ -11,6 +11,7 @@ import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.checks import not_a_server_error
+from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     response_headers_conformance,
@@ -38,7 +39,8 @@ def test_answers_conform(shop: Shop, psp: Psp, service: str, release: str) -> No
     payments, orders = shop.start([release if service == "payments" else "1.2"], [release] * (service == "orders"))
     (replica,) = orders or payments
     document = schemathesis.openapi.from_path(CONTRACTS / service / f"{release}.yaml")
-    tried = [_generate(operation.ok(), replica) for operation in document.get_all_operations()]
+    operations = [found.ok() for found in document.get_all_operations() if isinstance(found, Ok)]
+    tried = [_generate(operation, replica) for operation in operations]
     assert len(tried) == {"orders": 6, "payments": 3}[service] and min(tried) > 0
     used = _use_orders(document, replica) if service == "orders" else _use_payments(document, replica)
     assert used == len(tried) - 1, "every operation but the health check, with a successful answer"
@@ -51,7 +53,7 @@ def _generate(operation: schemathesis.schemas.APIOperation, replica: Replica) ->
     @settings(max_examples=8, database=None, deadline=None, derandomize=True, phases=[Phase.generate],
               suppress_health_check=list(HealthCheck))  # fmt: skip
     @given(case=operation.as_strategy())
-    def send(case: schemathesis.Case) -> None:
+    def send(case: schemathesis.Case[Any]) -> None:
         nonlocal sent
         case.call_and_validate(base_url=replica.url, checks=CHECKS)
         sent += 1
