@@ -28,7 +28,7 @@ from verifier.plan.model import (
     live_versions,
 )
 from verifier.plan.routes import routes
-from verifier.plan.states import MOST_ORDERS, orders, paths
+from verifier.plan.states import MOST_ORDERS, orders, paths, upgraded
 
 NOTHING = Promises()
 REPLAYS_PER_SECOND = 8.0  # what two slow services on two cores sustain; turns a budget into a count
@@ -108,19 +108,21 @@ def _replays(
 def _routes(step: PlannedStep, session: SessionShape, tally: _Tally) -> list[tuple[str, ...]]:
     """The fewest routes in which every pair of operations meets every pair of versions of their services."""
     live = [live_versions(step.state, exchange.service) for exchange in session.exchanges]
-    if not all(live):
+    if not live or not all(live):
         return []
-    most = max(len(versions) for versions in live)
-    rows = [
-        tuple(versions[pick % len(versions)] for versions, pick in zip(live, row, strict=True))
-        for row in routes(len(live), most)
-    ]
-    rows = list(dict.fromkeys(rows))
+    mixed = [at for at, versions in enumerate(live) if len(versions) > 1]
+    picks = routes(len(mixed), max(len(versions) for versions in live)) if mixed else ((),)
+    rows = list(dict.fromkeys(_row(live, dict(zip(mixed, pick, strict=True))) for pick in picks))
     for first, second in combinations(range(len(live)), 2):
         cells = {(session.id, first, second, a, b) for a, b in product(live[first], live[second])}
         tally.every_route |= cells
         tally.routes |= cells & {(session.id, first, second, row[first], row[second]) for row in rows}
     return rows
+
+
+def _row(live: Sequence[tuple[str, ...]], picks: dict[int, int]) -> tuple[str, ...]:
+    """A version for each exchange: the picked one of those live, where there is more than one."""
+    return tuple(versions[picks.get(at, 0) % len(versions)] for at, versions in enumerate(live))
 
 
 def _select(
@@ -166,7 +168,7 @@ def _coverage(matrix: Matrix, done: Sequence[Path], sessions: Sequence[SessionSh
                 LeftOut(f"{service.name} {version.name}", "the rollout goes from the first to the last version", 1)
             )
     if matrix.rollout.every_order:
-        every = factorial(len(matrix.services))
+        every = factorial(len(upgraded(matrix)))
         if every > MOST_ORDERS:
             left_out.append(
                 LeftOut("orders of upgrade", "beyond the most that are planned", every - len(orders(matrix)))

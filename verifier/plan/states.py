@@ -70,19 +70,23 @@ def paths(matrix: Matrix) -> tuple[Path, ...]:
     found.append(_control(matrix, "control-new", "control-new"))
     wanted = orders(matrix)
     for order in wanted:
-        name = "rollout" if len(wanted) == 1 else "rollout-" + "-".join(order)
+        name = "rollout" if len(wanted) == 1 else "rollout-" + "_".join(order)  # names of services have no underscore
         found.append(_rollout(matrix, name, order))
     return tuple(found)
 
 
 def orders(matrix: Matrix) -> tuple[tuple[str, ...], ...]:
-    """The upgrade orders that are planned; at most MOST_ORDERS of all, in a fixed sequence."""
+    """The upgrade orders that are planned; at most MOST_ORDERS of all, in a fixed sequence.
+
+    Services with one version are not upgraded, so where they stand makes no other order.
+    """
     if matrix.rollout.every_order:
-        return tuple(islice(permutations(matrix.rollout.order), MOST_ORDERS))
+        return tuple(islice(permutations(service.name for service in upgraded(matrix)), MOST_ORDERS))
     return (matrix.rollout.order,)
 
 
-def _upgraded(matrix: Matrix) -> list[Service]:
+def upgraded(matrix: Matrix) -> list[Service]:
+    """The services that have another version to go to, in the order of the rollout."""
     services = (matrix.service(name) for name in matrix.rollout.order)
     return [service for service in services if service.new is not service.old]
 
@@ -101,7 +105,7 @@ def _control(matrix: Matrix, name: str, kind: PathKind) -> Path:
     which = "new" if new else "old"
     staged = [
         Action("migrate", service.name, service.new.name, stage=stage)
-        for service in _upgraded(matrix)
+        for service in upgraded(matrix)
         for stage in ("expand", "migrate")
         if new and getattr(service.new.migrations, stage)
     ]
@@ -193,15 +197,16 @@ def _back_and_forth(draft: _Draft, matrix: Matrix, done: list[tuple[Service, lis
         for action in _changes(matrix, service, list(reversed(wave)), service.old.name)
     ]
     draft.add("roll back", "rollback", f"roll back to all old from the state of {origin}", back)
-    staged = {service.name: service for service, _ in done if service.new.migrations.undo and undo}
+    # Where nothing was expanded there is nothing to undo.
+    staged = {
+        service.name: service
+        for service, _ in done
+        if undo and service.new.migrations.undo and service.new.migrations.expand
+    }
     if staged:
         undone = [Action("migrate", name, service.new.name, 0, "undo") for name, service in staged.items()]
         draft.add("migrate", "rollback", f"undo the migrations of {', '.join(staged)}", undone)
-    expands = [
-        Action("migrate", name, service.new.name, 0, "expand")
-        for name, service in staged.items()
-        if service.new.migrations.expand
-    ]
+    expands = [Action("migrate", name, service.new.name, 0, "expand") for name, service in staged.items()]
     forward = [action for service, wave in done for action in _changes(matrix, service, wave, service.new.name)]
     draft.add("go forward", "rollback", f"go forward again to the state of {origin}", [*expands, *forward])
 

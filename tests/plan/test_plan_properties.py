@@ -1,0 +1,339 @@
+"""What holds for every plan, told by a simulator that shares nothing with the planner."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from itertools import combinations, product
+
+import msgspec
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.plan.systems import SESSIONS, matrices, matrix, service, sessions, shop, version
+from verifier.matrix.model import FAULTS, Matrix
+from verifier.plan.model import Fault, Path, Plan, PlannedStep, SessionShape
+from verifier.plan.planner import plan
+from verifier.plan.render import render
+from verifier.plan.states import orders
+
+quick = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+Running = set[tuple[str, str, int]]  # service, version, slot
+
+
+def simulate(step: PlannedStep, running: Running, migrations: list[str], available: bool) -> None:
+    """Carry out a step's actions one by one, as an operator would: what is stopped must run, what starts must not."""
+    before = {name for name, _, _ in running}
+    for action in step.actions:
+        here = (action.service, action.version, action.slot)
+        if action.kind == "start":
+            assert here not in running
+            running.add(here)
+        elif action.kind in ("stop", "restart"):
+            assert here in running, f"{step.id}: {action} is not running"
+            running -= {here} if action.kind == "stop" else set()
+        elif action.kind == "replace":
+            leaving = {entry for entry in running if (entry[0], entry[2]) == (action.service, action.slot)}
+            assert len(leaving) == 1
+            assert here not in leaving, f"{step.id} replaces a replica by itself"
+            running -= leaving
+            running.add(here)
+        elif action.stage == "undo":
+            migrations[:] = [entry for entry in migrations if not entry.startswith(f"{action.service} ")]
+        else:
+            assert f"{action.service} {action.version} {action.stage}" not in migrations, "migrated twice"
+            migrations.append(f"{action.service} {action.version} {action.stage}")
+        if available:
+            assert {name for name, _, _ in running} >= before, f"{step.id} leaves a service without a replica"
+
+
+def counted(running: Running) -> dict[tuple[str, str], int]:
+    return dict(Counter((name, release) for name, release, _ in running))
+
+
+def state_of(step: PlannedStep) -> dict[tuple[str, str], int]:
+    return {(entry.service, entry.version): entry.count for entry in step.state}
+
+
+def all_of(system: Matrix, new: bool) -> dict[tuple[str, str], int]:
+    return {(entry.name, (entry.new if new else entry.old).name): entry.replicas for entry in system.services}
+
+
+@quick
+@given(matrices())
+def test_states_are_what_the_actions_make(system: Matrix) -> None:
+    for path in plan(system, sessions_of(system), 0).paths:
+        running: Running = set()
+        migrations: list[str] = []
+        for step in path.steps:
+            strict = system.rollout.strategy != "recreate" and step.kind != "start"
+            simulate(step, running, migrations, strict)
+            assert state_of(step) == counted(running)
+            assert list(step.migrations) == migrations
+
+
+def sessions_of(system: Matrix) -> tuple[SessionShape, ...]:
+    names = {entry.name for entry in system.services}
+    shapes = (
+        SessionShape(session.id, tuple(entry for entry in session.exchanges if entry.service in names))
+        for session in SESSIONS
+    )
+    return tuple(shape for shape in shapes if shape.exchanges)
+
+
+@quick
+@given(matrices())
+def test_paths_start_where_they_should_and_end_all_new(system: Matrix) -> None:
+    paths = plan(system, (), 0).paths
+    assert [path.kind for path in paths[:3]] == ["control-old", "control-old", "control-new"]
+    assert len({path.id for path in paths}) == len(paths)
+    assert len({step.id for path in paths for step in path.steps}) == sum(len(path.steps) for path in paths)
+    for path in paths:
+        assert state_of(path.steps[0]) == all_of(system, path.kind == "control-new")
+        assert state_of(path.steps[-1]) == all_of(system, path.kind != "control-old")
+    assert len(paths) == 3 + len(orders(system))
+
+
+@quick
+@given(matrices())
+def test_every_transition_changes_what_it_says(system: Matrix) -> None:
+    for path in plan(system, (), 0).paths:
+        for before, after in zip(path.steps, path.steps[1:], strict=False):
+            _holds(system, path, before, after)
+
+
+def _holds(system: Matrix, path: Path, before: PlannedStep, after: PlannedStep) -> None:
+    was, now = state_of(before), state_of(after)
+    said = after.description
+    if match := re.fullmatch(r"replace replica ([\d, ]+) of (\S+) (\S+) → (\S+)", said):
+        slots, name, old, new = match.groups()
+        moved = len(slots.split(","))
+        assert now == +(Counter(was) + Counter({(name, new): moved}) - Counter({(name, old): moved}))
+    elif said.startswith("roll back"):
+        assert now == all_of(system, False)
+        assert was != now
+    elif match := re.fullmatch(r"go forward again to the state of (\S+)", said):
+        origin = next(step for step in path.steps if step.id == match[1])
+        assert now == state_of(origin)
+        assert set(after.migrations) == set(origin.migrations)
+    elif match := re.fullmatch(r"undo the migrations of (.+)", said):
+        names = match[1].split(", ")
+        assert set(after.migrations) == {entry for entry in before.migrations if entry.split()[0] not in names}
+        assert after.migrations != before.migrations
+    elif match := re.fullmatch(r"(expand|migrate|contract) for (.+)", said):
+        added = [f"{name} {match[1]}" for name in match[2].split(", ")]
+        assert list(after.migrations) == [*before.migrations, *added]
+    else:
+        assert said.startswith("restart")
+        assert (was, before.migrations) == (now, after.migrations)
+        assert {action.kind for action in after.actions} == {"restart"}
+
+
+@quick
+@given(matrices())
+def test_an_old_replica_is_restarted_after_its_migration(system: Matrix) -> None:
+    for path in plan(system, (), 0).paths[3:]:
+        for step, following in zip(path.steps, path.steps[1:], strict=False):
+            if step.description.startswith("expand for"):
+                name, _ = step.description.removeprefix("expand for ").split()
+                old = next(entry.old.name for entry in system.services if entry.name == name)
+                assert [(a.kind, a.service, a.version) for a in following.actions] == [("restart", name, old)]
+
+
+@quick
+@given(st.data())
+def test_the_same_seed_gives_the_same_bytes(data: st.DataObject) -> None:
+    system = data.draw(matrices())
+    shapes, seed = data.draw(sessions(system)), data.draw(st.integers(0, 5))
+    first, second = plan(system, shapes, seed), plan(system, shapes, seed)
+    assert msgspec.json.encode(first) == msgspec.json.encode(second)
+    assert render(first, replays=True) == render(second, replays=True)
+
+
+@quick
+@given(st.data())
+def test_a_plan_reads_back_equal(data: st.DataObject) -> None:
+    system = data.draw(matrices())
+    made = plan(system, data.draw(sessions(system)), 1)
+    assert msgspec.json.decode(msgspec.json.encode(made), type=Plan) == made
+
+
+def test_another_seed_gives_another_plan() -> None:
+    tight = shop(budget=10.0)
+    assert len({msgspec.json.encode(plan(tight, SESSIONS, seed).paths) for seed in range(5)}) == 5
+
+
+@quick
+@given(st.data())
+def test_versions_are_asked_for_only_where_they_are_live(data: st.DataObject) -> None:
+    system = data.draw(matrices())
+    shapes = data.draw(sessions(system))
+    made = plan(system, shapes, 3)
+    services = {shape.id: [exchange.service for exchange in shape.exchanges] for shape in shapes}
+    for path in made.paths:
+        steps = {step.id: step for step in path.steps}
+        for step in path.steps:
+            for replay in step.replays:
+                for name, release in zip(services[replay.session], replay.route, strict=True):
+                    assert state_of(step).get((name, release), 0) > 0
+                if replay.fault:
+                    _fault_is_possible(step, steps, services[replay.session][replay.fault.index], replay.fault)
+
+
+def _fault_is_possible(step: PlannedStep, steps: dict[str, PlannedStep], name: str, fault: Fault) -> None:
+    if fault.callee:
+        live = {release for called, release in state_of(step) if called == fault.callee} or {""}
+        assert {fault.first, fault.second} <= live
+        return
+    later = steps[fault.until] if fault.until else step
+    assert (name, fault.first) in state_of(step)
+    assert (name, fault.second) in state_of(later)
+    if fault.until:
+        order = list(steps)
+        distance = order.index(later.id) - order.index(step.id)
+        assert distance >= 1
+        assert distance == 1 if fault.kind == "duplicate-next-step" else later.kind == "roll back"
+
+
+def brute_force_cells(path: Path, shapes: tuple[SessionShape, ...], kinds: tuple[str, ...]) -> set[tuple[object, ...]]:
+    """Operation × fault × version pair for the outer faults of a path, from states alone."""
+    writes = {(e.service, e.name) for shape in shapes for e in shape.exchanges if e.write}
+    found: set[tuple[object, ...]] = set()
+    for at, step in enumerate(path.steps):
+        later = {"duplicate-next-step": path.steps[at + 1 : at + 2]}
+        going_back = tuple(entry for entry in path.steps[at + 1 :] if entry.kind == "roll back")[:1]
+        later["duplicate-after-rollback"] = going_back if step.kind != "roll back" else ()
+        for (name, operation), kind in product(writes, kinds):
+            live = [release for called, release in state_of(step) if called == name]
+            if kind.startswith("inner"):
+                continue
+            if kind == "slow-read":
+                found |= {(name, operation, kind, release, release) for release in live}
+                continue
+            for target in later.get(kind, (step,)):
+                others = [release for called, release in state_of(target) if called == name]
+                found |= {(name, operation, kind, one, other) for one, other in product(live, others)}
+    return found
+
+
+@quick
+@given(st.data())
+def test_every_fault_within_the_budget_is_planned(data: st.DataObject) -> None:
+    from dataclasses import replace
+
+    system = replace(data.draw(matrices()), budget=100_000.0)
+    shapes = data.draw(sessions(system))
+    made = plan(system, shapes, 0)
+    by_id = {shape.id: shape for shape in shapes}
+    wanted: set[tuple[object, ...]] = set()
+    planned: set[tuple[object, ...]] = set()
+    for path in made.paths:
+        here = brute_force_cells(path, shapes, system.faults)
+        got = {
+            (
+                by_id[r.session].exchanges[r.fault.index].service,
+                r.fault.name,
+                r.fault.kind,
+                r.fault.first,
+                r.fault.second,
+            )
+            for step in path.steps
+            for r in step.replays
+            if r.fault and not r.fault.callee
+        }
+        assert got == here
+        wanted |= here
+        planned |= got
+    assert made.coverage.faults.covered == made.coverage.faults.total
+    if not any(kind.startswith("inner") for kind in system.faults):
+        assert made.coverage.faults.total == len(wanted) == len(planned)
+
+
+def test_inner_faults_meet_every_pair_of_the_callees_versions() -> None:
+    made = plan(shop(faults=("inner-lost-answer", "inner-duplicate"), budget=100_000.0), SESSIONS, 0)
+    pairs = {
+        (replay.fault.kind, replay.fault.callee, replay.fault.first, replay.fault.second)
+        for step in made.steps
+        for replay in step.replays
+        if replay.fault and replay.fault.name == "placeOrder"
+    }
+    versions = [("1.2", "1.2"), ("1.3", "1.3")]
+    expected = {("inner-lost-answer", "payments", *pair) for pair in versions}
+    expected |= {("inner-duplicate", "payments", *pair) for pair in versions}
+    assert pairs >= expected | {("inner-lost-answer", "psp", "", "")}
+    assert not any(callee == "psp" and kind == "inner-duplicate" for kind, callee, _, _ in pairs)
+
+
+@quick
+@given(st.data())
+def test_coverage_is_what_counting_gives(data: st.DataObject) -> None:
+    system = data.draw(matrices())
+    shapes = data.draw(sessions(system))
+    made = plan(system, shapes, 2)
+    mixtures = {(step.state, step.migrations) for step in made.steps}
+    assert (made.coverage.states.covered, made.coverage.states.total) == (len(mixtures), len(mixtures))
+    met, possible = set(), set()
+    for step, shape in product(made.steps, shapes):
+        live = [[v for name, v in state_of(step) if name == e.service] for e in shape.exchanges]
+        for one, other in combinations(range(len(live)), 2):
+            possible |= {(shape.id, one, other, a, b) for a, b in product(live[one], live[other])}
+        for replay in step.replays:
+            if replay.fault is None and replay.session == shape.id:
+                met |= {
+                    (shape.id, one, other, replay.route[one], replay.route[other])
+                    for one, other in combinations(range(len(live)), 2)
+                }
+    assert met == possible
+    assert (made.coverage.routes.covered, made.coverage.routes.total) == (len(met), len(possible))
+    planned = {
+        (shapes[int(r.session[1:])].exchanges[r.fault.index].service, r.fault.name, r.fault.kind, r.fault.callee,
+         r.fault.first, r.fault.second)
+        for step in made.steps
+        for r in step.replays
+        if r.fault
+    }  # fmt: skip
+    assert made.coverage.faults.covered == len(planned)
+    missing = sum(item.count for item in made.coverage.left_out if item.why == "beyond the budget")
+    assert made.coverage.faults.total == len(planned) + missing
+
+
+@quick
+@given(st.data())
+def test_a_step_has_no_more_replays_than_its_share_of_the_budget(data: st.DataObject) -> None:
+    system = data.draw(matrices())
+    made = plan(system, data.draw(sessions(system)), 2)
+    share = max(4, int(system.budget * 8 / len(made.steps)))
+    for step in made.steps:
+        plain = sum(replay.fault is None for replay in step.replays)
+        assert len(step.replays) <= max(share, plain)
+
+
+def test_services_of_one_version_make_no_other_order() -> None:
+    two = [version("1"), version("2")]
+    still = [service(name, [version("1")]) for name in ("x", "y")]
+    assert orders(matrix([service("a", two), *still], every_order=True)) == (("a",),)
+    assert len(orders(matrix([service("a", two), service("b", two), *still], every_order=True))) == 2
+
+
+def test_orders_beyond_the_most_are_told_as_left_out() -> None:
+    two = [version("1"), version("2")]
+    made = plan(matrix([service(name, two) for name in "abcd"], every_order=True, faults=()), (), 0)
+    assert len([path for path in made.paths if path.kind == "rollout"]) == 6
+    assert [item.count for item in made.coverage.left_out if item.what == "orders of upgrade"] == [18]
+
+
+def test_old_equal_to_new_is_said() -> None:
+    from dataclasses import replace
+
+    same = service("a", [version("1"), replace(version("1"), name="2")])
+    assert len(plan(matrix([same]), (), 0).same) == 1
+    other = service("a", [version("1"), version("2", environment={"FLAG": "on"})])
+    assert plan(matrix([other]), (), 0).same == ()
+
+
+def test_recorded_writes_each_have_their_faults_once() -> None:
+    made = plan(shop(faults=FAULTS, budget=100_000.0), SESSIONS, 0)
+    first = next(step for step in made.steps if step.phase == "forward")
+    kinds = Counter((r.fault.name, r.fault.kind, r.fault.callee) for r in first.replays if r.fault)
+    assert set(kinds.values()) == {1}
+    assert {name for name, _, _ in kinds} == {"placeOrder", "setNote", "charge"}
