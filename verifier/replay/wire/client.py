@@ -6,15 +6,20 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Protocol
 
 from verifier.history.message import Request, Response
+from verifier.replay.wire.connect import CONNECT_ERRORS, connect
 from verifier.replay.wire.connection import Connection
-from verifier.replay.wire.encode import encode_request
+from verifier.replay.wire.encode import encode_request, http2_headers
+from verifier.replay.wire.hold import Hold, Together
+from verifier.replay.wire.http2 import Http2Connection, exchange
 from verifier.replay.wire.quick import quick
+
+__all__ = ["Answer", "Hold", "Together", "WireClient"]
 
 _BUSY = 0.001  # seconds of idleness below which a connection is taken without asking the kernel about it
 
@@ -38,42 +43,19 @@ class Answer:
 _answer = quick(Answer)
 
 
-class Hold(Protocol):
-    """What `send` waits for before the last byte of a request leaves: an asyncio.Event, or a `Together`."""
-
-    async def wait(self) -> object: ...
-
-
-class Together:
-    """Lets a number of requests go at the same instant: each is written but for its last byte, then all end.
-
-    A request that cannot come (refused, timed out) is counted as gone, so that the others do not wait for it.
-    """
-
-    __slots__ = ("_ready", "_waited")
-
-    def __init__(self, parties: int) -> None:
-        self._waited = parties
-        self._ready = asyncio.Event()
-
-    async def wait(self) -> None:
-        self.leave()
-        await self._ready.wait()
-
-    def leave(self) -> None:
-        self._waited -= 1
-        if self._waited <= 0:
-            self._ready.set()
-
-
 class _Pool:
-    """Idle connections to one address under one key, the last used at the end."""
+    """Idle connections to one address under one key, the last used at the end; with HTTP/2, the one in use."""
 
-    __slots__ = ("authority", "idle", "kept")
+    __slots__ = ("authority", "connecting", "host", "http2", "idle", "kept", "port", "tls")
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, tls: ssl.SSLContext | None) -> None:
+        self.host = host
+        self.port = port
+        self.tls = tls
         self.authority = (f"[{host}]:{port}" if ":" in host else f"{host}:{port}").encode()
         self.idle: list[Connection] = []
+        self.http2: Http2Connection | None = None
+        self.connecting = asyncio.Lock()
         self.kept = True  # false once the address is forgotten: what still comes back is closed
 
 
@@ -91,8 +73,8 @@ class WireClient:
         self._clock = clock
         self._idle_limit = idle_limit
         self._max_body = max_body
-        self._pools: dict[tuple[str, int, Hashable], _Pool] = {}
-        self._open: set[Connection] = set()
+        self._pools: dict[tuple[str, int, Hashable, ssl.SSLContext | None], _Pool] = {}
+        self._open: set[Connection | Http2Connection] = set()
 
     async def send(
         self,
@@ -105,35 +87,47 @@ class WireClient:
         hold: Hold | None = None,
         cut_after: int | None = None,
         cut_answer_after: int | None = None,
+        slow_read: float | None = None,
+        tls: ssl.SSLContext | None = None,
+        http2: bool = False,
     ) -> Answer:
         """Send one request and wait for its whole answer, at most `timeout` seconds in all, connecting included.
 
         `connection` pins: requests with equal keys share connections that no other key uses. `hold` keeps back the
         last byte until its `wait()` returns. `cut_after` resets the connection after that many bytes of the
         request's body have left; `cut_answer_after` does so after that many bytes of the answer's body.
+        `slow_read` reads at most that many bytes per second, on a connection of its own with small buffers.
+        HTTP/2 is spoken with `http2` (prior knowledge) and where TLS negotiates it: `tls` says by its ALPN protocols
+        what is offered. Then holding, cutting and time-outs work on the request's stream, and `slow_read` is ignored.
         Raises ValueError, before anything is sent, for a request that cannot be written as one HTTP message.
         """
-        pool = self._pools.get((host, port, connection))
+        pool = self._pools.get((host, port, connection, tls))
         if pool is None:
-            pool = self._pools[host, port, connection] = _Pool(host, port)
+            pool = self._pools[host, port, connection, tls] = _Pool(host, port, tls)
         data = encode_request(request, pool.authority)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
+        if http2 or pool.http2 is not None:
+            return await self._send_http2(pool, request, deadline, hold, cut_after, cut_answer_after)
         started = self._clock()
-        conn = self._take(pool, started) if pool.idle else None
+        conn = self._take(pool, started) if pool.idle and slow_read is None else None
         if conn is None:
             try:
-                conn = await self._connect(loop, host, port, deadline)
-            except (OSError, UnicodeError, OverflowError) as problem:
-                _leave(hold)
-                how = "timeout" if isinstance(problem, TimeoutError) else "refused"
-                return Answer(None, how, False, started, self._clock())
+                fresh = await self._connect(pool, deadline, slow=slow_read is not None)
+            except CONNECT_ERRORS as problem:
+                return self._unsent(problem, hold, started)
+            if isinstance(fresh, Http2Connection):
+                pool.http2 = fresh
+                return await self._send_http2(pool, request, deadline, hold, cut_after, cut_answer_after)
+            conn = fresh
             started = self._clock()
         reused = conn.used
+        conn.used = True
         conn.expect(request.method == "HEAD", deadline)
         if cut_answer_after is not None:
             conn.cut_answer(cut_answer_after)
-        conn.used = True
+        if slow_read is not None:
+            conn.read_slowly(slow_read)
         try:
             if cut_after is not None:
                 await self._cut(conn, data, len(data) - len(request.body) + min(cut_after, len(request.body)))
@@ -148,7 +142,7 @@ class WireClient:
             self._drop(conn)
             raise
         answered = conn.answered
-        if conn.usable and pool.kept:
+        if conn.usable and pool.kept and slow_read is None:
             conn.idle_since = answered
             pool.idle.append(conn)
         else:
@@ -162,6 +156,8 @@ class WireClient:
             pool.kept = False
             for conn in pool.idle:
                 self._drop(conn)
+            if pool.http2 is not None and not pool.http2.busy():
+                self._drop(pool.http2)
 
     async def close(self) -> None:
         """Close every connection; requests under way end as "closed"."""
@@ -180,11 +176,54 @@ class WireClient:
             self._drop(conn)
         return None
 
-    async def _connect(self, loop: asyncio.AbstractEventLoop, host: str, port: int, deadline: float) -> Connection:
+    async def _connect(
+        self, pool: _Pool, deadline: float, *, slow: bool = False, http2: bool = False
+    ) -> Connection | Http2Connection:
+        """A new connection of the protocol that was agreed on. Raises one of CONNECT_ERRORS."""
+        loop = asyncio.get_running_loop()
+
+        def choose(negotiated: str | None) -> Connection | Http2Connection:
+            kind = Http2Connection if http2 or negotiated == "h2" else Connection
+            return kind(loop, self._clock, self._max_body)
+
         async with asyncio.timeout_at(deadline):
-            _, conn = await loop.create_connection(lambda: Connection(loop, self._clock, self._max_body), host, port)
+            conn = await connect(pool.host, pool.port, pool.tls, choose, slow)
         self._open.add(conn)
         return conn
+
+    def _unsent(self, problem: Exception, hold: Hold | None, started: float) -> Answer:
+        _leave(hold)
+        how = "timeout" if isinstance(problem, TimeoutError) else "refused"
+        return Answer(None, how, False, started, self._clock())
+
+    async def _send_http2(
+        self,
+        pool: _Pool,
+        request: Request,
+        deadline: float,
+        hold: Hold | None,
+        cut_after: int | None,
+        cut_answer_after: int | None,
+    ) -> Answer:
+        started = self._clock()
+        headers = http2_headers(request, "https" if pool.tls else "http", pool.authority)
+        try:
+            async with pool.connecting:
+                conn = pool.http2
+                if conn is None or not conn.free(self._clock() - self._idle_limit):
+                    fresh = await self._connect(pool, deadline, http2=True)
+                    assert isinstance(fresh, Http2Connection)
+                    conn = pool.http2 = fresh
+        except CONNECT_ERRORS as problem:
+            return self._unsent(problem, hold, started)
+        reused, started = conn.used, self._clock()
+        how, stream = await exchange(conn, headers, request.body, deadline, hold, cut_after, cut_answer_after)
+        if stream is None:
+            _leave(hold)
+            return Answer(None, how, False, started, self._clock(), reused)
+        conn.idle_since = stream.answered
+        response = stream.response if not how else None
+        return Answer(response, how, how != "refused", started, stream.answered, reused)
 
     async def _held(self, conn: Connection, data: bytes, hold: Hold) -> None:
         conn.write(data[:-1])
@@ -206,7 +245,7 @@ class WireClient:
         conn.reset()
         self._open.discard(conn)
 
-    def _drop(self, conn: Connection) -> None:
+    def _drop(self, conn: Connection | Http2Connection) -> None:
         self._open.discard(conn)
         conn.shut()
 

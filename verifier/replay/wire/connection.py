@@ -55,6 +55,7 @@ class Connection(asyncio.Protocol):
         "_max_body",
         "_parser",
         "_poll",
+        "_rate",
         "_raw",
         "_size",
         "_status",
@@ -93,6 +94,7 @@ class Connection(asyncio.Protocol):
         self._size = self._status = 0
         self._cutting = self._head_only = False
         self._poll = select.poll()
+        self._rate = 0.0  # bytes per second at which answers are read; 0: as they come
         self._drained: asyncio.Future[None] | None = None
         self.response: Response | None = None
         self.answered = self.idle_since = 0.0
@@ -122,6 +124,10 @@ class Connection(asyncio.Protocol):
     def cut_answer(self, after: int) -> None:
         """Reset the connection once that many bytes of the expected answer's body have arrived."""
         self._limit, self._cutting = max(0, after - 1), True
+
+    def read_slowly(self, rate: float) -> None:
+        """From now on read at most `rate` bytes per second, and leave the rest to fill the kernel's buffers."""
+        self._rate = rate
 
     def stale(self) -> bool:
         """Whether the other side has closed, or said something unasked, while the connection was idle."""
@@ -199,6 +205,9 @@ class Connection(asyncio.Protocol):
         elif not self._head_end and len(self._raw) > MAX_HEAD:
             self._spoil("garbage")
             self._wake()
+        elif self._rate:
+            self._transport.pause_reading()
+            self._loop.call_later(len(data) / self._rate, self._read_on)
 
     def eof_received(self) -> None:
         if self._waiting and self._head_end and self._ends_with_connection():
@@ -302,6 +311,10 @@ class Connection(asyncio.Protocol):
         else:
             self._timer = self._loop.call_at(self._deadline, self._expire)
             self._looks_at = self._deadline
+
+    def _read_on(self) -> None:
+        if self.usable and not self._transport.is_closing():
+            self._transport.resume_reading()
 
     def _ends_with_connection(self) -> bool:
         """Whether the answer's body ends where the connection does (RFC 9112, section 6.3)."""

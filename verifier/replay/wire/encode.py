@@ -92,6 +92,21 @@ def encode_response(response: Response, method: str, keep_alive: bool) -> tuple[
     return b"".join(lines), b"" if bodiless else response.body
 
 
+def http2_headers(request: Request, scheme: str, authority: bytes) -> list[tuple[bytes, bytes]]:
+    """The header block of a request (RFC 9113, section 8.3). Raises ValueError as `encode_request` does."""
+    head, _, _ = encode_request(request, authority).partition(b"\r\n\r\n")
+    _, *lines = head.split(b"\r\n")
+    pairs = [(name.lower(), value.strip()) for name, _, value in (line.partition(b":") for line in lines)]
+    host = next(value for name, value in pairs if name == b"host")
+    pseudo = [
+        (b":method", encoded(request.method)),
+        (b":scheme", scheme.encode()),
+        (b":authority", host),
+        (b":path", encoded(request.target)),
+    ]
+    return pseudo + [pair for pair in pairs if pair[0] != b"host"]
+
+
 def encoded(text: str) -> bytes:
     try:
         return text.encode("latin-1")
