@@ -9,7 +9,9 @@ from typing import Literal
 
 from verifier.replay.correlate.looks import EMAIL, is_random
 from verifier.replay.correlate.moments import Moment, moment
-from verifier.replay.correlate.names import Place, stem
+from verifier.replay.correlate.names import Place, affinity, is_key, names_itself, stem
+from verifier.replay.correlate.sources import collection
+from verifier.replay.correlate.split import base64_text
 from verifier.replay.correlate.weave import Grain
 
 NEAR = 86400.0  # seconds around the exchange in which a moment counts as "now"
@@ -27,6 +29,7 @@ _MEANINGFUL = frozenset({
     "sha", "sha256", "sha1", "md5", "checksum", "digest", "etag", "signature", "color", "locale", "build", "commit",
     "revision", "cert", "certificate", "pem", "cursor", "version", "query", "image", "file", "content", "agent",
 })  # fmt: skip
+_LOGIN_NAMES = frozenset({"username", "user name", "login", "nickname"})
 _LOGIN = re.compile(r"/(log-?in|sign-?in|auth|oauth2?|token|tokens|sessions?)(/|\?|\Z)", re.I)
 
 
@@ -47,18 +50,53 @@ class Use:
 class Decision:
     """`fresh` values are renewed, `unmatched` ones reported; `moment` is set where time is to be shifted.
 
-    `here` limits a readable value ("attempt-1") to the headers that make it unique.
+    `limit` confines a readable value ("attempt-1", "my-bucket") to the places that mean the same as this one.
     """
 
     kind: Literal["keep", "fresh", "unmatched"]
     moment: Moment | None = None
-    here: bool = False
+    limit: Place | None = None
 
     def fits(self, place: Place) -> bool:
-        return not self.here or marks_request(place)
+        """Whether the decision holds at a place."""
+        limit = self.limit
+        if limit is None:
+            return True
+        if limit.kind == "header":
+            return marks_request(place)
+        if affinity(place, limit) >= 2 or place.via.lower() == "$request.header.authorization":
+            return True
+        return place.words == limit.words and not names_itself(limit.name)
 
 
 KEEP = Decision("keep")
+
+
+def created(uses: Sequence[Use]) -> Use | None:
+    """The use that created something under a name of the client's choosing, if one did.
+
+    That is a PUT that was answered 201, or a POST answered 201 whose body names what is made. Replayed with the
+    same name it would find what an earlier replay has left.
+    """
+    for use in uses:
+        if use.grain == "whole" and use.status == 201 and (_is_put_name(use) or _is_post_name(use)):
+            before = [other for other in uses if other.index < use.index and other.place == use.place]
+            return use if all(other.status >= 400 for other in before) else None
+    return None
+
+
+def _is_put_name(use: Use) -> bool:
+    segments = use.target.partition("?")[0].strip("/").split("/")
+    return use.method == "PUT" and use.place.via == f"$request.path.{len(segments) - 1}" and len(segments) > 1
+
+
+def _is_post_name(use: Use) -> bool:
+    place = use.place
+    if use.method != "POST" or place.kind != "body" or not place.via.startswith("$request.body#"):
+        return False
+    if place.words in _LOGIN_NAMES:
+        return True
+    return is_key(place.name) and names_itself(place.name) and place.containers[:1] == collection(use.target)
 
 
 def decide(text: str, uses: Sequence[Use]) -> Decision:
@@ -69,13 +107,14 @@ def decide(text: str, uses: Sequence[Use]) -> Decision:
         return Decision("fresh", moment=when) if near else KEEP
     own = [use for use in uses if use.grain != "fine" or is_random(text)]
     if any(use.grain == "whole" and marks_request(use.place) for use in own):
-        return Decision("fresh", here=not is_random(text))
+        marked = next(use.place for use in own if use.grain == "whole" and marks_request(use.place))
+        return Decision("fresh", limit=None if is_random(text) else marked)
     if EMAIL.fullmatch(text):
         # An address that is first used to log in belongs to an account that exists.
         return KEEP if _LOGIN.search(uses[0].target) or uses[0].method in ("GET", "HEAD") else Decision("fresh")
     if not is_random(text) or len(text) > _LONGEST_RANDOM:
         return KEEP
-    views = [_view(use) for use in own]
+    views = [_view(text, use) for use in own]
     if "meaning" in views:
         return KEEP
     if "made" in views:
@@ -92,13 +131,13 @@ def _shifts(use: Use) -> bool:
     return not (use.place.kind == "header" and use.place.words.startswith("if "))
 
 
-def _view(use: Use) -> Literal["made", "issued", "meaning", "nothing"]:
+def _view(text: str, use: Use) -> Literal["made", "issued", "meaning", "nothing"]:
     """What one appearance says about where the value comes from."""
     place = use.place
     if place.kind == "cookie":
         return "issued"
     if place.via.startswith("$request.header."):
-        return _in_header(place.via.removeprefix("$request.header.").lower(), use)
+        return _in_header(place.via.removeprefix("$request.header.").lower(), text, use)
     if place.via.startswith("$request.path."):
         if use.method == "PUT" and use.status in (201, 202, 204):
             return "made"
@@ -109,13 +148,14 @@ def _view(use: Use) -> Literal["made", "issued", "meaning", "nothing"]:
     return _in_body(place, use)
 
 
-def _in_header(name: str, use: Use) -> Literal["made", "issued", "meaning", "nothing"]:
+def _in_header(name: str, text: str, use: Use) -> Literal["made", "issued", "meaning", "nothing"]:
     if name == "referer":
         return "nothing"
     if name.startswith("if-"):
         return "issued"
     if name in ("authorization", "proxy-authorization"):
-        return "nothing" if use.grain != "whole" or use.place.name.lower() != name else "issued"
+        # A user and a password are the client's own; a token was issued to it.
+        return "nothing" if use.grain != "whole" or any(":" in part.value for part in base64_text(text)) else "issued"
     if "key" in name or "token" in name:
         return "meaning" if "api" in name else "issued"
     return "made"

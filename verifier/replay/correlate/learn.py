@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from verifier.history.message import Request
 from verifier.replay.correlate import lists
 from verifier.replay.correlate.cookies import cookie_uses
-from verifier.replay.correlate.decide import KEEP, Decision, Use, decide
+from verifier.replay.correlate.decide import KEEP, Decision, Use, created, decide
 from verifier.replay.correlate.looks import EMAIL, UUID, is_random, is_short_id, is_unique
 from verifier.replay.correlate.model import Poll, Report, Rules, as_json
 from verifier.replay.correlate.moments import moment
@@ -57,6 +57,7 @@ class _Analysis:
         self.reports: dict[int, _Reports] = defaultdict(_Reports)
         self._by_key: dict[object, int] = {}
         self._decisions: dict[str, Decision] = {}
+        self._names: dict[str, Decision | None] = {}
 
     def script(self) -> Script:
         for index, (exchange, _) in enumerate(self.steps):
@@ -107,6 +108,9 @@ class _Analysis:
                 return self._fresh(text, KEEP)
         if text in self.settled.fresh:
             return self._fresh(text, KEEP)
+        made = self._created(text) if grain != "word" else None
+        if made is not None and made.fits(place):
+            return self._fresh(text, made)
         if grain in ("made", "word"):
             return self._made_up(index, text, place, grain)
         strong = self._is_strong(text)
@@ -126,6 +130,16 @@ class _Analysis:
         if text not in self.uses or (grain == "word" and not is_random(text)):
             return None
         return self._decided(index, text, place)
+
+    def _created(self, text: str) -> Decision | None:
+        """The decision about a readable name under which the client has created something."""
+        if text not in self._names:
+            use = created(self.uses[text]) if text in self.uses else None
+            known = use is not None and any(
+                source.index < use.index and names_itself(source.place.name) for source in self.sources.get(text, ())
+            )
+            self._names[text] = Decision("fresh", limit=use.place) if use is not None and not known else None
+        return self._names[text]
 
     def _is_strong(self, text: str) -> bool:
         if is_unique(text):

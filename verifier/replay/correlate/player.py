@@ -108,7 +108,8 @@ class Player:
         rank = self._ranks[slot]
         learned = rank != _UNLEARNED
         if learned and take.equal and slot in self._firm and take.rank != rank and self._values[slot] != value:
-            self._differing[slot] = (take.origin, value if take.rank > rank else self._values[slot])
+            worse = (take.origin, value) if take.rank > rank else (self._learned[slot], self._values[slot])
+            self._differing[slot] = worse
             self._troubled.add(slot)
         if take.rank > rank:
             return
