@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,7 +16,6 @@ from verifier.matrix.model import (
     Matrix,
     Partner,
     Rollout,
-    Service,
     Store,
     Traffic,
     TrafficRules,
@@ -42,14 +41,16 @@ def parse(file: Path) -> Matrix:
     services = _named(reader, items.get("services"), lambda name, at: read_service(reader, name, at, file.parent))
     stores = _named(reader, items.get("stores"), lambda name, at: _store(reader, name, at))
     partners = _named(reader, items.get("partners"), lambda name, at: _partner(reader, name, at, file.parent))
+    # Names count as declared whatever else is wrong with their services: one mistake is told once.
+    names = tuple(reader.mapping(items.get("services")))
     matrix = Matrix(
         name=reader.text(items.get("matrix"), file.stem),
         file=file,
         services=services,
         stores=stores,
         partners=partners,
-        rollout=_rollout(reader, items.get("rollout"), services),
-        traffic=_traffic(reader, items.get("traffic"), services, file.parent),
+        rollout=_rollout(reader, items.get("rollout"), names),
+        traffic=_traffic(reader, items, names, file.parent),
         faults=_faults(reader, items.get("faults")),
         budget=reader.seconds(items.get("budget"), 300.0),
     )
@@ -110,9 +111,8 @@ def existing(reader: Reader, at: Located | None, folder: Path) -> Path | None:
     return path
 
 
-def _rollout(reader: Reader, at: Located | None, services: tuple[Service, ...]) -> Rollout:
+def _rollout(reader: Reader, at: Located | None, declared: tuple[str, ...]) -> Rollout:
     items = reader.mapping(at, ("strategy", "order", "rollback"))
-    declared = tuple(service.name for service in services)
     order, at_order = declared, items.get("order")
     word = at_order.value if at_order is not None and isinstance(at_order.value, str) else ""
     if at_order is not None and isinstance(at_order.value, list):
@@ -130,25 +130,32 @@ def _rollout(reader: Reader, at: Located | None, services: tuple[Service, ...]) 
     )
 
 
-def _traffic(reader: Reader, at: Located | None, services: tuple[Service, ...], folder: Path) -> tuple[Traffic, ...]:
-    found = []
+def _traffic(reader: Reader, declared: dict[str, Located], names: tuple[str, ...], folder: Path) -> tuple[Traffic, ...]:
+    at, found = declared.get("traffic"), []
+    versions = set(_version_names(declared.get("services")))
     for item in reader.items(at):
         items = reader.mapping(item, ("recording", "client", "service", "session-header", "rules"))
         if "recording" not in items:
             reader.problem(item, "needs 'recording', a file of recorded traffic")
         recording = existing(reader, items.get("recording"), folder)
-        names = [service.name for service in services]
         service = reader.choice(items.get("service"), names, names[0] if names else "")
         client = reader.text(items.get("client"))
-        versions = {version.name for entry in services for version in entry.versions}
         if client and client not in versions:
             reader.problem(items["client"], f"no service has a version {client!r}")
         header = reader.text(items["session-header"]) if "session-header" in items else None
+        rules = _rules(reader, items.get("rules"))
         if recording is not None:
-            found.append(Traffic(recording, client, service, header, _rules(reader, items.get("rules"))))
+            found.append(Traffic(recording, client, service, header, rules))
     if at is not None and isinstance(at.value, list) and not at.value:
         reader.problem(at, "names no recording")
     return tuple(found)
+
+
+def _version_names(services: Located | None) -> Iterator[str]:
+    for item in services.value.values() if services is not None and isinstance(services.value, dict) else ():
+        versions = item.value.get("versions") if isinstance(item.value, dict) else None
+        if versions is not None and isinstance(versions.value, dict):
+            yield from versions.value
 
 
 def _rules(reader: Reader, at: Located | None) -> TrafficRules:

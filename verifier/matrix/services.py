@@ -29,9 +29,7 @@ def read_service(reader: Reader, name: str, at: Located, folder: Path) -> Servic
     port = reader.whole(items.get("port"), 80, 1, 65535)
     stop = reader.mapping(items.get("stop"), ("signal", "grace", "drain"))
     known_signals = [entry.name for entry in signal.Signals]
-    if not versions:
-        return None
-    return Service(
+    service = Service(
         name=name,
         port=port,
         replicas=reader.whole(items.get("replicas"), 1, 1, 20),
@@ -43,6 +41,7 @@ def read_service(reader: Reader, name: str, at: Located, folder: Path) -> Servic
         ),
         versions=versions,
     )
+    return service if versions else None
 
 
 def _version(reader: Reader, name: str, at: Located, shared: dict[str, Located], folder: Path) -> Version:
