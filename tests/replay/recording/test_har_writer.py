@@ -107,6 +107,27 @@ def test_nothing_secret_is_written(tmp_path: Path) -> None:
     assert base64.b64decode(credentials).count(b":") == 1
 
 
+@pytest.mark.parametrize("shape", ["{}", '{{"next": "{}"}}', '<a href="{}">more</a>', '<{}>; rel="next"'])
+@pytest.mark.parametrize("where", ["header", "body"])
+def test_an_address_in_an_answer_is_redacted_like_the_request_that_follows_it(
+    shape: str, where: str, tmp_path: Path
+) -> None:
+    path, address = tmp_path / "x.har", "http://h/items?limit=2&_token=eyJ%2FIjogMX0%3D"
+    text = shape.format(address)
+    kind = "application/json" if text.startswith("{") else "text/html"
+    answered = (("Next-Page", text),) if where == "header" else (("Content-Type", kind),)
+    first, second = record(
+        path,
+        exchange(answered=answered, text=text.encode() if where == "body" else b""),
+        exchange(address.removeprefix("http://h")),
+    )
+    assert "eyJ" not in path.read_text()
+    followed = "http://h" + second.request.target
+    told = header(first.response.headers, "next-page") if where == "header" else first.response.body.decode()
+    assert told is not None and json.dumps(followed)[1:-1] in told
+    assert followed.startswith("http://h/items?limit=2&_token=redacted-")
+
+
 def test_declared_names_are_redacted_and_others_are_not(tmp_path: Path) -> None:
     redaction = Redaction().also(headers=("X-Tenant",), fields=("iban", "pin"))
     body = b'{"account": {"IBAN": "DE89370400440532013000", "pin": 4711, "ok": true}, "amount": 12}'

@@ -2,7 +2,8 @@
 
 A placeholder is a keyed hash (BLAKE2b, RFC 7693) under a random key that is thrown away with the writer, so it
 can neither be reversed nor be compared between files. A secret seen once is also replaced wherever it turns up
-in later exchanges: in targets, in other headers, in bodies.
+in later exchanges: in targets, in other headers, in bodies. Addresses inside headers and bodies (Location, links to
+a next page) are redacted like the requests that will follow them.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ SHORTEST_SEARCHED = 8
 _HEADERS = ("authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "x-auth-token", "x-csrf-token")
 _FIELDS = ("password", "passwd", "secret", "client_secret", "token", "access_token", "refresh_token", "id_token",
            "session_token", "csrf_token", "api_key")  # fmt: skip
+# A parameter of an address inside a text.
+_PARAMETER = re.compile(r"(?<=[?&;])([\w.\-\[\]%]+)=([^&#\s\"'<>]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,7 @@ class Redactor:
     def _header(self, name: str, value: str) -> str:
         plain = _plain(name)
         if plain not in self._headers:
-            return value
+            return self._links(value)
         if plain == "cookie":
             return "; ".join(self._cookie(part.strip()) for part in value.split(";"))
         if plain == "setcookie":
@@ -116,6 +119,8 @@ class Redactor:
             return body
         if "urlencoded" in media_type.lower():
             return self._pairs(body.decode("latin-1"), plus=True).encode("latin-1", "replace")
+        if media_type.lower().startswith("text/"):
+            return self._links(body.decode("latin-1")).encode("latin-1", "replace")
         if body.lstrip()[:1] not in (b"{", b"["):
             return body
         try:
@@ -132,10 +137,10 @@ class Redactor:
             return {name: self._json(item, secret or _plain(name) in self._fields) for name, item in value.items()}
         if isinstance(value, list):
             return [self._json(item, secret) for item in value]
+        if isinstance(value, str):
+            return self.placeholder(value) if secret else self._links(value)
         if not secret or isinstance(value, bool) or value is None:
             return value
-        if isinstance(value, str):
-            return self.placeholder(value)
         digits = int(self.placeholder(f"number {value}").removeprefix(PREFIX), 16)
         return digits % 10 ** max(1, len(str(abs(int(value)))))
 
@@ -147,6 +152,14 @@ class Redactor:
             if mark and value and _plain(_one(name)) in self._fields:
                 parts[number] = f"{name}={quote_plus(self.placeholder(_one(value)))}"
         return "&".join(parts)
+
+    def _links(self, text: str) -> str:
+        """A text with the secret parameters of the addresses in it redacted; the rest stays as it is."""
+        return _PARAMETER.sub(self._parameter, text) if "?" in text else text
+
+    def _parameter(self, found: re.Match[str]) -> str:
+        name, value = found.groups()
+        return f"{name}={quote_plus(self.placeholder(_one(value)))}" if _plain(_one(name)) in self._fields else found[0]
 
     def _search(self, text: str) -> str:
         if not self._known:
