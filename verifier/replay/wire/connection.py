@@ -26,6 +26,7 @@ from verifier.replay.wire.quick import quick
 
 MAX_HEAD = 1 << 20  # bytes of status line and headers in one answer
 _KEPT = 4096
+_H = ord("H")
 _response = quick(Response)
 _lines: dict[bytes, tuple[str, str]] = {}
 
@@ -235,7 +236,11 @@ class Connection(asyncio.Protocol):
         if not self._waiting:
             self.usable = False  # a second answer to one request
             return
-        end = self._raw.index(b"\r\n\r\n", self._head_start)
+        raw = self._raw
+        if raw[self._head_start] != _H:
+            # The parser passes over line breaks in front of a message, so they are no part of its head.
+            self._head_start += len(raw[self._head_start :]) - len(raw[self._head_start :].lstrip(b"\r\n"))
+        end = raw.index(b"\r\n\r\n", self._head_start)
         status = self._parser.get_status_code()
         if status < 200 and status != 101:
             self._head_start = end + 4
