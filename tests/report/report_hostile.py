@@ -8,9 +8,10 @@ import report_values as values
 from hypothesis import strategies as st
 
 from verifier.checks.verdict import Judgement
+from verifier.contracts.order import Move, Order
 from verifier.history.message import Request, Response
 from verifier.history.model import History, Note, ReplicaEvent
-from verifier.plan.model import LeftOut, Plan
+from verifier.plan.model import Declared, LeftOut, Plan
 
 ATTACKS = (
     "<script>alert(1)</script>",
@@ -67,4 +68,8 @@ def run(text: str) -> tuple[Judgement, History, Plan]:
         replace(path, steps=tuple(replace(step, description=text, migrations=(text,)) for step in path.steps))
         for path in plan.paths
     )
-    return replace(judgement, steps=steps, coverage=coverage), history, replace(plan, matrix=text, paths=paths)
+    return (
+        replace(judgement, steps=steps, coverage=coverage),
+        history,
+        replace(plan, matrix=text, paths=paths),
+    )

@@ -45,7 +45,16 @@ def test_a_migration_makes_a_state_of_its_own() -> None:
     path = values.plan().paths[1]
     migrated = replace(path.steps[0], id="rollout.9", kind="migrate", migrations=("orders 2.1 expand",))
     drawing = drawn(replace(path, steps=(path.steps[0], migrated)))
-    assert [column.migrations for column in drawing.columns] == ["", "⛁ orders 2.1 expand"]
+    assert [column.migrations for column in drawing.columns] == ["", "⛁ expand orders"]
+
+
+def test_going_back_to_a_state_of_its_own_still_goes_to_the_left() -> None:
+    """After a rollback the old version lives on migrated stores: a new state, but no progress."""
+    path = values.plan().paths[1]
+    back = replace(path.steps[2], migrations=("orders 2.1 expand",))
+    drawing = drawn(replace(path, steps=(*path.steps[:2], back)))
+    assert {(arrow.label, arrow.back) for arrow in drawing.arrows} == {("2", False), ("3", True)}
+    assert [[chip.number for chip in column.chips] for column in drawing.columns] == [["1"], ["3"], ["2"]]
 
 
 def test_a_step_that_was_not_run_is_drawn_so_and_leads_nowhere() -> None:

@@ -9,7 +9,9 @@ import report_values as values
 from hypothesis import given
 from hypothesis import strategies as st
 
+from verifier.contracts.order import Move, Order
 from verifier.history.model import Replicas
+from verifier.plan.model import Declared
 from verifier.report import words
 from verifier.report.bodies import MOST, excerpt, message
 
@@ -46,8 +48,15 @@ def test_the_three_verdicts_are_said_differently() -> None:
     unknown = words.sentence(values.judgement((), ("x was not tested",)))
     passed = words.sentence(values.judgement((), ()))
     assert failed.startswith("Do not deploy this way: 1 defect in 1 guarantee (idempotent): charged twice")
-    assert unknown.startswith("No violation was found, but 1 thing could not be verified")
-    assert passed == "Every guarantee that was tested held in all 6 steps, 2 of them on the way back."
+    assert unknown == (
+        "The rollout was not seen to break anything, but 1 thing could not be verified: this is no pass."
+    )
+    assert passed == "The rollout breaks nothing that was tested, in any of 6 steps."
+
+
+def test_a_pass_does_not_hide_what_was_broken_before() -> None:
+    said = words.sentence(values.judgement((values.EARLIER,), ()))
+    assert said.endswith(" 1 defect of the old version was there before.")
 
 
 def test_a_violation_on_the_way_back_names_the_point_of_no_return() -> None:
@@ -58,6 +67,18 @@ def test_a_violation_on_the_way_back_names_the_point_of_no_return() -> None:
 
 def test_its_twin_a_mixed_violation_seen_again_after_a_rollback_does_not() -> None:
     assert words.going_back(values.judgement()).startswith("Going back added no violation of its own in 2 steps")
+
+
+def test_safe_orders_are_named_or_what_to_expand_first() -> None:
+    plan = values.plan()
+    safe = replace(plan, declared=Declared(order=Order((("payments", "orders"),), 1)))
+    stuck = Order((), 0, ("orders placeOrder body required",), (Move("expand", "orders", "accept both"),))
+    assert words.orders(plan) == []
+    assert words.orders(safe) == ["Safe orders of upgrade: payments → orders."]
+    assert words.orders(replace(plan, declared=Declared(order=stuck))) == [
+        "No order of upgrade is safe. In the way: orders placeOrder body required.",
+        "1. expand orders: accept both",
+    ]
 
 
 def test_a_cell_that_only_the_old_version_spoils_is_no_failure() -> None:

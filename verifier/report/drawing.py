@@ -13,10 +13,10 @@ from verifier.history.model import Replicas, ServiceInfo
 from verifier.plan.model import Path, PlannedStep
 from verifier.report.words import listed, mixture, shortened
 
-BOX, BOX_HIGH, PER_ROW = 52, 24, 2
-WIDE = PER_ROW * (BOX + 6) + 14  # of a column
-GAP = 46
-LEFT = 118  # room for the names of services
+BOX, BOX_HIGH, PER_ROW = 50, 24, 2
+WIDE = PER_ROW * (BOX + 6) + 10  # of a column
+GAP = 38
+LEFT = 104  # room for the names of services
 CHIP, CHIPS_PER_ROW = 26, 4
 ARC = 20  # between two levels of arcs
 
@@ -95,7 +95,7 @@ def draw(
     path: Path, services: Sequence[ServiceInfo], verdicts: Mapping[str, str], anchors: Mapping[str, str]
 ) -> Drawing:
     """`verdicts` and `anchors` are by step id; a step without a verdict was not run."""
-    states = list(dict.fromkeys(_key(step) for step in path.steps))
+    states = _states(path, services)
     arcs = _arcs(path, states)
     over = _levels([arc for arc in arcs if _above(arc)])
     under = _levels([arc for arc in arcs if arc[0] > arc[1]])
@@ -112,6 +112,16 @@ def draw(
     height = bottom + 14 + ARC * (max(under.values(), default=-1) + 1)
     width = LEFT + len(states) * WIDE + (len(states) - 1) * GAP + 8
     return Drawing(path.id, path.kind, width, height, top, bottom, WIDE, lanes, columns, arrows)
+
+
+def _states(path: Path, services: Sequence[ServiceInfo]) -> list[Key]:
+    """The states by progress, so that going back goes to the left: first newer replicas, then migrations count."""
+    ages = {(service.name, version): age for service in services for age, version in enumerate(service.versions)}
+
+    def progress(key: Key) -> tuple[int, int]:
+        return sum(entry.count * ages.get((entry.service, entry.version), 0) for entry in key[0]), len(key[1])
+
+    return sorted(dict.fromkeys(_key(step) for step in path.steps), key=progress)
 
 
 def _key(step: PlannedStep) -> Key:
@@ -193,7 +203,13 @@ def _column(
         for place, (at, step) in enumerate(steps)
     )
     title = mixture(state) + (f"; migrated: {listed(migrations, 4)}" if migrations else "")
-    return Column(x, title, shortened(f"⛁ {migrations[-1]}", 20) if migrations else "", tuple(boxes), chips)
+    return Column(x, title, _migrated(migrations[-1]) if migrations else "", tuple(boxes), chips)
+
+
+def _migrated(migration: str) -> str:
+    """`orders 2.0 expand` as it fits above a column."""
+    service, _, rest = migration.partition(" ")
+    return shortened(f"⛁ {rest.rpartition(' ')[2]} {service}", 18)
 
 
 def tone(service: ServiceInfo, version: str) -> Tone:

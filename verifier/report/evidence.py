@@ -101,7 +101,13 @@ def _replica_row(event: ReplicaEvent) -> Row:
 
 def _operation_row(operation: Operation, times: int) -> Row:
     caller = f"{operation.caller} {operation.caller_version}".strip()
-    source = {"replay": "client", "live": "client (live)", "poll": "client polls", "sweep": "read back"}
+    source = {
+        "replay": "client",
+        "live": "client (live)",
+        "poll": "client polls",
+        "sweep": "read back",
+        "proof": "witness sent",
+    }
     effect: str = operation.effect
     if effect == "applied" and times > 1:
         effect = f"applied again ({times})"

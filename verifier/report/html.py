@@ -88,6 +88,7 @@ def render(judgement: Judgement, history: History, plan: Plan, timing: Timing) -
         "timing": timing,
         "sentence": words.sentence(judgement),
         "back": words.going_back(judgement),
+        "orders": words.orders(plan),
         "guarantees": names,
         "rows": [_row(step, anchors[step.id], names, judgement, shown) for step in judgement.steps],
         "drawings": _drawings(judgement, history, plan, anchors),

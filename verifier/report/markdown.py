@@ -38,6 +38,10 @@ def render(judgement: Judgement, history: History, plan: Plan, timing: Timing) -
     parts = [head, _summary(added)]
     parts += [_violation(violation, evidence, entries) for violation in added[:IN_FULL]]
     parts.append(_unknowns(judgement))
+    if orders := words.orders(plan):
+        parts.append(
+            ["**By the contracts**", "", *(f"{plain(shortened(sentence, 1000))}  " for sentence in orders), ""]
+        )
     parts.append(_table(judgement))
     parts.append(_earlier(earlier))
     coverage = [*coverage_lines(judgement.coverage)[1:], "", timing_line(timing)]

@@ -40,6 +40,8 @@ def render(judgement: Judgement, history: History, plan: Plan, timing: Timing) -
         )
     if judgement.unknowns:
         blocks.append(["Not verified", *(line for entry in judgement.unknowns for line in wrapped(f"? {entry}", "  "))])
+    if orders := words.orders(plan):
+        blocks.append(["By the contracts", *chain.from_iterable(wrapped(sentence, "  ") for sentence in orders)])
     blocks.append([*coverage_lines(judgement.coverage), *notes(history), timing_line(timing)])
     return printable("\n\n".join("\n".join(block) for block in blocks)) + "\n"
 

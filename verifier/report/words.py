@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from verifier.checks.verdict import Judgement, StepVerdict, Violation
 from verifier.history.model import Replicas
+from verifier.plan.model import Plan
 
 HEADS = {
     "available": "avail",
@@ -132,16 +133,16 @@ def sentence(judgement: Judgement) -> str:
             f"({', '.join(names)}): {first.experience} (first seen in {first.step}; "
             f"{ATTRIBUTIONS[first.attribution]})."
         )
-    if judgement.verdict == "unknown":
-        return (
-            f"No violation was found, but {counted(len(judgement.unknowns), 'thing')} "
-            "could not be verified, so this is no pass."
-        )
-    back = sum(step.phase == "rollback" for step in judgement.steps)
-    return (
-        f"Every guarantee that was tested held in all {counted(len(judgement.steps), 'step')}"
-        f"{f', {back} of them on the way back' if back else ''}."
+    old = len(earlier(judgement))
+    before = (
+        f" {counted(old, 'defect')} of the old version {'was' if old == 1 else 'were'} there before." if old else ""
     )
+    if judgement.verdict == "unknown":
+        things = counted(len(judgement.unknowns), "thing")
+        return (
+            f"The rollout was not seen to break anything, but {things} could not be verified: this is no pass.{before}"
+        )
+    return f"The rollout breaks nothing that was tested, in any of {counted(len(judgement.steps), 'step')}.{before}"
 
 
 def going_back(judgement: Judgement) -> str:
@@ -167,3 +168,18 @@ def _last_forward(judgement: Judgement, step: StepVerdict) -> StepVerdict | None
         entry for entry in judgement.steps[:position][::-1] if entry.path == step.path and entry.phase == "forward"
     )
     return next(before, None)
+
+
+def orders(plan: Plan) -> list[str]:
+    """Which orders of upgrade are safe by the contracts, or what to do first where none is; [] where none is known."""
+    order = plan.declared.order
+    if order is None:
+        return []
+    if order.orders:
+        more = order.count - min(order.count, 4)
+        safe = "; ".join(" → ".join(names) for names in order.orders[:4])
+        return [f"Safe orders of upgrade: {safe}{f' and {more} more' if more else ''}."]
+    lines = [f"No order of upgrade is safe. In the way: {'; '.join(order.in_the_way)}."]
+    return lines + [
+        f"{number}. {move.kind} {move.service}: {move.what}" for number, move in enumerate(order.sequence, 1)
+    ]
