@@ -11,7 +11,7 @@ from verifier.replay.correlate.looks import EMAIL, is_random
 from verifier.replay.correlate.moments import Moment, moment
 from verifier.replay.correlate.names import Place, affinity, is_key, names_itself, stem
 from verifier.replay.correlate.sources import collection
-from verifier.replay.correlate.split import base64_text
+from verifier.replay.correlate.split import USER_AND_PASSWORD
 from verifier.replay.correlate.weave import Grain
 
 NEAR = 86400.0  # seconds around the exchange in which a moment counts as "now"
@@ -114,7 +114,7 @@ def decide(text: str, uses: Sequence[Use]) -> Decision:
         return KEEP if _LOGIN.search(uses[0].target) or uses[0].method in ("GET", "HEAD") else Decision("fresh")
     if not is_random(text) or len(text) > _LONGEST_RANDOM:
         return KEEP
-    views = [_view(text, use) for use in own]
+    views = [_view(use) for use in own]
     if "meaning" in views:
         return KEEP
     if "made" in views:
@@ -131,13 +131,13 @@ def _shifts(use: Use) -> bool:
     return not (use.place.kind == "header" and use.place.words.startswith("if "))
 
 
-def _view(text: str, use: Use) -> Literal["made", "issued", "meaning", "nothing"]:
+def _view(use: Use) -> Literal["made", "issued", "meaning", "nothing"]:
     """What one appearance says about where the value comes from."""
     place = use.place
     if place.kind == "cookie":
         return "issued"
     if place.via.startswith("$request.header."):
-        return _in_header(place.via.removeprefix("$request.header.").lower(), text, use)
+        return _in_header(place.via.removeprefix("$request.header.").lower(), use)
     if place.via.startswith("$request.path."):
         if use.method == "PUT" and use.status in (201, 202, 204):
             return "made"
@@ -148,14 +148,14 @@ def _view(text: str, use: Use) -> Literal["made", "issued", "meaning", "nothing"
     return _in_body(place, use)
 
 
-def _in_header(name: str, text: str, use: Use) -> Literal["made", "issued", "meaning", "nothing"]:
+def _in_header(name: str, use: Use) -> Literal["made", "issued", "meaning", "nothing"]:
     if name == "referer":
         return "nothing"
     if name.startswith("if-"):
         return "issued"
     if name in ("authorization", "proxy-authorization"):
         # A user and a password are the client's own; a token was issued to it.
-        return "nothing" if use.grain != "whole" or any(":" in part.value for part in base64_text(text)) else "issued"
+        return "nothing" if use.grain != "whole" or use.place.name == USER_AND_PASSWORD else "issued"
     if "key" in name or "token" in name:
         return "meaning" if "api" in name else "issued"
     return "made"

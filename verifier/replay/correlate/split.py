@@ -287,6 +287,7 @@ def is_composed(text: str) -> bool:
     return len(text) > 2 and not _DECIMAL.match(text) and not UUID.fullmatch(text)
 
 
+USER_AND_PASSWORD = "user and password"
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z\-]* +(\S+)\Z")
 _COARSE = re.compile(r"[^\s,;=|/?&\"'<>()\[\]{}]+")
 _NARROW = re.compile(r"[^\s,;:=|/?&\"'<>()\[\]{}]+")
@@ -294,9 +295,12 @@ _FINE = re.compile(UUID.pattern + r"|[A-Za-z0-9]+")
 
 
 def scheme(text: str) -> list[Part]:
-    """The credentials in `Bearer abc==`."""
+    """The credentials in `Bearer abc==`; those of `Basic`, a user and a password, have a name of their own."""
     found = _SCHEME.match(text)
-    return [Part("scheme", found.start(1), found.end(1), found[1], plain)] if found else []
+    if not found:
+        return []
+    name = USER_AND_PASSWORD if text[: found.start(1)].strip().lower() == "basic" else ""
+    return [Part("scheme", found.start(1), found.end(1), found[1], plain, name)]
 
 
 def coarse(text: str) -> list[Part]:
