@@ -199,9 +199,11 @@ class _Analysis:
         """Whether a short value may be followed: by the names alone, a word only where it is a key."""
         if near < 1 or (source.depth and near < 2):
             return False
-        if is_short_id(text):
-            return is_identifier(place.name) and is_identifier(source.place.name)
-        return near >= 2 and len(text) >= 3 and is_key(place.name) and names_itself(source.place.name)
+        if not is_short_id(text):
+            return near >= 2 and len(text) >= 3 and is_key(place.name) and names_itself(source.place.name)
+        # The same name alone says something only where it is an identifier's: a quantity is no flow.
+        by_name = place.kind in ("body", "query") and near != 2
+        return not by_name or (is_identifier(place.name) and is_identifier(source.place.name))
 
     def _echoes(self, source: Source, text: str, strong: bool) -> bool:
         """Whether the answer's own request carried the value already (in a place that means the same)."""

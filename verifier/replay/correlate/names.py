@@ -50,7 +50,7 @@ class Place:
 @lru_cache(maxsize=4096)
 def words(name: str) -> str:
     """`orderId`, `order-id` and `order_ids` all become "order id"."""
-    return " ".join(stem(word) for word in _WORDS.findall(name))
+    return " ".join(stem(word) for word in _WORDS.findall(name.replace("ETag", "etag")))
 
 
 @lru_cache(maxsize=4096)
