@@ -42,21 +42,30 @@ paths:
         4XX: {description: bad, content: {application/problem+json: {schema: {type: object}}}}
         "204": {description: none, content: {application/json: {schema: {type: object}}}}
   /orders/{id}:
-    get: {operationId: get, parameters: [{name: id, in: path, required: true, schema: {type: integer}}],
-          responses: {"200": {description: ok, content: {application/json: {schema: {$ref: '#/components/schemas/Order'}}}}}}
+    get:
+      operationId: get
+      parameters: [{name: id, in: path, required: true, schema: {type: integer}}]
+      responses:
+        "200": {description: ok, content: {application/json: {schema: {$ref: '#/components/schemas/Order'}}}}
   /orders/latest:
     get: {operationId: latest, responses: {default: {description: any}}}
   /form:
     post:
       operationId: form
-      requestBody: {content: {application/x-www-form-urlencoded: {schema: {type: object, required: [n], properties: {n: {type: integer}, s: {type: string}}}}}}
+      requestBody:
+        content:
+          application/x-www-form-urlencoded:
+            schema: {type: object, required: [n], properties: {n: {type: integer}, s: {type: string}}}
       responses: {"200": {description: ok, content: {"text/*": {schema: {type: integer}}}}}
 components:
   schemas:
     Order:
       type: object
       required: [item]
-      properties: {item: {type: string}, note: {type: string, nullable: true}, kids: {type: array, items: {$ref: '#/components/schemas/Order'}}}
+      properties:
+        item: {type: string}
+        note: {type: string, nullable: true}
+        kids: {type: array, items: {$ref: '#/components/schemas/Order'}}
 """
 JSON: Headers = (("Content-Type", "application/json; charset=utf-8"),)
 PLACE = Request("POST", "/v1/orders", JSON, b'{"item": "x"}')

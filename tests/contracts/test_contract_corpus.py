@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jsonschema_rs import Draft202012Validator
 from contract_corpus import Pair, load_corpus
+from jsonschema_rs import Draft202012Validator
 
 from verifier.contracts.compare import compare
 from verifier.contracts.load import load

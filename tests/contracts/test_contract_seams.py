@@ -14,7 +14,8 @@ service: payments
 operations:
   charge:
     idempotent: {{key: $request.header.Idempotency-Key}}
-    completes: {{accepted: 202, poll: $response.header.Location, state: $response.body#/status, final: [done], within: 10s}}
+    completes: {{accepted: 202, poll: $response.header.Location, state: $response.body#/status, final: [done],
+                within: 10s}}
     effects: [{{partner: psp, operation: charge, key: $request.body#/ref, times: {times}}}]
     freshness: {{class: {freshness}, resource: $request.path.id, within: 5s}}
   plain: {{}}

@@ -60,6 +60,12 @@ class Document:
 _known: dict[str, Document] = {}
 
 
+def forget() -> None:
+    """Drop every remembered answer, so that a measurement starts from nothing."""
+    _known.clear()
+    _covered.clear()
+
+
 def document(node: Node, defs: Defs) -> Document:
     """A node with the definitions that it reaches."""
     names = reached(node, defs)

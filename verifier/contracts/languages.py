@@ -69,6 +69,13 @@ class _Automaton:
                     waiting.append(target)
         return frozenset(reached)
 
+    def marked(self, states: frozenset[int], mark: int) -> frozenset[int]:
+        """After one mark or more: as many as there are anchors to consume them."""
+        reached = self.step(states, mark)
+        while (more := reached | self.step(reached, mark)) != reached:
+            reached = more
+        return reached
+
     def step(self, states: frozenset[int], symbol: int) -> frozenset[int]:
         return self.closure({t for s in states for low, high, t in self.moves[s] if low <= symbol <= high})
 
@@ -80,6 +87,7 @@ def _compile(pattern: str) -> _Automaton:
         raise Unsupported(str(error)) from None
     if parsed.state.flags & ~re.UNICODE:
         raise Unsupported("inline flags")
+    _anchors(parsed)
     automaton = _Automaton()
     automaton.moves[0].append((_BEGIN, _MOST, 0))  # anything may stand before the match
     end = _sequence(automaton, parsed, 0)
@@ -87,6 +95,25 @@ def _compile(pattern: str) -> _Automaton:
     automaton.jumps[end].append(automaton.final)
     automaton.moves[automaton.final].append((_BEGIN, _MOST, automaton.final))  # and after it
     return automaton
+
+
+def _anchors(parsed: Iterable[tuple[Any, Any]]) -> tuple[bool, bool]:
+    """Whether `^` and `$` occur. Marks stand in order, so that a `^` behind a `$` would be misread: refused."""
+    begins = ends = False
+    for operator, argument in parsed:
+        name = str(operator)
+        begin, end = str(argument).startswith("AT_BEGINNING"), str(argument).startswith("AT_END")
+        if name == "BRANCH":
+            found = [_anchors(branch) for branch in argument[1]]
+            begin, end = any(one for one, _ in found), any(other for _, other in found)
+        elif name == "SUBPATTERN" or name.endswith("_REPEAT"):
+            begin, end = _anchors(argument[-1])
+            if begin and end and name != "SUBPATTERN":
+                raise Unsupported("repeated anchors")
+        if ends and begin:
+            raise Unsupported("^ behind $")
+        begins, ends = begins or begin, ends or end
+    return begins, ends
 
 
 def _python(pattern: str) -> str:
@@ -200,12 +227,12 @@ def counterexample(writer: Strings, reader: Strings) -> str | None:
     if longest > 2 * _REPEATS:
         raise Unsupported("lengths are too large to count")
     symbols = _representatives(sides)
-    start = tuple(side.step(side.closure([0]), _BEGIN) for side in sides)
+    start = tuple(side.marked(side.closure([0]), _BEGIN) for side in sides)
     seen = {(start, 0)}
     waiting = deque([(start, 0, "")])
     while waiting:
         states, length, text = waiting.popleft()
-        ends = [side.final in side.step(now, _END) for side, now in zip(sides, states, strict=True)]
+        ends = [side.final in side.marked(now, _END) for side, now in zip(sides, states, strict=True)]
         if all(ends[:split]) and _within(writer, length) and not (all(ends[split:]) and _within(reader, length)):
             return text
         if (writer.most is not None and length >= writer.most) or not all(states[:split]):

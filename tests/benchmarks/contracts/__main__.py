@@ -64,8 +64,19 @@ def _print(report: dict[str, Any]) -> None:
         if "problem" in peer:
             rows.append([peer["name"], peer["version"], "", f"not installed: {peer['problem']}", "", "", "", ""])
         else:
-            rows.append(_row(peer["name"], peer["version"], peer, peer["ms_per_pair"], peer.get("seconds_200_operations")))
-    headers = ["tool", "version", "pairs", "old: tp/fp/fn/tn", "new: tp/fp/fn/tn", "new, swapped", "ms/pair", "s/200 ops"]
+            rows.append(
+                _row(peer["name"], peer["version"], peer, peer["ms_per_pair"], peer.get("seconds_200_operations"))
+            )
+    headers = [
+        "tool",
+        "version",
+        "pairs",
+        "old: tp/fp/fn/tn",
+        "new: tp/fp/fn/tn",
+        "new, swapped",
+        "ms/pair",
+        "s/200 ops",
+    ]
     sys.stdout.write(tabulate(rows, headers, tablefmt="github", disable_numparse=True) + "\n\n")
     figures = {key: report[key] for key in ("columns", "missed", "invented", "unknown", "validation_us")}
     sys.stdout.write(tabulate(figures.items(), tablefmt="github") + "\n")

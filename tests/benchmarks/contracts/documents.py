@@ -32,7 +32,11 @@ def _json(schema: dict[str, Any]) -> dict[str, Any]:
 
 def _error() -> dict[str, Any]:
     detail = {"type": "object", "properties": {"field": {"type": "string"}, "why": {"type": "string"}}}
-    properties = {"code": {"type": "integer"}, "message": {"type": "string"}, "details": {"type": "array", "items": detail}}
+    properties = {
+        "code": {"type": "integer"},
+        "message": {"type": "string"},
+        "details": {"type": "array", "items": detail},
+    }
     return {"type": "object", "required": ["code", "message"], "properties": properties}
 
 

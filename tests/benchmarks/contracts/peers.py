@@ -124,7 +124,9 @@ def _both_ways(run: Callable[[Sequence[Job]], dict[str, Answer]], jobs: Sequence
     return made
 
 
-def _commanded(command: Callable[[Job], Sequence[str]], breaks: Callable[[str], bool]) -> Callable[..., dict[str, Answer]]:
+def _commanded(
+    command: Callable[[Job], Sequence[str]], breaks: Callable[[str], bool]
+) -> Callable[..., dict[str, Answer]]:
     """A peer that is a program: its time includes its start, as its users wait for it."""
 
     def one(job: Job) -> Answer:

@@ -6,6 +6,7 @@ import json
 import signal
 import sys
 import time
+from pathlib import Path
 
 from jsonsubschema import isSubschema
 
@@ -19,8 +20,7 @@ def _expired(*_: object) -> None:
 
 
 def _judge(job: dict) -> dict:
-    with open(job["old"]) as old, open(job["new"]) as new:
-        one, other = json.load(old), json.load(new)
+    one, other = (json.loads(Path(job[side]).read_text()) for side in ("old", "new"))
     signal.alarm(10)
     try:
         with contextlib.redirect_stdout(io.StringIO()):
