@@ -68,8 +68,6 @@ def run(text: str) -> tuple[Judgement, History, Plan]:
         replace(path, steps=tuple(replace(step, description=text, migrations=(text,)) for step in path.steps))
         for path in plan.paths
     )
-    return (
-        replace(judgement, steps=steps, coverage=coverage),
-        history,
-        replace(plan, matrix=text, paths=paths),
-    )
+    judgement = replace(judgement, steps=steps, coverage=coverage)
+    declared = Declared(order=Order((), 0, (text,), (Move("expand", text, text),)))
+    return judgement, history, replace(plan, matrix=text, paths=paths, declared=declared)
