@@ -41,7 +41,12 @@ class HistoryWriter:
         self._encode = msgspec.json.Encoder().encode
 
     def add(self, record: Record) -> None:
-        self._files[type(record)].write(self._encode(record) + b"\n")
+        """A lone surrogate, which JSON can escape and UTF-8 cannot hold, is kept as U+FFFD."""
+        try:
+            line = self._encode(record)
+        except UnicodeEncodeError:
+            line = self._encode(_storable(msgspec.to_builtins(record)))
+        self._files[type(record)].write(line + b"\n")
 
     def flush(self) -> None:
         for file in self._files.values():
@@ -50,6 +55,14 @@ class HistoryWriter:
     def close(self) -> None:
         for file in self._files.values():
             file.close()
+
+
+def _storable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, dict):
+        return {name: _storable(item) for name, item in value.items()}
+    return [_storable(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def records(directory: Path, kind: type[R]) -> Iterator[R]:
