@@ -31,11 +31,10 @@ class Sample:
     count: int = 0
 
 
-def on_one_core(command: list[str]) -> tuple[str, float]:
+def on_cores(command: list[str], allowed: list[int]) -> tuple[str, float]:
     """Output and CPU seconds of a command."""
-    last = cores()[-1]
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=lambda: os.sched_setaffinity(0, {last})
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=lambda: os.sched_setaffinity(0, allowed)
     )
     assert process.stdout is not None
     output = process.stdout.read().decode()
@@ -47,9 +46,13 @@ def on_one_core(command: list[str]) -> tuple[str, float]:
     return output, usage.ru_utime + usage.ru_stime
 
 
-def python(module: str, *arguments: object) -> dict[str, float]:
+def on_one_core(command: list[str]) -> tuple[str, float]:
+    return on_cores(command, cores()[-1:])
+
+
+def python(module: str, *arguments: object, allowed: list[int] | None = None) -> dict[str, float]:
     command = [sys.executable, "-m", f"tests.benchmarks.replay.{module}", *map(str, arguments)]
-    output, _ = on_one_core(command)
+    output, _ = on_cores(command, allowed or cores()[-1:])
     result: dict[str, float] = json.loads(output.splitlines()[-1])
     return result
 
@@ -120,7 +123,7 @@ def main() -> None:
             long = python("contenders", "verifier", port, 0, options.connections, options.operations)
             found |= {"peak_mb": long["peak_mb"], "operations": long["count"]}
         if options.paced:
-            found |= python("paced", port, options.paced)
+            found |= python("paced", port, options.paced, allowed=cores())
     if options.json:
         print(json.dumps({name: round(value, 3) for name, value in found.items()}))
     else:
