@@ -79,6 +79,34 @@ def test_bare_commands_without_a_contract(tmp_path: Path) -> None:
     assert (status, verdict["verdict"], verdict["violations"]) == (0, "pass", []), told
 
 
+def test_new_clients_on_old_services_are_reported_with_the_proof(tmp_path: Path) -> None:
+    status, verdict, told = run("greet-unsafe", tmp_path / "run")
+    assert (status, verdict["verdict"]) == (1, "fail"), told
+    proven = [item for item in added(verdict) if item["guarantee"] == "compatible" and "the proof" in item["message"]]
+    assert len(proven) == 1, told
+    shown = proven[0]
+    assert (shown["service"], shown["operation"], shown["attribution"]) == ("back", "keep", "mixed")
+    assert shown["evidence"][0]["status"] == 422
+    assert "language" in shown["message"]
+    states = {step["id"]: step["state"] for step in verdict["steps"]}
+    assert shown["steps"], told
+    for step in shown["steps"]:
+        assert "2" in states[step]["front"], "the new client"
+        assert "1" in states[step]["back"], "the old service"
+
+
+def test_the_safe_order_avoids_the_break(tmp_path: Path) -> None:
+    status, verdict, told = run("greet-safe", tmp_path / "run")
+    assert (status, verdict["verdict"], verdict["violations"]) == (0, "pass", []), told
+
+
+def test_without_a_safe_order_the_report_says_what_to_expand(tmp_path: Path) -> None:
+    status, _, told = run("greet-stuck", tmp_path / "run")
+    assert status == 1, told
+    assert "no order of upgrade is safe" in told.lower(), told
+    assert "expand back" in told, told
+
+
 def test_judging_again_gives_the_same_bytes(tmp_path: Path) -> None:
     status, _, _ = run("notes-unsafe", tmp_path / "run")
     before = (tmp_path / "run" / "verdict.json").read_bytes()

@@ -1,8 +1,12 @@
-"""The `verifier` command. Exit status: 0 pass · 1 fail · 2 bad input · 3 unknown · 4 the environment broke."""
+"""The `verifier` command. Exit status: 0 pass · 1 fail · 2 bad input · 3 unknown · 4 the environment broke.
+
+A mistake of the verifier's own ends with 70 (EX_SOFTWARE of sysexits.h), so that it is never taken for a verdict.
+"""
 
 from __future__ import annotations
 
 import sys
+import traceback
 
 import click
 
@@ -17,6 +21,7 @@ from verifier.cli.run import run
 from verifier.errors import BadInput, BrokenEnvironment
 
 INTERRUPTED = 130
+OWN_MISTAKE = 70
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -48,6 +53,10 @@ def main() -> None:
     except (KeyboardInterrupt, click.exceptions.Abort):
         click.echo("interrupted: nothing was judged, everything that ran was removed", err=True)
         sys.exit(INTERRUPTED)
+    except Exception:
+        traceback.print_exc()
+        click.echo("this is a mistake of the verifier's own, and no verdict", err=True)
+        sys.exit(OWN_MISTAKE)
 
 
 if __name__ == "__main__":

@@ -58,14 +58,20 @@ def with_safe_order(matrix: Matrix, order: Order | None) -> Matrix:
 
 
 def declared(
-    matrix: Matrix, promises: Promises, comparisons: Compared, order: Order | None, paths: Sequence[Path]
+    matrix: Matrix,
+    promises: Promises,
+    comparisons: Compared,
+    order: Order | None,
+    paths: Sequence[Path],
+    entries: frozenset[str],
 ) -> Declared:
-    """Every break and seam with the steps of these paths in which it hurts."""
+    """Every break and seam with the steps of these paths in which it hurts. `entries` are the services that
+    recorded clients address."""
     states = list(_states(paths))
     found = [
         item
         for service, old, new, comparison in comparisons
-        for item in _breaks(matrix, service, old, new, comparison, states)
+        for item in _breaks(matrix, service, old, new, comparison, states, entries)
     ]
     numbered = tuple(replace(item, id=f"c{number}") for number, item in enumerate(found, 1))
     return Declared(numbered, tuple(_seams(matrix, promises, states)), order)
@@ -83,14 +89,12 @@ def _states(paths: Sequence[Path]) -> Iterator[State]:
             )
 
 
-def _callers(matrix: Matrix, service: Service, old: str, new: str) -> list[Caller]:
+def _callers(matrix: Matrix, service: Service, old: str, new: str, entries: frozenset[str]) -> list[Caller]:
     """Who calls a service: clients as recorded, and other services, each built for the version it came with."""
     direct = direct_callees(matrix)
     found = []
-    for traffic in matrix.traffic:
-        built_for = traffic.client if traffic.client in (old, new) else service.old.name
-        if traffic.service == service.name or traffic.client in {version.name for version in service.versions}:
-            found.append(Caller("", "", built_for))
+    for traffic in matrix.traffic if service.name in entries else ():
+        found.append(Caller("", "", traffic.client if traffic.client in (old, new) else service.old.name))
     for caller in matrix.services:
         if service.name in direct[caller.name]:
             found.append(Caller(caller.name, caller.old.name, old))
@@ -100,9 +104,15 @@ def _callers(matrix: Matrix, service: Service, old: str, new: str) -> list[Calle
 
 
 def _breaks(
-    matrix: Matrix, service: Service, old: str, new: str, comparison: Comparison, states: list[State]
+    matrix: Matrix,
+    service: Service,
+    old: str,
+    new: str,
+    comparison: Comparison,
+    states: list[State],
+    entries: frozenset[str],
 ) -> Iterator[Break]:
-    found = hurts(service.name, old, new, comparison, states, _callers(matrix, service, old, new))
+    found = hurts(service.name, old, new, comparison, states, _callers(matrix, service, old, new, entries))
     for finding in comparison.findings:
         here = [hurt for hurt in found if hurt.finding is finding]
         _, meets = MEETING[finding.column]

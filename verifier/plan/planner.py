@@ -65,7 +65,8 @@ def plan(matrix: Matrix, sessions: Sequence[SessionShape], seed: int, promises: 
         for path in drafted
     )
     coverage = _coverage(matrix, done, sessions, tally)
-    said = declared(matrix, promises, comparisons, order, done)
+    entries = frozenset(exchange.service for session in sessions for exchange in session.exchanges)
+    said = declared(matrix, promises, comparisons, order, done, entries)
     proven = tuple(
         replace(path, steps=tuple(replace(step, proofs=proofs(promises, said, step)) for step in path.steps))
         for path in done

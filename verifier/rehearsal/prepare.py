@@ -95,7 +95,8 @@ def run_info(prepared: Prepared, runtime: str) -> RunInfo:
     clients = []
     for traffic in matrix.traffic:
         for service in matrix.services:
-            if traffic.client in {version.name for version in service.versions}:
+            called = any(service.name in track.services for track in prepared.tracks.values())
+            if called and traffic.client in {version.name for version in service.versions}:
                 clients.append((service.name, traffic.client))
     return RunInfo(
         schema=1,

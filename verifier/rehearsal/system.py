@@ -86,8 +86,7 @@ class System:
         if action.kind == "stop":
             await self._stop(action.service, action.slot, action.version)
         elif action.kind == "restart":
-            await self._stop(action.service, action.slot, action.version)
-            await self._start(action.service, action.slot, action.version)
+            await self._restart(action)
         elif action.kind == "replace":
             leaving = [key for key in self.running if key[:2] == (action.service, action.slot)]
             await self._start(action.service, action.slot, action.version)
@@ -95,6 +94,17 @@ class System:
                 await self._stop(*key)
         else:
             await self._migrate(action)
+
+    async def _restart(self, action: Action) -> None:
+        """A service that has one replica gets a second one first, as any deployment that restarts it would do."""
+        key = (action.service, action.slot, action.version)
+        only = len(self.rotation.of(action.service)) == 1
+        if not only:
+            await self._stop(*key)
+        leaving = self.running.pop(key, None)
+        await self._start(*key)
+        if leaving is not None:
+            await self._end(leaving, action.service, action.version)
 
     async def _start(self, service_name: str, slot: int, version_name: str) -> None:
         service = self.matrix.service(service_name)
@@ -113,7 +123,9 @@ class System:
         self._event(replica, service_name, version_name, "ready")
 
     async def _stop(self, service_name: str, slot: int, version_name: str) -> None:
-        replica = self.running.pop((service_name, slot, version_name))
+        await self._end(self.running.pop((service_name, slot, version_name)), service_name, version_name)
+
+    async def _end(self, replica: str, service_name: str, version_name: str) -> None:
         endpoint = self.rotation.remove(replica)
         if endpoint is not None:
             self.client.forget(endpoint.address.host, endpoint.address.port)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import tempfile
+from functools import lru_cache
 from pathlib import Path
 
 LABEL = "verifier.run"
@@ -13,6 +16,8 @@ OWNER_ENVIRONMENT = "VERIFIER_OWNER"
 
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,80}")
 _FOLDER = "verifier-run-"
+_MEMORY = Path("/dev/shm")
+_ROOM = 2 << 30  # bytes
 
 
 def checked(run_id: str) -> str:
@@ -24,10 +29,25 @@ def checked(run_id: str) -> str:
 
 def scratch(run_id: str) -> Path:
     """The run's folder for temporary data, outside the run directory and removed with the run."""
-    return Path(tempfile.gettempdir()) / f"{_FOLDER}{checked(run_id)}"
+    return temporary() / f"{_FOLDER}{checked(run_id)}"
+
+
+@lru_cache(maxsize=1)
+def temporary() -> Path:
+    """Where data goes that a run throws away: in memory where the machine has room for it.
+
+    On a disk, one slow flush by anything on the machine stalls a store for seconds, and looks like its service's
+    fault.
+    """
+    try:
+        if os.access(_MEMORY, os.W_OK | os.X_OK) and shutil.disk_usage(_MEMORY).free > _ROOM:
+            return _MEMORY
+    except OSError:
+        pass
+    return Path(tempfile.gettempdir())
 
 
 def scratch_folders() -> dict[str, Path]:
     """The temporary folders of all runs on this machine, by run id."""
-    found = Path(tempfile.gettempdir()).glob(f"{_FOLDER}*")
+    found = temporary().glob(f"{_FOLDER}*")
     return {path.name.removeprefix(_FOLDER): path for path in found if path.is_dir() and not path.is_symlink()}

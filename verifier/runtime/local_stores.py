@@ -53,19 +53,27 @@ class LocalStores:
         if any(spec.directory.iterdir()):
             raise BrokenEnvironment(f"store {spec.name}: its directory {spec.directory} is not empty")
         if kind == "sqlite":
-            file = (spec.directory / f"{spec.name}.sqlite").absolute()
+            folder = self._folder(spec)
+            file = folder / f"{spec.name}.sqlite"
             file.touch()
-            self._stores[spec.name] = _Store(None, (spec.directory,))
+            self._stores[spec.name] = _Store(None, (spec.directory, folder))
             return f"sqlite:///{file}"
         if kind == "postgres":
             return await self._start_postgres(spec)
         return await self._start_server(spec)
 
+    def _folder(self, spec: StoreSpec) -> Path:
+        """The store's own folder among the run's temporary data."""
+        mark_folder(self._run, self._owner)
+        folder = scratch(self._run) / f"store-{spec.name}"
+        folder.mkdir()
+        return folder
+
     async def _start_postgres(self, spec: StoreSpec) -> str:
         programs, account = postgres.binaries(spec.image), postgres.Account.of(spec.environment)
         # Not in the run directory: the server's user need not have access to what is above it.
-        folder = scratch(self._run) / f"store-{spec.name}"
         mark_folder(self._run, self._owner)
+        folder = scratch(self._run) / f"store-{spec.name}"
         await postgres.create(folder, programs, account, self._launcher.environment(spec.environment))
         job = Job(
             command=postgres.server(folder, programs), environment=spec.environment, directory=folder, log=spec.log,
