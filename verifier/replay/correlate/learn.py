@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 
 from verifier.history.message import Request
 from verifier.replay.correlate import lists
+from verifier.replay.correlate.choose import best, echoes
 from verifier.replay.correlate.cookies import cookie_uses
 from verifier.replay.correlate.decide import KEEP, Decision, Use, created, decide
-from verifier.replay.correlate.looks import EMAIL, UUID, is_random, is_short_id, is_unique
+from verifier.replay.correlate.looks import EMAIL, UUID, is_random, is_unique
 from verifier.replay.correlate.model import Poll, Report, Rules, as_json
 from verifier.replay.correlate.moments import moment
-from verifier.replay.correlate.names import Place, affinity, is_identifier, is_key, names_itself
+from verifier.replay.correlate.names import Place, names_itself
 from verifier.replay.correlate.naming import step_name
 from verifier.replay.correlate.polls import collapse
 from verifier.replay.correlate.rules import Flow, Settled, settle
@@ -24,8 +25,6 @@ from verifier.replay.correlate.script import Compiled, Script, ScriptStep, Slot,
 from verifier.replay.correlate.sources import Answer, Source, sources
 from verifier.replay.correlate.weave import Grain, Woven, weave
 from verifier.replay.recording.model import Exchange, Session
-
-_MOST_STAND_INS = 4
 
 
 def learn(session: Session, *, began: float, rules: Rules = Rules()) -> Script:  # noqa: B008
@@ -115,7 +114,7 @@ class _Analysis:
             return self._made_up(index, text, place, grain)
         strong = self._is_strong(text)
         if not strong or not self._client_first(text):
-            found = self._best(index, text, place, strong)
+            found = best(self.sources.get(text, ()), self.uses[text], index, text, place, strong)
             if found:
                 return self._learned(text, found, place)
             if not strong:
@@ -170,55 +169,13 @@ class _Analysis:
             ))  # fmt: skip
         return None
 
-    # ---- choosing a source
-
-    def _best(self, index: int, text: str, place: Place, strong: bool) -> list[tuple[Source, bool]]:
-        """The sources of a text, best first, each with whether it is as good as the first; () if none qualifies."""
-        scored = []
-        for source in self.sources.get(text, ()):
-            if source.index >= index:
-                continue
-            near = affinity(place, source.place)
-            if not strong and not self._may_follow(text, place, source, near):
-                continue
-            echo = self._echoes(source, text, strong)
-            scored.append(((not echo, not source.origin.listed, near, -source.depth, source.index), source))
-        if not scored:
-            return []
-        scored.sort(key=lambda item: item[0], reverse=True)
-        if not strong and not scored[0][0][0]:
-            # Every answer only repeats what its request said: then the client knew it first.
-            return []
-        top = scored[0][0]
-        # Two cuts of one text are no two sources: the better one stands for both.
-        best = {_leaf(source): (score, source) for score, source in reversed(scored)}
-        kept = sorted(best.values(), key=lambda item: item[0], reverse=True)[:_MOST_STAND_INS]
-        return [(source, score[:3] == top[:3]) for score, source in kept]
-
-    def _may_follow(self, text: str, place: Place, source: Source, near: int) -> bool:
-        """Whether a short value may be followed: by the names alone, a word only where it is a key."""
-        if near < 1 or (source.depth and near < 2):
-            return False
-        if not is_short_id(text):
-            return near >= 2 and len(text) >= 3 and is_key(place.name) and names_itself(source.place.name)
-        # The same name alone says something only where it is an identifier's: a quantity is no flow.
-        by_name = place.kind in ("body", "query") and near != 2
-        return not by_name or (is_identifier(place.name) and is_identifier(source.place.name))
-
-    def _echoes(self, source: Source, text: str, strong: bool) -> bool:
-        """Whether the answer's own request carried the value already (in a place that means the same)."""
-        for use in self.uses[text]:
-            if use.index == source.index and (strong or affinity(use.place, source.place) >= 1):
-                return True
-        return False
-
     def _maybe_ambiguous(self, index: int, text: str, place: Place, grain: Grain) -> None:
         """A short number after a collection's name, equal to some identifier of another kind."""
         if grain != "whole" or place.kind != "path" or not text.isdecimal() or self._used_before(index, text, place):
             return
         for source in reversed(self.sources.get(text, [])):
             named = names_itself(source.place.name) and source.depth == 0 and not source.origin.listed
-            if source.index < index and named and not self._echoes(source, text, False):
+            if source.index < index and named and not echoes(source, self.uses[text], strong=False):
                 via, expression = place.via, source.origin.expression
                 self.reports[index].ambiguous.setdefault(text, Report(
                     "ambiguous",
@@ -296,10 +253,6 @@ class _Analysis:
         # A cookie header that the jar has no part in is sent as recorded.
         cookie = self.cookies.uses.get(index) if self.cookies.active else None
         return Compiled(changes, cookie, tuple(self.takes.get(index, ())), self.cookies.active)
-
-
-def _leaf(source: Source) -> tuple[int, str, str]:
-    return source.index, source.origin.expression, source.origin.key
 
 
 def _shown(text: str) -> str:
