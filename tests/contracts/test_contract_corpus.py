@@ -10,10 +10,10 @@ import pytest
 from contract_corpus import Pair, load_corpus
 from jsonschema_rs import Draft202012Validator
 
+from verifier.contracts.breaks import MISSING
 from verifier.contracts.compare import compare
 from verifier.contracts.load import load
 from verifier.contracts.model import Contract
-from verifier.contracts.subsume import MISSING
 from verifier.contracts.verdicts import COLUMNS, Comparison, Finding, mirrored
 
 CORPUS = load_corpus()

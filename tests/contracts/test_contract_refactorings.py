@@ -10,10 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema_rs import Draft202012Validator
 
+from verifier.contracts.breaks import MISSING
+from verifier.contracts.closing import Closer, normal, widened
 from verifier.contracts.compare import compare
 from verifier.contracts.load import load
-from verifier.contracts.shapes import Closer, flat, normal, widened
-from verifier.contracts.subsume import MISSING, decide
+from verifier.contracts.shapes import flat
+from verifier.contracts.subsume import decide
 from verifier.contracts.verdicts import COLUMNS
 
 NAMES = ("a", "b", "c")

@@ -10,10 +10,10 @@ from typing import Any
 import click
 from tabulate import tabulate
 
+from verifier.contracts.breaks import MISSING
 from verifier.contracts.compare import Tolerance, compare, explain
 from verifier.contracts.load import load
 from verifier.contracts.model import Contract
-from verifier.contracts.subsume import MISSING
 from verifier.contracts.verdicts import Comparison, Finding
 from verifier.errors import BadInput
 

@@ -6,11 +6,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from verifier.contracts.breaks import Decision, Path
+from verifier.contracts.closing import Closer, normal, widened
 from verifier.contracts.model import Schema
 from verifier.contracts.schema import Direction
-from verifier.contracts.shapes import Closer, Node, normal, text_of, widened
+from verifier.contracts.shapes import Node, text_of
 from verifier.contracts.skew import Skew, skews
-from verifier.contracts.subsume import Decision, Path, decide
+from verifier.contracts.subsume import decide
 from verifier.contracts.textual import textual
 from verifier.contracts.verdicts import MEANING, Column, Finding
 

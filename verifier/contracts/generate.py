@@ -11,10 +11,11 @@ from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 from verifier.contracts import samples
+from verifier.contracts.breaks import MISSING
+from verifier.contracts.closing import Closer
 from verifier.contracts.conform import Conformance
 from verifier.contracts.model import Contract, ContractOperation, Media, Parameter, Schema, is_json
-from verifier.contracts.shapes import Closer, defs_of, flat, types
-from verifier.contracts.subsume import MISSING
+from verifier.contracts.shapes import defs_of, flat, types
 from verifier.contracts.verdicts import Finding
 from verifier.history.message import Headers, Request
 

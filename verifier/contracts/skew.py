@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from verifier.contracts.breaks import Path
 from verifier.contracts.schema import Direction
 from verifier.contracts.shapes import Defs, Node, defs_of, effective, flat, follow, text_of
-from verifier.contracts.subsume import Path
 
 _DEEPEST = 16
 
@@ -33,6 +33,7 @@ class _Declared:
     maps: list[Node] = field(default_factory=list)
     patterns: list[dict[str, Node]] = field(default_factory=list)
     always: set[str] | None = None  # properties that every alternative requires
+    open: bool = False  # some alternative takes properties that it does not name
     typed: bool = False  # some part gives further properties a type of their own
 
 
@@ -60,7 +61,7 @@ class _Walk:
             at = (*path, "properties", name)
             theirs = _read(r, name)
             if theirs is None:
-                if self.direction == "request" and r.properties:
+                if self.direction == "request" and r.properties and r.open:
                     yield Skew("dropped-property", at, f"does not know the property {name!r} and drops it")
                 continue
             if self.direction == "request" and any(_flag(node, self.rdefs, "readOnly") for node in theirs):
@@ -122,6 +123,7 @@ def _collect(found: _Declared, shape: dict[str, Any]) -> None:
     if "patternProperties" in shape:
         found.patterns.append(shape["patternProperties"])
     extra = shape.get("additionalProperties")
+    found.open |= extra is not False and shape.get("unevaluatedProperties") is not False
     if isinstance(extra, dict) and extra:
         found.maps.append(extra)
         found.typed = True

@@ -9,12 +9,12 @@ those find nothing it stays open.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
-from typing import Any, Final
+from dataclasses import replace
+from typing import Any
 
-from verifier.contracts import engine, languages, samples
+from verifier.contracts import engine, samples, strings
+from verifier.contracts.breaks import MISSING, Break, Decision, Path, distinct, explained, open_break, short
 from verifier.contracts.engine import Document
 from verifier.contracts.shapes import (
     Defs,
@@ -24,51 +24,17 @@ from verifier.contracts.shapes import (
     effective,
     flat,
     narrowed,
-    searches,
     text_of,
     types,
 )
+from verifier.contracts.witnesses import Builder
 
-MISSING: Final[Any] = type("Missing", (), {"__repr__": lambda self: "MISSING"})()
-Path = tuple[str, ...]
+__all__ = ["MISSING", "decide"]
+
 _GENERATED = 60
 _DEPTH = 24
 _BESIDE = ("not", "if", "then", "else", "also", "dependentSchemas", "dependentRequired", "propertyNames", "contains",
            "minProperties", "maxProperties", "minContains", "maxContains", "unevaluatedItems")  # fmt: skip
-# Supersets of what a format admits, to prove that a pattern takes all of them (RFC 4122, RFC 3339, RFC 2673).
-_FORMAT_PATTERNS = {
-    "uuid": "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$",
-    "date": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
-    "date-time": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})$",
-    "ipv4": r"^[0-9]{1,3}(\.[0-9]{1,3}){3}$",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Break:
-    """One reason why the reader refuses, or may refuse. `path` leads through the reader's schema keywords.
-
-    `witness` is a value of the whole schema, MISSING where none was found; `certain` is false for what stays open.
-    """
-
-    rule: str
-    path: Path
-    message: str
-    witness: Any
-    certain: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """`breaks` is empty exactly when containment is proven."""
-
-    breaks: tuple[Break, ...]
-
-    @property
-    def verdict(self) -> str:
-        if not self.breaks:
-            return "compatible"
-        return "breaking" if any(item.certain for item in self.breaks) else "unknown"
 
 
 def decide(writer: Node, reader: Node, seed: int = 0) -> Decision:
@@ -82,6 +48,7 @@ class _Subsumption:
         self.wdefs: Defs = defs_of(writer)
         self.rdefs: Defs = defs_of(reader)
         self.seed = seed
+        self.build = Builder(self.wdefs, seed)
         self.assumed: set[tuple[str, str]] = set()
 
     def decision(self) -> Decision:
@@ -90,7 +57,7 @@ class _Subsumption:
         if answer == "yes":
             return Decision(())
         breaks = self.prove(_bare(self.writer), _bare(self.reader), (), 0)
-        found = _distinct(self._confirmed(item, writer, reader) for item in breaks)
+        found = distinct(self._confirmed(item, writer, reader) for item in breaks)
         if found and not any(item.certain for item in found):
             shown = self._shown(writer, reader)
             if shown is not None:
@@ -112,7 +79,7 @@ class _Subsumption:
         """Any value that shows a break of the whole: from the difference of both, or generated from the writer."""
         for values in self._candidates(writer, reader):
             for value in engine.refusing(writer, reader, values):
-                return _explained(reader, value, ())
+                return explained(reader, value, ())
         return None
 
     def _candidates(self, writer: Document, reader: Document) -> Iterator[Iterable[Any]]:
@@ -132,7 +99,7 @@ class _Subsumption:
         if key in self.assumed:
             return []
         if depth > _DEPTH:
-            return [_open(path)]
+            return [open_break(path)]
         pair = self._documents(writer, reader)
         answer = engine.covers(pair[1], pair[0])
         if answer == "yes":
@@ -197,11 +164,11 @@ class _Subsumption:
         writer, reader = self._documents(w, r)
         refused = [value for value in w["enum"] if engine.refusing(writer, reader, [value])]
         if any(reader.admits(value) is None for value in w["enum"]):
-            return [_open(path)]
-        found = [_explained(reader, value, path) for value in refused]
+            return [open_break(path)]
+        found = [explained(reader, value, path) for value in refused]
         merged = {item.rule: item for item in reversed(found)}
         if len(found) > 1 and len(merged) == 1:
-            shown = ", ".join(_short(value) for value in refused[:6])
+            shown = ", ".join(short(value) for value in refused[:6])
             return [replace(found[0], message=f"{found[0].message} (and so for: {shown})")]
         return list(reversed(merged.values()))
 
@@ -250,7 +217,7 @@ class _Subsumption:
             if name not in w.get("required", ()):
                 at = (*path, "properties", name)
                 message = f"requires the property {name!r}, which may be left out"
-                found.append(Break("required", at, message, self._without(w, name), True))
+                found.append(Break("required", at, message, self.build.without(w, name), True))
         return [*found, *self._beside(w, r, path)]
 
     def _property(self, w: dict[str, Any], r: dict[str, Any], name: str, path: Path, depth: int) -> list[Break]:
@@ -259,22 +226,22 @@ class _Subsumption:
         if flat(mine, self.wdefs) is False or theirs is True:
             return []
         if theirs is False:
-            value = self._smallest(mine)
-            witness = self._around(w, name, value) if value is not MISSING else MISSING
+            value = self.build.smallest(mine)
+            witness = self.build.around(w, name, value) if value is not MISSING else MISSING
             return [Break("additionalProperties", at, f"does not allow the property {name!r}", witness, True)]
-        return [self._lifted(item, w, name) for item in self.prove(mine, theirs, at, depth + 1)]
+        return [self.build.lifted(item, w, name) for item in self.prove(mine, theirs, at, depth + 1)]
 
     def _others(self, w: dict[str, Any], r: dict[str, Any], path: Path, depth: int) -> list[Break]:
         """Properties that the writer does not name: those of a free or typed map, and of patterns."""
         found: list[Break] = []
         for pattern, mine in w.get("patternProperties", {}).items():
             theirs = r.get("patternProperties", {}).get(pattern)
-            if theirs is None and ("patternProperties" in r or _named_by(r, w, pattern)):
+            if theirs is None and ("patternProperties" in r or strings.named_by(r, w, pattern)):
                 return [self._leaf(w, r, path)]
             theirs = r.get("additionalProperties", True) if theirs is None else theirs
             at = (*path, "patternProperties", pattern)
-            key = _key_for(pattern)
-            found.extend(self._lifted(item, w, key) for item in self.prove(mine, theirs, at, depth + 1))
+            key = strings.key_for(pattern)
+            found.extend(self.build.lifted(item, w, key) for item in self.prove(mine, theirs, at, depth + 1))
         extra = w.get("additionalProperties", True)
         if extra is False or w.get("unevaluatedProperties") is False:
             return found
@@ -282,13 +249,13 @@ class _Subsumption:
         for name in named:
             found.extend(self._property(w, r, name, path, depth))
         for pattern, theirs in r.get("patternProperties", {}).items():
-            key = _key_for(pattern)
+            key = strings.key_for(pattern)
             at = (*path, "patternProperties", pattern)
-            found.extend(self._lifted(item, w, key) for item in self.prove(extra, theirs, at, depth + 1))
+            found.extend(self.build.lifted(item, w, key) for item in self.prove(extra, theirs, at, depth + 1))
         theirs = r.get("additionalProperties", True)
         below = self.prove(extra, theirs, (*path, "additionalProperties"), depth + 1)
         key = next(f"extra{i}" for i in range(99) if f"extra{i}" not in r.get("properties", ()))
-        return [*found, *(self._lifted(item, w, key) for item in below)]
+        return [*found, *(self.build.lifted(item, w, key) for item in below)]
 
     def _beside(self, w: dict[str, Any], r: dict[str, Any], path: Path) -> list[Break]:
         """Keywords that speak about the object or array as a whole."""
@@ -315,7 +282,7 @@ class _Subsumption:
             if left is False:
                 break
             where = (*path, "prefixItems", str(at)) if at < len(theirs) else (*path, "items")
-            found.extend(self._item(item, w, at) for item in self.prove(left, right, where, depth + 1))
+            found.extend(self.build.item(item, w, at) for item in self.prove(left, right, where, depth + 1))
         found.extend(self._lengths(w, r, path))
         if r.get("uniqueItems") is True and w.get("uniqueItems") is not True and (most is None or most > 1):
             found.append(self._leaf(w, {"type": "array", "uniqueItems": True}, path))
@@ -325,42 +292,22 @@ class _Subsumption:
         least, most = w.get("minItems", 0), w.get("maxItems")
         if r.get("minItems", 0) > least:
             message = f"wants at least {r['minItems']} items, {least} may come"
-            yield Break("minItems", path, message, self._of_length(w, least), True)
+            yield Break("minItems", path, message, self.build.of_length(w, least), True)
         if "maxItems" in r and (most is None or most > r["maxItems"]):
             message = f"takes at most {r['maxItems']} items, more may come"
-            yield Break("maxItems", path, message, self._of_length(w, max(r["maxItems"] + 1, least)), True)
+            yield Break("maxItems", path, message, self.build.of_length(w, max(r["maxItems"] + 1, least)), True)
 
     def _string(self, w: dict[str, Any], r: dict[str, Any], path: Path) -> list[Break]:
         """Patterns and lengths by automata; whatever else the reader demands is left to the engine."""
-        beyond = set(r) - {
-            "type",
-            "pattern",
-            "minLength",
-            "maxLength",
-            "format",
-            "also",
-            "default",
-            "readOnly",
-            "writeOnly",
-        }
-        patterns = _patterns(r)
-        if beyond or patterns is None or r.get("format") not in (None, w.get("format")):
-            return [self._leaf(w, r, path)]
-        mine = [*(_patterns(w) or ())]
-        if w.get("format") in _FORMAT_PATTERNS:
-            mine.append(_FORMAT_PATTERNS[w["format"]])
         try:
-            value = languages.counterexample(
-                languages.Strings(tuple(mine), int(w.get("minLength", 0)), w.get("maxLength")),
-                languages.Strings(tuple(patterns), int(r.get("minLength", 0)), r.get("maxLength")),
-            )
-        except languages.Unsupported:
+            value = strings.refused(w, r)
+        except strings.Unsupported:
             return [self._leaf(w, r, path)]
         if value is None:
             return []
         writer, reader = self._documents(w, r)
         if engine.refusing(writer, reader, [value]):
-            return [_explained(reader, value, path)]
+            return [explained(reader, value, path)]
         return [self._leaf(w, r, path)]
 
     def _leaf(self, writer: Node, reader: Node, path: Path) -> Break:
@@ -372,54 +319,16 @@ class _Subsumption:
             guesses.insert(0, _tried(rest, defs_of(rest)))
         for values in guesses:
             for value in engine.refusing(*pair, values):
-                return _explained(pair[1], value, path)
+                return explained(pair[1], value, path)
         if engine.covers(pair[1], pair[0]) != "no":
             for values in self._candidates(*pair):
                 for value in engine.refusing(*pair, values):
-                    return _explained(pair[1], value, path)
-            return _open(path)
+                    return explained(pair[1], value, path)
+            return open_break(path)
         drawn = samples.generated(rest if rest is not None else pair[0].schema, 10, self.seed)
         for value in engine.refusing(*pair, drawn):
-            return _explained(pair[1], value, path)
+            return explained(pair[1], value, path)
         return Break("schema", path, "does not take every value that may come", MISSING, True)
-
-    def _smallest(self, node: Node) -> Any:
-        try:
-            return samples.smallest(node, self.wdefs)
-        except samples.Impossible:
-            drawn = samples.generated(engine.document(node, self.wdefs).schema, 3, self.seed)
-            return drawn[0] if drawn else MISSING
-
-    def _without(self, w: dict[str, Any], name: str) -> Any:
-        try:
-            value = samples.smallest(w, self.wdefs, {})
-        except samples.Impossible:
-            return MISSING
-        return {key: item for key, item in value.items() if key != name}
-
-    def _around(self, w: dict[str, Any], name: str, value: Any) -> Any:
-        try:
-            return samples.smallest(w, self.wdefs, {name: value})
-        except samples.Impossible:
-            return MISSING
-
-    def _lifted(self, item: Break, w: dict[str, Any], name: str) -> Break:
-        witness = self._around(w, name, item.witness) if item.witness is not MISSING else MISSING
-        return replace(item, witness=witness)
-
-    def _item(self, item: Break, w: dict[str, Any], at: int) -> Break:
-        if item.witness is MISSING:
-            return item
-        value = self._of_length(w, max(w.get("minItems", 0), at + 1))
-        if value is MISSING:
-            return replace(item, witness=MISSING)
-        return replace(item, witness=[*value[:at], item.witness, *value[at + 1 :]])
-
-    def _of_length(self, w: dict[str, Any], length: int) -> Any:
-        try:
-            return samples.array_of(w, self.wdefs, length)
-        except samples.Impossible:
-            return MISSING
 
 
 def _bare(document: Node) -> Node:
@@ -442,58 +351,3 @@ def _tried(node: Node, defs: Defs) -> Iterator[Any]:
     shape = flat(node, defs)
     if isinstance(shape, dict):
         yield from samples.borders(shape, shape, defs)
-
-
-def _patterns(node: dict[str, Any]) -> list[str] | None:
-    found = [node["pattern"]] if "pattern" in node else []
-    for part in node.get("also", ()):
-        if set(part) != {"pattern"}:
-            return None
-        found.append(part["pattern"])
-    return found
-
-
-def _named_by(r: dict[str, Any], w: dict[str, Any], pattern: str) -> bool:
-    return any(searches(pattern, name) and name not in w.get("properties", ()) for name in r.get("properties", ()))
-
-
-def _key_for(pattern: str) -> str:
-    try:
-        return languages.example(languages.Strings((pattern,), 1)) or "extra"
-    except languages.Unsupported:
-        return re.sub(r"[^\w-]", "", pattern) or "extra"
-
-
-def _open(path: Path) -> Break:
-    return Break("undecided", path, "could not be decided, and no generated value told the two apart", MISSING, False)
-
-
-def _short(value: Any) -> str:
-    text = text_of(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _explained(reader: Document, value: Any, path: Path) -> Break:
-    """The reader's own reason for refusing a value."""
-    errors = list(reader.validator.iter_errors(value)) if reader.validator is not None else []
-    if not errors:
-        return Break("schema", path, f"refuses {_short(value)}", value, True)
-    error = min(errors, key=lambda item: len(item.instance_path))
-    rule = {"constant": "const", "falseSchema": "additionalProperties"}.get(error.kind.name, error.kind.name)
-    if value is None and not error.instance_path and rule in ("type", "enum", "anyOf", "oneOf", "oneOfNotValid"):
-        rule = "nullable"
-    below = tuple(part for name in error.instance_path for part in _step(name))
-    return Break(rule, (*path, *below), f"refuses {_short(value)}: {error.message}", value, True)
-
-
-def _step(name: str | int) -> tuple[str, ...]:
-    return ("items",) if isinstance(name, int) else ("properties", name)
-
-
-def _distinct(items: Iterable[Break]) -> list[Break]:
-    found: dict[tuple[str, Path], Break] = {}
-    for item in items:
-        key = (item.rule, item.path)
-        if key not in found or (item.certain and not found[key].certain):
-            found[key] = item
-    return list(found.values())

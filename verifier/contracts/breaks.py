@@ -1,0 +1,75 @@
+"""Reasons why a reader refuses what a writer may send, with the value that shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from verifier.contracts.engine import Document
+from verifier.contracts.shapes import text_of
+
+MISSING: Final[Any] = type("Missing", (), {"__repr__": lambda self: "MISSING"})()
+Path = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """One reason why the reader refuses, or may refuse. `path` leads through the reader's schema keywords.
+
+    `witness` is a value of the whole schema, MISSING where none was found; `certain` is false for what stays open.
+    """
+
+    rule: str
+    path: Path
+    message: str
+    witness: Any
+    certain: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """`breaks` is empty exactly when containment is proven."""
+
+    breaks: tuple[Break, ...]
+
+    @property
+    def verdict(self) -> str:
+        if not self.breaks:
+            return "compatible"
+        return "breaking" if any(item.certain for item in self.breaks) else "unknown"
+
+
+def open_break(path: Path) -> Break:
+    return Break("undecided", path, "could not be decided, and no generated value told the two apart", MISSING, False)
+
+
+def short(value: Any) -> str:
+    text = text_of(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def explained(reader: Document, value: Any, path: Path) -> Break:
+    """The reader's own reason for refusing a value."""
+    errors = list(reader.validator.iter_errors(value)) if reader.validator is not None else []
+    if not errors:
+        return Break("schema", path, f"refuses {short(value)}", value, True)
+    error = min(errors, key=lambda item: len(item.instance_path))
+    rule = {"constant": "const", "falseSchema": "additionalProperties"}.get(error.kind.name, error.kind.name)
+    if value is None and not error.instance_path and rule in ("type", "enum", "anyOf", "oneOf", "oneOfNotValid"):
+        rule = "nullable"
+    below = tuple(part for name in error.instance_path for part in _step(name))
+    return Break(rule, (*path, *below), f"refuses {short(value)}: {error.message}", value, True)
+
+
+def _step(name: str | int) -> tuple[str, ...]:
+    return ("items",) if isinstance(name, int) else ("properties", name)
+
+
+def distinct(items: Iterable[Break]) -> list[Break]:
+    found: dict[tuple[str, Path], Break] = {}
+    for item in items:
+        key = (item.rule, item.path)
+        if key not in found or (item.certain and not found[key].certain):
+            found[key] = item
+    return list(found.values())
