@@ -7,14 +7,18 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from verifier.contracts.routes import segment_pattern
 from verifier.history.message import Request, Response, header
 
 MISSING = object()
+INDEX = re.compile(r"0|[1-9][0-9]{0,9}")
+VARIABLE = re.compile(r"\{([^{}]*)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,8 @@ class Expression:
         if self.part == "body":
             return as_text(pointed(body_json(message.body), self.name))
         if self.part == "query":
-            return next(iter(parse_qs(urlsplit(request.target).query).get(self.name, [])), None)
+            query = parse_qs(urlsplit(request.target).query, keep_blank_values=True)
+            return next(iter(query.get(self.name, [])), None)
         return path_values(template, request.path).get(self.name)
 
 
@@ -83,7 +88,7 @@ def pointed(value: Any, pointer: str) -> Any:
         name = token.replace("~1", "/").replace("~0", "~")
         if isinstance(value, dict) and name in value:
             value = value[name]
-        elif isinstance(value, list) and name.isdecimal() and int(name) < len(value):
+        elif isinstance(value, list) and INDEX.fullmatch(name) and int(name) < len(value):
             value = value[int(name)]
         else:
             return MISSING
@@ -101,10 +106,13 @@ def path_values(template: str, path: str) -> dict[str, str]:
     wanted, found = template.strip("/").split("/"), path.strip("/").split("/")
     if len(found) < len(wanted):
         return {}
-    values = {}
+    values: dict[str, str] = {}
     for pattern, segment in zip(wanted, found[len(found) - len(wanted) :], strict=True):
-        if pattern.startswith("{") and pattern.endswith("}"):
-            values[pattern[1:-1]] = unquote(segment)
-        elif pattern != segment:
+        match = _segment(unquote(pattern)).fullmatch(unquote(segment))
+        if match is None:
             return {}
+        values.update(zip(VARIABLE.findall(pattern), match.groups(), strict=True))
     return values
+
+
+_segment = lru_cache(maxsize=1024)(segment_pattern)

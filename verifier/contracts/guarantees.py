@@ -5,6 +5,7 @@ A file holds one service's promises, by operation id. Its shape is in the design
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -164,13 +165,28 @@ def _completes(reader: Reader, at: Located) -> Completes | None:
     for state_name in done:
         if state_name not in final:
             reader.problem(items.get("done", at), f"{state_name!r} is not among the final states")
+    _check_transitions(reader, items, transitions, final)
+    accepted = reader.whole(items.get("accepted"), 202, 100, 599)
+    within = reader.seconds(items.get("within"), 10.0)
+    if poll is None or state is None:
+        return None
+    return Completes(accepted, poll, state, transitions, final, done, within)
+
+
+def _check_transitions(
+    reader: Reader,
+    items: dict[str, Located],
+    transitions: tuple[tuple[str, tuple[str, ...]], ...],
+    final: Sequence[str],
+) -> None:
+    """Every state but a final one must lead somewhere: one that does not is most often misspelt."""
+    known = {name for name, following in transitions if following} | set(final)
     for name, following in transitions:
         if name in final and following:
             reader.problem(items["transitions"], f"{name!r} is final and cannot go on to {', '.join(following)}")
-    if poll is None or state is None:
-        return None
-    accepted = reader.whole(items.get("accepted"), 202, 100, 599)
-    return Completes(accepted, poll, state, transitions, final, done, reader.seconds(items.get("within"), 10.0))
+        for other in following:
+            if other not in known:
+                reader.problem(items["transitions"], f"{other!r} is not final, and nothing follows it")
 
 
 def _effect(reader: Reader, at: Located) -> Effect | None:
@@ -188,6 +204,8 @@ def _effect(reader: Reader, at: Located) -> Effect | None:
 
 def _freshness(reader: Reader, at: Located) -> Freshness | None:
     items = reader.mapping(at, ("class", "resource", "within"))
+    if "class" not in items:
+        reader.problem(at, f"needs 'class', one of {', '.join(FRESHNESS)}")
     kind = reader.choice(items.get("class"), FRESHNESS, "eventual")
     resource = _expression(reader, items.get("resource"), at, "resource")
     if kind == "bounded" and "within" not in items:
