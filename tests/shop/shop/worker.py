@@ -168,6 +168,15 @@ class Worker:
     def _renew(self) -> None:
         """Keep the leases of the jobs in hand, also while stopping."""
         while not self._idle.wait(RENEW_SECONDS):
-            with self._held_changed:
-                for job in self._held:
-                    self._lease(job, time.time() + LEASE_SECONDS)
+            if not self._held:
+                continue
+            try:
+                # The database's lock before our own, as in `_claim`: the other way round, each waits for the other.
+                with self._store.transaction() as session, self._held_changed:
+                    for job in self._held:
+                        session.run(
+                            f"UPDATE jobs SET lease_until = ? WHERE id = ? AND lease_owner = ? AND {OPEN}",
+                            (time.time() + LEASE_SECONDS, job, self._owner),
+                        )
+            except DATABASE_ERRORS as error:
+                log.warning("leases run out by themselves: %s", error)
