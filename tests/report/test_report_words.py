@@ -59,14 +59,30 @@ def test_a_pass_does_not_hide_what_was_broken_before() -> None:
     assert said.endswith(" 1 defect of the old version was there before.")
 
 
-def test_a_violation_on_the_way_back_names_the_point_of_no_return() -> None:
+def test_a_violation_of_a_state_that_was_rolled_back_to_names_the_point_of_no_return() -> None:
     worse = replace(values.DOUBLED, guarantee="rollback safe", attribution="rollback", steps=("rollout.3",))
-    said = words.going_back(values.judgement((worse,)))
-    assert said.startswith("Point of no return: rollout.2 (replace in rollout.2); after it rolling back is not safe")
+    assert words.going_back(values.judgement((worse,))) == (
+        "Point of no return: rollout.2 (replace in rollout.2). After it rolling back is not safe: "
+        "violated in 1 of 1 step that went back, first in rollout.3."
+    )
 
 
-def test_its_twin_a_mixed_violation_seen_again_after_a_rollback_does_not() -> None:
-    assert words.going_back(values.judgement()).startswith("Going back added no violation of its own in 2 steps")
+def test_its_twin_where_only_going_forward_again_is_violated_there_is_none() -> None:
+    again = replace(values.DOUBLED, attribution="rollback", steps=("rollout.4",))
+    said = words.going_back(values.judgement((again,)))
+    assert said == "Going forward again after a rollback is violated in rollout.4."
+
+
+def test_what_the_mixture_broke_and_a_rollback_does_not_undo_is_said() -> None:
+    left = replace(values.DOUBLED, steps=("rollout.2", "rollout.3"))
+    said = words.going_back(values.judgement((left,)))
+    assert said == "Rolling back does not undo what the mixture broke: rollout.3 still shows it."
+
+
+def test_a_rollback_that_held_is_said_to_have_held() -> None:
+    assert words.going_back(values.judgement()) == "Rolling back held, in 2 steps after a rollback."
+    none = replace(values.judgement(), steps=values.judgement().steps[:2])
+    assert words.going_back(none) == ""
 
 
 def test_safe_orders_are_named_or_what_to_expand_first() -> None:

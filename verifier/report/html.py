@@ -19,6 +19,7 @@ from verifier.plan.model import Plan
 from verifier.rehearsal.stored import Timing
 from verifier.report import words
 from verifier.report.bodies import Message, message
+from verifier.report.counting import count
 from verifier.report.drawing import Drawing, draw
 from verifier.report.evidence import Evidence, Row, rows
 from verifier.report.ledger import QUIET, LedgerEntry, ledger, noteworthy
@@ -99,6 +100,7 @@ def render(judgement: Judgement, history: History, plan: Plan, timing: Timing) -
         "ledger": sorted(listed, key=lambda entry: entry.happened in QUIET)[:ENTRIES],  # what needs attention first
         "happened": Counter(entry.happened for entry in listed),
         "notes": _notes(history),
+        "sessions": count(history),
         "symbols": words.SYMBOLS,
         "attributions": words.ATTRIBUTIONS,
         "legend": words.LEGEND,

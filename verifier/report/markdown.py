@@ -11,7 +11,7 @@ from verifier.rehearsal.stored import Timing
 from verifier.report import words
 from verifier.report.evidence import Evidence, rows
 from verifier.report.ledger import LedgerEntry, ledger
-from verifier.report.text import IN_FULL, coverage_lines, proof, safe_now, timing_line
+from verifier.report.text import IN_FULL, coverage_lines, proof, safe_now, sent_line, timing_line
 from verifier.report.words import one_line, printable, shortened
 
 SIGNS = {"pass": "✅", "fail": "❌", "before": "⚠️", "unknown": "❔", "": "–"}
@@ -44,7 +44,7 @@ def render(judgement: Judgement, history: History, plan: Plan, timing: Timing) -
         )
     parts.append(_table(judgement))
     parts.append(_earlier(earlier))
-    coverage = [*coverage_lines(judgement.coverage)[1:], "", timing_line(timing)]
+    coverage = [*coverage_lines(judgement.coverage)[1:], "", sent_line(history), timing_line(timing)]
     parts.append(folded("Coverage and timing", fence("\n".join(coverage))))
     return _fitting(parts)
 

@@ -12,7 +12,7 @@ from verifier.checks.verdict import Judgement, Violation
 from verifier.history.model import History, Operation
 from verifier.plan.model import Coverage, Plan
 from verifier.rehearsal.stored import Timing
-from verifier.report import words
+from verifier.report import counting, words
 from verifier.report.bodies import excerpt
 from verifier.report.evidence import Evidence, Row, rows
 from verifier.report.ledger import QUIET, LedgerEntry, ledger
@@ -42,7 +42,7 @@ def render(judgement: Judgement, history: History, plan: Plan, timing: Timing) -
         blocks.append(["Not verified", *(line for entry in judgement.unknowns for line in wrapped(f"? {entry}", "  "))])
     if orders := words.orders(plan):
         blocks.append(["By the contracts", *chain.from_iterable(wrapped(sentence, "  ") for sentence in orders)])
-    blocks.append([*coverage_lines(judgement.coverage), *notes(history), timing_line(timing)])
+    blocks.append([*coverage_lines(judgement.coverage), *notes(history), sent_line(history), timing_line(timing)])
     return printable("\n\n".join("\n".join(block) for block in blocks)) + "\n"
 
 
@@ -163,6 +163,14 @@ def notes(history: History) -> list[str]:
     for kind, messages in kinds.items():
         lines += wrapped(f"noted: {len(messages)} × {kind}, such as: {shortened(messages[0], WIDTH)}", "  ")
     return lines
+
+
+def sent_line(history: History) -> str:
+    every = counting.total(counting.count(history))
+    return (
+        f"Sent {every.sent} requests: {every.answered} answered, {every.unanswered} without an answer; "
+        f"{every.inner} calls of services to each other and to partners"
+    )
 
 
 def timing_line(timing: Timing) -> str:

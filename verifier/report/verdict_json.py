@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 from verifier.checks.verdict import Judgement, StepVerdict, Violation
 from verifier.history.model import History, Operation, Replicas
 from verifier.plan.model import Count, Coverage, Plan
 from verifier.rehearsal.stored import Timing
+from verifier.report import counting
 from verifier.report.evidence import Entry, Evidence
 
 SCHEMA = 1
@@ -34,6 +36,7 @@ def render(judgement: Judgement, history: History, plan: Plan, timing: Timing) -
         },
         "unknowns": list(judgement.unknowns),
         "tool": plan.tool,
+        "counts": _counts(history),
     }
     return json.dumps(document, indent=2, ensure_ascii=True) + "\n"
 
@@ -107,6 +110,14 @@ def _coverage(coverage: Coverage) -> dict[str, Any]:
         "faults": _count(coverage.faults),
         "left_out": [{"what": item.what, "why": item.why, "count": item.count} for item in coverage.left_out],
     }
+
+
+def _counts(history: History) -> dict[str, Any]:
+    """Requests sent and answered, in all and by session."""
+    sessions = counting.count(history)
+    every = asdict(counting.total(sessions))
+    del every["session"]
+    return {**every, "sessions": [asdict(entry) for entry in sessions]}
 
 
 def _count(count: Count) -> dict[str, int]:

@@ -146,19 +146,39 @@ def sentence(judgement: Judgement) -> str:
 
 
 def going_back(judgement: Judgement) -> str:
-    """Whether going back adds a violation of its own, in a sentence; "" when nothing was rolled back."""
-    back = {step.id: step for step in judgement.steps if step.phase == "rollback"}
-    if not back:
+    """What going back does, in a sentence or two; "" when nothing was rolled back.
+
+    A state that was rolled back to may show a violation of its own, or still what the mixture broke before it.
+    """
+    after = [step for step in judgement.steps if step.phase == "rollback"]
+    if not after:
         return ""
     own = [entry for entry in added(judgement) if entry.attribution == "rollback" or entry.guarantee == "rollback safe"]
-    bad = [back[name] for name in dict.fromkeys(name for entry in own for name in entry.steps) if name in back]
-    if not bad:
-        return f"Going back added no violation of its own in {counted(len(back), 'step')} after a rollback."
-    said = f"violated in {len(bad)} of {counted(len(back), 'step')} after a rollback, first in {bad[0].id}"
-    last = _last_forward(judgement, bad[0])
+    names = {name for entry in own for name in entry.steps}
+    back = [step for step in after if step.kind != "go forward"]
+    worse = [step for step in back if step.id in names]
+    again = [step.id for step in after if step.kind == "go forward" and step.id in names]
+    still = [step.id for step in back if step.verdict == "fail" and step not in worse]
+    said = []
+    if worse:
+        said.append(_no_return(judgement, worse, len(back)))
+    if still:
+        said.append(f"Rolling back does not undo what the mixture broke: {listed(still, 4)} still {_shows(still)} it.")
+    if again:
+        said.append(f"Going forward again after a rollback is violated in {listed(again, 4)}.")
+    return " ".join(said) or f"Rolling back held, in {counted(len(after), 'step')} after a rollback."
+
+
+def _shows(steps: Sequence[str]) -> str:
+    return "shows" if len(steps) == 1 else "show"
+
+
+def _no_return(judgement: Judgement, worse: Sequence[StepVerdict], tried: int) -> str:
+    said = f"violated in {len(worse)} of {counted(tried, 'step')} that went back, first in {worse[0].id}"
+    last = _last_forward(judgement, worse[0])
     if last is None:
         return f"Rolling back is not safe: {said}."
-    return f"Point of no return: {last.id} ({last.description}); after it rolling back is not safe: {said}."
+    return f"Point of no return: {last.id} ({last.description}). After it rolling back is not safe: {said}."
 
 
 def _last_forward(judgement: Judgement, step: StepVerdict) -> StepVerdict | None:
