@@ -62,6 +62,19 @@ def test_what_a_failed_request_was_told_is_quoted() -> None:
     assert '   500 said: {"title": "column missing"}' in told.splitlines()
 
 
+def test_a_step_that_could_not_be_completed_says_why() -> None:
+    judgement = values.judgement()
+    steps = tuple(
+        replace(step, error="orders 2.1 did not become ready\nlog") if step.id == "rollout.5" else step
+        for step in judgement.steps
+    )
+    stopped = replace(judgement, steps=steps)
+    said = "rollout.5 (replace in rollout.5) was not completed: orders 2.1 did not become ready"
+    assert said in rendered(stopped).splitlines()
+    assert f"- {said}" in markdown.render(stopped, values.history(), values.plan(), values.TIMING).splitlines()
+    assert "was not completed" not in rendered(judgement)
+
+
 @settings(max_examples=40, deadline=None)
 @given(report_hostile.texts)
 def test_no_text_reaches_the_terminal_as_a_control_sequence(hostile: str) -> None:

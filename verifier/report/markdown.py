@@ -35,7 +35,8 @@ def render(judgement: Judgement, history: History, plan: Plan, timing: Timing) -
         f"{words.counted(len(history.operations), 'operation')}",
         "",
     ]
-    parts = [head, _summary(added)]
+    stopped = [f"- {plain(told)}" for told in words.not_completed(judgement)[: 3 * IN_FULL]]
+    parts = [head, [*stopped, ""] if stopped else [], _summary(added)]
     parts += [_violation(violation, evidence, entries) for violation in added[:IN_FULL]]
     parts.append(_unknowns(judgement))
     if orders := words.orders(plan):

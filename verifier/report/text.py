@@ -68,7 +68,8 @@ def table(judgement: Judgement) -> list[str]:
     align = ("left",) * 4 + ("center",) * len(names)
     lines = grid(body, header, align)
     legend = ", ".join(f"{head} = {name}" for head, name in zip(words.heads(names), names, strict=True) if head != name)
-    return [*lines, *wrapped(words.LEGEND, ""), *(wrapped(legend, "") if legend else [])]
+    stopped = chain.from_iterable(wrapped(sentence, "") for sentence in words.not_completed(judgement))
+    return [*lines, *wrapped(words.LEGEND, ""), *(wrapped(legend, "") if legend else []), *stopped]
 
 
 def grid(body: list[list[str]], header: list[str], align: tuple[str, ...] = ()) -> list[str]:

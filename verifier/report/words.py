@@ -145,6 +145,15 @@ def sentence(judgement: Judgement) -> str:
     return f"The rollout breaks nothing that was tested, in any of {counted(len(judgement.steps), 'step')}.{before}"
 
 
+def not_completed(judgement: Judgement) -> list[str]:
+    """A sentence for each step that could not be completed: the first line of why."""
+    return [
+        f"{step.id} ({step.description}) was not completed: {shortened(step.error.strip().splitlines()[0], 300)}"
+        for step in judgement.steps
+        if step.error.strip()
+    ]
+
+
 def going_back(judgement: Judgement) -> str:
     """What going back does, in a sentence or two; "" when nothing was rolled back.
 
