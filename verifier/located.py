@@ -6,6 +6,7 @@ Readers take values through `Reader`, which collects every problem instead of st
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,8 @@ from typing import Any
 import yaml
 
 from verifier.errors import BadInput, Problem
+
+MOST_VALUES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,37 +49,72 @@ def load(file: Path) -> Located:
         node = loader.get_single_node()
         if node is None:
             raise BadInput.one(file, "is empty")
-        return _locate(loader, node, str(file), "", frozenset())
+        return _Locator(loader, str(file)).locate(node, "")
+    except RecursionError:
+        raise BadInput.one(file, "is nested too deeply") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         message = getattr(error, "problem", None) or str(error)
         raise BadInput.one(file, f"is not valid YAML: {message}", line=mark.line + 1 if mark else 0) from None
 
 
-def _locate(loader: yaml.SafeLoader, node: yaml.Node, file: str, key: str, above: frozenset[int]) -> Located:
-    line = node.start_mark.line + 1
-    if id(node) in above:
-        raise BadInput.one(file, "an alias that contains itself", line=line, key=key)
-    above = above | {id(node)}
-    if isinstance(node, yaml.MappingNode):
-        loader.flatten_mapping(node)
-        items: dict[Any, Located] = {}
+@dataclass(slots=True)
+class _Locator:
+    """Turns the nodes of one document into values. Aliases are followed; what they stand for in all is bounded."""
+
+    loader: yaml.SafeLoader
+    file: str
+    count: int = 0
+    checked: set[int] = field(default_factory=set)
+    above: set[int] = field(default_factory=set)
+
+    def locate(self, node: yaml.Node, key: str) -> Located:
+        line = node.start_mark.line + 1
+        self.count += 1
+        if self.count > MOST_VALUES:
+            raise BadInput.one(self.file, f"stands for too many values: more than {MOST_VALUES}")
+        if id(node) in self.above:
+            raise BadInput.one(self.file, "an alias that contains itself", line=line, key=key)
+        self.above.add(id(node))
+        value = self._value(node, key, line)
+        self.above.discard(id(node))
+        return Located(value, self.file, line, key)
+
+    def _value(self, node: yaml.Node, key: str, line: int) -> Any:
+        if isinstance(node, yaml.MappingNode):
+            return self._items(node, key)
+        if isinstance(node, yaml.SequenceNode):
+            return [self.locate(item, f"{key}[{i}]") for i, item in enumerate(node.value)]
+        try:
+            return self.loader.construct_object(node, deep=True)
+        except (ValueError, LookupError, AttributeError, TypeError) as error:  # a tag that its text does not fit
+            raise BadInput.one(self.file, f"is not valid YAML: {error}", line=line, key=key) from None
+
+    def _items(self, node: yaml.MappingNode, key: str) -> dict[str, Located]:
+        self._check_keys(node, key)
+        self.loader.flatten_mapping(node)  # what `<<` merges comes first, so that a key's own value replaces it
+        items: dict[str, Located] = {}
         for key_node, value_node in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise BadInput.one(self.file, "a key must be a plain word", line=key_node.start_mark.line + 1, key=key)
+            name = key_node.value
+            inner = self.locate(value_node, f"{key}.{name}" if key else name)
+            items[name] = Located(inner.value, self.file, key_node.start_mark.line + 1, inner.key)
+        return items
+
+    def _check_keys(self, node: yaml.MappingNode, key: str) -> None:
+        """No key may stand twice; looked at once, before anything is merged in."""
+        if id(node) in self.checked:
+            return
+        self.checked.add(id(node))
+        seen = set()
+        for key_node, _ in node.value:
             name = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
-            if name is None:
-                raise BadInput.one(file, "a key must be a plain word", line=line, key=key)
-            if name in items:
-                raise BadInput.one(file, f"the key {name!r} stands twice", line=key_node.start_mark.line + 1, key=key)
-            inner = _locate(loader, value_node, file, f"{key}.{name}" if key else name, above)
-            items[name] = Located(inner.value, file, key_node.start_mark.line + 1, inner.key)
-        return Located(items, file, line, key)
-    if isinstance(node, yaml.SequenceNode):
-        parts = [_locate(loader, item, file, f"{key}[{i}]", above) for i, item in enumerate(node.value)]
-        return Located(parts, file, line, key)
-    try:
-        return Located(loader.construct_object(node, deep=True), file, line, key)
-    except ValueError as error:
-        raise BadInput.one(file, f"is not valid YAML: {error}", line=line, key=key) from None
+            if name in seen:
+                line = key_node.start_mark.line + 1
+                raise BadInput.one(self.file, f"the key {name!r} stands twice", line=line, key=key)
+            if name is not None:
+                seen.add(name)
 
 
 @dataclass(slots=True)
@@ -175,15 +213,15 @@ def parse_seconds(value: object) -> float | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, int | float):
-        return float(value) if value >= 0 else None
+        return float(value) if 0 <= value < math.inf else None
     if isinstance(value, str):
         for suffix, scale in (("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0)):
             if value.endswith(suffix):
-                number = value[: -len(suffix)].strip()
                 try:
-                    return float(number) * scale if float(number) >= 0 else None
+                    number = float(value[: -len(suffix)].strip())
                 except ValueError:
                     continue
+                return number * scale if 0 <= number < math.inf else None
     return None
 
 
