@@ -12,6 +12,7 @@ from verifier.replay.correlate.parts import Part
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null')
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?\Z")
 _DEEPEST = 100
+_decode = json.JSONDecoder(strict=False).decode
 
 
 def looks_like_json(text: str) -> bool:
@@ -47,7 +48,7 @@ def json_text(text: str) -> list[Part]:
                 stack[-1] = (pointer, key + 1, containers)
             expects_key = not isinstance(key, int)
         elif first == '"' and expects_key:
-            stack[-1] = (stack[-1][0], json.loads(token[0], strict=False), stack[-1][2])
+            stack[-1] = (stack[-1][0], _string(token[0]), stack[-1][2])
             expects_key = False
         elif first == '"' or first.isdigit() or first == "-":
             parts.append(_scalar(token, stack))
@@ -74,9 +75,13 @@ def _scalar(token: re.Match[str], stack: list[tuple[str, str | int, tuple[str, .
         key = next((frame[1] for frame in reversed(stack) if isinstance(frame[1], str)), "")
         name, containers = str(key), stack[-1][2]
     if raw[0] == '"':
-        value = json.loads(raw, strict=False)
+        value = _string(raw)
         return Part(pointer, token.start() + 1, token.end() - 1, value, _json_string, name, containers)
     return Part(pointer, token.start(), token.end(), raw, _json_number, name, containers)
+
+
+def _string(raw: str) -> str:
+    return raw[1:-1] if "\\" not in raw else str(_decode(raw))
 
 
 def _json_string(value: str) -> str:

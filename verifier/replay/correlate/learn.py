@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from verifier.history.message import Request
 from verifier.replay.correlate import lists
-from verifier.replay.correlate.choose import best, echoes
+from verifier.replay.correlate.choose import Sources, best, echoes
 from verifier.replay.correlate.cookies import cookie_uses
 from verifier.replay.correlate.decide import KEEP, Decision, Use, created, decide
 from verifier.replay.correlate.looks import EMAIL, UUID, is_random, is_unique
@@ -50,7 +50,7 @@ class _Analysis:
         self.steps = collapse(session.exchanges)
         self.cookies = cookie_uses([exchange for exchange, _ in self.steps])
         self.uses: dict[str, list[Use]] = defaultdict(list)
-        self.sources: dict[str, list[Source]] = defaultdict(list)
+        self.sources: dict[str, Sources] = defaultdict(Sources)
         self.slots: list[Slot] = []
         self.takes: dict[int, list[Take]] = defaultdict(list)
         self.reports: dict[int, _Reports] = defaultdict(_Reports)
@@ -62,9 +62,8 @@ class _Analysis:
         for index, (exchange, _) in enumerate(self.steps):
             self._collect(index, exchange)
         for index, (exchange, _) in enumerate(self.steps):
-            for source in sources(index, exchange.request, exchange.response):
-                if source.text in self.uses:
-                    self.sources[source.text].append(source)
+            for source in sources(index, exchange.request, exchange.response, self.uses.keys()):
+                self.sources[source.text].add(source)
         woven = [self._weave(index, exchange) for index, (exchange, _) in enumerate(self.steps)]
         steps, compiled = [], []
         for index, ((exchange, poll), made) in enumerate(zip(self.steps, woven, strict=True)):
@@ -114,7 +113,7 @@ class _Analysis:
             return self._made_up(index, text, place, grain)
         strong = self._is_strong(text)
         if not strong or not self._client_first(text):
-            found = best(self.sources.get(text, ()), self.uses[text], index, text, place, strong)
+            found = text in self.sources and best(self.sources[text], self.uses[text], index, text, place, strong)
             if found:
                 return self._learned(text, found, place)
             if not strong:
@@ -135,7 +134,8 @@ class _Analysis:
         if text not in self._names:
             use = created(self.uses[text]) if text in self.uses else None
             known = use is not None and any(
-                source.index < use.index and names_itself(source.place.name) for source in self.sources.get(text, ())
+                source.index < use.index and names_itself(source.place.name)
+                for source in (self.sources[text].all if text in self.sources else ())
             )
             self._names[text] = Decision("fresh", limit=use.place) if use is not None and not known else None
         return self._names[text]
@@ -148,11 +148,10 @@ class _Analysis:
 
     def _client_first(self, text: str) -> bool:
         """Whether a request carried the text before any answer did."""
-        first = min((source.index for source in self.sources.get(text, ())), default=len(self.steps))
-        return self.uses[text][0].index <= first
+        return text not in self.sources or self.uses[text][0].index <= self.sources[text].first
 
     def _seen_before(self, index: int, text: str) -> bool:
-        return any(source.index < index for source in self.sources.get(text, ()))
+        return text in self.sources and self.sources[text].first < index
 
     def _decided(self, index: int, text: str, place: Place) -> int | None:
         if text not in self._decisions:
@@ -173,7 +172,7 @@ class _Analysis:
         """A short number after a collection's name, equal to some identifier of another kind."""
         if grain != "whole" or place.kind != "path" or not text.isdecimal() or self._used_before(index, text, place):
             return
-        for source in reversed(self.sources.get(text, [])):
+        for source in reversed(self.sources[text].all if text in self.sources else []):
             named = names_itself(source.place.name) and source.depth == 0 and not source.origin.listed
             if source.index < index and named and not echoes(source, self.uses[text], strong=False):
                 via, expression = place.via, source.origin.expression

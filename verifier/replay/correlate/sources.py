@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from verifier.replay.correlate.names import Place, stem
 
 LONGEST = 4096  # characters; longer texts are contents, not references
 _LONGEST_COMPOSED = 512
+_LONGEST_NESTED = 1_000_000
 _DEEPEST = 5
 # Headers about the message or the connection, whose values no client sends back.
 _SILENT = frozenset({
@@ -35,10 +37,10 @@ class Source:
     depth: int
 
 
-def sources(index: int, request: Request, response: Response) -> Iterator[Source]:
-    """Every value of an answer that a later request could use, whole and in parts."""
+def sources(index: int, request: Request, response: Response, wanted: AbstractSet[str]) -> Iterator[Source]:
+    """Every place in an answer, whole or inside another, that holds one of the `wanted` texts."""
     for origin, place, text in _leaves(request, response):
-        yield from _inside(index, origin, place, text, 0)
+        yield from _inside(index, origin, place, text, 0, wanted)
 
 
 def _leaves(request: Request, response: Response) -> Iterator[tuple[Origin, Place, str]]:
@@ -82,14 +84,14 @@ def collection(path: str) -> tuple[str, ...]:
     return (stem(names[-1]),) if names else ()
 
 
-def _inside(index: int, origin: Origin, place: Place, text: str, depth: int) -> Iterator[Source]:
-    if not text or len(text) > 1_000_000:
-        return
-    if len(text) <= LONGEST:
+def _inside(
+    index: int, origin: Origin, place: Place, text: str, depth: int, wanted: AbstractSet[str]
+) -> Iterator[Source]:
+    if text in wanted:
         yield Source(index, origin, place, text, depth)
-    if depth >= _DEEPEST:
+    if depth >= _DEEPEST or len(text) > _LONGEST_NESTED:
         return
-    for splitter, parts in cuts(text):
+    for splitter, parts in _cuts(text, wanted):
         for part in parts:
             if part.value == text:
                 continue
@@ -99,14 +101,16 @@ def _inside(index: int, origin: Origin, place: Place, text: str, depth: int) -> 
             if splitter == "fine":
                 named = Place(place.kind, part.name, part.containers)
             if splitter in split.COUNTED:
+                if part.value not in wanted:
+                    continue
                 # Words come last: another value may have separators where this one has none.
                 yield Source(index, inner, named, part.value, depth + (2 if splitter == "fine" else 1))
             else:
-                yield from _inside(index, inner, named, part.value, depth + 1)
+                yield from _inside(index, inner, named, part.value, depth + 1, wanted)
 
 
-def cuts(text: str) -> Iterator[tuple[str, list[split.Part]]]:
-    """Every way to look into a text, structures first."""
+def _cuts(text: str, wanted: AbstractSet[str]) -> Iterator[tuple[str, list[split.Part]]]:
+    """Every way to look into a text, structures first; into words only where one of them is wanted."""
     if len(text) < 3:
         return
     if split.looks_like_json(text):
@@ -124,9 +128,9 @@ def cuts(text: str) -> Iterator[tuple[str, list[split.Part]]]:
     if len(text) <= _LONGEST_COMPOSED and split.is_composed(text):
         if "=" in text and " " not in text:
             yield "form", split.form(text)
-        yield "coarse", split.coarse(text)
-        yield "narrow", split.narrow(text)
-        yield "fine", split.fine(text)
+        for splitter, pattern in split.COUNTED.items():
+            if not wanted.isdisjoint(pattern.findall(text)):
+                yield splitter, split.SPLITTERS[splitter](text)
 
 
 class Answer:

@@ -239,7 +239,8 @@ SPLITTERS: dict[str, Splitter] = {
     "narrow": narrow,
     "fine": fine,
 }
-COUNTED = frozenset({"coarse", "narrow", "fine"})  # selectors of these carry the number of parts: `2|5`
+# Selectors of these carry the number of parts: `2|5`.
+COUNTED = {"coarse": _COARSE, "narrow": _NARROW, "fine": _FINE}
 
 
 def pick(splitter: str, selector: str, text: str) -> str | None:

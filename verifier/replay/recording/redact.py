@@ -24,6 +24,7 @@ from verifier.replay.recording.model import Exchange
 PREFIX = "redacted-"
 # Shorter secrets are not searched for elsewhere: replacing every "1234" would ruin the recording.
 SHORTEST_SEARCHED = 8
+_MOST_SEARCHED = 1000  # the latest secrets; what their own places hold is replaced however many there are
 _HEADERS = ("authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "x-auth-token", "x-csrf-token")
 _FIELDS = ("password", "passwd", "secret", "client_secret", "token", "access_token", "refresh_token", "id_token",
            "session_token", "csrf_token", "api_key")  # fmt: skip
@@ -81,6 +82,8 @@ class Redactor:
             self._known[secret] = text
             for form in (quote(secret, safe=""), quote_plus(secret)):
                 self._known.setdefault(form, text)
+            while len(self._known) > _MOST_SEARCHED:
+                del self._known[next(iter(self._known))]
             self._pattern = None
         return text
 
