@@ -176,7 +176,7 @@ def _places(tree: Any) -> Any:
         yield from _places(value)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(junk=JUNK, at=st.integers(-1, 100))
 def test_junk_is_bad_input_and_never_a_crash(tmp_path: Path, junk: Any, at: int) -> None:
     tree = yaml.safe_load(GOOD)

@@ -244,7 +244,7 @@ JUNK = st.recursive(
     ),
     max_leaves=20,
 )
-junk_settings = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+junk_settings = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def never_crashes(folder: Path, text: str) -> None:
