@@ -8,6 +8,7 @@ from typing import TextIO
 from rich import progress as bars
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Column
 
 from verifier.plan.model import PlannedStep
 from verifier.rehearsal.events import Doing, Event, PathBegan, ReplayEnded, RunBegan, StepBegan, StepEnded
@@ -106,12 +107,15 @@ def step_line(event: StepEnded, position: int, total: int) -> str:
 
 
 def _bar(stream: TextIO) -> bars.Progress:
+    # What is being done comes last and is cut: counts and time stay readable on a narrow terminal.
+    doing = bars.TextColumn("{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1))
     return bars.Progress(
         bars.SpinnerColumn(),
-        bars.TextColumn("{task.description}"),
-        bars.BarColumn(),
+        bars.BarColumn(bar_width=24),
         bars.MofNCompleteColumn(),
         bars.TimeElapsedColumn(),
+        doing,
         console=Console(file=stream),
+        expand=True,
         transient=True,
     )
