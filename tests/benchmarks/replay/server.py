@@ -32,7 +32,6 @@ http {{
         listen 127.0.0.1:{port} backlog=4096;
         default_type application/json;
         location / {{
-            add_header X-Request-Id $request_id;
             return 200 '{{"id":"$request_id","status":"open","items":[{{"sku":"a-1","count":2}},{{"sku":"b"}}]}}';
         }}
     }}

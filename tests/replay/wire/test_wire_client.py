@@ -310,6 +310,25 @@ def test_together_does_not_wait_for_a_request_that_cannot_come(loop: str) -> Non
     assert on_loop(loop, main) == ["", "refused"]
 
 
+def test_a_connection_with_an_unfinished_request_is_not_reused(loop: str) -> None:
+    async def main() -> None:
+        async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
+            if number:
+                await read_head(reader)
+            writer.write(OK)
+            await reader.read()
+
+        async with raw_server(script) as server:
+            client = WireClient()
+            early = await client.send("127.0.0.1", server.port, GET, hold=asyncio.Event())
+            assert early.error == ""
+            after = await client.send("127.0.0.1", server.port, GET)
+            assert (after.error, after.reused) == ("", False)
+            await client.close()
+
+    on_loop(loop, main)
+
+
 def test_a_held_request_still_times_out(loop: str) -> None:
     async def main() -> Answer:
         async with raw_server(answers(OK)) as server:

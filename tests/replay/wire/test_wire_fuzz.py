@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from verifier.history.message import Request, Response
 from verifier.replay.recorder.messages import Broken, MessageReader
 from verifier.replay.wire import Peer, Reply
-from verifier.replay.wire.connection import Connection, decoded
+from verifier.replay.wire.connection import Connection
+from verifier.replay.wire.heads import decoded
 from verifier.replay.wire.http2 import Http2Connection
 from verifier.replay.wire.server import Listener, ServerConnection
 

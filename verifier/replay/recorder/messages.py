@@ -11,7 +11,7 @@ from typing import Literal
 import httptools
 
 from verifier.history.message import Headers, header
-from verifier.replay.wire.connection import decoded
+from verifier.replay.wire.heads import decoded
 
 Framing = Literal["none", "length", "chunked", "close"]
 MAX_HEAD = 256 << 10  # bytes

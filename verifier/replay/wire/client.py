@@ -21,7 +21,7 @@ from verifier.replay.wire.quick import quick
 
 __all__ = ["Answer", "Hold", "Together", "WireClient"]
 
-_BUSY = 0.001  # seconds of idleness below which a connection is taken without asking the kernel about it
+_BUSY = 50e-6  # seconds of idleness below which a connection is taken without asking the kernel about it
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +105,7 @@ class WireClient:
         if pool is None:
             pool = self._pools[host, port, connection, tls] = _Pool(host, port, tls)
         data = encode_request(request, pool.authority)
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + timeout
+        deadline = asyncio.get_running_loop().time() + timeout
         if http2 or pool.http2 is not None:
             return await self._send_http2(pool, request, deadline, hold, cut_after, cut_answer_after)
         started = self._clock()
@@ -124,25 +123,18 @@ class WireClient:
         reused = conn.used
         conn.used = True
         conn.expect(request.method == "HEAD", deadline)
-        if cut_answer_after is not None:
-            conn.cut_answer(cut_answer_after)
-        if slow_read is not None:
-            conn.read_slowly(slow_read)
         try:
-            if cut_after is not None:
-                await self._cut(conn, data, len(data) - len(request.body) + min(cut_after, len(request.body)))
-                how = "timeout" if loop.time() >= deadline else "reset"
-                return Answer(None, how, True, started, self._clock(), reused)
-            if hold is None:
+            if hold is None and cut_after is None and cut_answer_after is None and slow_read is None:
                 conn.write(data)
             else:
-                await self._held(conn, data, hold)
+                conn.disturb(cut_answer_after, slow_read)
+                await self._write_disturbed(conn, data, len(request.body), hold, cut_after)
             error = await conn
         except BaseException:
             self._drop(conn)
             raise
         answered = conn.answered
-        if conn.usable and pool.kept and slow_read is None:
+        if conn.usable and pool.kept:
             conn.idle_since = answered
             pool.idle.append(conn)
         else:
@@ -225,7 +217,19 @@ class WireClient:
         response = stream.response if not how else None
         return Answer(response, how, how != "refused", started, stream.answered, reused)
 
-    async def _held(self, conn: Connection, data: bytes, hold: Hold) -> None:
+    async def _write_disturbed(
+        self, conn: Connection, data: bytes, body: int, hold: Hold | None, cut_after: int | None
+    ) -> None:
+        if cut_after is not None:
+            conn.write(data[: len(data) - max(0, body - cut_after)])
+            await conn.drained()
+            conn.reset()
+        elif hold is not None:
+            await self._write_held(conn, data, hold)
+        else:
+            conn.write(data)
+
+    async def _write_held(self, conn: Connection, data: bytes, hold: Hold) -> None:
         conn.write(data[:-1])
         holding = asyncio.ensure_future(_waiting(conn, hold))
         ending = asyncio.ensure_future(_ended(conn))  # by itself: an early answer, a close, the time-out
@@ -235,15 +239,11 @@ class WireClient:
             holding.cancel()
             ending.cancel()
             await asyncio.wait((holding, ending))
-        if not conn.over():
+        if conn.over():
+            conn.usable = False  # an early answer: to the service, the request is still under way
+        else:
             holding.result()
             conn.write(data[-1:])
-
-    async def _cut(self, conn: Connection, data: bytes, length: int) -> None:
-        conn.write(data[:length])
-        await conn.drained()
-        conn.reset()
-        self._open.discard(conn)
 
     def _drop(self, conn: Connection | Http2Connection) -> None:
         self._open.discard(conn)

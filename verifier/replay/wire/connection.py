@@ -13,22 +13,19 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import select
-import socket
-import struct
 from collections.abc import Callable, Generator
 from math import inf
 from typing import Any, cast
 
 import httptools
 
-from verifier.history.message import Headers, Response
+from verifier.history.message import Response
+from verifier.replay.wire.heads import linger, split_head
 from verifier.replay.wire.quick import quick
 
 MAX_HEAD = 1 << 20  # bytes of status line and headers in one answer
-_KEPT = 4096
 _H = ord("H")
 _response = quick(Response)
-_lines: dict[bytes, tuple[str, str]] = {}
 
 
 class Connection(asyncio.Protocol):
@@ -122,13 +119,14 @@ class Connection(asyncio.Protocol):
         """Whether the request has ended."""
         return not self._waiting
 
-    def cut_answer(self, after: int) -> None:
-        """Reset the connection once that many bytes of the expected answer's body have arrived."""
-        self._limit, self._cutting = max(0, after - 1), True
-
-    def read_slowly(self, rate: float) -> None:
-        """From now on read at most `rate` bytes per second, and leave the rest to fill the kernel's buffers."""
-        self._rate = rate
+    def disturb(self, cut_answer_after: int | None, slow_read: float | None) -> None:
+        """Reset the connection once that many bytes of the expected answer's body have arrived; read at most
+        `slow_read` bytes per second, leave the rest to fill the kernel's buffers, and do not use it again.
+        """
+        if cut_answer_after is not None:
+            self._limit, self._cutting = max(0, cut_answer_after - 1), True
+        if slow_read is not None:
+            self._rate = slow_read
 
     def stale(self) -> bool:
         """Whether the other side has closed, or said something unasked, while the connection was idle."""
@@ -142,8 +140,10 @@ class Connection(asyncio.Protocol):
         self._transport.abort()
 
     def reset(self) -> None:
-        """Close with a TCP reset instead of an orderly end; what was written before must have been drained."""
+        """Cut the request: a TCP reset instead of an orderly end, once what was written has been drained."""
         linger(self._transport)
+        if self._waiting:
+            self._finish("reset")
         self.shut()
 
     async def drained(self) -> None:
@@ -291,6 +291,8 @@ class Connection(asyncio.Protocol):
         self._size = self._head_start = self._head_end = 0
         if self._cutting:
             self._limit, self._cutting = self._max_body, False
+        if self._rate:
+            self.usable = False
 
     def _wake(self) -> None:
         """Run the sender's task. Only from callbacks of the loop: a task cannot run inside another one."""
@@ -327,35 +329,3 @@ class Connection(asyncio.Protocol):
             return False
         names = {name.lower() for name, _ in split_head(self._raw[self._head_start : self._head_end])}
         return "content-length" not in names and "transfer-encoding" not in names
-
-
-def split_head(raw: bytes) -> Headers:
-    """The headers of a head that the parser has found good: first line first, no empty line at the end.
-
-    Text is Latin-1, so that every byte survives.
-    """
-    lines = raw.split(b"\r\n")
-    del lines[0]
-    known = _lines.get
-    return tuple([known(line) or _learn(line) for line in lines])
-
-
-def _learn(line: bytes) -> tuple[str, str]:
-    name, _, value = line.decode("latin-1").partition(":")
-    pair = (name, value.strip(" \t"))
-    if len(_lines) >= _KEPT:
-        _lines.clear()
-    _lines[line] = pair
-    return pair
-
-
-def decoded(headers: list[tuple[bytes, bytes]]) -> Headers:
-    """Header bytes as text, as the server collects them."""
-    return tuple([(name.decode("latin-1"), value.decode("latin-1").strip(" \t")) for name, value in headers])
-
-
-def linger(transport: asyncio.BaseTransport) -> None:
-    """Make the coming close a TCP reset."""
-    sock = transport.get_extra_info("socket")
-    if sock is not None:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

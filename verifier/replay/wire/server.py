@@ -12,8 +12,8 @@ from typing import cast
 import httptools
 
 from verifier.history.message import Request, Response
-from verifier.replay.wire.connection import decoded, linger
 from verifier.replay.wire.encode import encode_response
+from verifier.replay.wire.heads import decoded, linger
 
 _PIPELINED = 16  # requests read ahead on one connection
 
