@@ -61,9 +61,12 @@ SCHEMA = (
         ("{$ref: 'https://example.com/a.json'}", "network"),
         ("{type: text}", "unknown type 'text'"),
         ("{enum: a}", "enum must be a list"),
-        ("{required: a}", "required must be"),
+        ("{required: a}", "required must be a list of names"),
         ("{minLength: -1}", "not negative"),
         ("{pattern: 1}", "pattern must be text"),
+        ("{minimum: low}", "minimum must be a number"),
+        ("{format: {}}", "format must be text"),
+        ("{allOf: {}}", "allOf must be a list"),
         ("{properties: {a: 1}}", "a schema must be a mapping"),
     ],
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import jsonschema_rs
@@ -109,9 +109,21 @@ def _ask(reader: Document, writer: Document) -> Answer:
     return "no" if answer is canonical.Containment.NO else "unknown"
 
 
-def difference(writer: Document, reader: Document) -> dict[str, Any] | bool | None:
-    """A schema of what the writer may send and the reader refuses; None where it cannot be written down."""
-    return _combined(writer, reader, lambda left, right: left.subtract(right))
+def difference(writer: Document, reader: Document) -> tuple[dict[str, Any] | bool | None, bool]:
+    """A schema of what the writer may send and the reader refuses, and whether it surely holds a value.
+
+    The schema is None where it cannot be written down.
+    """
+    one, two = writer.canonical, reader.canonical
+    if one is None or two is None:
+        return None, False
+    try:
+        rest = one.subtract(two)
+        schema: Any = rest.to_json_schema()
+        surely = rest.satisfiability() is canonical.Satisfiability.YES
+    except (canonical.CanonicalizationError, ValueError):
+        return None, False
+    return (schema, surely) if isinstance(schema, dict | bool) else (None, False)
 
 
 def disjoint(left: Document, right: Document) -> bool:
@@ -123,21 +135,6 @@ def disjoint(left: Document, right: Document) -> bool:
         return one.intersect(two).satisfiability() is canonical.Satisfiability.NO
     except canonical.CanonicalizationError:
         return False
-
-
-def _combined(
-    writer: Document,
-    reader: Document,
-    combine: Callable[[jsonschema_rs.CanonicalSchema, jsonschema_rs.CanonicalSchema], jsonschema_rs.CanonicalSchema],
-) -> dict[str, Any] | bool | None:
-    one, two = writer.canonical, reader.canonical
-    if one is None or two is None:
-        return None
-    try:
-        schema: Any = combine(one, two).to_json_schema()
-    except (canonical.CanonicalizationError, ValueError):
-        return None
-    return schema if isinstance(schema, dict | bool) else None
 
 
 def refusing(writer: Document, reader: Document, values: Iterable[Any]) -> tuple[Any, ...]:

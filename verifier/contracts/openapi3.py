@@ -74,6 +74,8 @@ class Parts:
         found = []
         for index, item in enumerate(self.items(value, at)):
             schemes = self.mapping(item, at.down(index))
+            for name, scopes in schemes.items():
+                self.items(scopes, at.down(index, name))
             pairs = sorted((name, tuple(sorted(map(str, scopes or ())))) for name, scopes in schemes.items())
             found.append(Requirement(tuple(pairs)))
         return tuple(found)
@@ -103,7 +105,8 @@ class _Reader(Parts):
             server = self.mapping(item, at.down(index))
             url = str(server.get("url", "/"))
             for name, variable in self.mapping(server.get("variables"), at.down(index, "variables")).items():
-                url = url.replace("{" + name + "}", str(variable.get("default", "")))
+                default = self.mapping(variable, at.down(index, "variables", name)).get("default", "")
+                url = url.replace("{" + name + "}", str(default))
             paths.add(urlsplit(url).path.rstrip("/"))
         return tuple(sorted(paths, key=lambda path: (-len(path), path)))
 

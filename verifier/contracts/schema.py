@@ -25,7 +25,29 @@ _PLAIN = ("type", "enum", "const", "format", "pattern", "minLength", "maxLength"
           "maxContains", "minProperties", "maxProperties", "required", "dependentRequired", "default", "readOnly",
           "writeOnly", "contentEncoding", "contentMediaType")  # fmt: skip
 _BASE64 = r"^[A-Za-z0-9+/_\-\s]*={0,2}\s*$"
-_COUNTS = ("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties")
+_TYPES = ("string", "number", "integer", "boolean", "object", "array", "null", "file")
+
+
+def _number(item: Any) -> bool:
+    return isinstance(item, int | float) and not isinstance(item, bool)
+
+
+def _names(item: Any) -> bool:
+    return isinstance(item, list) and all(isinstance(name, str) for name in item)
+
+
+_RULES: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (
+    (("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), _number, "a number"),
+    (("multipleOf",), lambda item: _number(item) and item > 0, "a number above 0"),
+    (("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties", "minContains", "maxContains"),
+     lambda item: _number(item) and item >= 0 and float(item).is_integer(), "a whole number that is not negative"),
+    (("pattern", "format", "contentEncoding", "contentMediaType"), lambda item: isinstance(item, str), "text"),
+    (("uniqueItems", "readOnly", "writeOnly"), lambda item: isinstance(item, bool), "true or false"),
+    (("required",), _names, "a list of names"),
+    (("enum",), lambda item: isinstance(item, list), "a list"),
+    (("dependentRequired",), lambda item: isinstance(item, dict) and all(map(_names, item.values())),
+     "a mapping of names to lists of names"),
+)  # fmt: skip
 
 
 class Schemas:
@@ -107,34 +129,30 @@ class Schemas:
             if isinstance(value.get(key), dict | bool):
                 node[key] = below(value[key], key)
         _older_drafts(node, value, below)
-        self._check(node, at)
+        self._check(node, value, at)
         _formats(node)
         self._discriminate(node, value, at)
         self._one_way(node, value, at, direction)
         return _nullable(node, value)
 
-    def _check(self, node: dict[str, Any], at: Place) -> None:
-        """Refuse what no validator could be built for, with its place; everything else is left to the validator."""
+    def _check(self, node: dict[str, Any], value: dict[str, Any], at: Place) -> None:
+        """Refuse what no validator could be built for, with its place."""
         kinds = node.get("type", [])
-        known = ("string", "number", "integer", "boolean", "object", "array", "null", "file")
         for kind in kinds if isinstance(kinds, list) else [kinds]:
-            if kind not in known:
+            if kind not in _TYPES:
                 raise self._documents.bad(at.down("type"), f"unknown type {kind!r}")
         if node.get("type") == "file":
             node["type"] = "string"
-        if not isinstance(node.get("enum", []), list):
-            raise self._documents.bad(at.down("enum"), "enum must be a list")
-        required = node.get("required", [])
-        if isinstance(required, bool):  # draft 3 style, seen in the wild beside a property: it has no meaning here
+        if isinstance(node.get("required"), bool):  # draft 3 style, seen in the wild beside a property: no meaning here
             del node["required"]
-        elif not isinstance(required, list) or not all(isinstance(name, str) for name in required):
-            raise self._documents.bad(at.down("required"), "required must be a list of names")
-        for key in _COUNTS:
-            count = node.get(key, 0)
-            if isinstance(count, bool) or not isinstance(count, int | float) or count < 0:
-                raise self._documents.bad(at.down(key), f"{key} must be a number that is not negative")
-        if not isinstance(node.get("pattern", ""), str):
-            raise self._documents.bad(at.down("pattern"), "pattern must be text")
+        for key, item in node.items():
+            for keys, fits, what in _RULES:
+                if key in keys and not fits(item):
+                    raise self._documents.bad(at.down(key), f"{key} must be {what}")
+        for key in (*_SCHEMA_MAPS, *_SCHEMA_LISTS):
+            wanted = dict if key in _SCHEMA_MAPS else list
+            if key in value and not isinstance(value[key], wanted):
+                raise self._documents.bad(at.down(key), f"{key} must be a {'mapping' if wanted is dict else 'list'}")
 
     def _one_way(self, node: dict[str, Any], value: dict[str, Any], at: Place, direction: Direction) -> None:
         """What is readOnly need not be in a request, what is writeOnly need not be in a response."""
@@ -156,6 +174,8 @@ class Schemas:
         if not isinstance(discriminator, dict) or not isinstance(discriminator.get("propertyName"), str):
             return
         name, mapping = discriminator["propertyName"], discriminator.get("mapping") or {}
+        if not isinstance(mapping, dict):
+            raise self._documents.bad(at.down("discriminator", "mapping"), "mapping must be a mapping")
         for key in ("oneOf", "anyOf"):
             for index, branch in enumerate(value.get(key) or ()):
                 if not isinstance(branch, dict) or not isinstance(branch.get("$ref"), str):
@@ -183,7 +203,8 @@ def _older_drafts(node: dict[str, Any], value: dict[str, Any], below: Callable[.
         node["prefixItems"] = [below(item, "items", index) for index, item in enumerate(value["items"])]
         if isinstance(value.get("additionalItems"), dict | bool):
             node["items"] = below(value["additionalItems"], "additionalItems")
-    for name, needed in (value.get("dependencies") or {}).items():
+    dependencies = value.get("dependencies")
+    for name, needed in dependencies.items() if isinstance(dependencies, dict) else ():
         if isinstance(needed, list):
             node.setdefault("dependentRequired", {})[name] = needed
         else:

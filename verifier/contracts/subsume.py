@@ -83,13 +83,13 @@ class _Subsumption:
         return None
 
     def _candidates(self, writer: Document, reader: Document) -> Iterator[Iterable[Any]]:
-        rest = engine.difference(writer, reader)
+        rest, surely = engine.difference(writer, reader)
         if rest is not None:
             yield _tried(rest, defs_of(rest))
         yield _tried(writer.schema, defs_of(writer.schema))
-        if rest is not None:
-            yield samples.generated(rest, 10, self.seed)
         yield samples.generated(writer.schema, _GENERATED, self.seed)
+        if rest is not None and surely:  # an empty one would be searched in vain, and for long
+            yield samples.generated(rest, 10, self.seed)
 
     def prove(self, writer: Node, reader: Node, path: Path, depth: int) -> list[Break]:
         """[] only if every value of the writer's node is taken by the reader's."""
@@ -313,7 +313,7 @@ class _Subsumption:
     def _leaf(self, writer: Node, reader: Node, path: Path) -> Break:
         """A pair that is not taken apart further: shown by a value, or decided by the engine, or open."""
         pair = self._documents(writer, reader)
-        rest = engine.difference(*pair)
+        rest, _ = engine.difference(*pair)
         guesses: list[Iterable[Any]] = [samples.borders(flat(writer, self.wdefs), flat(reader, self.rdefs), self.wdefs)]
         if rest is not None:
             guesses.insert(0, _tried(rest, defs_of(rest)))
