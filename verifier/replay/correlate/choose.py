@@ -49,6 +49,8 @@ def best(
     `strong` texts qualify by themselves, others by the names of `place` and source. `uses` are all appearances of
     the text in requests.
     """
+    if not strong and not is_short_id(text) and uses[0].index <= sources.first:
+        return []  # a word that the client used before any answer did is the client's own
     scored = []
     for near, group in sources.near(text, place, strong):
         # The latest of a group are enough to choose from.
@@ -79,7 +81,8 @@ def _may_follow(text: str, place: Place, source: Place, near: int, inside: bool)
     if near < 1 or (inside and near < 2):
         return False
     if not is_short_id(text):
-        return near >= 2 and len(text) >= 3 and is_key(place.name) and names_itself(source.name)
+        named = is_key(place.name) and names_itself(source.name)
+        return named and place.kind != "token" and near >= 2 and len(text) >= 3
     # The same name alone says something only where it is an identifier's: a quantity is no flow.
     by_name = place.kind in ("body", "query") and near != 2
     return not by_name or (is_identifier(place.name) and is_identifier(source.name))
