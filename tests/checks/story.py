@@ -80,7 +80,14 @@ class Story:
         """A name that nothing else in the story has."""
         return f"{prefix}{next(self._numbers)}"
 
-    def step(self, phase: Phase, *, live: Mapping[str, tuple[str, ...]] | None = None, error: str = "") -> str:
+    def step(
+        self,
+        phase: Phase,
+        *,
+        kind: str = "replace",
+        live: Mapping[str, tuple[str, ...]] | None = None,
+        error: str = "",
+    ) -> str:
         """Begin a step. By default both versions live on the way forward, and one of them elsewhere."""
         self._end()
         controls = sum(step.phase == phase for step in self.steps) + 1
@@ -89,9 +96,7 @@ class Story:
         usual = {"control-old": slice(0, 1), "control-new": slice(-1, None), "rollback": slice(0, 1)}
         mixture = live or {name: versions[usual.get(phase, slice(None))] for name, versions in self.services.items()}
         state = tuple(Replicas(name, version, 1) for name, versions in mixture.items() for version in versions)
-        self.steps.append(
-            Step(f"{path}.{number}", path, phase, "replace", phase, state, (), self.clock, self.clock, error)
-        )
+        self.steps.append(Step(f"{path}.{number}", path, phase, kind, phase, state, (), self.clock, self.clock, error))
         self.replay = "r1"
         return self.steps[-1].id
 

@@ -68,6 +68,20 @@ def test_a_loss_that_old_has_by_itself_is_no_news_after_a_rollback() -> None:
     assert judgement.verdict == "pass"
 
 
+def test_a_rollout_starts_as_a_control_does() -> None:
+    """What only its first step shows, all old on fresh stores, no deployment has added."""
+    story = told_story()
+    story.step("forward", kind="start", live={"orders": (OLD,)})
+    usual(Scene(story, "forward", OLD, OLD, False))
+    story.send("GET /orders/o1", OLD, 500)
+    assert told(story.judge()) == {("available", "pre-existing")}
+    assert story.judge().verdict == "pass"
+    story.step("forward", kind="restart", live={"orders": (OLD,)})
+    usual(Scene(story, "forward", OLD, OLD, False))
+    story.send("GET /orders/o1", OLD, 502)
+    assert told(story.judge()) == {("available", "pre-existing"), ("available", "mixed")}
+
+
 def test_steps_show_where_a_guarantee_failed() -> None:
     judgement = told_story("forward").judge()
     failed = {step.id for step in judgement.steps if step.verdict == "fail"}

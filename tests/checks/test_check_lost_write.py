@@ -224,3 +224,10 @@ def test_only_versions_of_the_service_itself_are_named() -> None:
     judgement = everywhere(play, "forward", story=story)
     assert told(judgement) == {("no lost write", "mixed")}
     assert set(judgement.violations[0].versions) <= {OLD, NEW}
+
+
+@pytest.mark.parametrize("status", [401, 429])
+def test_a_reader_that_is_not_let_in_says_nothing_of_what_was_kept(status: int) -> None:
+    """A token that ran out during a long rollout is no lost write; a resource that is kept from its owner is."""
+    assert swept((200, GOOD), status, "forward", "rollback").violations == ()
+    assert ("no lost write", "mixed") in told(swept((200, GOOD), 403, "forward"))

@@ -69,10 +69,15 @@ def _add_other_name(context: Context, found: list[Finding], seen: dict[tuple[str
 
 
 def _phase(context: Context, finding: Finding) -> Phase:
-    """The phase of a finding. Where two versions meet live, the mixture explains it, gone back before or not."""
+    """The phase of a finding. Where two versions meet live, the mixture explains it, gone back before or not.
+
+    A rollout starts as a control does, all old on fresh stores: what it shows there was there before.
+    """
     step = context.steps.get(finding.step)
     if step is None:
         return "forward"
+    if step.phase == "forward" and step.kind == "start":
+        return "control-old"
     together = context.live(step.id, finding.service) & set(finding.versions)
     return "forward" if step.phase == "rollback" and len(together) > 1 else step.phase
 

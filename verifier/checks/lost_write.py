@@ -18,6 +18,7 @@ from verifier.history.outcome import SAFE
 
 GUARANTEE = "no lost write"
 ROLLBACK = "rollback safe"
+REFUSED = frozenset({401, 407, 429})  # who asks, or how often, was refused: of what was kept it says nothing
 
 
 def check(context: Context) -> tuple[CheckResult, CheckResult]:
@@ -27,6 +28,8 @@ def check(context: Context) -> tuple[CheckResult, CheckResult]:
     for operation in context.history.operations:
         step = context.steps.get(operation.step)
         if operation.source != "sweep" or step is None:
+            continue
+        if operation.response is not None and operation.response.status in REFUSED:
             continue
         result = after if step.phase == "rollback" else before
         result.ran(operation.step, operation.service, operation.name)

@@ -41,7 +41,7 @@ def _entries(before: list[Any], after: list[Any], pointer: str) -> Iterator[Diff
             else:
                 yield f"{pointer}/*", item, NOTHING
     elif not Counter(map(text, before)) <= Counter(map(text, after)):
-        nested = all(isinstance(item, dict | list) for item in (*before, *after))
+        nested = any(isinstance(item, dict | list) for item in (*before, *after))
         if nested and len(before) == len(after):
             for one, other in zip(before, after, strict=True):
                 yield from differences(one, other, f"{pointer}/*")
