@@ -41,7 +41,8 @@ def encode_request(request: Request, authority: bytes) -> bytes:
     method, target, body = request.method, request.target, request.body
     if method not in _methods:
         _learn_method(method)
-    if _TARGET.fullmatch(target) is None:
+    # The first two questions are the quick ones; what is not printable may still be text beyond ASCII.
+    if (" " in target or not target.isprintable() or not target) and _TARGET.fullmatch(target) is None:
         raise ValueError(f"the request target {target!r} is empty or has a space or a control character")
     host, hosted = b"\r\nHost: " + authority, False
     lines = []
