@@ -1,0 +1,85 @@
+"""Coverage counts what was carried out, not what was planned."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tests.checks.story import NEW, OLD, Story
+from verifier.checks.coverage import coverage
+from verifier.history.model import FaultInjected
+from verifier.plan.model import Count, Coverage, Fault, LeftOut, Plan, Replay
+
+PAIRS = ((OLD, OLD), (OLD, NEW), (NEW, OLD), (NEW, NEW))
+TOTALS = Coverage(Count(2, 2), Count(1, 1), Count(4, 4), Count(2, 3), (LeftOut("x", "y", 1),))
+
+
+def planned() -> tuple[Story, Plan]:
+    """Two steps; in the second one four routes of two operations, a duplicate now and one in a later step."""
+    story = Story()
+    story.step("forward", live={"orders": (OLD,)})
+    story.send("GET /a", OLD, 200)
+    story.step("forward")
+    for number, (first, second) in enumerate(PAIRS, 1):
+        story.replay = f"r{number}"
+        story.send("GET /a", first, 200)
+        story.send("GET /b", second, 200, index=1)
+    story.step("rollback")
+    plan = story.plan()
+    first, second, third = plan.paths[0].steps
+    faults = (
+        Fault("duplicate-after", 0, "POST /a", OLD, NEW),
+        Fault("duplicate-next-step", 0, "POST /a", NEW, OLD, until=third.id),
+    )
+    replays = [Replay(f"r{number}", "s1", pair) for number, pair in enumerate(PAIRS, 1)]
+    replays += [Replay(f"r{number}", "s1", (fault.first, OLD), fault) for number, fault in enumerate(faults, 5)]
+    steps = (first, replace(second, replays=tuple(replays)), third)
+    return story, replace(plan, paths=(replace(plan.paths[0], steps=steps),), coverage=TOTALS)
+
+
+def happened(step: str, replay: str, kind: str) -> FaultInjected:
+    return FaultInjected(step, replay, kind, "op", "POST /a", OLD, NEW, 0.0)
+
+
+def test_everything_that_was_planned_and_happened_counts() -> None:
+    story, plan = planned()
+    faults = (
+        happened("rollout.2", "r5", "duplicate-after"),
+        happened("rollout.3", "rollout.2:r6", "duplicate-next-step"),
+    )
+    found = coverage(replace(story.history(), faults=faults), plan)
+    assert (found.routes, found.faults, found.left_out) == (Count(4, 4), Count(2, 3), TOTALS.left_out)
+    assert (found.states.covered, found.transitions.covered) == (found.states.total, found.transitions.total)
+
+
+def test_faults_that_never_happened_are_left_out_and_counted() -> None:
+    story, plan = planned()
+    found = coverage(replace(story.history(), faults=(happened("rollout.2", "r5", "duplicate-after"),)), plan)
+    assert found.faults == Count(1, 3)
+    assert [item.count for item in found.left_out if item.what == "planned faults"] == [1]
+    none = coverage(story.history(), plan)
+    assert none.faults == Count(0, 3)
+
+
+def test_a_fault_of_another_replay_or_step_is_not_this_one() -> None:
+    story, plan = planned()
+    others = (happened("rollout.2", "r6", "duplicate-next-step"), happened("rollout.1", "r5", "duplicate-after"))
+    assert coverage(replace(story.history(), faults=others), plan).faults.covered == 0
+
+
+def test_pairs_count_as_they_were_answered() -> None:
+    """Steered elsewhere, not answered or disturbed: the pair that was planned did not meet."""
+    story, plan = planned()
+    operations = list(story.operations)
+    last = operations[-1]
+    for spoiled in (replace(last, version=OLD), replace(last, response=None), replace(last, fault="reset")):
+        history = replace(story.history(), operations=(*operations[:-1], spoiled))
+        assert coverage(history, plan).routes == Count(3, 4)
+
+
+def test_steps_that_failed_or_never_ran_cover_nothing() -> None:
+    story, plan = planned()
+    whole = coverage(story.history(), plan)
+    cut = coverage(replace(story.history(), steps=tuple(story.steps[:1])), plan)
+    assert (cut.states.covered, cut.transitions.covered) == (1, 0)
+    failed = (*story.steps[:2], replace(story.steps[2], error="never ready"))
+    assert coverage(replace(story.history(), steps=failed), plan).transitions.covered == whole.transitions.covered - 1
