@@ -222,3 +222,26 @@ def test_equal_schemas_are_compiled_once(tmp_path: Path) -> None:
     for i in range(5):
         assert wire.answer(Request("GET", f"/p{i}"), Response(200, JSON, b'{"a": "b"}')) == ()
     assert len(wire._compiled) == 1
+
+
+def _contract(tmp_path: Path, whole: dict[str, object]) -> Conformance:
+    path = tmp_path / "events.json"
+    path.write_text(json.dumps(whole))
+    return Conformance(load(path))
+
+
+def test_events_are_read_by_any_message_of_their_channel(tmp_path: Path) -> None:
+    kinds = [{"name": kind, "payload": {"type": "object", "required": [kind]}} for kind in ("placed", "cancelled")]
+    channels = {"orders": {"subscribe": {"message": {"oneOf": kinds}}}}
+    wire = _contract(tmp_path, {"asyncapi": "2.6.0", "info": {"title": "t", "version": "1"}, "channels": channels})
+    assert wire.event("orders", b'{"placed": 1}') == () == wire.event("orders", b'{"cancelled": 1}')
+    assert _rules(wire.event("orders", b"{}")) == ["body-schema"]
+    assert _rules(wire.event("orders", b"{")) == ["unreadable-body"]
+    assert _rules(wire.event("payments", b"{}")) == [UNDOCUMENTED_OPERATION]
+
+
+def test_stored_documents(tmp_path: Path) -> None:
+    wire = _contract(tmp_path, {"type": "object", "properties": {"n": {"type": "integer"}}})
+    assert wire.stored({"n": 1}) == ()
+    (found,) = wire.stored({"n": "x"})
+    assert (found.rule, found.pointer) == ("document-schema", "/document/n")

@@ -79,9 +79,8 @@ def test_every_witness_is_refused_by_the_reader(pair: Pair, tmp_path: Path) -> N
 def _schema(contract: Contract, item: Finding) -> Any:
     if contract.documents:
         return contract.documents[0].schema.document
-    if contract.messages:
-        name = item.operation.partition(" ")[2]
-        return next(m.payload.document for m in contract.messages if m.name == name and m.payload)
+    if item.part == "payload":
+        return next(m.payload.document for m in contract.messages if m.id == item.operation and m.payload)
     operation = contract.operations[0]
     if item.part == "body":
         assert operation.body is not None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote
 
@@ -107,6 +108,32 @@ class Conformance:
                 found.append(Mismatch("missing-body", operation.id, "/body", "a body is required, none was sent"))
         return tuple(found)
 
+    def event(self, channel: str, body: bytes, content_type: str = "application/json") -> tuple[Mismatch, ...]:
+        """What of an event no message of its channel allows, () when one of them takes it.
+
+        A channel that the contract does not have gives the single rule `undocumented-operation`.
+        """
+        known = [item for item in self.contract.messages if item.channel == channel]
+        if not known:
+            return (Mismatch(UNDOCUMENTED_OPERATION, channel, "", f"{channel} is no channel of the contract"),)
+        tried = []
+        for item in known:
+            media = (Media(item.media, item.payload, item.pointer),)
+            found = self._body(item.id, media, (("content-type", content_type),), body)
+            if not found:
+                return ()
+            tried.append(found)
+        return min(tried, key=len)
+
+    def stored(self, value: Any) -> tuple[Mismatch, ...]:
+        """What of a stored document, already decoded, the contract's JSON Schema does not allow."""
+        found: list[Mismatch] = []
+        for item in self.contract.documents:
+            check = self._check(item.schema)
+            if check is not None and not check.ok(value):
+                found.extend(_wrong(check, value, item.id, "document"))
+        return tuple(found[:_SHOWN])
+
     def _headers(self, operation: ContractOperation, answer: Answer, response: Response) -> Iterable[Mismatch]:
         for declared in answer.headers:
             text = header(response.headers, declared.name)
@@ -164,13 +191,7 @@ class Conformance:
             return (Mismatch("unreadable-body", operation, "/body", str(error)),)
         if not known or check.ok(value):
             return ()
-        found = []
-        for wrong in check.validator.iter_errors(value):
-            pointer = "".join(f"/{part}" for part in ("body", *wrong.instance_path))
-            found.append(Mismatch("body-schema", operation, pointer, wrong.message))
-            if len(found) == _SHOWN:
-                break
-        return tuple(found)
+        return tuple(islice(_wrong(check, value, operation, "body"), _SHOWN))
 
     def _check(self, schema: Schema | None) -> _Check | None:
         if schema is None:
@@ -191,6 +212,12 @@ def compile_schema(document: dict[str, Any] | bool) -> _Check | None:
     except (ValueError, jsonschema_rs.ReferencingError):
         return None
     return _Check(validator, validator.is_valid)
+
+
+def _wrong(check: _Check, value: Any, operation: str, root: str) -> Iterator[Mismatch]:
+    for error in check.validator.iter_errors(value):
+        pointer = "".join(f"/{part}" for part in (root, *error.instance_path))
+        yield Mismatch(f"{root}-schema", operation, pointer, error.message)
 
 
 def _undocumented(request: Request) -> Mismatch:

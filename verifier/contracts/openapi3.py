@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,6 +14,7 @@ from verifier.contracts.model import (
     ContractOperation,
     Header,
     Media,
+    Message,
     Parameter,
     Requirement,
     Schema,
@@ -93,10 +95,38 @@ class _Reader(Parts):
             file=str(self.documents.file),
             dialect="openapi",
             operations=self._operations(),
+            messages=tuple(self._events()),
             schemes=self._schemes(components),
             bases=self._bases(),
             guarantees=self.guarantees(self.root, self.top),
         )
+
+    def _events(self) -> Iterator[Message]:
+        """Webhooks and callbacks: requests that the service sends, so events to whoever listens."""
+        at = self.top.down("webhooks")
+        for name, raw in self.mapping(self.root.get("webhooks"), at).items():
+            yield from self._sent(f"webhook {name}", raw, at.down(name))
+        paths = self.top.down("paths")
+        for path, raw in self.mapping(self.root.get("paths"), paths).items():
+            item, place = self.whole(raw, paths.down(path))
+            for method in METHODS:
+                operation = self.mapping(item.get(method), place.down(method))
+                spot = place.down(method, "callbacks")
+                for name, callback in self.mapping(operation.get("callbacks"), spot).items():
+                    urls, where = self.whole(callback, spot.down(name))
+                    for url, below in urls.items():
+                        yield from self._sent(f"callback {method.upper()} {path} {name}", below, where.down(url))
+
+    def _sent(self, channel: str, raw: Any, at: Place) -> Iterator[Message]:
+        item, at = self.whole(raw, at)
+        for method in METHODS:
+            operation = self.mapping(item.get(method), at.down(method))
+            if "requestBody" not in operation:
+                continue
+            body, place = self.whole(operation["requestBody"], at.down(method, "requestBody"))
+            for media in self._media(body, place, "response"):
+                name = method.upper()
+                yield Message(f"{channel} {name}", channel, name, True, media.schema, None, media.pointer, media.type)
 
     def _bases(self) -> tuple[str, ...]:
         at = self.top.down("servers")
