@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from verifier.checks.context import CLIENT, Context, called
+from verifier.checks.readback import LATE
 from verifier.checks.shapes import Shape, body_kind, put
 from verifier.checks.verdict import CheckResult, Finding
 from verifier.contracts.conform import Conformance, Mismatch
@@ -24,6 +25,7 @@ GUARANTEE = "compatible"
 LATER = frozenset({409, 425, 429, 503})
 Place = tuple[str, int, str, str]
 AT_ONCE = "duplicate at once"
+AFTERWARDS = "duplicate afterwards"
 IN_TURN = ("", "duplicate", "retry")
 
 
@@ -58,7 +60,9 @@ class Baseline:
 def place(context: Context, operation: Operation) -> Place:
     """Where in the traffic an answer belongs; live traffic belongs where undisturbed replays do."""
     source = "replay" if operation.source == "live" else operation.source
-    return (operation.session, operation.index, source, context.family(operation))
+    # What comes after its session's end may meet what the session has removed since.
+    late = operation.fault in LATE and bool(operation.parent)
+    return (operation.session, operation.index, source, AFTERWARDS if late else context.family(operation))
 
 
 def shape_key(operation: Operation, response: Response) -> tuple[str, str, int]:
@@ -118,7 +122,7 @@ def _came_back(context: Context, operation: Operation) -> bool:
     first = operation.parent or operation.id
     attempts = [*context.children.get(first, ()), *([context.by_id[first]] if first in context.by_id else ())]
     return any(
-        other.source == "replay"
+        other.source in ("replay", "live")
         and other.step == operation.step
         and other.response is not None
         and other.outcome != "info"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from verifier.checks.context import SENT, Context, called
+from verifier.checks.context import Context, called
 from verifier.checks.verdict import CheckResult, Finding
 from verifier.contracts.guarantees import Completes
 from verifier.history.model import Operation
@@ -15,8 +15,8 @@ FORWARD = "forward-only states"
 
 def accepted_work(context: Context) -> Iterator[tuple[Operation, Completes, list[tuple[str, Operation]]]]:
     """Every accepted operation with its declaration and the states that polling showed, in order."""
-    for operation in context.history.operations:
-        if operation.source not in SENT or operation.response is None:
+    for operation in context.work():
+        if operation.response is None:
             continue
         declared = context.guarantees(operation)
         if declared is None or declared.completes is None:

@@ -54,12 +54,21 @@ class Context:
                 self.served[operation.step].add((operation.service, operation.version))
             if operation.parent:
                 self.children[operation.parent].append(operation)
-            if operation.effect == "applied":
+            if operation.effect == "applied" and not self.made_up(operation):
                 self.effects[self.path(operation), operation.service, operation.name].append(operation)
 
     def path(self, operation: Operation) -> str:
         step = self.steps.get(operation.step)
         return step.path if step else operation.step.rpartition(".")[0]
+
+    def made_up(self, operation: Operation) -> bool:
+        """Whether no client asked for an operation: a made-up request's own, or an inner call that it caused."""
+        origin = self.by_id.get(operation.parent)
+        return operation.source == "proof" or (origin is not None and origin.source == "proof")
+
+    def work(self) -> Iterator[Operation]:
+        """Every request for work that clients made, and that services made for them."""
+        return (entry for entry in self.history.operations if entry.source in SENT and not self.made_up(entry))
 
     def client_operations(self) -> Iterator[Operation]:
         return (operation for operation in self.history.operations if operation.source in CLIENT)

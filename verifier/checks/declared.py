@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 
 from verifier.checks.compatible import GUARANTEE
@@ -11,7 +12,7 @@ from verifier.history.model import Operation
 from verifier.plan.model import Break, Plan, SeamBreak
 
 SEAM = "seam"
-REFUSED = frozenset({400, 404, 405, 406, 413, 414, 415, 422, 501})
+REFUSED = frozenset({400, 405, 406, 413, 414, 415, 422, 431, 501})
 
 
 def check(context: Context, plan: Plan) -> CheckResult:
@@ -54,6 +55,48 @@ def _findings(context: Context, item: Break, proof: Operation | None) -> Iterato
             evidence=(proof.id,) if proof is not None else (),
             detail=f"{item.column} {item.rule} {item.pointer}",
         )
+
+
+def check_made(context: Context) -> CheckResult:
+    """Requests made up from one version's contract: what that version takes, the other must not refuse as invalid."""
+    result = CheckResult(GUARANTEE)
+    asked: dict[str, list[Operation]] = defaultdict(list)
+    for operation in context.history.operations:
+        if operation.source == "proof" and operation.replay.startswith("made:"):
+            asked[operation.replay].append(operation)
+    for name, operations in asked.items():
+        written_for = next(
+            (item for item in operations if name.startswith(f"made:{item.service}:{item.version}:")), None
+        )
+        if written_for is None or not understood(written_for):
+            continue
+        for operation in operations:
+            if operation is written_for:
+                continue
+            result.ran(operation.step, operation.service, operation.name)
+            if not understood(operation):
+                result.findings.append(_refused(context, written_for, operation))
+    return result
+
+
+def understood(operation: Operation) -> bool:
+    """Whether an answer is about what was asked for, and not about the request being wrong."""
+    status = operation.response.status if operation.response else 599
+    return status < 500 and status not in REFUSED
+
+
+def _refused(context: Context, own: Operation, other: Operation) -> Finding:
+    return Finding(
+        guarantee=GUARANTEE,
+        service=other.service,
+        operation=other.name,
+        step=other.step,
+        versions=context.versions(other.service, {own.version, other.version}),
+        message=f"a request that {own.version}'s contract allows: {called(own)}, but {called(other)}",
+        experience="an error for what the other version takes",
+        evidence=(other.id, own.id),
+        detail=f"refused by {other.version}",
+    )
 
 
 def check_seams(context: Context, plan: Plan) -> CheckResult:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from verifier.checks.completes import accepted_work
-from verifier.checks.context import SENT, Context, called
+from verifier.checks.context import Context, called
 from verifier.checks.idempotent import effects_of
 from verifier.checks.verdict import CheckResult, Finding
 from verifier.contracts.guarantees import Effect
@@ -22,8 +22,8 @@ def reported_done(context: Context) -> Iterator[tuple[Operation, Operation]]:
         told = next((poll for state, poll in states if state in completes.done), None)
         if told is not None:
             yield operation, told
-    for operation in context.history.operations:
-        if operation.source not in SENT or operation.outcome != "ok":
+    for operation in context.work():
+        if operation.outcome != "ok":
             continue
         declared = context.guarantees(operation)
         if declared is None or not declared.effects:
@@ -67,7 +67,7 @@ def _missing(context: Context, operation: Operation, told: Operation, effect: Ef
 def check_times(context: Context) -> CheckResult:
     """More effects than declared although the operation was sent once: something inside did it twice."""
     result = CheckResult(TIMES)
-    sent = [entry for entry in context.history.operations if entry.source in SENT]
+    sent = list(context.work())
     asked = [
         (operation, effect, value)
         for operation in sent

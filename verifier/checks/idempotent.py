@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from verifier.checks.context import SENT, Context, called
+from verifier.checks.context import Context, called
 from verifier.checks.verdict import CheckResult, Finding
 from verifier.contracts.expressions import Expression, parse
 from verifier.contracts.guarantees import Effect, OperationGuarantees
@@ -34,9 +34,7 @@ def groups(context: Context) -> Iterator[tuple[tuple[str, OperationGuarantees], 
     """The client's attempts for each declared key, in order; keys are the client's own, so per path."""
     found: dict[tuple[str, str, str, str], list[Operation]] = defaultdict(list)
     declared: dict[tuple[str, str, str, str], OperationGuarantees] = {}
-    for operation in context.history.operations:
-        if operation.source not in SENT:
-            continue
+    for operation in context.work():
         promised = context.guarantees(operation)
         if promised is None or promised.idempotent is None:
             continue

@@ -44,6 +44,7 @@ def judge(history: History, promises: Promises, plan: Plan) -> Judgement:
 def run_checks(context: Context, plan: Plan) -> list[CheckResult]:
     compatibility = compatible.check(context)
     compatibility.add(declared.check(context, plan))
+    compatibility.add(declared.check_made(context))
     results = [
         available.check(context),
         compatibility,

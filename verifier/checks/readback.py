@@ -19,6 +19,7 @@ LATE = frozenset({"duplicate-next-step", "duplicate-after-rollback"})
 GONE = frozenset({404, 410})
 Origin = tuple[str, str]  # step, replay
 Target = tuple[str, str, str]  # path, service, target
+Place = tuple[str, str, int]  # service, session, index
 
 
 def body_of(operation: Operation) -> Any:
@@ -74,15 +75,23 @@ class Controls:
 
 @dataclass(slots=True)
 class Removals:
-    """Which resources clients deleted, and which of those must be gone."""
+    """Which resources clients removed, and which of those must be gone.
+
+    Not every removal is a DELETE of the resource itself: it may be one of its collection, or inside a batch. There
+    the client's own later read tells, where the controls answer it in the same way.
+    """
 
     context: Context
     _deleted: dict[Target, list[Operation]] = field(default_factory=lambda: defaultdict(list))
     _writes: dict[Origin, list[Operation]] = field(default_factory=lambda: defaultdict(list))
     _touched: dict[Target, set[Origin]] = field(default_factory=lambda: defaultdict(set))
+    _missed: dict[Target, list[Operation]] = field(default_factory=lambda: defaultdict(list))
 
     def __post_init__(self) -> None:
+        expected = self._read_as_gone()
         for operation in self.context.history.operations:
+            if _place(operation) in expected and _is_gone(operation):
+                self._missed[self._target(operation)].append(operation)
             if operation.source not in SENT or operation.outcome == "fail":
                 continue
             target = self._target(operation)
@@ -93,8 +102,11 @@ class Removals:
                 self._writes[origin(self.context, operation)].append(operation)
 
     def may_be_gone(self, sweep: Operation) -> bool:
-        deleted = self._deleted.get(self._target(sweep), ())
-        return any(operation.started < sweep.ended for operation in deleted)
+        target = self._target(sweep)
+        if any(operation.started < sweep.ended for operation in self._deleted.get(target, ())):
+            return True
+        read = self.context.by_id.get(sweep.parent, sweep)
+        return any(read.ended <= operation.started < sweep.ended for operation in self._missed.get(target, ()))
 
     def must_be_gone(self, sweep: Operation) -> Operation | None:
         """The acknowledged deletion after which nobody can have made the resource again."""
@@ -108,5 +120,24 @@ class Removals:
                 return operation
         return None
 
+    def _read_as_gone(self) -> set[Place]:
+        """Where in the traffic the old version by itself answers a client's read with "gone"."""
+        phases = {name: step.phase for name, step in self.context.steps.items()}
+        return {
+            _place(operation)
+            for operation in self.context.history.operations
+            if phases.get(operation.step) == "control-old" and _is_gone(operation)
+        }
+
     def _target(self, operation: Operation) -> Target:
         return (self.context.path(operation), operation.service, operation.request.target)
+
+
+def _place(operation: Operation) -> Place:
+    return (operation.service, operation.session, operation.index)
+
+
+def _is_gone(operation: Operation) -> bool:
+    answer = operation.response
+    reads = operation.source in ("replay", "live") and operation.request.method in SAFE
+    return reads and answer is not None and answer.status in GONE

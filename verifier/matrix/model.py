@@ -53,12 +53,12 @@ class Stop:
     """How a replica is asked to end, and for how many seconds it is waited for.
 
     `drain` is how long (seconds) the balancer lets requests under way end between taking the replica out of
-    rotation and the signal. The default covers requests that the replica has not yet accepted, no more.
+    rotation and the signal, as balancers do; a request that takes longer meets the signal. 0 spares none.
     """
 
     signal: str = "SIGTERM"
     grace: float = 10.0
-    drain: float = 0.05
+    drain: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ def read_service(reader: Reader, name: str, at: Located, folder: Path) -> Servic
         stop=Stop(
             reader.choice(stop.get("signal"), known_signals, "SIGTERM"),
             reader.seconds(stop.get("grace"), 10.0),
-            reader.seconds(stop.get("drain"), 0.05),
+            reader.seconds(stop.get("drain"), 1.0),
         ),
         versions=versions,
     )

@@ -7,17 +7,18 @@ from dataclasses import replace
 from itertools import combinations
 
 from verifier.contracts.compare import compare
+from verifier.contracts.generate import requests, witness_request
 from verifier.contracts.hurts import Caller, State, hurts
 from verifier.contracts.order import MEETING, Conflict, Order, conflicts, safe_orders
 from verifier.contracts.promises import Promises
 from verifier.contracts.seams import Party, seams
 from verifier.contracts.subsume import MISSING
 from verifier.contracts.verdicts import Comparison
-from verifier.contracts.witness import witness_request
 from verifier.matrix.model import Matrix, Service
 from verifier.plan.calls import direct_callees
 from verifier.plan.model import Break, Declared, Path, PlannedStep, Proof, SeamBreak
 
+MADE = 3  # generated requests for each operation
 Compared = list[tuple[Service, str, str, Comparison]]
 
 
@@ -71,7 +72,7 @@ def declared(
     found = [
         item
         for service, old, new, comparison in comparisons
-        for item in _breaks(matrix, service, old, new, comparison, states, entries)
+        for item in _breaks(matrix, promises, service, old, new, comparison, states, entries)
     ]
     numbered = tuple(replace(item, id=f"c{number}") for number, item in enumerate(found, 1))
     return Declared(numbered, tuple(_seams(matrix, promises, states)), order)
@@ -105,6 +106,7 @@ def _callers(matrix: Matrix, service: Service, old: str, new: str, entries: froz
 
 def _breaks(
     matrix: Matrix,
+    promises: Promises,
     service: Service,
     old: str,
     new: str,
@@ -117,6 +119,7 @@ def _breaks(
         here = [hurt for hurt in found if hurt.finding is finding]
         _, meets = MEETING[finding.column]
         has = finding.witness is not MISSING
+        writer = promises.contract(service.name, new if meets == "old" else old)
         yield Break(
             id="",
             service=service.name,
@@ -132,6 +135,7 @@ def _breaks(
             media=finding.media,
             has_witness=has,
             witness=finding.witness if has else None,
+            request=witness_request(writer, finding) if writer is not None and here else None,
             meets=old if meets == "old" else new,
             callers=tuple(dict.fromkeys(str(hurt.caller) for hurt in here)),
             steps=tuple(dict.fromkeys(hurt.step for hurt in here)),
@@ -152,15 +156,61 @@ def _seams(matrix: Matrix, promises: Promises, states: list[State]) -> Iterator[
             yield SeamBreak(seam, steps)
 
 
-def proofs(promises: Promises, said: Declared, step: PlannedStep) -> tuple[Proof, ...]:
-    """The witnesses to be sent in a step: those of breaks that hurt here first, as requests of the writer's."""
-    found = []
-    for item in said.breaks:
-        if not item.has_witness or not item.column.startswith("request") or item.steps[:1] != (step.id,):
+def proofs(said: Declared, step: PlannedStep) -> tuple[Proof, ...]:
+    """The witnesses to be sent in a step: those of breaks that hurt here first."""
+    return tuple(
+        Proof(f"proof-{item.id}", item.service, item.meets, item.operation, item.request)
+        for item in said.breaks
+        if item.request is not None and item.steps[:1] == (step.id,)
+    )
+
+
+def generated(
+    matrix: Matrix, promises: Promises, paths: Sequence[Path], entries: frozenset[str], seed: int
+) -> dict[str, list[Proof]]:
+    """By step: requests made up from each version's contract, for that version itself and for the other one.
+
+    A version answers its own in its control, which says what a right answer is. It is asked the other's where
+    someone who was built for the other first meets it, and nowhere else: what nobody would send proves nothing.
+    """
+    found: dict[str, list[Proof]] = {}
+    states = list(_states(paths))
+    for service in matrix.services:
+        old, new = service.old.name, service.new.name
+        if old == new or not all(promises.contract(service.name, name) for name in (old, new)):
             continue
-        writer = promises.contract(item.service, item.new if item.meets == item.old else item.old)
-        operation = writer.operation(item.operation) if writer is not None else None
-        request = witness_request(operation, item.part, item.media, item.witness) if operation is not None else None
-        if request is not None:
-            found.append(Proof(f"proof-{item.id}", item.id, item.service, item.meets, item.operation, request))
-    return tuple(found)
+        made = {name: _made(promises, service, name, seed) for name in (old, new)}
+        callers = _callers(matrix, service, old, new, entries)
+        for written_for, target in ((old, old), (new, new), (old, new), (new, old)):
+            holders = [caller for caller in callers if caller.built_for == written_for]
+            step = (
+                _alone(states, service, target) if written_for == target else _meeting(states, service, target, holders)
+            )
+            found.setdefault(step, []).extend(replace(item, version=target) for item in made[written_for])
+    found.pop("", None)
+    return found
+
+
+def _alone(states: list[State], service: Service, version: str) -> str:
+    """The first step in which no other version of a service is live; that is one of its control."""
+    return next((step for step, live in states if dict(live).get(service.name) == (version,)), "")
+
+
+def _meeting(states: list[State], service: Service, version: str, callers: list[Caller]) -> str:
+    """The first step in which one of the callers meets a version."""
+    for step, live in states:
+        there = dict(live)
+        if version in there.get(service.name, ()):
+            for caller in callers:
+                if not caller.service or caller.version in there.get(caller.service, ()):
+                    return step
+    return ""
+
+
+def _made(promises: Promises, service: Service, version: str, seed: int) -> list[Proof]:
+    contract = promises.contract(service.name, version)
+    return [
+        Proof(f"made:{service.name}:{version}:{operation.id}:{number}", service.name, version, operation.id, request)
+        for operation in (contract.operations if contract is not None else ())
+        for number, request in enumerate(requests(contract, operation, MADE, seed) if contract else (), 1)
+    ]

@@ -69,13 +69,11 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """A witness of a break, sent as a request to a running replica of the version that should not understand it.
-
-    `finding` is the break's id; `caller` says for whom it stands.
+    """A request that no client recorded: the witness of a break (`proof-c1`), or one that is made up from the
+    contract of a version (`made:SERVICE:VERSION:OPERATION:1`). `version` is the replica's that it is sent to.
     """
 
     id: str
-    finding: str
     service: str
     version: str
     operation: str
@@ -152,6 +150,7 @@ class Break:
     media: str
     has_witness: bool
     witness: Any
+    request: Request | None  # that carries the witness, where the break is one of requests and hurts somebody
     meets: str
     callers: tuple[str, ...]
     steps: tuple[str, ...]

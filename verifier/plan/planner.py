@@ -13,7 +13,7 @@ from verifier import __version__
 from verifier.contracts.promises import Promises
 from verifier.matrix.model import Matrix
 from verifier.plan.calls import callees
-from verifier.plan.declared import compared, declared, proofs, safe_order, with_safe_order
+from verifier.plan.declared import compared, declared, generated, proofs, safe_order, with_safe_order
 from verifier.plan.faults import Cell, cell, enumerate_faults
 from verifier.plan.model import (
     Count,
@@ -67,8 +67,12 @@ def plan(matrix: Matrix, sessions: Sequence[SessionShape], seed: int, promises: 
     coverage = _coverage(matrix, done, sessions, tally)
     entries = frozenset(exchange.service for session in sessions for exchange in session.exchanges)
     said = declared(matrix, promises, comparisons, order, done, entries)
+    made = generated(matrix, promises, done, entries, seed)
     proven = tuple(
-        replace(path, steps=tuple(replace(step, proofs=proofs(promises, said, step)) for step in path.steps))
+        replace(
+            path,
+            steps=tuple(replace(step, proofs=(*proofs(said, step), *made.get(step.id, ()))) for step in path.steps),
+        )
         for path in done
     )
     return Plan(1, __version__, matrix.name, seed, proven, coverage, said, _same(matrix))

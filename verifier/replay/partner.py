@@ -11,9 +11,10 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from verifier.contracts.model import ContractOperation
+from verifier.contracts.model import ContractOperation, Schema
 from verifier.contracts.promises import Promises
-from verifier.contracts.witness import sample
+from verifier.contracts.samples import Impossible, smallest
+from verifier.contracts.shapes import defs_of
 from verifier.history.message import Request, Response
 from verifier.history.outcome import SAFE
 
@@ -63,6 +64,21 @@ def success_answer(operation: ContractOperation | None, number: int) -> Response
         return Response(status)
     body = sample(media.schema)
     return Response(status, (("content-type", media.type),), json.dumps(_unique(body, number)).encode())
+
+
+def sample(schema: Schema) -> Any:
+    """The declared example of a schema, else a small value of it; None where none could be built."""
+    document = schema.document
+    if isinstance(document, bool):
+        return None
+    if "example" in document:
+        return document["example"]
+    if document.get("examples"):
+        return document["examples"][0]
+    try:
+        return smallest(document, defs_of(document))
+    except Impossible:
+        return None
 
 
 def _unique(body: Any, number: int) -> Any:
