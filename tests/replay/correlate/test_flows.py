@@ -98,6 +98,8 @@ def test_a_token_that_nobody_issued_is_reported() -> None:
         ("DELETE", "/orders/550e8400-e29b-41d4-a716-446655440000", 204, True),
         ("GET", "/orders/550e8400-e29b-41d4-a716-446655440000", 404, False),
         ("PUT", "/orders/550e8400-e29b-41d4-a716-446655440000", 201, False),
+        ("PUT", "/orders/550e8400-e29b-41d4-a716-446655440000", 200, False),
+        ("PATCH", "/orders/550e8400-e29b-41d4-a716-446655440000", 200, True),
         ("GET", "/orders?customer=550e8400-e29b-41d4-a716-446655440000", 200, True),
         ("GET", "/orders?request_id=550e8400-e29b-41d4-a716-446655440000", 200, False),
         ("GET", "/orders/12", 200, False),

@@ -230,3 +230,30 @@ def test_http_dates() -> None:
 def test_templates_do_not_disturb_json() -> None:
     made = script((request("POST", "/a", {"request_id": KEY, "text": 'quo"te \u20ac'}), answer()))
     assert json.loads(play(made)[0][0].body)["text"] == 'quo"te \u20ac'
+
+
+def test_an_address_that_answers_repeat_stays_the_client_s() -> None:
+    address = "ben.a8ce8a7c0d@example.org"
+    made = script(
+        (request("POST", "/orders", {"customer": address}), answer(201, {"id": KEY, "customer": address})),
+        (request("GET", f"/orders/{KEY}"), answer(200, {"customer": address})),
+        (request("GET", "/orders?customer=ben.a8ce8a7c0d%40example.org"), answer(200, [])),
+    )
+    assert made.steps[1].produces == ()
+    sent, _ = play(made)
+    new = body(sent[0])["customer"]
+    assert new != address and len(new) == len(address)
+    assert sent[2].target == f"/orders?customer={new.replace('@', '%40')}"
+
+
+def test_a_whole_thing_put_under_a_random_name() -> None:
+    twin = (("If-Match", '"abc"'),)
+    made = script(
+        (request("PUT", f"/notes/{KEY}", {"text": "a"}), answer(200)), (request("GET", f"/notes/{KEY}"), answer())
+    )
+    sent, player = play(made)
+    assert sent[0].target == sent[1].target != f"/notes/{KEY}"
+    assert player.notes == []
+    made = script((request("PUT", f"/notes/{KEY}", {"text": "a"}, twin), answer(200)))
+    assert made.steps[0].unmatched
+    assert play(made)[0][0].target == f"/notes/{KEY}"

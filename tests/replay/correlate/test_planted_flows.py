@@ -32,7 +32,11 @@ def uuid_value(draw: random.Random) -> str:
 
 
 def token_value(draw: random.Random) -> str:
-    return base64.urlsafe_b64encode(draw.randbytes(18)).decode()
+    """Twenty-four letters, digits, dashes; without any digit it could as well be words."""
+    token = ""
+    while not any(letter.isdigit() for letter in token):
+        token = base64.urlsafe_b64encode(draw.randbytes(18)).decode()
+    return token
 
 
 def short_value(draw: random.Random) -> str:

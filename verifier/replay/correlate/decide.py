@@ -11,7 +11,7 @@ from verifier.replay.correlate.looks import EMAIL, is_random
 from verifier.replay.correlate.moments import Moment, moment
 from verifier.replay.correlate.names import Place, affinity, is_key, names_itself, stem
 from verifier.replay.correlate.sources import collection
-from verifier.replay.correlate.split import USER_AND_PASSWORD
+from verifier.replay.correlate.split import USER_AND_PASSWORD, base64_text
 from verifier.replay.correlate.weave import Grain
 
 NEAR = 86400.0  # seconds around the exchange in which a moment counts as "now"
@@ -44,6 +44,7 @@ class Use:
     at: float  # wall-clock seconds since the epoch; 0 if unknown
     place: Place
     grain: Grain
+    conditional: bool = False  # whether the request holds for an existing thing only (If-Match)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +113,12 @@ def decide(text: str, uses: Sequence[Use]) -> Decision:
     if EMAIL.fullmatch(text):
         # An address that is first used to log in belongs to an account that exists.
         return KEEP if _LOGIN.search(uses[0].target) or uses[0].method in ("GET", "HEAD") else Decision("fresh")
-    if not is_random(text) or len(text) > _LONGEST_RANDOM:
+    if not is_random(text) or len(text) > _LONGEST_RANDOM or base64_text(text):
         return KEEP
+    first = own[0]
+    if first.method == "PUT" and first.status < 300 and not first.conditional and _in_path(first.place):
+        # Who puts a whole thing under a random name that nobody told it has made the name up.
+        return Decision("fresh")
     views = [_view(use) for use in own]
     if "meaning" in views:
         return KEEP
@@ -127,6 +132,10 @@ def marks_request(place: Place) -> bool:
     return place.kind == "header" and bool(_UNIQUE_HEADERS.search(place.name))
 
 
+def _in_path(place: Place) -> bool:
+    return place.via.startswith("$request.path.")
+
+
 def _shifts(use: Use) -> bool:
     return not (use.place.kind == "header" and use.place.words.startswith("if "))
 
@@ -138,8 +147,8 @@ def _view(use: Use) -> Literal["made", "issued", "meaning", "nothing"]:
         return "issued"
     if place.via.startswith("$request.header."):
         return _in_header(place.via.removeprefix("$request.header.").lower(), use)
-    if place.via.startswith("$request.path."):
-        if use.method == "PUT" and use.status in (201, 202, 204):
+    if _in_path(place):
+        if use.method == "PUT" and use.status == 201:
             return "made"
         return "issued" if use.status < 400 else "nothing"
     if place.via.startswith("$request.query."):

@@ -6,7 +6,7 @@ import random
 import re
 import string
 
-from verifier.replay.correlate.looks import EMAIL, UUID, bits, is_random
+from verifier.replay.correlate.looks import EMAIL, UUID, is_random
 from verifier.replay.correlate.moments import Moment
 
 _HEX = "0123456789abcdef"
@@ -49,7 +49,7 @@ def _reshape(value: str, draw: random.Random) -> tuple[str, float]:
             drawn += 122
         elif is_random(token) or (token.isdecimal() and len(token) == len(value)):
             pieces.append(_token(token, draw))
-            drawn += bits(token)
+            drawn += 3.3 * len(token) if token.isdecimal() else 4.0 * len(token)
         else:
             pieces.append(token)
         position = found.end()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from verifier.history.message import Request
+from verifier.history.message import Request, header
 from verifier.replay.correlate import lists
 from verifier.replay.correlate.choose import Sources, best, echoes
 from verifier.replay.correlate.cookies import cookie_uses
@@ -74,10 +74,11 @@ class _Analysis:
     def _collect(self, index: int, exchange: Exchange) -> None:
         request = exchange.request
         at = self.began + exchange.at if self.began else 0.0
+        conditional = header(request.headers, "if-match") is not None
 
         def note(text: str, place: Place, grain: Grain) -> None:
             self.uses[text].append(
-                Use(index, request.method, request.target, exchange.response.status, at, place, grain)
+                Use(index, request.method, request.target, exchange.response.status, at, place, grain, conditional)
             )
 
         weave(request, note)

@@ -109,6 +109,9 @@ def _nearest(place: Place) -> str:
 
 
 def _path_affinity(use: Place, source_words: str, shared: bool) -> int:
+    if use.kind == "token" and not _nearest(use).isalpha():
+        # In `1.2.3` nothing says what the 2 is.
+        return 0
     if shared and source_words in _SELF:
         return 3
     owner = _nearest(use)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 
 from verifier.history.message import header
 from verifier.replay.recording.model import Exchange, Session
@@ -36,14 +37,12 @@ def group(found: Sequence[Found], session_header: str | None) -> tuple[Session, 
     members: dict[str, list[Exchange]] = {}
     for item, label in zip(found, labels, strict=True):
         members.setdefault(label, []).append(item.exchange)
-    named = {item.session for item in found if item.session}
-    sessions = []
-    for number, (label, exchanges) in enumerate(members.items(), 1):
-        name = label.removeprefix("named:") if label.startswith("named:") else f"s{number}"
-        while name in named and not label.startswith("named:"):
-            name = f"{name}'"
-        sessions.append(Session(name, tuple(exchanges)))
-    return tuple(sessions)
+    taken = {item.session for item in found if item.session}
+    free = (name for name in map("s{}".format, count(1)) if name not in taken)
+    return tuple(
+        Session(label.removeprefix("named:") if label.startswith("named:") else next(free), tuple(exchanges))
+        for label, exchanges in members.items()
+    )
 
 
 def _labels(found: Sequence[Found], session_header: str | None) -> list[str]:
