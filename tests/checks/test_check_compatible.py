@@ -182,6 +182,23 @@ def test_two_at_once_may_come_out_as_one_after_the_other(late: int, found: bool)
     assert (told(everywhere(play, "forward", story=story)) == FOUND) is found
 
 
+@pytest.mark.parametrize(("in_controls", "found"), [(None, False), (404, False), (200, True)])
+def test_what_comes_after_its_session_may_meet_what_the_session_removed(in_controls: int | None, found: bool) -> None:
+    """A duplicate that arrives in a later step is held to what late ones were answered, not to immediate ones."""
+    story = Story()
+
+    def play(scene: Scene) -> None:
+        story.send("PATCH /things/1", scene.second, 200)
+        first = story.send("PATCH /things/1", scene.first, 200, fault="duplicate-after")
+        story.send("PATCH /things/1", scene.first, 200, retry=first, fault="duplicate-after")
+        answer = 404 if scene.broken else in_controls
+        if answer is not None:
+            first = story.send("PATCH /things/1", scene.first, 200, fault="duplicate-next-step")
+            story.send("PATCH /things/1", scene.second, answer, retry=first, fault="duplicate-next-step")
+
+    assert (told(everywhere(play, "forward", story=story)) == FOUND) is found
+
+
 def test_live_traffic_is_held_to_what_undisturbed_replays_were_answered() -> None:
     story = Story()
 

@@ -179,6 +179,25 @@ def test_what_another_operation_removes_is_told_from_the_controls() -> None:
     assert ("no lost write", "mixed") in told(everywhere(play, "forward", story=story))
 
 
+@pytest.mark.parametrize("where", [(), ("forward",)])
+def test_what_a_client_has_itself_seen_gone_is_not_lost(where: tuple[Phase, ...]) -> None:
+    """A batch removes it, and the client reads 404, as in the controls; where only one state says so, it is lost."""
+    story = Story()
+
+    def play(scene: Scene) -> None:
+        name = story.fresh("t")
+        read = story.send(f"GET /things/{name}", scene.first, 200, index=1)
+        removes = not where or scene.broken
+        story.send("POST /batch", scene.second, 200, index=2)
+        story.send(f"GET /things/{name}", scene.second, 404 if removes else 200, index=3)
+        for version in (scene.first, scene.second):
+            story.sweep(read, version, 404 if removes else 200)
+
+    judgement = everywhere(play, *where, story=story)
+    assert told(judgement) == ({("no lost write", "mixed"), ("compatible", "mixed")} if where else set())
+    assert bool(judgement.violations) is bool(where)
+
+
 def test_a_late_duplicate_may_rewrite_an_older_value() -> None:
     """a is written, then b; a duplicate of the first write in the next step rightly brings a back."""
 
