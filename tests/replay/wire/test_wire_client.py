@@ -200,6 +200,31 @@ def test_an_old_idle_connection_is_not_reused(loop: str) -> None:
     on_loop(loop, main)
 
 
+def test_keys_that_are_never_used_again_leave_no_connections_open(loop: str) -> None:
+    async def main() -> None:
+        now = [0.0]
+        still_open = {"now": 0, "most": 0}
+
+        async def keeps(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, _: int) -> None:
+            still_open["now"] += 1
+            still_open["most"] = max(still_open.values())
+            while await reader.read(1000):
+                writer.write(OK)
+            still_open["now"] -= 1
+
+        async with raw_server(keeps) as server:
+            client = WireClient(clock=lambda: now[0])
+            for number in range(1500):
+                answer = await client.send("127.0.0.1", server.port, GET, connection=number)
+                assert (answer.error, answer.reused) == ("", False)
+                now[0] += 0.1
+            assert still_open["most"] < 300
+            assert (await client.send("127.0.0.1", server.port, GET, connection=1499)).reused
+            await client.close()
+
+    on_loop(loop, main)
+
+
 @pytest.mark.parametrize("extra", [b"", b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n"])
 def test_a_close_while_idle_is_never_blamed(loop: str, extra: bytes) -> None:
     """The service ends each connection after one answer, with or without a word: every request must succeed."""

@@ -42,6 +42,8 @@ class Answer:
 
 _answer = quick(Answer)
 
+_SWEEP_AT = 256  # keys
+
 
 class _Pool:
     """Idle connections to one address under one key, the last used at the end; with HTTP/2, the one in use."""
@@ -57,6 +59,12 @@ class _Pool:
         self.http2: Http2Connection | None = None
         self.connecting = asyncio.Lock()
         self.kept = True  # false once the address is forgotten: what still comes back is closed
+
+    def left(self, oldest: float) -> bool:
+        """Whether nothing here was used since that time."""
+        if self.http2 is not None and (self.http2.busy() or self.http2.idle_since >= oldest):
+            return False
+        return all(conn.idle_since < oldest for conn in self.idle)
 
 
 class WireClient:
@@ -75,6 +83,7 @@ class WireClient:
         self._max_body = max_body
         self._pools: dict[tuple[str, int, Hashable, ssl.SSLContext | None], _Pool] = {}
         self._open: set[Connection | Http2Connection] = set()
+        self._sweep_at = _SWEEP_AT
 
     async def send(
         self,
@@ -103,7 +112,7 @@ class WireClient:
         """
         pool = self._pools.get((host, port, connection, tls))
         if pool is None:
-            pool = self._pools[host, port, connection, tls] = _Pool(host, port, tls)
+            pool = self._new_pool((host, port, connection, tls))
         data = encode_request(request, pool.authority)
         deadline = asyncio.get_running_loop().time() + timeout
         if http2 or pool.http2 is not None:
@@ -144,12 +153,7 @@ class WireClient:
     def forget(self, host: str, port: int) -> None:
         """Close the idle connections to an address: its replica is going away."""
         for key in [key for key in self._pools if key[0] == host and key[1] == port]:
-            pool = self._pools.pop(key)
-            pool.kept = False
-            for conn in pool.idle:
-                self._drop(conn)
-            if pool.http2 is not None and not pool.http2.busy():
-                self._drop(pool.http2)
+            self._close_pool(self._pools.pop(key))
 
     async def close(self) -> None:
         """Close every connection; requests under way end as "closed"."""
@@ -157,6 +161,23 @@ class WireClient:
         for conn in tuple(self._open):
             self._drop(conn)
         await asyncio.sleep(0)
+
+    def _new_pool(self, key: tuple[str, int, Hashable, ssl.SSLContext | None]) -> _Pool:
+        """Keys may be many, one for each session: those whose connections are all too old go, now and then."""
+        if len(self._pools) >= self._sweep_at:
+            oldest = self._clock() - self._idle_limit
+            for old in [old for old, pool in self._pools.items() if pool.left(oldest)]:
+                self._close_pool(self._pools.pop(old))
+            self._sweep_at = max(_SWEEP_AT, 2 * len(self._pools))
+        pool = self._pools[key] = _Pool(key[0], key[1], key[3])
+        return pool
+
+    def _close_pool(self, pool: _Pool) -> None:
+        pool.kept = False
+        for conn in pool.idle:
+            self._drop(conn)
+        if pool.http2 is not None and not pool.http2.busy():
+            self._drop(pool.http2)
 
     def _take(self, pool: _Pool, now: float) -> Connection | None:
         idle = pool.idle
@@ -205,6 +226,8 @@ class WireClient:
                 if conn is None or not conn.free(self._clock() - self._idle_limit):
                     fresh = await self._connect(pool, deadline, http2=True)
                     assert isinstance(fresh, Http2Connection)
+                    if conn is not None and not conn.busy():
+                        self._drop(conn)
                     conn = pool.http2 = fresh
         except CONNECT_ERRORS as problem:
             return self._unsent(problem, hold, started)
