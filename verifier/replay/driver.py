@@ -16,7 +16,7 @@ from verifier.history.message import Request, Response
 from verifier.history.model import Note, Operation
 from verifier.plan.model import Fault, PlannedStep, Replay
 from verifier.replay.correlate import Player, Script
-from verifier.replay.faults import Deferred, exchange_with_fault
+from verifier.replay.faults import Deferred, exchange, exchange_with_fault
 from verifier.replay.gateway import Cause
 from verifier.replay.polling import finish_accepted, poll_recorded
 from verifier.replay.stage import Attempt, Stage
@@ -122,7 +122,10 @@ class Driver:
     async def _exchange(self, what: Attempt, player: Player, track: Track, fault: Fault | None) -> Operation:
         """One exchange with whatever disturbs it; returns the operation whose answer the client went on with."""
         request = player.request(what.index)
-        if fault is None or fault.callee:
+        if fault is None:
+            recorded = track.script.steps[what.index].exchange.response
+            attempts = await exchange(self.stage, what, request, recorded)
+        elif fault.callee:
             attempts = [await self.stage.attempt(what, request)]
         else:
             attempts = await exchange_with_fault(self.stage, what, request, fault)

@@ -1,11 +1,11 @@
-"""Faults of outer exchanges: what happens between a client and the version that serves it."""
+"""What happens between a client and the version that serves it: one exchange, undisturbed or with a fault."""
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
 
-from verifier.history.message import Request
+from verifier.history.message import Request, Response
 from verifier.history.model import Operation
 from verifier.plan.model import Fault
 from verifier.replay.stage import Attempt, Stage, retry_after
@@ -52,7 +52,7 @@ async def exchange_with_fault(stage: Stage, what: Attempt, request: Request, fau
         attempts = [await _unanswered(stage, first, request, fault.kind), await stage.attempt(second, request)]
     if not fault.until:
         stage.injected(fault, attempts[0])
-    return await _patiently(stage, second, request, attempts)
+    return await patiently(stage, second, request, attempts)
 
 
 async def _unanswered(stage: Stage, what: Attempt, request: Request, kind: str) -> Operation:
@@ -72,10 +72,18 @@ async def _late_arrival(stage: Stage, first: Attempt, second: Attempt, request: 
     return [await held, retried]
 
 
-async def _patiently(stage: Stage, what: Attempt, request: Request, attempts: list[Operation]) -> list[Operation]:
+async def exchange(stage: Stage, what: Attempt, request: Request, recorded: Response) -> list[Operation]:
+    """All attempts of one undisturbed exchange: one, unless the answer asks to come back and the recorded did not."""
+    attempts = [await stage.attempt(what, request)]
+    if retry_after(recorded) is not None:
+        return attempts
+    return await patiently(stage, replace(what, parent=what.id), request, attempts)
+
+
+async def patiently(stage: Stage, what: Attempt, request: Request, attempts: list[Operation]) -> list[Operation]:
     """Where the answer says "later", a client comes back, a bounded number of times."""
     for _ in range(RETRIES):
-        wait = retry_after(attempts[-1])
+        wait = retry_after(attempts[-1].response)
         if wait is None:
             break
         await asyncio.sleep(wait)

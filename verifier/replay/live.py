@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from verifier.replay.driver import Driver, as_recorded
+from verifier.replay.faults import exchange
 from verifier.replay.polling import finish_accepted, poll_recorded
 from verifier.replay.stage import Attempt
 
@@ -68,11 +69,12 @@ class _Live:
         for index, service in enumerate(track.services):
             step = track.script.steps[index]
             what = Attempt(self.step, replay_id, session, index, 1, "live", service, "", step.name)
-            operation = await stage.attempt(what, player.request(index))
+            *earlier, operation = await exchange(stage, what, player.request(index), step.exchange.response)
             produced = player.answer(index, operation.response) if operation.response is not None else ()
             operation = replace(operation, produced=produced)
-            stage.record(operation)
-            await self._ended()
+            for attempt in (*earlier, operation):
+                stage.record(attempt)
+                await self._ended()
             await asyncio.sleep(PAUSE)
             if not as_recorded(operation, step.exchange.response):
                 return

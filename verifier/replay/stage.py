@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from verifier.contracts.promises import Promises
-from verifier.history.message import Request, header, with_header
+from verifier.history.message import Request, Response, header, with_header
 from verifier.history.model import FaultInjected, Operation, Source
 from verifier.history.outcome import outcome_of
 from verifier.history.store import Record
@@ -148,9 +148,8 @@ def same_origin(target: str) -> str:
     return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
 
-def retry_after(operation: Operation) -> float | None:
+def retry_after(answer: Response | None) -> float | None:
     """Seconds after which an answer asks to try again, at most one; None where it does not ask."""
-    answer = operation.response
     if answer is None or answer.status not in (409, 425, 429, 503):
         return None
     asked = header(answer.headers, "retry-after")
