@@ -1,0 +1,73 @@
+"""A client that is asked to come back does so, in any replay: the answer it goes on with is the last one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, cast
+
+import pytest
+
+from tests.replay.correlate.building import answer, request, session
+from verifier.history.message import Request, Response
+from verifier.history.model import Operation
+from verifier.plan.model import Replay
+from verifier.replay.correlate import learn
+from verifier.replay.driver import Driver, Track
+from verifier.replay.stage import Attempt
+
+LATER = answer(409, {"error": "please retry"}, (("Retry-After", "0"),))
+CONFLICT = answer(409, {"error": "it is there"})
+
+
+class Scripted:
+    """A stage whose answers are given beforehand; `records` is what would be the history."""
+
+    seed = 0
+
+    def __init__(self, answers: Sequence[Response]) -> None:
+        self.answers = list(answers)
+        self.records: list[Any] = []
+
+    def wall(self) -> float:
+        return 0.0
+
+    def record(self, entry: Any) -> None:
+        self.records.append(entry)
+
+    @property
+    def promises(self) -> Any:
+        return self
+
+    def guarantees(self, *_: str) -> None:
+        return None
+
+    async def attempt(self, what: Attempt, sent: Request) -> Operation:
+        return Operation(
+            id=what.id, step=what.step, replay=what.replay, session=what.session, index=what.index,
+            attempt=what.number, source=what.source, name=what.fallback, service=what.service, version=what.version,
+            replica="r", request=sent, response=self.answers.pop(0), outcome="ok", started=0.0, ended=0.0,
+            parent=what.parent,
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("recorded", "answers", "attempts"),
+    [
+        (answer(201), [answer(201)], [201]),
+        (answer(201), [LATER, LATER, answer(201)], [409, 409, 201]),
+        (answer(201), [CONFLICT], [409]),  # nobody asked to come back
+        (LATER, [LATER], [409]),  # what the recorded client did about it is the next exchange
+        (answer(201), [LATER] * 9, [409] * 6),  # not for ever
+    ],
+)
+def test_an_undisturbed_exchange(recorded: Response, answers: list[Response], attempts: list[int]) -> None:
+    script = learn(session((request("PUT", "/things/a", {"v": 1}), recorded)), began=0.0)
+    stage = Scripted(answers)
+    driver = Driver(cast(Any, stage), "rollout", {"s1": Track(script, ("things",))})
+    asyncio.run(driver.replay("rollout.1", Replay("r1", "s1", ("1",))))
+    sent = [entry for entry in stage.records if isinstance(entry, Operation)]
+    assert [entry.response.status for entry in sent if entry.response] == attempts
+    assert [entry.attempt for entry in sent] == list(range(1, len(attempts) + 1))
+    assert [entry.parent for entry in sent] == ["", *["rollout.1/r1/1.1"] * (len(attempts) - 1)]
+    assert len({entry.request for entry in sent}) == 1
