@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from verifier.contracts.breaks import Decision, Path
+from verifier.contracts import samples
+from verifier.contracts.breaks import MISSING, Break, Decision, Path, open_break
 from verifier.contracts.closing import Closer, normal, widened
+from verifier.contracts.engine import Document, document
 from verifier.contracts.model import Schema
 from verifier.contracts.schema import Direction
-from verifier.contracts.shapes import Node, text_of
+from verifier.contracts.shapes import Node, bare, defs_of, flat, text_of
 from verifier.contracts.skew import Skew, skews
 from verifier.contracts.subsume import decide
 from verifier.contracts.textual import textual
 from verifier.contracts.verdicts import MEANING, Column, Finding
+from verifier.contracts.wire import readings
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,7 @@ class Tolerance:
 
 
 STRICT = Tolerance()
+_GENERATED = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +123,36 @@ def _decided(
         if place.direction == "response":
             read = tolerant(read, place.tolerance)
         decision = decide(closed, read, place.seed)
-        if as_text and decision.breaks:
-            spelled = decide(textual(closed, writes=True), textual(read, writes=False), place.seed)
-            decision = decision if spelled.breaks else spelled
-        memory.decisions[key] = decision
+        memory.decisions[key] = _as_text(decision, closed, read, place.seed) if as_text else decision
     return memory.decisions[key]
+
+
+def _as_text(plain: Decision, closed: Node, read: Node, seed: int) -> Decision:
+    """The decision for values that travel as text: a break counts if the reader refuses the text in every reading."""
+    if not plain.breaks:
+        return plain
+    spelled = decide(textual(closed, writes=True), textual(read, writes=False), seed)
+    if not spelled.breaks:
+        return spelled
+    writer, reader = (document(bare(node), defs_of(node)) for node in (closed, read))
+    for decision in (plain, spelled):
+        shown = tuple(item for item in decision.breaks if item.certain and _shows(item.witness, writer, reader))
+        if shown:
+            return Decision(shown)
+    shape = flat(closed, defs_of(closed))
+    for values in (samples.borders(shape, shape, defs_of(closed)), samples.generated(writer.schema, _GENERATED, seed)):
+        for value in values:
+            if _shows(value, writer, reader) and not isinstance(value, dict | list):
+                return Decision((Break("type", (), f"takes {value!r} in no reading of its text", value, True),))
+    return Decision((open_break(()),))
+
+
+def _shows(witness: Any, writer: Document, reader: Document) -> bool:
+    """Whether a value's text is one that the writer sends, and one that the reader takes in no reading."""
+    if witness is MISSING or isinstance(witness, dict | list):
+        return witness is not MISSING
+    values = readings(witness if isinstance(witness, str) else json.dumps(witness))
+    return any(writer.admits(value) for value in values) and not any(reader.admits(value) for value in values)
 
 
 def tolerant(node: Node, tolerance: Tolerance) -> Node:

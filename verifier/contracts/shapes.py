@@ -30,6 +30,11 @@ def defs_of(document: Node) -> Defs:
     return document.get("$defs", {}) if isinstance(document, dict) else {}
 
 
+def bare(document: Node) -> Node:
+    """A document without its definitions."""
+    return {key: item for key, item in document.items() if key != "$defs"} if isinstance(document, dict) else document
+
+
 def follow(node: Node, defs: Defs) -> Node:
     """The node that a bare reference leads to; annotations beside it are kept. Circles end in a false schema."""
     seen: set[str] = set()

@@ -19,6 +19,7 @@ from verifier.contracts.engine import Document
 from verifier.contracts.shapes import (
     Defs,
     Node,
+    bare,
     conjunction,
     defs_of,
     effective,
@@ -56,7 +57,7 @@ class _Subsumption:
         answer = engine.covers(reader, writer)
         if answer == "yes":
             return Decision(())
-        breaks = self.prove(_bare(self.writer), _bare(self.reader), (), 0)
+        breaks = self.prove(bare(self.writer), bare(self.reader), (), 0)
         found = distinct(self._confirmed(item, writer, reader) for item in breaks)
         if found and not any(item.certain for item in found):
             shown = self._shown(writer, reader)
@@ -329,10 +330,6 @@ class _Subsumption:
         for value in engine.refusing(*pair, drawn):
             return explained(pair[1], value, path)
         return Break("schema", path, "does not take every value that may come", MISSING, True)
-
-
-def _bare(document: Node) -> Node:
-    return {key: item for key, item in document.items() if key != "$defs"} if isinstance(document, dict) else document
 
 
 def _kinds(w: dict[str, Any]) -> tuple[str, ...]:

@@ -11,7 +11,9 @@ from typing import Any
 
 from verifier.contracts.shapes import Node, flat, types
 
-_INTEGER = "^-?(0|[1-9][0-9]*)$"
+_INTEGER = "^(0|-?[1-9][0-9]*)$"
+_COUNTING = "^(0|[1-9][0-9]*)$"
+_POSITIVE = "^[1-9][0-9]*$"
 _NUMBER = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$"
 _BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
 _MOST = 256
@@ -51,13 +53,24 @@ def _scalar(shape: dict[str, Any], kind: str, writes: bool) -> Node:
         listed = _listed(bounds) if kind == "integer" else None
         if listed is not None:
             return {"enum": listed}
-        if bounds and not writes:
-            return {"type": kind, **bounds}
-        return {"type": "string", "pattern": _INTEGER if kind == "integer" else _NUMBER}
+        return _counted(kind, bounds, writes)
     string = {
         key: item for key, item in shape.items() if key in ("pattern", "minLength", "maxLength", "format", "also")
     }
     return {"type": "string", **string}
+
+
+def _counted(kind: str, bounds: dict[str, Any], writes: bool) -> Node:
+    """Numbers as texts. The usual lower bounds 0 and 1 have a pattern; other bounds only a reader may not lose."""
+    low = bounds.get("minimum", 0 if bounds.get("exclusiveMinimum", -1) >= 0 else -1)
+    if kind == "number":
+        return {"type": kind, **bounds} if bounds and not writes else {"type": "string", "pattern": _NUMBER}
+    if writes:
+        return {"type": "string", "pattern": _POSITIVE if low >= 1 else _COUNTING if low >= 0 else _INTEGER}
+    if set(bounds) - {"minimum"} or bounds.get("minimum", 0) > 1:
+        return {"type": kind, **bounds}
+    pattern = _INTEGER if not bounds else _POSITIVE if low > 0 else _COUNTING
+    return {"type": "string", "pattern": pattern}
 
 
 def _listed(bounds: dict[str, Any]) -> list[str] | None:
