@@ -48,18 +48,38 @@ _operation = quick(Operation)
 
 
 class Run:
-    """What one measurement needs. `over` says when to stop; `count` is the number of requests answered."""
+    """One measurement: `count` is the number of requests answered. What comes before `work` is not measured."""
 
     def __init__(self, port: int, seconds: float, connections: int, operations: int) -> None:
         self.port = port
         self.connections = connections
         self.count = 0
+        self.result: dict[str, float] = {}
+        self._seconds = seconds
         self._operations = operations
-        self._end = time.monotonic() + seconds
+        self._end = 0.0
 
     @property
     def over(self) -> bool:
         return self.count >= self._operations if self._operations else time.monotonic() >= self._end
+
+    async def work(self, one: Callable[[], Awaitable[None]]) -> None:
+        """Do `one` again and again on every connection until it is over, and measure that."""
+        before, began = resource.getrusage(resource.RUSAGE_SELF), time.monotonic()
+        self._end = began + self._seconds
+        await asyncio.gather(*[self._repeat(one) for _ in range(self.connections)])
+        after, ended = resource.getrusage(resource.RUSAGE_SELF), time.monotonic()
+        cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        self.result = {
+            "requests_per_second": self.count / (ended - began),
+            "cpu_us": cpu / self.count * 1e6,
+            "peak_mb": after.ru_maxrss / 1024,
+            "count": self.count,
+        }
+
+    async def _repeat(self, one: Callable[[], Awaitable[None]]) -> None:
+        while not self.over:
+            await one()
 
 
 async def record(port: int) -> Session:
@@ -81,14 +101,6 @@ async def record(port: int) -> Session:
     return Session("s1", tuple(exchanges))
 
 
-async def workers(run: Run, one: Callable[[], Awaitable[None]]) -> None:
-    async def work() -> None:
-        while not run.over:
-            await one()
-
-    await asyncio.gather(*[work() for _ in range(run.connections)])
-
-
 async def wire(run: Run) -> None:
     client = WireClient()
     request = Request("GET", "/", HEADERS)
@@ -98,7 +110,7 @@ async def wire(run: Run) -> None:
         assert answer.response is not None
         run.count += 1
 
-    await workers(run, one)
+    await run.work(one)
     await client.close()
 
 
@@ -119,7 +131,7 @@ async def verifier(run: Run) -> None:
         async def one() -> None:
             await replay(run, client, script, planned(next(numbers)), writer)
 
-        await workers(run, one)
+        await run.work(one)
         writer.close()
     await client.close()
 
@@ -200,7 +212,7 @@ async def driver(run: Run) -> None:
             run.count += LENGTH + (plan.fault is not None)
             gateway.forget()
 
-        await workers(run, one)
+        await run.work(one)
         assert stage.sent == stage.answered == run.count
         writer.close()
     await client.close()
@@ -215,7 +227,7 @@ async def with_httpx(run: Run) -> None:
             assert answer.status_code == 200
             run.count += 1
 
-        await workers(run, one)
+        await run.work(one)
 
 
 async def with_aiohttp(run: Run) -> None:
@@ -228,7 +240,7 @@ async def with_aiohttp(run: Run) -> None:
                 assert answer.status == 200
             run.count += 1
 
-        await workers(run, one)
+        await run.work(one)
 
 
 CONTENDERS = {"verifier": verifier, "driver": driver, "wire": wire, "httpx": with_httpx, "aiohttp": with_aiohttp}
@@ -240,16 +252,8 @@ def main() -> None:
 
     async def measured() -> dict[str, float]:
         run = Run(port, seconds, connections, operations)
-        before, began = resource.getrusage(resource.RUSAGE_SELF), time.monotonic()
         await CONTENDERS[name](run)
-        after, ended = resource.getrusage(resource.RUSAGE_SELF), time.monotonic()
-        cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        return {
-            "requests_per_second": run.count / (ended - began),
-            "cpu_us": cpu / run.count * 1e6,
-            "peak_mb": after.ru_maxrss / 1024,
-            "count": run.count,
-        }
+        return run.result
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         print(json.dumps(runner.run(measured())))
