@@ -59,6 +59,8 @@ def test_a_scalar_that_changes_is_found_where_it_stands(value: Any, other: Any, 
     [
         (1, True, [("", 1, True)]),
         (1, 2, [("", 1, 2)]),
+        (1, 1.0, []),
+        ({"a": [1, {"b": 2.0}]}, {"a": [1.0, {"b": 2}]}, []),
         ({"a": 1}, {}, []),
         ({"a": 1}, None, [("", {"a": 1}, None)]),
         ({"a": [1, 1]}, {"a": [1]}, [("/a", [1, 1], [1])]),

@@ -27,11 +27,18 @@ def differences(before: Any, after: Any, pointer: str = "") -> Iterator[Differen
                 yield from differences(before[name], after[name], f"{pointer}/{name}")
     elif isinstance(before, list) and isinstance(after, list):
         yield from _entries(before, after, pointer)
-    elif text(before) != text(after):
+    elif not _same(before, after):
         yield pointer, before, after
 
 
+def _same(one: Any, other: Any) -> bool:
+    """1 and 1.0 are one number to a reader of JSON; 1 and true are not one value."""
+    return isinstance(one, bool) is isinstance(other, bool) and bool(one == other)
+
+
 def _entries(before: list[Any], after: list[Any], pointer: str) -> Iterator[Difference]:
+    if before == after:
+        return
     name = _identity(before, after)
     if name is not None:
         now = {item[name]: item for item in after}
