@@ -112,9 +112,8 @@ def matrices(draw: st.DrawFn) -> Matrix:
 @st.composite
 def sessions(draw: st.DrawFn, system: Matrix) -> tuple[SessionShape, ...]:
     names = [entry.name for entry in system.services]
-    exchange = st.builds(
-        ExchangeShape, st.sampled_from(["read", "write", "list"]), st.sampled_from(names), st.booleans()
-    )
+    kinds = st.sampled_from(["read", "write", "list"])
+    exchange = st.builds(ExchangeShape, kinds, st.sampled_from(names), st.booleans(), st.booleans())
     return tuple(
         SessionShape(f"s{number}", tuple(draw(st.lists(exchange, min_size=1, max_size=5))))
         for number in range(draw(st.integers(1, 2)))

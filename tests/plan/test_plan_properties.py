@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.plan.systems import SESSIONS, matrices, matrix, service, sessions, shop, version
 from verifier.matrix.model import FAULTS, Matrix
-from verifier.plan.model import Fault, Path, Plan, PlannedStep, SessionShape
+from verifier.plan.model import ExchangeShape, Fault, Path, Plan, PlannedStep, SessionShape
 from verifier.plan.planner import plan
 from verifier.plan.render import render
 from verifier.plan.states import orders
@@ -177,17 +177,19 @@ def test_versions_are_asked_for_only_where_they_are_live(data: st.DataObject) ->
                 for name, release in zip(services[replay.session], replay.route, strict=True):
                     assert state_of(step).get((name, release), 0) > 0
                 if replay.fault:
-                    _fault_is_possible(step, steps, services[replay.session][replay.fault.index], replay.fault)
+                    _fault_is_possible(step, steps, services[replay.session], replay.fault)
 
 
-def _fault_is_possible(step: PlannedStep, steps: dict[str, PlannedStep], name: str, fault: Fault) -> None:
+def _fault_is_possible(step: PlannedStep, steps: dict[str, PlannedStep], services: list[str], fault: Fault) -> None:
+    name = services[fault.index]
     if fault.callee:
         live = {release for called, release in state_of(step) if called == fault.callee} or {""}
         assert {fault.first, fault.second} <= live
         return
     later = steps[fault.until] if fault.until else step
+    other = services[fault.index + 1] if fault.kind == "reorder" else name
     assert (name, fault.first) in state_of(step)
-    assert (name, fault.second) in state_of(later)
+    assert (other, fault.second) in state_of(later)
     if fault.until:
         order = list(steps)
         distance = order.index(later.id) - order.index(step.id)
@@ -207,6 +209,12 @@ def brute_force_cells(path: Path, shapes: tuple[SessionShape, ...], kinds: tuple
             live = [release for called, release in state_of(step) if called == name]
             if kind.startswith("inner"):
                 continue
+            if kind == "reorder":
+                after = following(shapes, name, operation)
+                others = [release for called, release in state_of(step) if after and called == after.service]
+                if after and after.free:
+                    found |= {(name, operation, kind, one, other) for one, other in product(live, others)}
+                continue
             if kind == "slow-read":
                 found |= {(name, operation, kind, release, release) for release in live}
                 continue
@@ -214,6 +222,15 @@ def brute_force_cells(path: Path, shapes: tuple[SessionShape, ...], kinds: tuple
                 others = [release for called, release in state_of(target) if called == name]
                 found |= {(name, operation, kind, one, other) for one, other in product(live, others)}
     return found
+
+
+def following(shapes: tuple[SessionShape, ...], name: str, operation: str) -> ExchangeShape | None:
+    """The exchange after the first place at which an operation writes."""
+    for shape in shapes:
+        for at, exchange in enumerate(shape.exchanges):
+            if (exchange.service, exchange.name, exchange.write) == (name, operation, True):
+                return shape.exchanges[at + 1] if at + 1 < len(shape.exchanges) else None
+    return None
 
 
 @quick
