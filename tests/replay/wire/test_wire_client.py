@@ -287,6 +287,41 @@ def test_answer_cut_in_mid_body(loop: str) -> None:
     assert ask(loop, head, b"0123456789", cut_answer_after=11).error == ""
 
 
+def test_a_cut_that_did_not_happen_is_forgotten(loop: str) -> None:
+    async def main() -> None:
+        async def grows(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, _: int) -> None:
+            for size in (2, 50):
+                await read_head(reader)
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size)
+            await reader.read()
+
+        async with raw_server(grows) as server:
+            client = WireClient()
+            assert (await client.send("127.0.0.1", server.port, GET, cut_answer_after=10)).error == ""
+            after = await client.send("127.0.0.1", server.port, GET)
+            assert (after.error, after.reused) == ("", True)
+            await client.close()
+
+    on_loop(loop, main)
+
+
+@pytest.mark.parametrize("first", [b"HTTP/1.1 200 OK\r\nConnection: close\r\n", b"HTTP/1.0 200 OK\r\n"])
+def test_a_connection_that_is_to_be_closed_is_not_reused(loop: str, first: bytes) -> None:
+    async def main() -> None:
+        async def lingers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, _: int) -> None:
+            await read_head(reader)
+            writer.write(first + b"Content-Length: 0\r\n\r\n")
+            await reader.read()
+
+        async with raw_server(lingers) as server:
+            client = WireClient()
+            for _ in range(3):
+                answer = await client.send("127.0.0.1", server.port, GET)
+                assert (answer.error, answer.reused) == ("", False)
+
+    on_loop(loop, main)
+
+
 def test_two_held_requests_end_together(loop: str) -> None:
     """Neither last byte may leave before both requests are otherwise written."""
 
