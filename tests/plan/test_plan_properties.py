@@ -212,7 +212,7 @@ def brute_force_cells(path: Path, shapes: tuple[SessionShape, ...], kinds: tuple
             if kind == "reorder":
                 after = following(shapes, name, operation)
                 others = [release for called, release in state_of(step) if after and called == after.service]
-                if after and after.free:
+                if after and after.free and after.write:
                     found |= {(name, operation, kind, one, other) for one, other in product(live, others)}
                 continue
             if kind == "slow-read":

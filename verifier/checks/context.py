@@ -19,6 +19,7 @@ FAMILIES = {
     "lost-answer": "retry",
     "reset": "retry",
     "late-arrival": "retry",
+    "reorder": "reorder",
     "inner-duplicate": "inner",
     "inner-lost-answer": "inner",
     "inner-late-answer": "inner",

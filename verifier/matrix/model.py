@@ -9,6 +9,7 @@ from verifier.runtime.base import Build, Environment, Readiness
 
 STRATEGIES = ("rolling", "canary", "blue-green", "recreate")
 ROLLBACKS = ("every-state", "ends", "none")
+PACES = ("fast", "compressed", "recorded")
 FAULTS = (
     "duplicate-at-once",
     "duplicate-after",
@@ -18,6 +19,7 @@ FAULTS = (
     "reset",
     "late-arrival",
     "slow-read",
+    "reorder",
     "inner-duplicate",
     "inner-lost-answer",
     "inner-late-answer",
@@ -133,6 +135,35 @@ class Traffic:
 
 
 @dataclass(frozen=True, slots=True)
+class Retry:
+    """What clients do when an answer is lost or says "later": attempts in all, seconds between two.
+
+    `statuses` are tried again although they carry no Retry-After; 409, 425, 429 and 503 that do always are.
+    """
+
+    attempts: int = 6
+    wait: float = 0.0
+    statuses: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Replaying:
+    """How traffic is sent. `pace`: fast leaves no gaps, compressed keeps them up to 100 ms, recorded keeps them.
+
+    `concurrency`: sessions under way at once. `strength` of the covering arrays (2: pairs). `timeout` of one attempt,
+    in seconds. `live_sessions` and `live_rate` (requests per second) shape the traffic during transitions.
+    """
+
+    pace: str = "fast"
+    concurrency: int = 8
+    strength: int = 2
+    timeout: float = 15.0
+    retry: Retry = Retry()
+    live_sessions: int = 2
+    live_rate: float = 100.0
+
+
+@dataclass(frozen=True, slots=True)
 class Matrix:
     name: str
     file: Path
@@ -143,6 +174,7 @@ class Matrix:
     traffic: tuple[Traffic, ...]
     faults: tuple[str, ...]
     budget: float  # seconds
+    replaying: Replaying = Replaying()
 
     def service(self, name: str) -> Service:
         return next(service for service in self.services if service.name == name)

@@ -20,6 +20,7 @@ from verifier.matrix.model import (
     Traffic,
     TrafficRules,
 )
+from verifier.matrix.replaying import read_replaying
 from verifier.matrix.services import read_readiness, read_service
 
 NAME = re.compile(r"[a-z][a-z0-9-]*[a-z0-9]")
@@ -33,7 +34,7 @@ def parse(file: Path) -> Matrix:
     file = file.resolve()
     reader = Reader()
     root = load(file)
-    known = ("matrix", "services", "stores", "partners", "rollout", "traffic", "faults", "budget")
+    known = ("matrix", "services", "stores", "partners", "rollout", "traffic", "faults", "budget", "replay")
     items = reader.mapping(root, known)
     for needed in ("services", "traffic"):
         if needed not in items:
@@ -53,6 +54,7 @@ def parse(file: Path) -> Matrix:
         traffic=_traffic(reader, items, names, file.parent),
         faults=_faults(reader, items.get("faults")),
         budget=reader.seconds(items.get("budget"), 300.0),
+        replaying=read_replaying(reader, items.get("replay")),
     )
     if services and all(len(service.versions) == 1 for service in services):
         reader.problem(items["services"], "no service has two versions: there is nothing to deploy")

@@ -47,12 +47,25 @@ def enumerate_faults(
                 yield from _deferred(path, step, session, index, kind)
             elif kind in INNER:
                 yield from _inner(step, session, index, kind, callees.get(exchange.service, ()))
+            elif kind == "reorder":
+                yield from _reordered(step, session, index)
             elif kind == "slow-read":
                 yield from ((session, Fault(kind, index, exchange.name, version, version)) for version in live)
             elif kind in NOW:
                 yield from (
                     (session, Fault(kind, index, exchange.name, first, second)) for first in live for second in live
                 )
+
+
+def _reordered(step: PlannedStep, session: SessionShape, index: int) -> Iterator[tuple[SessionShape, Fault]]:
+    """The write after a write arrives before it, where it needs nothing of its answer. Reads would miss their write."""
+    after = session.exchanges[index + 1] if index + 1 < len(session.exchanges) else None
+    if after is None or not (after.free and after.write):
+        return
+    exchange = session.exchanges[index]
+    for first in live_versions(step.state, exchange.service):
+        for second in live_versions(step.state, after.service):
+            yield session, Fault("reorder", index, exchange.name, first, second)
 
 
 def _inner(

@@ -16,11 +16,15 @@ PathKind = Literal["control-old", "control-new", "rollout"]
 
 @dataclass(frozen=True, slots=True)
 class ExchangeShape:
-    """What the planner must know of one exchange: its name, and whether sending it may change something."""
+    """What the planner must know of one exchange: its name, and whether sending it may change something.
+
+    `free`: nothing of the answer before it is needed to send it, so the two may arrive in the other order.
+    """
 
     name: str
     service: str
     write: bool
+    free: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,7 +99,9 @@ def _replays(
     tally: _Tally,
 ) -> tuple[Replay, ...]:
     draw = random.Random(f"{seed}/{step.id}")
-    chosen = [(session, row, None) for session in sessions for row in _routes(step, session, tally)]
+    chosen = [
+        (session, row, None) for session in sessions for row in _routes(step, session, matrix.replaying.strength, tally)
+    ]
     possible = list(enumerate_faults(path, step, sessions, matrix.faults, calls))
     tally.every_cell.update(cell(session.exchanges[fault.index].service, fault) for session, fault in possible)
     faulted = _select(possible, max(0, limit - len(chosen)), draw, tally.cells)
@@ -110,13 +112,14 @@ def _replays(
     )
 
 
-def _routes(step: PlannedStep, session: SessionShape, tally: _Tally) -> list[tuple[str, ...]]:
+def _routes(step: PlannedStep, session: SessionShape, strength: int, tally: _Tally) -> list[tuple[str, ...]]:
     """The fewest routes in which every pair of operations meets every pair of versions of their services."""
     live = [live_versions(step.state, exchange.service) for exchange in session.exchanges]
     if not live or not all(live):
         return []
     mixed = [at for at, versions in enumerate(live) if len(versions) > 1]
-    picks = routes(len(mixed), max(len(versions) for versions in live)) if mixed else ((),)
+    most = max(len(versions) for versions in live)
+    picks = routes(len(mixed), most, min(strength, max(2, len(mixed)))) if mixed else ((),)
     rows = list(dict.fromkeys(_row(live, dict(zip(mixed, pick, strict=True))) for pick in picks))
     for first, second in combinations(range(len(live)), 2):
         cells = {(session.id, first, second, a, b) for a, b in product(live[first], live[second])}
@@ -150,6 +153,8 @@ def _around(step: PlannedStep, session: SessionShape, fault: Fault, draw: random
     row = [draw.choice(live_versions(step.state, exchange.service) or ("",)) for exchange in session.exchanges]
     if not fault.callee:
         row[fault.index] = fault.first
+    if fault.kind == "reorder":
+        row[fault.index + 1] = fault.second
     return tuple(row)
 
 

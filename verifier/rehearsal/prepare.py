@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 from verifier.contracts.promises import Promises, VersionPromises, promises_of
@@ -13,7 +14,7 @@ from verifier.matrix.model import Matrix, Traffic
 from verifier.matrix.parse import parse
 from verifier.plan.model import ExchangeShape, Plan, SessionShape
 from verifier.plan.planner import plan
-from verifier.replay.correlate import Rules, learn
+from verifier.replay.correlate import Rules, Script, learn
 from verifier.replay.driver import Track, service_of
 from verifier.replay.recording.load import load
 
@@ -77,16 +78,25 @@ def _tracks(matrix: Matrix, traffic: Traffic, number: int) -> dict[str, Track]:
     for session in recording.sessions:
         script = learn(session, began=recording.began, rules=rules)
         services = tuple(service_of(step.exchange.host, ports, traffic.service) for step in script.steps)
-        found[f"{prefix}{session.id}"] = Track(script, services)
+        found[f"{prefix}{session.id}"] = Track(script, services, _gaps(script))
     return found
+
+
+def _gaps(script: Script) -> tuple[float, ...]:
+    """Recorded seconds of silence before each exchange."""
+    steps = [step.exchange for step in script.steps]
+    silences = [max(0.0, after.at - before.at - before.took) for before, after in pairwise(steps)]
+    return (0.0, *silences) if steps else ()
 
 
 def _shape(name: str, track: Track, promises: Promises, matrix: Matrix) -> SessionShape:
     exchanges = []
-    for step, service in zip(track.script.steps, track.services, strict=True):
+    script = track.script
+    for index, (step, service) in enumerate(zip(script.steps, track.services, strict=True)):
         request = step.exchange.request
         known = promises.operation(service, matrix.service(service).old.name, request.method, request.path)
-        exchanges.append(ExchangeShape(known.id if known else step.name, service, request.method not in SAFE))
+        free = index > 0 and step.poll is None and not script.depends(index, index - 1)
+        exchanges.append(ExchangeShape(known.id if known else step.name, service, request.method not in SAFE, free))
     return SessionShape(name, tuple(exchanges))
 
 

@@ -22,7 +22,14 @@ Key = tuple[str, int, str]
 
 
 class StepFailed(Exception):
-    """A replica could not be started or a migration failed: a finding, unless it happens in a control."""
+    """A replica could not be started or a migration failed: a finding, unless it happens in a control.
+
+    `tail` is the end of its log.
+    """
+
+    def __init__(self, message: str, tail: str) -> None:
+        super().__init__(message)
+        self.tail = tail
 
 
 @dataclass(slots=True)
@@ -101,7 +108,7 @@ class System:
         only = len(self.rotation.of(action.service)) == 1
         if not only:
             await self._stop(*key)
-        leaving = self.running.pop(key, None)
+        leaving = self.running.get(key)  # stays among the running until its successor is ready: that may fail
         await self._start(*key)
         if leaving is not None:
             await self._end(leaving, action.service, action.version)
@@ -117,13 +124,15 @@ class System:
         if isinstance(result, StartFailure):
             await self.gateway.detach(replica)
             self._event(replica, service_name, version_name, "never-ready", f"{result.detail}\n{result.tail}".strip())
-            raise StepFailed(f"{service_name} {version_name} did not become ready: {result.detail}")
+            raise StepFailed(f"{service_name} {version_name} did not become ready: {result.detail}", result.tail)
         self.running[service_name, slot, version_name] = replica
         self.rotation.add(Endpoint(service_name, version_name, replica, result))
         self._event(replica, service_name, version_name, "ready")
 
     async def _stop(self, service_name: str, slot: int, version_name: str) -> None:
-        await self._end(self.running.pop((service_name, slot, version_name)), service_name, version_name)
+        replica = self.running.pop((service_name, slot, version_name), None)
+        if replica is not None:  # else it has ended by itself before
+            await self._end(replica, service_name, version_name)
 
     async def _end(self, replica: str, service_name: str, version_name: str) -> None:
         endpoint = self.rotation.remove(replica)
@@ -150,7 +159,8 @@ class System:
         if result.exit_code:
             detail = f"exit code {result.exit_code}\n{result.tail}".strip()
             self._event(name, action.service, action.version, "command-failed", detail)
-            raise StepFailed(f"{action.stage} of {action.service} {action.version} failed: {detail.splitlines()[0]}")
+            what = f"{action.stage} of {action.service} {action.version} failed: exit code {result.exit_code}"
+            raise StepFailed(what, result.tail)
 
     async def _attached(self, service: Service, version: Version, replica: str) -> ReplicaSpec:
         """The spec of a replica with gateway addresses of its own."""
@@ -212,7 +222,15 @@ class System:
             if gone is not None:
                 self._event(replica, service, version, "exited", gone)
                 del self.running[service, slot, version]
-                self.rotation.remove(replica)
+                await self._forget(replica)
+                await self.runtime.stop(replica, "SIGKILL", 0.0)
+
+    async def _forget(self, replica: str) -> None:
+        """Nothing is sent to a replica any more, and nobody can call through its addresses."""
+        endpoint = self.rotation.remove(replica)
+        if endpoint is not None:
+            self.client.forget(endpoint.address.host, endpoint.address.port)
+        await self.gateway.detach(replica)
 
     def _event(self, replica: str, service: str, version: str, what: str, detail: str = "") -> None:
         self.record(ReplicaEvent(self.step, replica, service, version, what, self.clock(), detail))

@@ -105,14 +105,26 @@ class Rehearsal:
             record=record,
             clock=self._now,
         )
-        return Stage(rotation, client, gateway, promises, record, self._now, self.wall, self.prepared.plan.seed)
+        replaying = matrix.replaying
+        return Stage(
+            rotation,
+            client,
+            gateway,
+            promises,
+            record,
+            self._now,
+            self.wall,
+            self.prepared.plan.seed,
+            replaying.retry,
+            replaying.timeout,
+        )
 
     async def _path(self, path: PlanPath, system: System, stage: Stage) -> None:
         self.emit(PathBegan(path))
         began = self.clock()
         stage.gateway.forget()
         system.step = path.id
-        driver = Driver(stage, path.id, self.prepared.tracks)
+        driver = Driver(stage, path.id, self.prepared.tracks, self.prepared.matrix.replaying)
         try:
             await system.open_stores(path.id)
             self.boot += self.clock() - began

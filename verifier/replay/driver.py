@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from verifier.history.message import Request, Response
 from verifier.history.model import Note, Operation
+from verifier.matrix.model import Replaying
 from verifier.plan.model import Fault, PlannedStep, Replay
 from verifier.replay.correlate import Player, Script
 from verifier.replay.faults import Deferred, exchange, exchange_with_fault
@@ -21,15 +22,25 @@ from verifier.replay.gateway import Cause
 from verifier.replay.polling import finish_accepted, poll_recorded
 from verifier.replay.stage import Attempt, Stage
 
-AT_ONCE = 8  # replays under way at the same time
+SHORT = 0.1  # seconds; the longest gap of a compressed pace
 
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """One recorded session, analysed, with the service that each of its exchanges goes to."""
+    """One recorded session, analysed, with the service that each of its exchanges goes to.
+
+    `gaps`: recorded seconds between the end of the exchange before and the beginning of each one.
+    """
 
     script: Script
     services: tuple[str, ...]
+    gaps: tuple[float, ...] = ()
+
+    def gap(self, index: int, pace: str) -> float:
+        """How long to wait before an exchange, in seconds."""
+        if pace == "fast" or index >= len(self.gaps):
+            return 0.0
+        return self.gaps[index] if pace == "recorded" else min(self.gaps[index], SHORT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +65,7 @@ class Driver:
     stage: Stage
     path: str
     tracks: Mapping[str, Track]
+    replaying: Replaying = field(default_factory=Replaying)
     deferred: dict[str, list[Deferred]] = field(default_factory=dict)
     resources: dict[tuple[str, str], Resource] = field(default_factory=dict)
 
@@ -61,7 +73,7 @@ class Driver:
         """All replays of a step: those with inner faults one at a time, the others side by side."""
         self.stage.gateway.step = step.id
         await self._send_deferred(step.id)
-        limit = asyncio.Semaphore(AT_ONCE)
+        limit = asyncio.Semaphore(self.replaying.concurrency)
 
         async def one(planned: Replay) -> None:
             async with limit:
@@ -97,21 +109,11 @@ class Driver:
         draw = random.Random(f"{self.stage.seed}/{step}/{planned.id}")
         player = track.script.player(draw, self.stage.wall())
         seen: list[str] = []
-        for index, (service, version) in enumerate(zip(track.services, planned.route, strict=True)):
+        for index in _order(planned):
             fault = planned.fault if planned.fault and planned.fault.index == index else None
-            what = Attempt(
-                step=step,
-                replay=planned.id,
-                session=planned.session,
-                index=index,
-                number=1,
-                source="replay",
-                service=service,
-                version=version,
-                fallback=track.script.steps[index].name,
-                inner=fault if fault and fault.callee else None,
-                fault=fault.kind if fault and fault.callee else "",
-            )
+            if gap := track.gap(index, self.replaying.pace):
+                await asyncio.sleep(gap)
+            what = self._attempt(step, planned, track, index)
             operation = await self._exchange(what, player, track, fault)
             seen.append(operation.version)
             if not as_recorded(operation, track.script.steps[index].exchange.response):
@@ -119,14 +121,35 @@ class Driver:
             self.remember(operation, tuple(seen))
         self._report(step, planned, player)
 
+    def _attempt(self, step: str, planned: Replay, track: Track, index: int) -> Attempt:
+        fault = planned.fault
+        here = fault is not None and fault.index == index
+        inner = fault if here and fault is not None and fault.callee else None
+        swapped = fault is not None and fault.kind == "reorder" and index in (fault.index, fault.index + 1)
+        return Attempt(
+            step=step,
+            replay=planned.id,
+            session=planned.session,
+            index=index,
+            number=1,
+            source="replay",
+            service=track.services[index],
+            version=planned.route[index],
+            fallback=track.script.steps[index].name,
+            inner=inner,
+            fault=fault.kind if fault is not None and (inner is not None or swapped) else "",
+        )
+
     async def _exchange(self, what: Attempt, player: Player, track: Track, fault: Fault | None) -> Operation:
         """One exchange with whatever disturbs it; returns the operation whose answer the client went on with."""
         request = player.request(what.index)
         if fault is None:
             recorded = track.script.steps[what.index].exchange.response
             attempts = await exchange(self.stage, what, request, recorded)
-        elif fault.callee:
+        elif fault.callee or fault.kind == "reorder":
             attempts = [await self.stage.attempt(what, request)]
+            if not fault.callee:
+                self.stage.injected(fault, attempts[0])
         else:
             attempts = await exchange_with_fault(self.stage, what, request, fault)
             if fault.until:
@@ -178,6 +201,15 @@ class Driver:
             self.stage.record(operation)
             self.stage.injected(late.fault, operation)
             await finish_accepted(self.stage, what, operation)
+
+
+def _order(planned: Replay) -> list[int]:
+    """The exchanges in the order in which they are sent."""
+    order = list(range(len(planned.route)))
+    if planned.fault is not None and planned.fault.kind == "reorder":
+        at = planned.fault.index
+        order[at], order[at + 1] = order[at + 1], order[at]
+    return order
 
 
 async def _all(one: Callable[[Replay], Coroutine[None, None, None]], planned: list[Replay]) -> None:

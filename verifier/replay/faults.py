@@ -11,7 +11,7 @@ from verifier.plan.model import Fault
 from verifier.replay.stage import Attempt, Stage, retry_after
 from verifier.replay.wire.client import Together
 
-RETRIES = 5  # how often a client follows an answer that asks to try again later
+SLOW = 1000.0  # bytes per second of a slow reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +35,10 @@ async def exchange_with_fault(stage: Stage, what: Attempt, request: Request, fau
     """
     first = replace(what, version=fault.first, fault=fault.kind)
     second = replace(what, version=fault.second, fault=fault.kind, number=2, parent=what.id)
-    if fault.until or fault.kind == "slow-read":
+    if fault.until:
         attempts = [await stage.attempt(first, request)]
+    elif fault.kind == "slow-read":
+        attempts = [await stage.attempt(first, request, slow_read=SLOW)]
     elif fault.kind == "duplicate-at-once":
         together = Together(2)
         attempts = list(
@@ -49,7 +51,9 @@ async def exchange_with_fault(stage: Stage, what: Attempt, request: Request, fau
     elif fault.kind == "late-arrival":
         attempts = await _late_arrival(stage, first, second, request)
     else:
-        attempts = [await _unanswered(stage, first, request, fault.kind), await stage.attempt(second, request)]
+        unanswered = await _unanswered(stage, first, request, fault.kind)
+        await asyncio.sleep(stage.retry.wait)
+        attempts = [unanswered, await stage.attempt(second, request)]
     if not fault.until:
         stage.injected(fault, attempts[0])
     return await patiently(stage, second, request, attempts)
@@ -81,12 +85,15 @@ async def exchange(stage: Stage, what: Attempt, request: Request, recorded: Resp
 
 
 async def patiently(stage: Stage, what: Attempt, request: Request, attempts: list[Operation]) -> list[Operation]:
-    """Where the answer says "later", a client comes back, a bounded number of times."""
-    for _ in range(RETRIES):
-        wait = retry_after(attempts[-1].response)
+    """Where the answer says "later", a client comes back, as often as its retry policy says."""
+    while len(attempts) < stage.retry.attempts:
+        answer = attempts[-1].response
+        wait = retry_after(answer)
+        if wait is None and answer is not None and answer.status in stage.retry.statuses:
+            wait = stage.retry.wait
         if wait is None:
             break
-        await asyncio.sleep(wait)
+        await asyncio.sleep(max(wait, stage.retry.wait))
         again = replace(what, number=len(attempts) + 1)
         attempts = [*attempts, await stage.attempt(again, request)]
     return attempts

@@ -13,20 +13,17 @@ from verifier.replay.faults import exchange
 from verifier.replay.polling import finish_accepted, poll_recorded
 from verifier.replay.stage import Attempt
 
-SESSIONS = 2  # sessions under way at the same time
-PAUSE = 0.01  # seconds between two requests of a session
-
 
 @asynccontextmanager
 async def live_traffic(driver: Driver, step: str) -> AsyncIterator[None]:
     """Traffic from before the block begins until after it ends; sessions under way are brought to their end."""
     live = _Live(driver, step)
     driver.stage.gateway.step = step
-    tasks = [asyncio.create_task(live.client(number)) for number in range(SESSIONS)]
+    tasks = [asyncio.create_task(live.client(number)) for number in range(driver.replaying.live_sessions)]
     try:
         await live.answers(1, tasks)
         yield
-        await live.answers(live.count + SESSIONS, tasks)
+        await live.answers(live.count + driver.replaying.live_sessions, tasks)
     finally:
         live.stopping = True
         await asyncio.gather(*tasks)
@@ -36,6 +33,8 @@ class _Live:
     def __init__(self, driver: Driver, step: str) -> None:
         self.driver, self.step = driver, step
         self.stopping = False
+        self.clients = driver.replaying.live_sessions
+        self.pause = self.clients / driver.replaying.live_rate  # seconds between two requests of a session
         self.count = 0
         self._answered = asyncio.Condition()
 
@@ -58,7 +57,7 @@ class _Live:
         try:
             while not self.stopping:
                 await self._session(names[turn % len(names)], f"live-{turn + 1}")
-                turn += SESSIONS
+                turn += self.clients
         finally:
             async with self._answered:
                 self._answered.notify_all()
@@ -75,7 +74,7 @@ class _Live:
             for attempt in (*earlier, operation):
                 stage.record(attempt)
                 await self._ended()
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(self.pause)
             if not as_recorded(operation, step.exchange.response):
                 return
             await finish_accepted(stage, what, operation)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from verifier.contracts.promises import Promises
@@ -12,12 +12,11 @@ from verifier.history.message import Request, Response, header, with_header
 from verifier.history.model import FaultInjected, Operation, Source
 from verifier.history.outcome import outcome_of
 from verifier.history.store import Record
+from verifier.matrix.model import Retry
 from verifier.plan.model import Fault
 from verifier.replay.gateway import Cause, Gateway
 from verifier.replay.rotation import Endpoint, Rotation
 from verifier.replay.wire.client import Answer, Hold, Together, WireClient
-
-TIMEOUT = 15.0  # seconds for one attempt; a service that needs longer must say so by accepting the work
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +54,8 @@ class Stage:
     clock: Callable[[], float]
     wall: Callable[[], float]
     seed: int
+    retry: Retry = field(default_factory=Retry)
+    timeout: float = 15.0  # seconds for one attempt; a service that needs longer should accept the work
     sent: int = 0
     answered: int = 0
     failed: int = 0
@@ -66,6 +67,7 @@ class Stage:
         *,
         hold: Hold | None = None,
         cut_answer_after: int | None = None,
+        slow_read: float | None = None,
         seen: bool = True,
     ) -> Operation:
         """Send once. With `seen` false the answer is kept as evidence and its sender knows nothing (`info`)."""
@@ -83,9 +85,10 @@ class Stage:
                     endpoint.address.host,
                     endpoint.address.port,
                     traced,
-                    timeout=TIMEOUT,
+                    timeout=self.timeout,
                     hold=hold,
                     cut_answer_after=cut_answer_after,
+                    slow_read=slow_read,
                 )
         self.answered += answer.response is not None
         self.failed += answer.response is None

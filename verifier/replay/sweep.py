@@ -7,7 +7,7 @@ import random
 from collections.abc import Sequence
 
 from verifier.history.model import Note
-from verifier.replay.driver import AT_ONCE, Driver, Resource
+from verifier.replay.driver import Driver, Resource
 from verifier.replay.stage import Attempt
 
 MOST_OLDER = 150  # resources of earlier steps that are read again in one sweep
@@ -18,7 +18,7 @@ async def sweep(driver: Driver, step: str, turn: int = 1) -> int:
     chosen, left_out = choose(list(driver.resources.values()), step, random.Random(f"{driver.stage.seed}/{step}/sweep"))
     if left_out:
         driver.stage.record(Note(step, "not-run", f"{left_out} resources of earlier steps were not read back again"))
-    limit = asyncio.Semaphore(AT_ONCE)
+    limit = asyncio.Semaphore(driver.replaying.concurrency)
     count = 0
 
     async def read(number: int, resource: Resource) -> None:

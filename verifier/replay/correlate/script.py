@@ -81,6 +81,13 @@ class Script:
     compiled: tuple[Compiled, ...]
     began: float
 
+    def depends(self, later: int, earlier: int) -> bool:
+        """Whether a step needs something of an earlier step's answer, so that it cannot be sent before it."""
+        giver, taker = self.compiled[earlier], self.compiled[later]
+        given = {take.slot for take in giver.takes}
+        uses = taker.woven.uses if taker.woven is not None else frozenset()
+        return bool(given & set(uses)) or (giver.stores_cookies and taker.cookie is not None)
+
     def player(self, random: random.Random, now: float) -> Player:
         """The state of one replay. `now` is wall-clock seconds since the epoch: what moments are shifted to."""
         from verifier.replay.correlate.player import Player
