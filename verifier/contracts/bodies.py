@@ -13,10 +13,11 @@ from verifier.contracts.closing import Closer, normal, widened
 from verifier.contracts.engine import Document, document
 from verifier.contracts.model import Schema
 from verifier.contracts.schema import Direction
-from verifier.contracts.shapes import Node, bare, defs_of, flat, text_of
+from verifier.contracts.shapes import Node, bare, defs_of, flat, follow, text_of
 from verifier.contracts.skew import Skew, skews
 from verifier.contracts.subsume import decide
 from verifier.contracts.textual import textual
+from verifier.contracts.variants import alternatives
 from verifier.contracts.verdicts import MEANING, Column, Finding
 from verifier.contracts.wire import readings
 
@@ -97,11 +98,11 @@ def schema_findings(
     """
     if reader is None or memory.text(writer) == memory.text(reader):
         return
-    mine: Node = writer.document if writer is not None else True
+    mine: Node = writer.document if writer is not None else {"type": "string"} if as_text else True
     decision = _decided(mine, reader.document, place, memory, (memory.text(writer), memory.text(reader)), as_text)
     for item in decision.breaks:
         verdict: Literal["breaking", "unknown"] = "breaking" if decision.verdict == "breaking" else "unknown"
-        pointer = reader.pointer + _pointer(item.path)
+        pointer = reader.pointer + _pointer(_spelled(item.path, reader.document))
         message = f"{place.reader} {item.message}" if item.rule != "undecided" else f"{place.reader}: {item.message}"
         yield Finding(place.column, verdict, item.rule, place.operation, pointer, message, item.witness,
                       place.part, place.media)  # fmt: skip
@@ -118,8 +119,8 @@ def _decided(
 ) -> Decision:
     key = (*texts, place.direction, place.tolerance, as_text, place.seed)
     if key not in memory.decisions:
-        closed = normal(Closer(place.direction).document(writer))
-        read = widened(normal(reader))
+        closed = normal(Closer(place.direction).document(alternatives(writer)))
+        read = widened(normal(alternatives(reader)))
         if place.direction == "response":
             read = tolerant(read, place.tolerance)
         decision = decide(closed, read, place.seed)
@@ -178,6 +179,20 @@ def tolerant(node: Node, tolerance: Tolerance) -> Node:
         else:
             made[key] = item if key == "enum" else tolerant(item, tolerance)
     return made
+
+
+def _spelled(path: Path, document: Node) -> Path:
+    """The path as the document has it: what is read as `anyOf` may be written as `oneOf`."""
+    node, defs, found = document, defs_of(document), list(path)
+    for at, part in enumerate(path):
+        node = follow(node, defs)
+        if isinstance(node, dict) and part == "anyOf" and part not in node and "oneOf" in node:
+            found[at] = part = "oneOf"
+        if isinstance(node, list):
+            node = node[int(part)] if part.isdigit() and int(part) < len(node) else None
+        else:
+            node = node.get(part) if isinstance(node, dict) else None
+    return tuple(found)
 
 
 def _pointer(path: Path) -> str:

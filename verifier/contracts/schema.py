@@ -141,6 +141,8 @@ class Schemas:
         for kind in kinds if isinstance(kinds, list) else [kinds]:
             if kind not in _TYPES:
                 raise self._documents.bad(at.down("type"), f"unknown type {kind!r}")
+        if kinds == [] and "type" in node:
+            raise self._documents.bad(at.down("type"), "type must name a type")
         if node.get("type") == "file":
             node["type"] = "string"
         if isinstance(node.get("required"), bool):  # draft 3 style, seen in the wild beside a property: no meaning here
