@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import sys
 import time
@@ -44,7 +45,7 @@ def run(
     prepared = prepare(matrix, seed, seconds(budget))
     chosen = select(choice)
     directory = _directory(out, prepared.matrix.name)
-    run_id = f"{prepared.matrix.name[:20]}-{secrets.token_hex(4)}"
+    run_id = f"{plain(prepared.matrix.name)[:20]}-{secrets.token_hex(4)}"
     runtime = make(chosen.name, run_id, directory)
     with Progress(sys.stderr) as progress:
         timing = uvloop.run(Rehearsal(prepared, runtime, chosen.reason, directory, progress).run())
@@ -65,9 +66,14 @@ def seconds(budget: str | None) -> float | None:
     return found
 
 
+def plain(name: str) -> str:
+    """A matrix's name as part of a folder's or a container's: a name may hold anything."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-.")[:60] or "run"
+
+
 def _directory(out: Path | None, name: str) -> Path:
     """A new, empty folder. An existing run is never overwritten."""
-    directory = out or Path(".verifier") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+    directory = out or Path(".verifier") / f"{plain(name)}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise BadInput.one(directory, "already exists and is not an empty folder", key="--out")
     try:
