@@ -156,7 +156,10 @@ class Rehearsal:
         except StepFailed as failure:
             error = str(failure)
             if path.kind != "rollout":
-                raise BrokenEnvironment(f"in the control {path.id}: {error}") from None
+                raise BrokenEnvironment(f"in the control {path.id}: {error}\n{failure.tail}".rstrip()) from None
+        except BaseException as broken:
+            error = f"not carried out to its end: {type(broken).__name__} {broken}".rstrip()
+            raise
         finally:
             driver.stage.record(
                 Step(
