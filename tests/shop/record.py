@@ -24,10 +24,21 @@ LISTENING = re.compile(r"recording (http://\S+)")
 
 
 @contextmanager
-def recorder(to: str, out: Path) -> Iterator[str]:
+def recorder(to: str, out: Path, service: str) -> Iterator[str]:
     """`verifier record` in front of `to`; gives the address that clients take instead. `out` is written at the end."""
     command = [str(Path(sys.executable).with_name("verifier")), "record"]
-    command += ["--listen", "127.0.0.1:0", "--to", to, "--out", str(out), "--session-header", "X-Session"]
+    command += [
+        "--listen",
+        "127.0.0.1:0",
+        "--to",
+        to,
+        "--out",
+        str(out),
+        "--as",
+        service,
+        "--session-header",
+        "X-Session",
+    ]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     try:
@@ -54,7 +65,7 @@ def drive(script: Path, url: str, host: str) -> None:
 def checkout(folder: Path) -> None:
     with Psp() as psp, Shop(folder, f"sqlite:///{folder}/shop.db", psp.url) as shop:
         _, (orders,) = shop.start(["1.2"], ["1.4"])
-        with recorder(orders.url, RECORDINGS / "checkout.har") as url:
+        with recorder(orders.url, RECORDINGS / "checkout.har", "orders:8080") as url:
             drive(SHOP / "drive.py", url, "orders:8080")
 
 
@@ -66,7 +77,7 @@ def notes(folder: Path) -> None:
         process = subprocess.Popen(command, cwd=NOTES, env=environment, stdout=out, stderr=out)
     try:
         wait_ready(process, f"http://127.0.0.1:{port}", log)
-        with recorder(f"http://127.0.0.1:{port}", RECORDINGS / "notes.har") as url:
+        with recorder(f"http://127.0.0.1:{port}", RECORDINGS / "notes.har", "notes:8000") as url:
             drive(NOTES / "drive.py", url, "notes:8000")
     finally:
         process.terminate()

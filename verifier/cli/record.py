@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import re
 import signal
 import ssl
 import time
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -22,6 +24,7 @@ from verifier.replay.recording.redact import Redaction
 @click.option("--listen", metavar="HOST:PORT", required=True, help="Loopback address to listen on; port 0 takes any.")
 @click.option("--to", "to", metavar="URL", required=True, help="The service, such as http://127.0.0.1:8080.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="HAR file to write.")
+@click.option("--as", "name", metavar="SERVICE", help="Service that recorded addresses name, as in the matrix.")
 @click.option("--redact", metavar="FIELD", multiple=True, help="Also redact this header or body field; repeatable.")
 @click.option("--session-header", metavar="NAME", help="Requests with equal values of this header are one user's.")
 @click.option("--rewrite-host", is_flag=True, help="Send the service's own Host header instead of the client's.")
@@ -30,6 +33,7 @@ def record(
     listen: str,
     to: str,
     out: Path,
+    name: str | None,
     redact: tuple[str, ...],
     session_header: str | None,
     rewrite_host: bool,
@@ -41,7 +45,7 @@ def record(
     declared fields are redacted before anything is written. End with Ctrl-C: the file appears when it is whole.
     """
     host, port = _loopback(listen)
-    upstream = _upstream(to, insecure)
+    upstream = replace(_upstream(to, insecure), name=_authority(name))
     redaction = Redaction().also(headers=redact, fields=redact)
     began = time.time()
     try:
@@ -108,6 +112,15 @@ def _loopback(listen: str) -> tuple[str, int]:
     if not port.isdecimal() or int(port) > 65535:
         raise click.BadParameter(f"{listen!r} must end in a port, such as 127.0.0.1:8099", param_hint="--listen")
     return address, int(port)
+
+
+def _authority(name: str | None) -> str:
+    """The --as flag: a host name, perhaps with a port."""
+    if name is None:
+        return ""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]*(:\d{1,5})?", name):
+        raise click.BadParameter(f"{name!r} must be a service's name, such as orders or orders:8080", param_hint="--as")
+    return name
 
 
 def _upstream(to: str, insecure: bool) -> Upstream:

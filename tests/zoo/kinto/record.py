@@ -56,7 +56,7 @@ async def _start(runtime: ProcessRuntime, folder: Path) -> Address:
 
 def _drive(url: str, out: Path) -> None:
     client = [sys.executable, str(environments.HERE / "drive.py")]
-    with recorder(url, out) as recorded:
+    with recorder(url, out, "kinto") as recorded:
         subprocess.run([*client, recorded, "--host", "kinto:8888"], check=True, timeout=120)
 
 

@@ -18,11 +18,15 @@ BODY_LIMIT = 16 << 20  # bytes of one body kept in the recording
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """The service that is recorded. `tls` is a context for https, else None."""
+    """The service that is recorded. `tls` is a context for https, else None.
+
+    `name` is the authority that recorded addresses carry, such as `orders`; "" for the one that it is reached by.
+    """
 
     host: str
     port: int
     tls: ssl.SSLContext | None = None
+    name: str = ""
 
     @property
     def authority(self) -> str:
@@ -113,7 +117,9 @@ class Recorder:
     def _begin(self, head: Head, client: str, connection: str) -> Capture:
         at = self._clock() - self._began
         limit = self._body_limit
-        return Capture(self._upstream.authority, client, connection, at, head, Kept(limit), Kept(limit))
+        return Capture(
+            self._upstream.name or self._upstream.authority, client, connection, at, head, Kept(limit), Kept(limit)
+        )
 
     def _keep_one(self, capture: Capture, broken: str) -> None:
         if self.error is not None:
