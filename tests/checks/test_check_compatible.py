@@ -199,6 +199,37 @@ def test_what_comes_after_its_session_may_meet_what_the_session_removed(in_contr
     assert (told(everywhere(play, "forward", story=story)) == FOUND) is found
 
 
+def test_the_first_of_two_that_are_far_apart_says_nothing_about_a_repetition() -> None:
+    """The controls show a DELETE whose duplicate comes in a later step, the rollout one that comes right after."""
+    story = Story()
+
+    def play(scene: Scene) -> None:
+        first = story.send("DELETE /things/1", scene.first, 204, fault="duplicate-next-step")
+        story.send("DELETE /things/2", scene.second, 204, index=1)
+        if scene.broken:
+            first = story.send("DELETE /things/1", scene.first, 204, fault="duplicate-after")
+            story.send("DELETE /things/1", scene.second, 404, retry=first, fault="duplicate-after")
+
+    assert everywhere(play, "forward", story=story).verdict == "pass"
+
+
+@pytest.mark.parametrize(("pair", "found"), [((0, 1), False), ((1, 2), True)])
+def test_what_is_sent_early_is_held_to_what_was_sent_early(pair: tuple[int, int], found: bool) -> None:
+    """1 and 2 were swapped in the controls and both answered; 0 and 1 never were."""
+    story = Story()
+
+    def play(scene: Scene) -> None:
+        story.replay = "r1"
+        for index in (2, 1):
+            story.send("POST /things", scene.first, 201, index=index, fault="reorder")
+        story.send("POST /things", scene.second, 201, index=3)
+        if scene.broken:
+            story.replay = "r2"
+            story.send("POST /things", scene.second, 404, index=pair[1], fault="reorder")
+
+    assert (told(everywhere(play, "forward", story=story)) == FOUND) is found
+
+
 def test_live_traffic_is_held_to_what_undisturbed_replays_were_answered() -> None:
     story = Story()
 

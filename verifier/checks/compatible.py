@@ -26,6 +26,7 @@ LATER = frozenset({409, 425, 429, 503})
 Place = tuple[str, int, str, str]
 AT_ONCE = "duplicate at once"
 AFTERWARDS = "duplicate afterwards"
+REORDER = "reorder"
 IN_TURN = ("", "duplicate", "retry")
 
 
@@ -33,6 +34,11 @@ class Baseline:
     """What the old version did by itself, learned from the controls with all old."""
 
     def __init__(self, context: Context) -> None:
+        self._context = context
+        self._swapped: dict[tuple[str, str], set[int]] = defaultdict(set)
+        for operation in context.client_operations():
+            if operation.fault == REORDER:
+                self._swapped[operation.step, operation.replay].add(operation.index)
         self.classes: dict[Place, set[int]] = defaultdict(set)
         self.shapes: dict[tuple[str, str, int], Shape] = defaultdict(Shape)
         self.kinds: dict[tuple[str, str, int], set[str]] = defaultdict(set)
@@ -40,13 +46,29 @@ class Baseline:
             step = context.steps.get(operation.step)
             if step is None or step.phase != "control-old" or operation.response is None:
                 continue
-            self.classes[place(context, operation)].add(operation.response.status // 100)
+            self.classes[self.place(operation)].add(operation.response.status // 100)
             if operation.response.status >= 300 or operation.request.method == "HEAD":
                 continue
             key, body = shape_key(operation, operation.response), body_json(operation.response.body)
             self.kinds[key].add(body_kind(operation.response))
             if body is not MISSING:
                 self.shapes[key].learn(body)
+
+    def place(self, operation: Operation) -> Place:
+        """Where in the traffic an answer belongs; live traffic belongs where undisturbed replays do."""
+        source = "replay" if operation.source == "live" else operation.source
+        return (operation.session, operation.index, source, self._disturbed_by(operation))
+
+    def _disturbed_by(self, operation: Operation) -> str:
+        if operation.fault in LATE:
+            # Nothing has happened yet to the first; the other may meet what its session has removed since.
+            return AFTERWARDS if operation.parent else ""
+        if operation.fault == REORDER:
+            swapped = self._swapped[operation.step, operation.replay]
+            # The later one is sent first, and is the only one where the session ends with it.
+            before = len(swapped) == 1 or operation.index > min(swapped)
+            return f"{REORDER}, sent {'early' if before else 'late'}"
+        return self._context.family(operation)
 
     def known(self, at: Place) -> set[int]:
         """The status classes seen at a place. Two requests at once may come out as any one after the other would."""
@@ -55,14 +77,6 @@ class Baseline:
             for family in IN_TURN:
                 found |= self.classes.get((*at[:3], family), set())
         return found
-
-
-def place(context: Context, operation: Operation) -> Place:
-    """Where in the traffic an answer belongs; live traffic belongs where undisturbed replays do."""
-    source = "replay" if operation.source == "live" else operation.source
-    # What comes after its session's end may meet what the session has removed since.
-    late = operation.fault in LATE and bool(operation.parent)
-    return (operation.session, operation.index, source, AFTERWARDS if late else context.family(operation))
 
 
 def shape_key(operation: Operation, response: Response) -> tuple[str, str, int]:
@@ -89,7 +103,7 @@ def check(context: Context) -> CheckResult:
 def _against_controls(
     context: Context, operation: Operation, response: Response, baseline: Baseline, validators: _Validators
 ) -> Iterable[Finding]:
-    known = baseline.known(place(context, operation))
+    known = baseline.known(baseline.place(operation))
     status = response.status // 100
     if known and status not in known:
         was = " or ".join(f"{entry}xx" for entry in sorted(known))

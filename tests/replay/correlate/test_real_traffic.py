@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from typing import Any
 
 import pytest
 
@@ -59,3 +60,26 @@ def test_a_word_that_an_answer_made_is_followed() -> None:
     )
     sent, _ = play(made, answer(201, {"slug": "winter-bees-two"}))
     assert sent[1].target == "/articles/winter-bees-two"
+
+
+KEPT = {"title": "Winter bees"}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "needs"),
+    [
+        (("PUT", "/boxes/green", None), ("POST", "/boxes/green/books", KEPT), True),  # inside of it
+        (("PUT", "/boxes/green", None), ("POST", "/tags", {"box": "green"}), True),  # names it
+        (("PUT", "/boxes/green", None), ("PUT", "/boxes/blue", None), False),
+        (("POST", "/boxes", {"id": "a"}), ("POST", "/boxeslist", {"id": "b"}), False),
+        (("POST", "/orders", {"reference": f"{1:08d}-502c-4c64-94f1-ebbd5f852ca9"}),
+         ("POST", "/orders", {"reference": f"{2:08d}-502c-4c64-94f1-ebbd5f852ca9"}), False),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_sent_before_what_it_is_about(first: Any, second: Any, needs: bool) -> None:
+    own = (("X-Session", "6836de50-502c-4c64-94f1-ebbd5f852ca9"),)
+    made = script(
+        (request(*first, headers=own), answer(201, {})),
+        (request(*second, headers=own), answer(201, {})),
+    )
+    assert made.depends(1, 0) is needs

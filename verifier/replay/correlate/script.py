@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from verifier.replay.correlate.model import Origin, Poll, Report
 from verifier.replay.correlate.moments import Moment
-from verifier.replay.correlate.weave import Woven
+from verifier.replay.correlate.weave import Woven, slots
 from verifier.replay.recording.model import Exchange
 
 if TYPE_CHECKING:
@@ -82,11 +82,25 @@ class Script:
     began: float
 
     def depends(self, later: int, earlier: int) -> bool:
-        """Whether a step needs something of an earlier step's answer, so that it cannot be sent before it."""
+        """Whether a step needs an earlier one, so that it cannot be sent before it.
+
+        It does where it uses something of its answer, names what the client made up for it, or is about something
+        inside of what it is about: `POST /shelves/a/books` after `PUT /shelves/a`.
+        """
         giver, taker = self.compiled[earlier], self.compiled[later]
         given = {take.slot for take in giver.takes}
         uses = taker.woven.uses if taker.woven is not None else frozenset()
-        return bool(given & set(uses)) or (giver.stores_cookies and taker.cookie is not None)
+        if given & set(uses) or (giver.stores_cookies and taker.cookie is not None):
+            return True
+        before = set().union(*map(self._named, range(earlier)))
+        made = {slot for slot in self._named(earlier) - before if self.slots[slot].fresh}
+        inside, around = (self.steps[index].exchange.request.path for index in (later, earlier))
+        return bool(made & self._named(later)) or inside.startswith(around.rstrip("/") + "/")
+
+    def _named(self, index: int) -> set[int]:
+        """The slots in a step's target and body."""
+        woven = self.compiled[index].woven
+        return slots(woven.target or ()) | slots(woven.body or ()) if woven is not None else set()
 
     def player(self, random: random.Random, now: float) -> Player:
         """The state of one replay. `now` is wall-clock seconds since the epoch: what moments are shifted to."""
