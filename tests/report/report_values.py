@@ -7,9 +7,8 @@ from dataclasses import replace
 
 from verifier.checks.verdict import Judgement, StepVerdict, Violation
 from verifier.history.message import Request, Response
-from verifier.history.model import History, Note, Operation, ReplicaEvent, Replicas, RunInfo, ServiceInfo, Step
+from verifier.history.model import History, Note, Operation, ReplicaEvent, Replicas, RunInfo, ServiceInfo, Step, Timing
 from verifier.plan.model import Count, Coverage, LeftOut, Path, Plan, PlannedStep
-from verifier.rehearsal.stored import Timing
 
 GUARANTEES = ("available", "compatible", "idempotent", "rollback safe")
 OLD = (Replicas("orders", "1.4", 2), Replicas("payments", "1.2", 1))

@@ -144,3 +144,13 @@ class History:
     replicas: tuple[ReplicaEvent, ...]
     faults: tuple[FaultInjected, ...]
     notes: tuple[Note, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds: in all, starting and stopping, replaying, judging."""
+
+    total_s: float
+    boot_s: float
+    replay_s: float
+    judge_s: float

@@ -10,10 +10,10 @@ from pathlib import Path
 from verifier.checks.judge import judge
 from verifier.checks.verdict import Judgement
 from verifier.errors import BadInput
-from verifier.history.model import History
+from verifier.history.model import History, Timing
 from verifier.history.store import read, write_value
 from verifier.plan.model import Plan
-from verifier.rehearsal.stored import Timing, stored_plan, stored_promises, stored_timing
+from verifier.rehearsal.stored import stored_plan, stored_promises, stored_timing
 from verifier.report import html, junit, verdict_json
 
 EXIT = {"pass": 0, "fail": 1, "unknown": 3}

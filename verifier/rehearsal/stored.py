@@ -10,21 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from verifier.contracts.promises import Promises, promises_of
+from verifier.history.model import Timing
 from verifier.history.store import read_value, write_value
 from verifier.plan.model import Plan
 from verifier.rehearsal.prepare import Prepared
 
 KEPT = {".yaml", ".yml", ".json"}
-
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """Seconds: in all, starting and stopping, replaying, judging."""
-
-    total_s: float
-    boot_s: float
-    replay_s: float
-    judge_s: float
 
 
 @dataclass(frozen=True, slots=True)

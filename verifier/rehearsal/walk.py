@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from verifier.errors import BrokenEnvironment
-from verifier.history.model import Note, Step
+from verifier.history.model import Note, Step, Timing
 from verifier.history.store import HistoryWriter, Record, write_value
 from verifier.plan.model import Path as PlanPath
 from verifier.plan.model import PlannedStep
 from verifier.rehearsal.events import Doing, Emit, PathBegan, ReplayEnded, RunBegan, StepBegan, StepEnded
 from verifier.rehearsal.prepare import Prepared, run_info
-from verifier.rehearsal.stored import Timing, keep_inputs
+from verifier.rehearsal.stored import keep_inputs
 from verifier.rehearsal.system import StepFailed, System
 from verifier.replay.driver import Driver
 from verifier.replay.gateway import Gateway

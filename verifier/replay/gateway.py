@@ -219,15 +219,18 @@ class Gateway:
 
     def _injected(self, fault: Fault | None, operation: Operation) -> None:
         if fault is not None:
-            self.record(
-                FaultInjected(
-                    operation.step,
-                    operation.replay,
-                    fault.kind,
-                    operation.id,
-                    operation.name,
-                    fault.first,
-                    fault.second,
-                    operation.started,
-                )
-            )
+            self.record(injection(fault, operation))
+
+
+def injection(fault: Fault, operation: Operation) -> FaultInjected:
+    """The record of a fault that has just happened to an operation."""
+    return FaultInjected(
+        operation.step,
+        operation.replay,
+        fault.kind,
+        operation.id,
+        operation.name,
+        fault.first,
+        fault.second,
+        operation.started,
+    )

@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 
 from verifier.contracts.promises import Promises
 from verifier.history.message import Request, Response, header, with_header
-from verifier.history.model import FaultInjected, Operation, Source
+from verifier.history.model import Operation, Source
 from verifier.history.outcome import outcome_of
 from verifier.history.store import Record
 from verifier.matrix.model import Retry
 from verifier.plan.model import Fault
-from verifier.replay.gateway import Cause, Gateway
+from verifier.replay.gateway import Cause, Gateway, injection
 from verifier.replay.rotation import Endpoint, Rotation
 from verifier.replay.wire.client import Answer, Hold, Together, WireClient
 
@@ -131,18 +131,7 @@ class Stage:
         return replace(request, headers=with_header(request.headers, "traceparent", f"00-{trace}-{trace[:16]}-01"))
 
     def injected(self, fault: Fault, operation: Operation) -> None:
-        self.record(
-            FaultInjected(
-                operation.step,
-                operation.replay,
-                fault.kind,
-                operation.id,
-                operation.name,
-                fault.first,
-                fault.second,
-                operation.started,
-            )
-        )
+        self.record(injection(fault, operation))
 
 
 def same_origin(target: str) -> str:

@@ -14,9 +14,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from verifier.checks.verdict import Judgement, StepVerdict, Violation
-from verifier.history.model import History, Operation
+from verifier.history.model import History, Operation, Timing
 from verifier.plan.model import Plan
-from verifier.rehearsal.stored import Timing
 from verifier.report import words
 from verifier.report.bodies import Message, message
 from verifier.report.counting import count

@@ -12,9 +12,8 @@ from collections.abc import Iterable
 from xml.etree.ElementTree import Element, SubElement
 
 from verifier.checks.verdict import Judgement, StepVerdict, Violation
-from verifier.history.model import History
+from verifier.history.model import History, Timing
 from verifier.plan.model import Plan
-from verifier.rehearsal.stored import Timing
 from verifier.report import words
 from verifier.report.evidence import Evidence, rows
 from verifier.report.text import proof

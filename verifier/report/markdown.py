@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 
 from verifier.checks.verdict import Judgement, Violation
-from verifier.history.model import History
+from verifier.history.model import History, Timing
 from verifier.plan.model import Plan
-from verifier.rehearsal.stored import Timing
 from verifier.report import words
 from verifier.report.evidence import Evidence, rows
 from verifier.report.ledger import LedgerEntry, ledger

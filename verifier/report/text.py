@@ -9,9 +9,8 @@ from itertools import chain
 from tabulate import tabulate
 
 from verifier.checks.verdict import Judgement, Violation
-from verifier.history.model import History, Operation
+from verifier.history.model import History, Operation, Timing
 from verifier.plan.model import Coverage, Plan
-from verifier.rehearsal.stored import Timing
 from verifier.report import counting, words
 from verifier.report.bodies import excerpt
 from verifier.report.evidence import Evidence, Row, rows

@@ -7,9 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 from verifier.checks.verdict import Judgement, StepVerdict, Violation
-from verifier.history.model import History, Operation, Replicas
+from verifier.history.model import History, Operation, Replicas, Timing
 from verifier.plan.model import Count, Coverage, Plan
-from verifier.rehearsal.stored import Timing
 from verifier.report import counting
 from verifier.report.evidence import Entry, Evidence
 
