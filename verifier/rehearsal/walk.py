@@ -142,17 +142,7 @@ class Rehearsal:
         started, system.step, error = self._now(), step.id, ""
         driver.stage.gateway.step = step.id
         try:
-            async with live_traffic(driver, step.id) if step.live else nullcontext():
-                await system.carry_out(step.actions)
-            self.boot += self._now() - started
-            began = self.clock()
-            await driver.run(step, lambda: self.emit(ReplayEnded(step)))
-            await driver.prove(step)
-            # A control is swept twice: what differs between the two varies by itself.
-            for turn in (1, 2) if path.kind != "rollout" else (1,):
-                await sweep(driver, step.id, turn)
-            self.replaying += self.clock() - began
-            await system.note_exits()
+            await self._go_through(path, step, system, driver)
         except StepFailed as failure:
             error = str(failure)
             if path.kind != "rollout":
@@ -177,3 +167,18 @@ class Rehearsal:
             )
         self.emit(StepEnded(step, error, self._now() - started))
         return not error
+
+    async def _go_through(self, path: PlanPath, step: PlannedStep, system: System, driver: Driver) -> None:
+        """The transition under live traffic, then the replays, the proofs and the sweep."""
+        began = self.clock()
+        async with live_traffic(driver, step.id) if step.live else nullcontext():
+            await system.carry_out(step.actions)
+        self.boot += self.clock() - began
+        began = self.clock()
+        await driver.run(step, lambda: self.emit(ReplayEnded(step)))
+        await driver.prove(step)
+        # A control is swept twice: what differs between the two varies by itself.
+        for turn in (1, 2) if path.kind != "rollout" else (1,):
+            await sweep(driver, step.id, turn)
+        self.replaying += self.clock() - began
+        await system.note_exits()
