@@ -30,6 +30,9 @@ def handler(way: str, folder: Path) -> type[BaseHTTPRequestHandler]:
             (folder / name).write_text(json.dumps({"name": name, "text": text}))
             return self._answer(200, {"name": name, "text": text})
 
+        def log_message(self, *_: Any) -> None:
+            """Nobody reads it, and it would push what matters out of the log's end."""
+
         def _answer(self, status: int, value: Any) -> None:
             body = json.dumps(value).encode()
             self.send_response(status)
@@ -39,6 +42,10 @@ def handler(way: str, folder: Path) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(body)
 
     return Words
+
+
+class Server(ThreadingHTTPServer):
+    request_queue_size = 128  # with the usual 5, a connection that finds the queue full is tried again after a second
 
 
 def main() -> None:
@@ -52,7 +59,7 @@ def main() -> None:
     if options.way == "dies":
         sys.exit(3)
     options.folder.mkdir(exist_ok=True)
-    ThreadingHTTPServer(("127.0.0.1", options.port), handler(options.way, options.folder)).serve_forever(0.05)
+    Server(("127.0.0.1", options.port), handler(options.way, options.folder)).serve_forever(0.05)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,151 @@
+"""Exit statuses of the console command: 3 where nothing can be said, 4 for a broken environment, 70 for a mistake."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.small import MATRIX, verifier, write
+from verifier.cli import main as entry_point
+from verifier.errors import BrokenEnvironment
+
+NEW = '[python, tiny.py, well, --port, "{port}", --folder, "FOLDER", ]'
+RENEWED = '[python, tiny.py, well, --port, "{port}", --folder, "FOLDER"], environment: {RELEASE: "2"}'
+OTHER = MATRIX.replace(NEW, RENEWED)
+
+
+def run(matrix: Path, out: Path, runtime: str = "process") -> tuple[int, str]:
+    done = verifier("run", matrix, "--runtime", runtime, "--out", out, cwd=matrix.parent)
+    assert "Traceback" not in done.stderr
+    return done.returncode, done.stdout + done.stderr
+
+
+def verdict(out: Path) -> str:
+    found: str = json.loads((out / "verdict.json").read_text())["verdict"]
+    return found
+
+
+def test_old_equal_to_new_is_unknown_and_its_twin_passes(tmp_path: Path) -> None:
+    (tmp_path / "same").mkdir()
+    status, told = run(write(tmp_path / "same"), tmp_path / "same" / "run")
+    assert (status, verdict(tmp_path / "same" / "run")) == (3, "unknown"), told
+    assert "words 1 and 2 are the same" in told
+    (tmp_path / "other").mkdir()
+    status, told = run(write(tmp_path / "other", OTHER), tmp_path / "other" / "run")
+    assert (status, verdict(tmp_path / "other" / "run")) == (0, "pass"), told
+
+
+def test_a_version_that_served_nothing_is_unknown(tmp_path: Path) -> None:
+    """A second service that no recorded request and no call ever reaches."""
+    idle = """\
+  idle:
+    port: 8000
+    ready: /healthz
+    directory: DIRECTORY
+    versions:
+      "1": {command: [python, tiny.py, well, --port, "{port}", --folder, "FOLDER"]}
+rollout:"""
+    status, told = run(write(tmp_path, OTHER.replace("rollout:", idle)), tmp_path / "run")
+    assert (status, verdict(tmp_path / "run")) == (3, "unknown"), told
+    assert "idle 1 was live and served nothing" in told
+
+
+CONTRACT = """\
+openapi: 3.0.3
+info: {title: words, version: "1"}
+paths:
+  /words/{name}:
+    parameters: [{name: name, in: path, required: true, schema: {type: string}}]
+    put:
+      operationId: keep
+      requestBody: {content: {application/json: {schema: {type: object}}}}
+      responses: {"200": {description: kept, content: {application/json: {schema: {type: object}}}}}
+    get:
+      operationId: look
+      responses: {"200": {description: found, content: {application/json: {schema: {type: object}}}}}
+"""
+
+
+def test_a_declared_guarantee_that_ran_on_nothing_is_unknown(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text(CONTRACT)
+    (tmp_path / "guarantees.yaml").write_text(
+        "service: words\noperations:\n  keep: {idempotent: {key: $request.header.Idempotency-Key}}\n"
+    )
+    status, told = run(write(tmp_path, OTHER.replace("    stop:", "    contract: c.yaml\n    stop:")), tmp_path / "run")
+    assert (status, verdict(tmp_path / "run")) == (3, "unknown"), told
+    assert "words declares keep idempotent, and no operation tested it" in told
+
+
+@pytest.mark.parametrize(("way", "why"), [("deaf", "not ready within"), ("dies", "exited with status 3")])
+def test_an_old_replica_that_never_becomes_ready_breaks_the_environment(way: str, why: str, tmp_path: Path) -> None:
+    matrix = OTHER.replace("well", way, 1).replace("within: 20s", "within: 2s")
+    status, told = run(write(tmp_path, matrix), tmp_path / "run")
+    assert status == 4, told
+    assert f"in the control control-old-1: words 1 did not become ready: {why}" in told
+    assert f"the oracle is {way} today" in told, "the end of its log"
+    assert not (tmp_path / "run" / "verdict.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("release", "message"),
+    [
+        ('command: ["no-such-program-anywhere"]', "words 2: the program 'no-such-program-anywhere' is not on this"),
+        ('image: "nobody/none:1"', "words 2 has no command"),
+    ],
+)
+def test_what_the_process_runtime_cannot_start(release: str, message: str, tmp_path: Path) -> None:
+    status, told = run(write(tmp_path, MATRIX.replace(f"command: {NEW}", release)), tmp_path / "run")
+    assert status == 4, told
+    assert message in told
+
+
+@pytest.mark.docker
+def test_an_image_that_does_not_exist(tmp_path: Path) -> None:
+    image = 'image: "127.0.0.1:9/nobody/none:1"'
+    matrix = MATRIX.replace(f"command: {NEW}", image)
+    matrix = matrix.replace('command: [python, tiny.py, well, --port, "{port}", --folder, "FOLDER"]', image)
+    status, told = run(write(tmp_path, matrix), tmp_path / "run", "docker")
+    assert status == 4, told
+    assert "nobody/none:1" in told
+
+
+def test_no_engine_where_docker_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
+    status, told = run(write(tmp_path), tmp_path / "run", "docker")
+    assert status == 4, told
+    assert "no container engine answers" in told
+
+
+def test_a_finding_under_any_name_is_status_1(tmp_path: Path) -> None:
+    """The second release has another folder: what the first acknowledged is gone. A matrix's name may hold anything."""
+    elsewhere = NEW.replace("FOLDER", "FOLDER-2")
+    matrix = MATRIX.replace(NEW, elsewhere).replace("matrix: words", 'matrix: "words / two ../"')
+    status, told = run(write(tmp_path, matrix), tmp_path / "run")
+    assert (status, verdict(tmp_path / "run")) == (1, "fail"), told
+    assert "no lost write" in told
+
+
+@pytest.mark.parametrize(
+    ("raised", "status"),
+    [
+        (RuntimeError("boom"), 70),
+        (AssertionError("boom"), 70),
+        (KeyboardInterrupt(), 130),
+        (BrokenEnvironment("boom"), 4),
+    ],
+)
+def test_a_mistake_of_the_verifiers_own_is_no_verdict(
+    raised: BaseException, status: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise raised
+
+    monkeypatch.setattr(sys, "argv", ["verifier", "plan", "x.yaml"])
+    monkeypatch.setattr(entry_point.cli.commands["plan"], "callback", broken)
+    with pytest.raises(SystemExit) as ended:
+        entry_point.main()
+    assert ended.value.code == status
+    assert capsys.readouterr().err
