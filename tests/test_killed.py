@@ -70,7 +70,7 @@ class Running:
 
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[Callable[[str, str, str], Running]]:
-    """Starts commands, each in a session of its own. One that a failing test leaves is killed: the watcher cleans up."""
+    """Starts commands in sessions of their own. One that a failing test leaves is killed: the watcher cleans up."""
     begun: list[Running] = []
 
     def start(matrix: str, runtime: str, name: str) -> Running:
