@@ -110,11 +110,11 @@ def _differences(tracks: dict[str, Track], sent: Sequence[Operation], everything
             found = by_place.get((name, index), [])
             if len(found) < replays:
                 yield f"{name}#{index + 1} {step.name}: sent in {len(found)} of {replays} replays"
-            for operation, what in _at_place(step.exchange.response, found):
+            for operation, what in differing(step.exchange.response, found):
                 yield f"{name}#{index + 1} {operation.request.method} {operation.request.target}: {what}"
 
 
-def _at_place(recorded: Response, found: Sequence[Operation]) -> Iterator[tuple[Operation, str]]:
+def differing(recorded: Response, found: Sequence[Operation]) -> Iterator[tuple[Operation, str]]:
     steady: dict[str, str] | None = None
     wanted, known = _facts(recorded), body_json(recorded.body)
     for operation in found:
