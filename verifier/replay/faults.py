@@ -55,7 +55,7 @@ async def exchange_with_fault(stage: Stage, what: Attempt, request: Request, fau
         await asyncio.sleep(stage.retry.wait)
         attempts = [unanswered, await stage.attempt(second, request)]
     if not fault.until:
-        stage.injected(fault, attempts[0])
+        stage.injected(fault, *attempts)
     return await patiently(stage, second, request, attempts)
 
 
@@ -63,7 +63,7 @@ async def _unanswered(stage: Stage, what: Attempt, request: Request, kind: str) 
     """The effect happens, the answer does not arrive: lost as a whole, or cut by a reset in the middle."""
     if kind == "reset":
         cut = await stage.attempt(what, request, cut_answer_after=1)
-        return replace(cut, outcome="info")
+        return cut if cut.error == "refused" else replace(cut, outcome="info")
     return await stage.attempt(what, request, seen=False)
 
 

@@ -171,7 +171,7 @@ class Gateway:
         endpoint = self.rotation.pick(callee, wanted) or self.rotation.pick(callee)
         started = self.clock()
         answer = await self._send(callee, request, endpoint, started)
-        lost = fault is not None and fault.kind == "inner-lost-answer"
+        lost = fault is not None and fault.kind == "inner-lost-answer" and answer.response is not None
         version = endpoint.version if endpoint else ""
         found = self.promises.operation(callee, version, request.method, request.path)
         operation = Operation(
@@ -218,7 +218,8 @@ class Gateway:
         }
 
     def _injected(self, fault: Fault | None, operation: Operation) -> None:
-        if fault is not None:
+        """A fault took place where the version that it names was reached."""
+        if fault is not None and operation.error != "refused" and operation.version == fault.first:
             self.record(injection(fault, operation))
 
 

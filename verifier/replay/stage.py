@@ -117,7 +117,7 @@ class Stage:
             replica=endpoint.replica if endpoint else "",
             request=request,
             response=answer.response,
-            outcome=outcome if seen else "info",
+            outcome=outcome if seen or answer.response is None else "info",
             started=answer.started,
             ended=answer.answered,
             error=answer.error,
@@ -130,8 +130,10 @@ class Stage:
         self.gateway.expect(trace, Cause(what.id, what.step, what.replay, what.session, what.inner))
         return replace(request, headers=with_header(request.headers, "traceparent", f"00-{trace}-{trace[:16]}-01"))
 
-    def injected(self, fault: Fault, operation: Operation) -> None:
-        self.record(injection(fault, operation))
+    def injected(self, fault: Fault, *attempts: Operation) -> None:
+        """A fault took place where all of its attempts reached a replica."""
+        if all(attempt.error != "refused" for attempt in attempts):
+            self.record(injection(fault, attempts[0]))
 
 
 def same_origin(target: str) -> str:
