@@ -114,6 +114,8 @@ class Driver:
             if gap := track.gap(index, self.replaying.pace):
                 await asyncio.sleep(gap)
             what = self._attempt(step, planned, track, index)
+            if self.stage.gateway.alone is not None:  # an inner fault is meant for the calls of one exchange
+                self.stage.gateway.alone.fault = what.inner
             operation = await self._exchange(what, player, track, fault)
             seen.append(operation.version)
             if not as_recorded(operation, track.script.steps[index].exchange.response):

@@ -56,7 +56,8 @@ async def exchange_with_fault(stage: Stage, what: Attempt, request: Request, fau
         attempts = [unanswered, await stage.attempt(second, request)]
     if not fault.until:
         stage.injected(fault, *attempts)
-    return await patiently(stage, second, request, attempts)
+    # The version of a duplicate that is still to come may not be live yet.
+    return await patiently(stage, replace(second, version=fault.first) if fault.until else second, request, attempts)
 
 
 async def _unanswered(stage: Stage, what: Attempt, request: Request, kind: str) -> Operation:

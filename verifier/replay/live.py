@@ -24,6 +24,10 @@ async def live_traffic(driver: Driver, step: str) -> AsyncIterator[None]:
         await live.answers(1, tasks)
         yield
         await live.answers(live.count + driver.replaying.live_sessions, tasks)
+    except asyncio.CancelledError:  # nobody waits for what these sessions would still do
+        for task in tasks:
+            task.cancel()
+        raise
     finally:
         live.stopping = True
         await asyncio.gather(*tasks)
