@@ -192,11 +192,31 @@ def test_what_comes_after_its_session_may_meet_what_the_session_removed(in_contr
         first = story.send("PATCH /things/1", scene.first, 200, fault="duplicate-after")
         story.send("PATCH /things/1", scene.first, 200, retry=first, fault="duplicate-after")
         answer = 404 if scene.broken else in_controls
+        first = story.send("PATCH /things/1", scene.first, 200, fault="duplicate-next-step")
+        story.step(scene.phase)
+        story.send("PATCH /things/1", scene.first, 200)
+        story.send("PATCH /things/1", scene.second, 200)
         if answer is not None:
-            first = story.send("PATCH /things/1", scene.first, 200, fault="duplicate-next-step")
             story.send("PATCH /things/1", scene.second, answer, retry=first, fault="duplicate-next-step")
 
     assert (told(everywhere(play, "forward", story=story)) == FOUND) is found
+
+
+def test_nobody_waits_for_a_duplicate_that_comes_later() -> None:
+    """Asked to come back, a client does so in its own step; a duplicate in a later one is nobody's any more."""
+    story, later = Story(), {"Retry-After": "1"}
+
+    def play(scene: Scene) -> None:
+        fault = "duplicate-next-step"
+        first = story.send("PUT /things/1", scene.first, 409 if scene.broken else 201, headers=later, fault=fault)
+        if scene.broken:
+            story.send("PUT /things/1", scene.first, 201, retry=first, fault=fault)
+        story.step(scene.phase)
+        for version in (scene.first, scene.second):
+            story.send("PUT /things/2", version, 201, index=1)
+        story.send("PUT /things/1", scene.second, 409 if scene.broken else 200, headers=later, retry=first, fault=fault)
+
+    assert everywhere(play, "forward", story=story).violations == ()
 
 
 def test_the_first_of_two_that_are_far_apart_says_nothing_about_a_repetition() -> None:

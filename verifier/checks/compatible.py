@@ -62,7 +62,7 @@ class Baseline:
     def _disturbed_by(self, operation: Operation) -> str:
         if operation.fault in LATE:
             # Nothing has happened yet to the first; the other may meet what its session has removed since.
-            return AFTERWARDS if operation.parent else ""
+            return AFTERWARDS if _comes_later(self._context, operation) else ""
         if operation.fault == REORDER:
             swapped = self._swapped[operation.step, operation.replay]
             # The later one is sent first, and is the only one where the session ends with it.
@@ -129,10 +129,20 @@ def _misfits(operation: Operation, response: Response, baseline: Baseline) -> It
         yield from baseline.shapes[key].misfits(body)
 
 
+def _comes_later(context: Context, operation: Operation) -> bool:
+    """Whether it is a duplicate from another step: a retry in the same one is its client's own."""
+    return bool(operation.parent) and context.by_id.get(operation.parent, operation).step != operation.step
+
+
 def _came_back(context: Context, operation: Operation) -> bool:
-    """An answer that asks to come back later is not the last word where the client did, and was answered."""
+    """An answer that asks to come back later is not the last word where the client did, and was answered.
+
+    Nobody waits for the answer to a duplicate that comes in a later step: its client was answered long ago.
+    """
     if not _asks_to_wait(operation):
         return False
+    if operation.fault in LATE and _comes_later(context, operation):
+        return True
     first = operation.parent or operation.id
     attempts = [*context.children.get(first, ()), *([context.by_id[first]] if first in context.by_id else ())]
     return any(
