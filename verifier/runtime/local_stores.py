@@ -66,6 +66,8 @@ class LocalStores:
         """The store's own folder among the run's temporary data."""
         mark_folder(self._run, self._owner)
         folder = scratch(self._run) / f"store-{spec.name}"
+        if folder.exists():
+            raise BrokenEnvironment(f"store {spec.name}: its folder {folder} is not empty")
         folder.mkdir()
         return folder
 
