@@ -185,16 +185,16 @@ def test_a_sqlite_store_is_an_empty_file_and_gone_when_stopped(process_world: An
             url = await runtime.start_store(spec)
             assert url.startswith("sqlite:////")
             file = Path(url.removeprefix("sqlite:///"))
-            assert file.stat().st_size == 0
+            assert os.stat(file).st_size == 0
             connection = sqlite3.connect(file)
             connection.execute("create table t (x)")
             connection.close()
             with pytest.raises(BrokenEnvironment, match="not empty"):
                 await runtime.start_store(spec)
             await runtime.stop_store("db")
-            assert not file.parent.exists()
+            assert not os.access(file.parent, os.F_OK)
             assert await runtime.start_store(spec) == url
-            assert file.stat().st_size == 0
+            assert os.stat(file).st_size == 0
 
     asyncio.run(scenario())
 
