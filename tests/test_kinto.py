@@ -57,17 +57,8 @@ def rolled_out(folder: Path, **new: str) -> tuple[int, dict[str, Any], str]:
     matrix["faults"] = "none"
     matrix["traffic"][0]["recording"] = str(MATRICES / "recordings" / "kinto.har")
     (folder / "kinto.yaml").write_text(yaml.safe_dump(matrix, sort_keys=False))
-    command = [
-        VERIFIER,
-        "run",
-        folder / "kinto.yaml",
-        "--runtime",
-        "process",
-        "--budget",
-        "1s",
-        "--out",
-        folder / "run",
-    ]
+    command = [VERIFIER, "run", str(folder / "kinto.yaml"), "--runtime", "process", "--budget", "1s"]
+    command += ["--out", str(folder / "run")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=400, stdin=subprocess.DEVNULL)
     assert (folder / "run" / "verdict.json").is_file(), done.stdout + done.stderr
     return done.returncode, json.loads((folder / "run" / "verdict.json").read_text()), done.stdout
