@@ -178,6 +178,14 @@ def test_workers_end_with_their_leader(process_world: Any) -> None:
     asyncio.run(scenario())
 
 
+def empty(file: Path) -> bool:
+    return file.stat().st_size == 0
+
+
+def there(file: Path) -> bool:
+    return file.parent.exists()
+
+
 def test_a_sqlite_store_is_an_empty_file_and_gone_when_stopped(process_world: Any) -> None:
     async def scenario() -> None:
         async with process_world.opened() as runtime:
@@ -185,16 +193,16 @@ def test_a_sqlite_store_is_an_empty_file_and_gone_when_stopped(process_world: An
             url = await runtime.start_store(spec)
             assert url.startswith("sqlite:////")
             file = Path(url.removeprefix("sqlite:///"))
-            assert os.stat(file).st_size == 0
+            assert empty(file)
             connection = sqlite3.connect(file)
             connection.execute("create table t (x)")
             connection.close()
             with pytest.raises(BrokenEnvironment, match="not empty"):
                 await runtime.start_store(spec)
             await runtime.stop_store("db")
-            assert not os.access(file.parent, os.F_OK)
+            assert not there(file)
             assert await runtime.start_store(spec) == url
-            assert os.stat(file).st_size == 0
+            assert empty(file)
 
     asyncio.run(scenario())
 

@@ -66,11 +66,12 @@ class Back(Service):
     def do_GET(self) -> None:
         if self.path == "/healthz":
             return self.answer(200, {"status": "ok"})
+        name = self.path.rpartition("/")[2]
         with database() as greetings:
-            rows = greetings.execute("SELECT name FROM greetings WHERE id = ?", (self.path.rpartition("/")[2],)).fetchall()
+            rows = greetings.execute("SELECT name FROM greetings WHERE id = ?", (name,)).fetchall()
         if not rows:
             return self.answer(404, {"error": "there is no such greeting"})
-        return self.answer(200, {"id": self.path.rpartition("/")[2], "name": rows[0][0]})
+        return self.answer(200, {"id": name, "name": rows[0][0]})
 
 
 class Front(Service):
