@@ -1,0 +1,205 @@
+"""Accepted work is polled until it ends, its bound passes, or nobody would go on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.replay.correlate.building import answer, request
+from tests.replay.scene import Arrival, Scene, live, replay, scene, step
+from verifier.contracts.promises import Promises, promises_of
+from verifier.history.message import Response
+from verifier.history.model import Operation
+from verifier.replay.polling import FAILURES
+from verifier.replay.wire.server import Reply
+
+CONTRACT = """\
+openapi: 3.0.3
+info: {title: jobs, version: "1"}
+paths:
+  /jobs:
+    post: {operationId: begin, responses: {"202": {description: accepted}, "201": {description: done}}}
+  /jobs/{id}:
+    get: {operationId: look, responses: {"200": {description: how far it is}}}
+"""
+GUARANTEES = """\
+service: orders
+operations:
+  begin:
+    completes:
+      {poll: $response.header.Location, state: $response.body#/status, final: [done, failed], within: WITHIN}
+"""
+BEGIN = (request("POST", "/jobs", {"n": 1}), answer(202, {"ok": True}, (("Location", "/jobs/7"),)))
+
+
+def promised(folder: Path, within: str = "30s") -> Promises:
+    (folder / "c.yaml").write_text(CONTRACT)
+    (folder / "guarantees.yaml").write_text(GUARANTEES.replace("WITHIN", within))
+    return Promises(tuple(promises_of("orders", version, folder / "c.yaml") for version in ("1", "2")))
+
+
+def polls(made: Scene) -> list[Operation]:
+    return [entry for entry in made.operations if entry.source == "poll"]
+
+
+def accepted(location: str = "/jobs/7") -> Response:
+    return answer(202, {"ok": True}, (("Location", location),))
+
+
+@pytest.mark.parametrize("location", ["/jobs/7", "http://orders:8080/jobs/7"])
+@pytest.mark.parametrize("final", ["done", "failed"])
+def test_polling_ends_with_a_final_state(final: str, location: str, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async def works(arrival: Arrival) -> Response:
+            if arrival.request.method == "POST":
+                return accepted(location)
+            return answer(200, {"status": final if arrival.number > 4 else "pending"})
+
+        async with scene(works, "1", "2", promises=promised(tmp_path)) as made:
+            await made.driver(BEGIN).run(step(replay("1")), lambda: None)
+            assert [entry.request.target for entry in made.arrived] == ["/jobs", *["/jobs/7"] * 4]
+            begun, *asked = made.operations
+            assert (begun.name, begun.outcome) == ("begin", "accepted")
+            assert [entry.id for entry in asked] == [f"{begun.id}/poll-{n}" for n in (1, 2, 3, 4)]
+            assert {(entry.source, entry.parent, entry.name) for entry in asked} == {("poll", begun.id, "look")}
+            assert {entry.version for entry in asked} == {"1", "2"}, "through every live version by turn"
+            assert made.notes == []
+
+    live(scenario())
+
+
+def test_polling_ends_at_its_bound_and_says_so(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async def never(arrival: Arrival) -> Response:
+            return accepted() if arrival.request.method == "POST" else answer(200, {"status": "pending"})
+
+        async with scene(never, "1", promises=promised(tmp_path, "200ms")) as made:
+            await made.driver(BEGIN).run(step(replay("1")), lambda: None)
+            assert polls(made)
+            (note,) = made.notes
+            assert (note.kind, note.operation, note.step) == ("not-ended", made.operations[0].id, "rollout.1")
+
+    live(scenario())
+
+
+@pytest.mark.parametrize("how", [answer(404, {}), answer(500, {}), Reply(None)])
+def test_polling_ends_after_repeated_failure(how: Response | Reply, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async def fails(arrival: Arrival) -> Response | Reply:
+            return accepted() if arrival.request.method == "POST" else how
+
+        async with scene(fails, "1", promises=promised(tmp_path)) as made:
+            await made.driver(BEGIN).run(step(replay("1")), lambda: None)
+            assert len(polls(made)) == FAILURES
+            assert [note.kind for note in made.notes] == ["not-ended"]
+
+    live(scenario())
+
+
+def test_a_failure_now_and_then_does_not_end_polling(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async def hiccups(arrival: Arrival) -> Response:
+            if arrival.request.method == "POST":
+                return accepted()
+            if arrival.number > 2 * FAILURES:
+                return answer(200, {"status": "done"})
+            return answer(503, {}) if arrival.number % 2 else answer(200, {"status": "pending"})
+
+        async with scene(hiccups, "1", promises=promised(tmp_path)) as made:
+            await made.driver(BEGIN).run(step(replay("1")), lambda: None)
+            assert len(polls(made)) == 2 * FAILURES
+            assert made.notes == []
+
+    live(scenario())
+
+
+@pytest.mark.parametrize("answered", [answer(201, {"ok": True}, (("Location", "/jobs/7"),)), answer(202, {"ok": True})])
+def test_what_promises_nothing_is_not_polled(answered: Response, tmp_path: Path) -> None:
+    """Completed at once, or accepted without a place to ask."""
+
+    async def scenario() -> None:
+        async def works(arrival: Arrival) -> Response:
+            return answered
+
+        async with scene(works, "1", promises=promised(tmp_path)) as made:
+            await made.driver(BEGIN).run(step(replay("1")), lambda: None)
+            assert len(made.arrived) == 1
+
+    live(scenario())
+
+
+def test_nothing_declared_is_not_polled() -> None:
+    async def scenario() -> None:
+        async def works(arrival: Arrival) -> Response:
+            return accepted()
+
+        async with scene(works, "1") as made:
+            await made.driver(BEGIN).run(step(replay("1")), lambda: None)
+            assert len(made.arrived) == 1
+
+    live(scenario())
+
+
+def test_polls_carry_the_client_s_identity_and_nothing_of_its_write(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async def works(arrival: Arrival) -> Response:
+            return accepted() if arrival.request.method == "POST" else answer(200, {"status": "done"})
+
+        headers = (("Authorization", "Bearer x"), ("Idempotency-Key", "k"), ("Cookie", "a=b"))
+        begin = (request("POST", "/jobs", {"n": 1}, headers), BEGIN[1])
+        async with scene(works, "1", promises=promised(tmp_path)) as made:
+            await made.driver(begin).run(step(replay("1")), lambda: None)
+            names = {name.lower() for name, _ in made.arrived[1].request.headers}
+            assert {"authorization", "traceparent"} <= names
+            assert not names & {"idempotency-key", "content-type"}
+            assert made.arrived[1].request.body == b""
+
+    live(scenario())
+
+
+# --- polling that was recorded, with nothing declared ---
+
+RECORDED = (
+    (request("POST", "/jobs", {"n": 1}), answer(202, {"id": "j-1"})),
+    (request("GET", "/jobs/j-1"), answer(200, {"status": "pending"})),
+    (request("GET", "/jobs/j-1"), answer(200, {"status": "pending"})),
+    (request("GET", "/jobs/j-1"), answer(200, {"status": "done"})),
+)
+
+
+@pytest.mark.parametrize("needed", [1, 2, 6])
+def test_a_recorded_poll_goes_on_until_it_shows_what_the_recording_ended_with(needed: int) -> None:
+    async def scenario() -> None:
+        async def works(arrival: Arrival) -> Response:
+            if arrival.request.method == "POST":
+                return answer(202, {"id": "j-9"})
+            return answer(200, {"status": "done" if arrival.number > needed else "pending"})
+
+        async with scene(works, "1", "2") as made:
+            driver = made.driver(*RECORDED)
+            await driver.run(step(replay("1", "2")), lambda: None)
+            assert [entry.request.target for entry in made.arrived] == ["/jobs", *["/jobs/j-9"] * needed]
+            assert made.notes == []
+            assert len(polls(made)) == needed - 1
+            (found,) = driver.resources.values()
+            assert found.request.target == "/jobs/j-9"
+
+    live(scenario())
+
+
+def test_a_recorded_poll_gives_up_after_repeated_failure() -> None:
+    async def scenario() -> None:
+        async def breaks(arrival: Arrival) -> Response:
+            if arrival.request.method == "POST":
+                return answer(202, {"id": "j-9"})
+            return answer(200, {"status": "pending"}) if arrival.number == 2 else answer(500, {})
+
+        async with scene(breaks, "1") as made:
+            driver = made.driver(*RECORDED)
+            await driver.run(step(replay("1", "1")), lambda: None)
+            assert len(polls(made)) == FAILURES
+            assert [note.kind for note in made.notes] == ["not-ended"]
+            assert driver.resources == {}
+
+    live(scenario())
