@@ -131,6 +131,7 @@ def matrix(
     replicas: int = 2,
     migrations: Migrations = NONE,
     rollback: str = "ends",
+    strategy: str = "rolling",
 ) -> Matrix:
     file = folder / "pretend.yaml"
     file.write_text("matrix: pretend\n")
@@ -142,7 +143,7 @@ def matrix(
     store = Store("db", None, "sqlite", (), None, None)
     return Matrix(
         "pretend", file, (things,), (store,), (Partner("bank", None),),
-        Rollout("rolling", ("things",), False, False, rollback), (), (), 5.0,
+        Rollout(strategy, ("things",), False, False, rollback), (), (), 5.0,
     )  # fmt: skip
 
 

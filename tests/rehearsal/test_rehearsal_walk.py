@@ -210,10 +210,14 @@ def test_a_migration_that_fails_in_a_control_means_a_broken_environment(tmp_path
 # --- what ends by itself ---
 
 
-def test_a_replica_that_ends_by_itself_is_an_event_and_ends_no_run(tmp_path: Path) -> None:
-    """It is gone from the slot that a later step replaces: that must not stop the run either."""
-    made = matrix(tmp_path, replicas=2)
-    ran = rehearse(made, Pretend(dies_after={"2": 30}), tmp_path)
+@pytest.mark.parametrize("strategy", ["rolling", "recreate", "blue-green"])
+@pytest.mark.parametrize("requests", [3, 8])
+def test_a_replica_that_ends_by_itself_is_an_event_and_ends_no_run(
+    requests: int, strategy: str, tmp_path: Path
+) -> None:
+    """It is gone from the slot that a later step restarts, stops or replaces: that must not stop the run either."""
+    made = matrix(tmp_path, replicas=2, strategy=strategy)
+    ran = rehearse(made, Pretend(dies_after={"2": requests}), tmp_path)
     assert ran.error is None
     assert ran.replicas("exited")
     assert {event.detail for event in ran.replicas("exited")} == {"exited with status 9"}

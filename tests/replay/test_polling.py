@@ -78,6 +78,7 @@ def test_polling_ends_at_its_bound_and_says_so(tmp_path: Path) -> None:
             await made.driver(BEGIN).run(step(replay("1")), lambda: None)
             assert polls(made)
             (note,) = made.notes
+            assert "until its bound" in note.message
             assert (note.kind, note.operation, note.step) == ("not-ended", made.operations[0].id, "rollout.1")
 
     live(scenario())
@@ -93,6 +94,7 @@ def test_polling_ends_after_repeated_failure(how: Response | Reply, tmp_path: Pa
             await made.driver(BEGIN).run(step(replay("1")), lambda: None)
             assert len(polls(made)) == FAILURES
             assert [note.kind for note in made.notes] == ["not-ended"]
+            assert f"{FAILURES} polls in a row had failed" in made.notes[0].message
 
     live(scenario())
 

@@ -75,5 +75,6 @@ async def _until(
                 return last
         else:
             failures += 1
-    stage.record(Note(what.step, "not-ended", "was polled until its bound and did not end", origin.id))
+    why = "until its bound" if failures < FAILURES else f"until {failures} polls in a row had failed"
+    stage.record(Note(what.step, "not-ended", f"was polled {why} and did not end", origin.id))
     return last
