@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from tests.replay.correlate.building import answer, request, session
 from verifier.history.message import Request, Response
 from verifier.history.model import Operation
+from verifier.matrix.model import Retry
 from verifier.plan.model import Replay
 from verifier.replay.correlate import learn
 from verifier.replay.driver import Driver, Track
@@ -24,6 +26,8 @@ class Scripted:
     """A stage whose answers are given beforehand; `records` is what would be the history."""
 
     seed = 0
+    retry = Retry()
+    gateway = SimpleNamespace(alone=None)
 
     def __init__(self, answers: Sequence[Response]) -> None:
         self.answers = list(answers)
