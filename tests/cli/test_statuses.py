@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.small import MATRIX, verifier, write
+from tests.cli.small import ENTRIES, MATRIX, entry, recording, verifier, write
 from verifier.cli import main as entry_point
 from verifier.errors import BrokenEnvironment
 
@@ -51,6 +51,14 @@ rollout:"""
     status, told = run(write(tmp_path, OTHER.replace("rollout:", idle)), tmp_path / "run")
     assert (status, verdict(tmp_path / "run")) == (3, "unknown"), told
     assert "idle 1 was live and served nothing" in told
+
+
+def test_a_recording_of_another_service_is_unknown(tmp_path: Path) -> None:
+    """Every control answers otherwise than recorded: what comes after was tried nowhere. Its twin is the recording."""
+    alien = [entry("GET", "/orders/7", None, 200, {"id": "7"}, 5), *ENTRIES]
+    status, told = run(write(tmp_path, OTHER, recording(alien)), tmp_path / "run")
+    assert (status, verdict(tmp_path / "run")) == (3, "unknown"), told
+    assert "stopped at exchange 1 of 3 in every control" in " ".join(told.split())
 
 
 CONTRACT = """\

@@ -114,6 +114,7 @@ def main() -> None:
     if options.role == "back":
         with database() as greetings:
             greetings.execute("CREATE TABLE IF NOT EXISTS greetings (id TEXT PRIMARY KEY, name TEXT NOT NULL)")
+    ThreadingHTTPServer.request_queue_size = 128  # connections that wait to be taken; five is too few for a crowd
     with ThreadingHTTPServer((options.host, options.port), handler) as server:
         server.daemon_threads = False
         # shutdown waits for the serving loop, which the signal interrupts: it needs a thread of its own.

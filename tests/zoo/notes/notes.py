@@ -105,6 +105,7 @@ def main() -> None:
     file = os.environ["DATABASE_URL"].removeprefix("sqlite:///")
     with database(file) as notes:
         notes.execute("CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, body TEXT NOT NULL)")
+    ThreadingHTTPServer.request_queue_size = 128  # connections that wait to be taken; five is too few for a crowd
     with ThreadingHTTPServer((options.host, options.port), handler(options.release, file)) as server:
         server.daemon_threads = False
         # shutdown waits for the serving loop, which the signal interrupts: it needs a thread of its own.
