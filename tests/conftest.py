@@ -13,7 +13,6 @@ import pytest
 from tests.engine import bootstrap
 from tests.engine.system import Unavailable
 
-
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts background jobs deaf to Ctrl-C, and their children inherit that: here some are to be interrupted.
     signal.signal(signal.SIGINT, signal.default_int_handler)
