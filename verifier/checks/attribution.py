@@ -69,7 +69,8 @@ def _add_other_name(context: Context, found: list[Finding], seen: dict[tuple[str
 
 
 def _phase(context: Context, finding: Finding) -> Phase:
-    """The phase of a finding. Where two versions meet live, the mixture explains it, gone back before or not.
+    """The phase of a finding. Where two versions meet live, the mixture explains it, gone back before or not;
+    but for what is no longer readable after going back, which has a name of its own.
 
     A rollout starts as a control does, all old on fresh stores: what it shows there was there before.
     """
@@ -79,7 +80,8 @@ def _phase(context: Context, finding: Finding) -> Phase:
     if step.phase == "forward" and step.kind == "start":
         return "control-old"
     together = context.live(step.id, finding.service) & set(finding.versions)
-    return "forward" if step.phase == "rollback" and len(together) > 1 else step.phase
+    mixed = step.phase == "rollback" and len(together) > 1 and finding.guarantee != ROLLBACK
+    return "forward" if mixed else step.phase
 
 
 def _telling(context: Context, group: list[Finding]) -> Finding:
