@@ -310,7 +310,7 @@ def test_no_engine_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path
 def test_a_folder_that_somebody_else_put_there_is_not_written_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(labels, "temporary", lambda: tmp_path)
     owner = Owner.current()
     sweep.mark_folder("mine", owner)
     (found,) = sweep.folders()

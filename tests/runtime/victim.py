@@ -9,6 +9,7 @@ import asyncio
 import sys
 from pathlib import Path
 
+from verifier.cli.interrupt import interruptible
 from verifier.runtime.base import Readiness, ReplicaSpec, StoreSpec
 from verifier.runtime.select import make
 
@@ -44,4 +45,4 @@ async def main(name: str, run: str, directory: Path, image: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2], Path(sys.argv[3]), sys.argv[4]))
+    asyncio.run(interruptible(main(sys.argv[1], sys.argv[2], Path(sys.argv[3]), sys.argv[4])))

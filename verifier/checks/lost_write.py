@@ -76,6 +76,7 @@ class _Look:
             for pointer, was, now in differences(known, body)
             if (operation.service, operation.name, pointer) not in self._controls.noise
             and not self._controls.always(operation, pointer, now)
+            and (was, now) != (reference.version, operation.version)  # each tells its own name
         ]
 
 

@@ -13,6 +13,7 @@ import click
 from verifier import __version__
 from verifier.cli.clean import clean
 from verifier.cli.contract import contract
+from verifier.cli.interrupt import INTERRUPTED
 from verifier.cli.judge import judge
 from verifier.cli.plan import plan
 from verifier.cli.record import record
@@ -20,7 +21,6 @@ from verifier.cli.report import report
 from verifier.cli.run import run
 from verifier.errors import BadInput, BrokenEnvironment
 
-INTERRUPTED = 130
 OWN_MISTAKE = 70
 
 

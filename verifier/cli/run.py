@@ -12,6 +12,7 @@ from typing import Literal
 import click
 import uvloop
 
+from verifier.cli.interrupt import interruptible
 from verifier.cli.progress import Progress
 from verifier.errors import BadInput
 from verifier.history.store import read
@@ -48,7 +49,7 @@ def run(
     run_id = f"{plain(prepared.matrix.name)[:20]}-{secrets.token_hex(4)}"
     runtime = make(chosen.name, run_id, directory)
     with Progress(sys.stderr) as progress:
-        timing = uvloop.run(Rehearsal(prepared, runtime, chosen.reason, directory, progress).run())
+        timing = uvloop.run(interruptible(Rehearsal(prepared, runtime, chosen.reason, directory, progress).run()))
     judgement = judge_new(directory, timing)
     told = text.render(judgement, read(directory), stored_plan(directory), stored_timing(directory))
     click.echo(told, nl=False)
