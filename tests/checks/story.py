@@ -23,6 +23,8 @@ from tempfile import TemporaryDirectory
 from textwrap import dedent
 from typing import Any
 
+from msgspec import structs
+
 from verifier.checks.judge import judge
 from verifier.checks.verdict import Judgement
 from verifier.contracts.guarantees import read
@@ -147,7 +149,7 @@ class Story:
             error=error,
             parent=parent.id if parent else "",
         )
-        self.operations.append(replace(made, **more))
+        self.operations.append(structs.replace(made, **more))
         return self.operations[-1]
 
     def sweep(self, read: Operation, to: str, answer: Answer = 200) -> Operation:
@@ -189,7 +191,7 @@ class Story:
 
     def _end(self) -> None:
         if self.steps:
-            self.steps[-1] = replace(self.steps[-1], ended=self.clock)
+            self.steps[-1] = structs.replace(self.steps[-1], ended=self.clock)
             self.clock += 1
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from msgspec import structs
+
 from tests.checks.story import NEW, OLD, Story
 from verifier.checks.coverage import coverage
 from verifier.history.model import FaultInjected
@@ -46,14 +48,14 @@ def test_everything_that_was_planned_and_happened_counts() -> None:
         happened("rollout.2", "r5", "duplicate-after"),
         happened("rollout.3", "rollout.2:r6", "duplicate-next-step"),
     )
-    found = coverage(replace(story.history(), faults=faults), plan)
+    found = coverage(structs.replace(story.history(), faults=faults), plan)
     assert (found.routes, found.faults, found.left_out) == (Count(4, 4), Count(2, 3), TOTALS.left_out)
     assert (found.states.covered, found.transitions.covered) == (found.states.total, found.transitions.total)
 
 
 def test_faults_that_never_happened_are_left_out_and_counted() -> None:
     story, plan = planned()
-    found = coverage(replace(story.history(), faults=(happened("rollout.2", "r5", "duplicate-after"),)), plan)
+    found = coverage(structs.replace(story.history(), faults=(happened("rollout.2", "r5", "duplicate-after"),)), plan)
     assert found.faults == Count(1, 3)
     assert [item.count for item in found.left_out if item.what == "planned faults"] == [1]
     none = coverage(story.history(), plan)
@@ -63,7 +65,7 @@ def test_faults_that_never_happened_are_left_out_and_counted() -> None:
 def test_a_fault_of_another_replay_or_step_is_not_this_one() -> None:
     story, plan = planned()
     others = (happened("rollout.2", "r6", "duplicate-next-step"), happened("rollout.1", "r5", "duplicate-after"))
-    assert coverage(replace(story.history(), faults=others), plan).faults.covered == 0
+    assert coverage(structs.replace(story.history(), faults=others), plan).faults.covered == 0
 
 
 def test_pairs_count_as_they_were_answered() -> None:
@@ -71,15 +73,17 @@ def test_pairs_count_as_they_were_answered() -> None:
     story, plan = planned()
     operations = list(story.operations)
     last = operations[-1]
-    for spoiled in (replace(last, version=OLD), replace(last, response=None), replace(last, fault="reset")):
-        history = replace(story.history(), operations=(*operations[:-1], spoiled))
+    for change in ({"version": OLD}, {"response": None}, {"fault": "reset"}):
+        spoiled = structs.replace(last, **change)
+        history = structs.replace(story.history(), operations=(*operations[:-1], spoiled))
         assert coverage(history, plan).routes == Count(3, 4)
 
 
 def test_steps_that_failed_or_never_ran_cover_nothing() -> None:
     story, plan = planned()
     whole = coverage(story.history(), plan)
-    cut = coverage(replace(story.history(), steps=tuple(story.steps[:1])), plan)
+    cut = coverage(structs.replace(story.history(), steps=tuple(story.steps[:1])), plan)
     assert (cut.states.covered, cut.transitions.covered) == (1, 0)
-    failed = (*story.steps[:2], replace(story.steps[2], error="never ready"))
-    assert coverage(replace(story.history(), steps=failed), plan).transitions.covered == whole.transitions.covered - 1
+    failed = (*story.steps[:2], structs.replace(story.steps[2], error="never ready"))
+    short = coverage(structs.replace(story.history(), steps=failed), plan)
+    assert short.transitions.covered == whole.transitions.covered - 1

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from tests.checks.scenes import place, poll, usual
 from tests.checks.story import NEW, OLD, Scene, Story, everywhere, promised, told
@@ -120,7 +121,7 @@ def test_what_was_not_tried_is_unknown(spoil: Callable[[Story], None]) -> None:
 def test_missing_steps_are_unknown() -> None:
     story = told_story()
     plan = story.plan()
-    cut = replace(story.history(), steps=story.steps[:-1])
+    cut = structs.replace(story.history(), steps=story.steps[:-1])
     judgement = judge(cut, story.promises, plan)
     assert judgement.verdict == "unknown"
     assert any(story.steps[-1].id in sentence for sentence in judgement.unknowns)
@@ -193,7 +194,7 @@ def test_independent_replays_may_end_in_any_order(seed: int, broken: tuple[Phase
     usual_order = story.judge()
     assert bool(usual_order.violations) is bool(broken)
     history = story.history()
-    shuffled = replace(history, operations=interleaved(history, random.Random(seed)))
+    shuffled = structs.replace(history, operations=interleaved(history, random.Random(seed)))
     assert shuffled != history
     assert judge(shuffled, story.promises, story.plan()) == usual_order
 

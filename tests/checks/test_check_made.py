@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec import structs
 
 from tests.checks.story import NEW, OLD, Story
 from verifier.checks.context import Context
@@ -56,7 +55,7 @@ def test_work_that_nobody_asked_for_is_in_no_other_check() -> None:
     made = story.send("POST /orders", OLD, 202, source="proof", replay=OF_OLD)
     charge = story.charge("a")
     linked = Story()
-    linked.steps, linked.operations = story.steps, [made, replace(charge, parent=made.id)]
+    linked.steps, linked.operations = story.steps, [made, structs.replace(charge, parent=made.id)]
     context = Context(linked.history(), linked.promises)
     assert list(context.work()) == []
     assert not context.effects

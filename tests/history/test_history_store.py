@@ -6,7 +6,6 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import fields, is_dataclass
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -14,6 +13,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import Struct, structs
 
 from verifier.errors import BadInput
 from verifier.history import message, model, outcome
@@ -27,12 +27,16 @@ TIME = st.floats(min_value=0, max_value=1e9, allow_nan=False)
 KINDS = (Operation, Step, ReplicaEvent, FaultInjected, Note)
 
 
+def is_struct(hint: Any) -> bool:
+    return isinstance(hint, type) and issubclass(hint, Struct)
+
+
 def values(hint: Any) -> st.SearchStrategy[Any]:
     """Any value of a record's type: what hypothesis would derive, but with text and numbers that JSON can hold."""
     origin, inside = get_origin(hint), get_args(hint)
-    if is_dataclass(hint):
+    if is_struct(hint):
         hints = get_type_hints(hint)
-        return st.builds(hint, **{field.name: values(hints[field.name]) for field in fields(hint)})
+        return st.builds(hint, **{field.name: values(hints[field.name]) for field in structs.fields(hint)})
     if origin is Literal:
         return st.sampled_from(inside)
     if origin is tuple and inside[-1] is Ellipsis:

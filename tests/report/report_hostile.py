@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import report_values as values
 from hypothesis import strategies as st
+from msgspec import structs
 
 from verifier.checks.verdict import Judgement
 from verifier.contracts.order import Move, Order
@@ -38,7 +39,7 @@ def run(text: str) -> tuple[Judgement, History, Plan]:
     raw = text.encode("utf-8", "surrogatepass")
     history = values.history()
     operations = tuple(
-        replace(
+        structs.replace(
             entry,
             name=text,
             request=Request(text, f"/{text}", ((text, text),), raw),
@@ -49,12 +50,12 @@ def run(text: str) -> tuple[Judgement, History, Plan]:
         for entry in history.operations
     )
     event = ReplicaEvent("rollout.2", "broken", text, text, "never-ready", 12.0, text)
-    history = replace(
+    history = structs.replace(
         history,
         operations=operations,
         replicas=(event,),
         notes=(Note("rollout.2", text, text),),
-        run=replace(history.run, matrix=text, runtime=text),
+        run=structs.replace(history.run, matrix=text, runtime=text),
     )
     shown = replace(
         values.DOUBLED, message=text, experience=text, operation=text, reproduce=text,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+from msgspec import structs
+
 from verifier.checks.verdict import Judgement, StepVerdict, Violation
 from verifier.history.message import Request, Response
 from verifier.history.model import History, Note, Operation, ReplicaEvent, Replicas, RunInfo, ServiceInfo, Step, Timing
@@ -38,7 +40,7 @@ def operation(tail: str, step: str, /, **changes: object) -> Operation:
         started=1.0,
         ended=1.1,
     )
-    return replace(made, **changes)  # type: ignore[arg-type]
+    return structs.replace(made, **changes)  # type: ignore[arg-type]
 
 
 def charge(parent: Operation, number: int, started: float, effect: str = "applied") -> Operation:

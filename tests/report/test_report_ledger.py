@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 import report_values as values
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 from report_values import charge, operation
 
 from verifier.history.model import History, Note, Operation
@@ -16,7 +15,7 @@ from verifier.report.ledger import EffectCount, LedgerEntry, _roots, ledger, not
 
 def of(name: str, *more: Operation, notes: tuple[Note, ...] = ()) -> LedgerEntry:
     history = values.history(*more)
-    history = replace(history, notes=(*history.notes, *notes))
+    history = structs.replace(history, notes=(*history.notes, *notes))
     return next(entry for entry in ledger(history) if entry.operation == name)
 
 
@@ -88,7 +87,7 @@ def test_without_an_answer_and_without_an_effect_it_may_have_happened() -> None:
 
 def test_an_effect_that_belongs_to_inner_calls_counts_for_the_client_operation() -> None:
     first = operation("r9/1.1", "rollout.2", fault="inner-lost-answer", started=14.0)
-    inner = replace(
+    inner = structs.replace(
         charge(first, 1, 14.1),
         id=f"{first.id}/payments-1",
         source="inner",
@@ -96,7 +95,7 @@ def test_an_effect_that_belongs_to_inner_calls_counts_for_the_client_operation()
         version="1.2",
         effect="",
     )
-    entry = of(first.id, first, inner, replace(charge(first, 1, 14.2), parent=inner.id))
+    entry = of(first.id, first, inner, structs.replace(charge(first, 1, 14.2), parent=inner.id))
     assert entry.happened == "done once"
     assert entry.touched == (("orders", "1.4"), ("payments", "1.2"))
 

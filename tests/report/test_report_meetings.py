@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import report_values as values
+from msgspec import structs
 
 from verifier.checks.verdict import Judgement
 from verifier.report.meetings import Calls, Meeting, calls, service_matrices
@@ -48,7 +49,7 @@ def test_an_unknown_step_is_no_pass() -> None:
 
 def test_calls_are_counted_by_both_versions() -> None:
     inner = values.charge(values.retried()[0], 9, 12.0, "")
-    lost = replace(
+    lost = structs.replace(
         inner, source="inner", service="payments", version="", caller="orders", caller_version="1.4", response=None
     )
     assert calls(values.history(lost)) == (

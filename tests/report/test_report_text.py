@@ -9,6 +9,7 @@ import pytest
 import report_hostile
 import report_values as values
 from hypothesis import given, settings
+from msgspec import structs
 
 from verifier.checks.verdict import Judgement
 from verifier.report import markdown, text
@@ -55,8 +56,8 @@ def test_a_long_proof_is_cut_and_says_so() -> None:
 
 def test_what_a_failed_request_was_told_is_quoted() -> None:
     failed = values.operation("r9/1.1", "rollout.2", outcome="info", response=None)
-    answer = replace(values.plain("x", 0.0)[0].response, status=500, body=b'{"title": "column\n missing"}')  # type: ignore[type-var]
-    failed = replace(failed, response=answer)
+    answer = structs.replace(values.plain("x", 0.0)[0].response, status=500, body=b'{"title": "column\n missing"}')  # type: ignore[type-var]
+    failed = structs.replace(failed, response=answer)
     shown = replace(values.DOUBLED, evidence=(failed.id,))
     told = text.render(values.judgement((shown,)), values.history(failed), values.plan(), values.TIMING)
     assert '   500 said: {"title": "column missing"}' in told.splitlines()

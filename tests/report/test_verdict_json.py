@@ -8,6 +8,7 @@ from dataclasses import replace
 import report_values as values
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from verifier.report import verdict_json
 
@@ -63,8 +64,8 @@ def test_evidence_is_small_and_in_causal_order() -> None:
 
 
 def test_a_replica_is_evidence_too() -> None:
-    event = replace(values.history().replicas[0], what="never-ready", detail="boom")
-    history = replace(values.history(), replicas=(values.history().replicas[0], event))
+    event = structs.replace(values.history().replicas[0], what="never-ready", detail="boom")
+    history = structs.replace(values.history(), replicas=(values.history().replicas[0], event))
     judgement = values.judgement((replace(values.DOUBLED, evidence=("orders-2.1-2",)),))
     document = json.loads(verdict_json.render(judgement, history, values.plan(), values.TIMING))
     assert document["violations"][0]["evidence"] == [

@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
+
+from msgspec import structs
 
 from verifier.checks.context import CLIENT, Context, called
 from verifier.checks.readback import LATE
@@ -219,7 +220,7 @@ class _Validators:
 
         def refused(value: Any) -> bool:
             changed = json.dumps(put(body, pointer, value)).encode()
-            return bool(old.answer(operation.request, replace(response, body=changed)))
+            return bool(old.answer(operation.request, structs.replace(response, body=changed)))
 
         others: tuple[Any, ...] = (None, True, -0.5, "", [], {})
         return bool(pointer) and any(refused(value) for value in others)

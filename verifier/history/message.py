@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 Headers = tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True, gc=False):
     """`target` is in origin form: path and query, percent-encoded as on the wire (`/orders?limit=2`)."""
 
     method: str
@@ -22,8 +22,7 @@ class Request:
         return urlsplit(self.target).path or "/"
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(Struct, frozen=True, gc=False):
     """`body` is whole and decoded from any transfer coding; content codings are as received."""
 
     status: int

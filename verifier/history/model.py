@@ -6,8 +6,9 @@ is `STEP/REPLAY/INDEX.ATTEMPT`, an inner call's ends in `/SERVICE-N`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from verifier.history.message import Request, Response
 
@@ -16,8 +17,7 @@ Source = Literal["replay", "poll", "live", "sweep", "inner", "partner", "proof"]
 Phase = Literal["control-old", "control-new", "forward", "rollback"]
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(Struct, frozen=True, gc=False):
     """One request sent in a run: its invocation and its outcome.
 
     `response` is what the service answered; `outcome` is what its caller could know. After a lost answer the
@@ -49,8 +49,7 @@ class Operation:
     produced: tuple[tuple[str, str], ...] = ()  # values later requests use: runtime expression, value
 
 
-@dataclass(frozen=True, slots=True)
-class Replicas:
+class Replicas(Struct, frozen=True, gc=False):
     """How many replicas of one service run one version."""
 
     service: str
@@ -58,8 +57,7 @@ class Replicas:
     count: int
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True, gc=False):
     """One step as it was carried out. `state` is the mixture after the step."""
 
     id: str
@@ -74,8 +72,7 @@ class Step:
     error: str = ""  # why the step could not be completed
 
 
-@dataclass(frozen=True, slots=True)
-class ReplicaEvent:
+class ReplicaEvent(Struct, frozen=True, gc=False):
     """`what`: started, ready, served, stopped, killed, never-ready, exited, command-failed."""
 
     step: str
@@ -87,8 +84,7 @@ class ReplicaEvent:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class FaultInjected:
+class FaultInjected(Struct, frozen=True, gc=False):
     """One fault as it happened, on one operation and between two versions (equal for same-version faults)."""
 
     step: str
@@ -101,8 +97,7 @@ class FaultInjected:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(Struct, frozen=True, gc=False):
     """Something an operator must know that is no violation: an unmatched value, a count that does not add up."""
 
     step: str
@@ -111,16 +106,14 @@ class Note:
     operation: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceInfo:
+class ServiceInfo(Struct, frozen=True, gc=False):
     name: str
     versions: tuple[str, ...]  # oldest first
     old: str
     new: str
 
 
-@dataclass(frozen=True, slots=True)
-class RunInfo:
+class RunInfo(Struct, frozen=True, gc=False):
     """The first record of a run; enough to judge it again with the files stored beside it."""
 
     schema: int
@@ -134,8 +127,7 @@ class RunInfo:
     file: str = ""  # the matrix's file, as the user named it
 
 
-@dataclass(frozen=True, slots=True)
-class History:
+class History(Struct, frozen=True, gc=False):
     """Everything that happened in a run, each kind in order."""
 
     run: RunInfo
@@ -146,8 +138,7 @@ class History:
     notes: tuple[Note, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Timing:
+class Timing(Struct, frozen=True, gc=False):
     """Seconds: in all, starting and stopping, replaying, judging."""
 
     total_s: float

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec import structs
 
 from verifier.checks.judge import judge
 from verifier.checks.verdict import Judgement
@@ -32,7 +33,7 @@ def judge_new(directory: Path, timing: Timing, clock: Callable[[], float] = time
     began = clock()
     judgement, history, plan = load_and_judge(directory)
     took = clock() - began
-    timing = replace(timing, judge_s=round(took, 3), total_s=round(timing.total_s + took, 3),
+    timing = structs.replace(timing, judge_s=round(took, 3), total_s=round(timing.total_s + took, 3),
                      boot_s=round(timing.boot_s, 3), replay_s=round(timing.replay_s, 3))  # fmt: skip
     write_value(directory / "timing.json", timing)
     write_reports(directory, judgement, history, plan, timing)

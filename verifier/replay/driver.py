@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
+
+from msgspec import structs
 
 from verifier.history.message import Request, Response
 from verifier.history.model import Note, Operation
@@ -160,13 +162,13 @@ class Driver:
         answered = seen.response
         produced = player.answer(what.index, answered) if answered is not None else ()
         for operation in attempts:
-            self.stage.record(replace(operation, produced=produced) if operation is seen else operation)
+            self.stage.record(structs.replace(operation, produced=produced) if operation is seen else operation)
         for operation in unique_answers(attempts):
             await finish_accepted(self.stage, what, operation)
         poll = track.script.steps[what.index].poll
         if poll is not None and answered is not None:
-            return await poll_recorded(self.stage, what, player, poll, replace(seen, produced=produced))
-        return replace(seen, produced=produced)
+            return await poll_recorded(self.stage, what, player, poll, structs.replace(seen, produced=produced))
+        return structs.replace(seen, produced=produced)
 
     def remember(self, operation: Operation, versions: tuple[str, ...]) -> None:
         if operation.request.method != "GET" or operation.response is None or operation.response.status >= 300:
@@ -190,7 +192,7 @@ class Driver:
     async def _send_deferred(self, step: str) -> None:
         """Duplicates that arrive only now: after the next step, or after the rollback."""
         for late in self.deferred.pop(step, []):
-            what = replace(
+            what = structs.replace(
                 late.what,
                 step=step,
                 replay=late.replay,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec import structs
 
 from verifier.history.message import Request, Response
 from verifier.history.model import Operation
@@ -33,8 +35,8 @@ async def exchange_with_fault(stage: Stage, what: Attempt, request: Request, fau
 
     Of `duplicate-after` it goes on with the first one's: the duplicate is not its own.
     """
-    first = replace(what, version=fault.first, fault=fault.kind)
-    second = replace(what, version=fault.second, fault=fault.kind, number=2, parent=what.id)
+    first = structs.replace(what, version=fault.first, fault=fault.kind)
+    second = structs.replace(what, version=fault.second, fault=fault.kind, number=2, parent=what.id)
     if fault.until:
         attempts = [await stage.attempt(first, request)]
     elif fault.kind == "slow-read":
@@ -57,14 +59,16 @@ async def exchange_with_fault(stage: Stage, what: Attempt, request: Request, fau
     if not fault.until:
         stage.injected(fault, *attempts)
     # The version of a duplicate that is still to come may not be live yet.
-    return await patiently(stage, replace(second, version=fault.first) if fault.until else second, request, attempts)
+    return await patiently(
+        stage, structs.replace(second, version=fault.first) if fault.until else second, request, attempts
+    )
 
 
 async def _unanswered(stage: Stage, what: Attempt, request: Request, kind: str) -> Operation:
     """The effect happens, the answer does not arrive: lost as a whole, or cut by a reset in the middle."""
     if kind == "reset":
         cut = await stage.attempt(what, request, cut_answer_after=1)
-        return cut if cut.error == "refused" else replace(cut, outcome="info")
+        return cut if cut.error == "refused" else structs.replace(cut, outcome="info")
     return await stage.attempt(what, request, seen=False)
 
 
@@ -82,7 +86,7 @@ async def exchange(stage: Stage, what: Attempt, request: Request, recorded: Resp
     attempts = [await stage.attempt(what, request)]
     if retry_after(recorded) is not None:
         return attempts
-    return await patiently(stage, replace(what, parent=what.id), request, attempts)
+    return await patiently(stage, structs.replace(what, parent=what.id), request, attempts)
 
 
 async def patiently(stage: Stage, what: Attempt, request: Request, attempts: list[Operation]) -> list[Operation]:
@@ -95,6 +99,6 @@ async def patiently(stage: Stage, what: Attempt, request: Request, attempts: lis
         if wait is None:
             break
         await asyncio.sleep(max(wait, stage.retry.wait))
-        again = replace(what, number=len(attempts) + 1)
+        again = structs.replace(what, number=len(attempts) + 1)
         attempts = [*attempts, await stage.attempt(again, request)]
     return attempts

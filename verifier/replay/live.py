@@ -6,7 +6,8 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
+
+from msgspec import structs
 
 from verifier.replay.driver import Driver, as_recorded
 from verifier.replay.faults import exchange
@@ -74,7 +75,7 @@ class _Live:
             what = Attempt(self.step, replay_id, session, index, 1, "live", service, "", step.name)
             *earlier, operation = await exchange(stage, what, player.request(index), step.exchange.response)
             produced = player.answer(index, operation.response) if operation.response is not None else ()
-            operation = replace(operation, produced=produced)
+            operation = structs.replace(operation, produced=produced)
             for attempt in (*earlier, operation):
                 stage.record(attempt)
                 await self._ended()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
+
+from msgspec import structs
 
 from verifier.contracts.guarantees import Completes
 from verifier.history.message import Headers, Request, Response
@@ -66,8 +67,8 @@ async def _until(
         await asyncio.sleep(wait)
         wait = min(wait * 1.6, LONGEST_WAIT)
         number += 1
-        poll = replace(what, source="poll", version="", parent=origin.id, number=number, fault="", inner=None)
-        last = await stage.attempt(replace(poll, label=f"{origin.id}/poll-{number}"), request)
+        poll = structs.replace(what, source="poll", version="", parent=origin.id, number=number, fault="", inner=None)
+        last = await stage.attempt(structs.replace(poll, label=f"{origin.id}/poll-{number}"), request)
         stage.record(last)
         if last.response is not None and last.response.status < 300:
             failures = 0

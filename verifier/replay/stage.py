@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
+
+from msgspec import Struct, structs
 
 from verifier.contracts.promises import Promises
 from verifier.history.message import Request, Response, header, with_header
@@ -19,8 +21,7 @@ from verifier.replay.rotation import Endpoint, Rotation
 from verifier.replay.wire.client import Answer, Hold, Together, WireClient
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(Struct, frozen=True, gc=False):
     """What is known of a request before it is sent. `version` "" lets the rotation choose."""
 
     step: str
@@ -128,7 +129,9 @@ class Stage:
     def _traced(self, what: Attempt, request: Request) -> Request:
         trace = hashlib.blake2b(what.id.encode(), digest_size=16).hexdigest()
         self.gateway.expect(trace, Cause(what.id, what.step, what.replay, what.session, what.inner))
-        return replace(request, headers=with_header(request.headers, "traceparent", f"00-{trace}-{trace[:16]}-01"))
+        return structs.replace(
+            request, headers=with_header(request.headers, "traceparent", f"00-{trace}-{trace[:16]}-01")
+        )
 
     def injected(self, fault: Fault, *attempts: Operation) -> None:
         """A fault took place where all of its attempts reached a replica."""

@@ -38,13 +38,11 @@ from verifier.replay.recording.model import Exchange, Session
 from verifier.replay.rotation import Endpoint, Rotation
 from verifier.replay.stage import Stage
 from verifier.replay.wire import WireClient
-from verifier.replay.wire.quick import quick
 from verifier.runtime.base import Address
 
 LENGTH = 10  # exchanges of the session
 FAULT_EVERY = 10  # replays; in one of them an answer is lost and the request repeated
 HEADERS = (("User-Agent", "shop/1.4"), ("Accept", "application/json"), ("Accept-Encoding", "gzip"))
-_operation = quick(Operation)
 
 
 class Run:
@@ -147,7 +145,7 @@ async def replay(run: Run, client: WireClient, script: Script, plan: Replay, wri
             response = answer.response
             assert response is not None
             produced = () if lost else player.answer(index, response)
-            operation = _operation(
+            operation = Operation(
                 id=f"step/{plan.id}/{index + 1}.{number}",
                 step="step",
                 replay=plan.id,

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
 from verifier.history.message import Response, header
 from verifier.replay.recording.harwriter import HarWriter
 from verifier.replay.recording.model import Exchange
@@ -91,4 +93,4 @@ class RecordingFile(HarWriter):
             if clean != data:
                 event = b"\n".join([line for line in lines if not line.startswith(b"data:")] + [b"data: " + clean])
             events.append(event)
-        return replace(exchange, response=replace(exchange.response, body=b"\n\n".join(events)))
+        return replace(exchange, response=structs.replace(exchange.response, body=b"\n\n".join(events)))

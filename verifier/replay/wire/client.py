@@ -9,7 +9,8 @@ import asyncio
 import ssl
 import time
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from verifier.history.message import Request, Response
 from verifier.replay.wire.connect import CONNECT_ERRORS, connect
@@ -17,15 +18,13 @@ from verifier.replay.wire.connection import Connection
 from verifier.replay.wire.encode import encode_request, http2_headers
 from verifier.replay.wire.hold import Hold, Together
 from verifier.replay.wire.http2 import Http2Connection, exchange
-from verifier.replay.wire.quick import quick
 
 __all__ = ["Answer", "Hold", "Together", "WireClient"]
 
 _BUSY = 50e-6  # seconds of idleness below which a connection is taken without asking the kernel about it
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True, gc=False):
     """How one request ended. `error` is "" exactly when there is a response.
 
     refused: no connection, so no byte left. timeout: nothing whole in time. reset: the connection broke or was
@@ -39,8 +38,6 @@ class Answer:
     answered: float  # clock, seconds: after the last byte of the answer, or when the error was known
     reused: bool = False  # whether the connection had carried an earlier request
 
-
-_answer = quick(Answer)
 
 _SWEEP_AT = 256  # keys
 
@@ -148,7 +145,7 @@ class WireClient:
             pool.idle.append(conn)
         else:
             self._drop(conn)
-        return _answer(conn.response, error, True, started, answered, reused)
+        return Answer(conn.response, error, True, started, answered, reused)
 
     def forget(self, host: str, port: int) -> None:
         """Close the idle connections to an address: its replica is going away."""

@@ -21,11 +21,9 @@ import httptools
 
 from verifier.history.message import Response
 from verifier.replay.wire.heads import linger, split_head
-from verifier.replay.wire.quick import quick
 
 MAX_HEAD = 1 << 20  # bytes of status line and headers in one answer
 _H = ord("H")
-_response = quick(Response)
 
 
 class Connection(asyncio.Protocol):
@@ -280,7 +278,7 @@ class Connection(asyncio.Protocol):
     def _complete(self) -> None:
         body = self._body
         headers = split_head(self._raw[self._head_start : self._head_end])
-        self.response = _response(self._status, headers, body if type(body) is bytes else bytes(body))
+        self.response = Response(self._status, headers, body if type(body) is bytes else bytes(body))
         self._finish("")
 
     def _finish(self, how: str) -> None:
