@@ -15,7 +15,7 @@ from msgspec import Struct
 from verifier.history.message import Request, Response
 from verifier.replay.wire.connect import CONNECT_ERRORS, connect
 from verifier.replay.wire.connection import Connection
-from verifier.replay.wire.encode import encode_request, http2_headers
+from verifier.replay.wire.encode import Blocks, encode_request, http2_headers
 from verifier.replay.wire.hold import Hold, Together
 from verifier.replay.wire.http2 import Http2Connection, exchange
 
@@ -45,13 +45,14 @@ _SWEEP_AT = 256  # keys
 class _Pool:
     """Idle connections to one address under one key, the last used at the end; with HTTP/2, the one in use."""
 
-    __slots__ = ("authority", "connecting", "host", "http2", "idle", "kept", "port", "tls")
+    __slots__ = ("authority", "blocks", "connecting", "host", "http2", "idle", "kept", "port", "tls")
 
     def __init__(self, host: str, port: int, tls: ssl.SSLContext | None) -> None:
         self.host = host
         self.port = port
         self.tls = tls
         self.authority = (f"[{host}]:{port}" if ":" in host else f"{host}:{port}").encode()
+        self.blocks: Blocks = {}
         self.idle: list[Connection] = []
         self.http2: Http2Connection | None = None
         self.connecting = asyncio.Lock()
@@ -110,13 +111,14 @@ class WireClient:
         pool = self._pools.get((host, port, connection, tls))
         if pool is None:
             pool = self._new_pool((host, port, connection, tls))
-        data = encode_request(request, pool.authority)
-        deadline = asyncio.get_running_loop().time() + timeout
+        data = encode_request(request, pool.authority, pool.blocks)
         if http2 or pool.http2 is not None:
+            deadline = asyncio.get_running_loop().time() + timeout
             return await self._send_http2(pool, request, deadline, hold, cut_after, cut_answer_after)
         started = self._clock()
         conn = self._take(pool, started) if pool.idle and slow_read is None else None
         if conn is None:
+            deadline = asyncio.get_running_loop().time() + timeout
             try:
                 fresh = await self._connect(pool, deadline, slow=slow_read is not None)
             except CONNECT_ERRORS as problem:
@@ -126,9 +128,10 @@ class WireClient:
                 return await self._send_http2(pool, request, deadline, hold, cut_after, cut_answer_after)
             conn = fresh
             started = self._clock()
+            timeout = deadline - asyncio.get_running_loop().time()
         reused = conn.used
         conn.used = True
-        conn.expect(request.method == "HEAD", deadline)
+        conn.expect(request.method == "HEAD", timeout)
         try:
             if hold is None and cut_after is None and cut_answer_after is None and slow_read is None:
                 conn.write(data)

@@ -20,7 +20,7 @@ from typing import Any, cast
 import httptools
 
 from verifier.history.message import Response
-from verifier.replay.wire.heads import linger, split_head
+from verifier.replay.wire.heads import known_heads, linger, remember_head, split_head
 
 MAX_HEAD = 1 << 20  # bytes of status line and headers in one answer
 _H = ord("H")
@@ -54,6 +54,7 @@ class Connection(asyncio.Protocol):
         "_rate",
         "_raw",
         "_size",
+        "_special",
         "_status",
         "_timer",
         "_transport",
@@ -88,7 +89,7 @@ class Connection(asyncio.Protocol):
         self._head_start = self._head_end = 0
         self._body: bytes | bytearray = b""
         self._size = self._status = 0
-        self._cutting = self._head_only = False
+        self._cutting = self._head_only = self._special = False
         self._poll = select.poll()
         self._rate = 0.0  # bytes per second at which answers are read; 0: as they come
         self._drained: asyncio.Future[None] | None = None
@@ -98,11 +99,11 @@ class Connection(asyncio.Protocol):
 
     # --- used by the client ---
 
-    def expect(self, head_only: bool, deadline: float) -> None:
-        """Begin to wait for an answer, until the loop's time `deadline`."""
+    def expect(self, head_only: bool, within: float) -> None:
+        """Begin to wait for an answer, for at most `within` seconds."""
         self._waiting = True
-        self._head_only = head_only
-        self._deadline = deadline
+        self._head_only = self._special = head_only
+        deadline = self._deadline = self._loop.time() + within
         self.response = None
         # One timer serves many requests: it is moved only when it would be late, and looks again when it is early.
         if deadline < self._looks_at:
@@ -121,6 +122,7 @@ class Connection(asyncio.Protocol):
         """Reset the connection once that many bytes of the expected answer's body have arrived; read at most
         `slow_read` bytes per second, leave the rest to fill the kernel's buffers, and do not use it again.
         """
+        self._special = True
         if cut_answer_after is not None:
             self._limit, self._cutting = max(0, cut_answer_after - 1), True
         if slow_read is not None:
@@ -186,6 +188,19 @@ class Connection(asyncio.Protocol):
         self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN | select.POLLRDHUP)
 
     def data_received(self, data: bytes) -> None:
+        if self._waiting and not self._raw and not self._special:
+            end = data.find(b"\r\n\r\n") + 4
+            known = known_heads.get(data[:end])
+            if known is not None and len(data) - end == known[2] <= self._max_body:
+                self.response = Response(known[0], known[1], data[end:])
+                self._waiting = False
+                self._how = ""
+                self.answered = self._clock()
+                self._wake()
+                return
+        self._parse(data)
+
+    def _parse(self, data: bytes) -> None:
         if not self._waiting:
             self.shut()
             return
@@ -277,8 +292,12 @@ class Connection(asyncio.Protocol):
 
     def _complete(self) -> None:
         body = self._body
-        headers = split_head(self._raw[self._head_start : self._head_end])
+        raw, end = self._raw, self._head_end
+        headers = split_head(raw[self._head_start : end])
         self.response = Response(self._status, headers, body if type(body) is bytes else bytes(body))
+        # Whole in one piece and framed by its length alone, for what is chunked is longer than its body.
+        if self.usable and not self._head_only and not self._head_start and len(raw) - end - 4 == len(body):
+            remember_head(raw[: end + 4], self._status, headers, len(body))
         self._finish("")
 
     def _finish(self, how: str) -> None:
@@ -287,10 +306,10 @@ class Connection(asyncio.Protocol):
         self._waiting = False
         self._raw = self._body = b""
         self._size = self._head_start = self._head_end = 0
-        if self._cutting:
-            self._limit, self._cutting = self._max_body, False
-        if self._rate:
-            self.usable = False
+        if self._special:
+            self._limit, self._cutting, self._special = self._max_body, False, False
+            if self._rate:
+                self.usable = False
 
     def _wake(self) -> None:
         """Run the sender's task. Only from callbacks of the loop: a task cannot run inside another one."""

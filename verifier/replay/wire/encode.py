@@ -28,13 +28,18 @@ _EXPECTS_BODY = frozenset(("POST", "PUT", "PATCH"))
 _LINES_KEPT = 4096
 _LONGEST_KEPT = 256  # characters of a header value; longer ones are mostly tokens
 
+_BLOCKS_KEPT = 1024
+_LONGEST_BLOCK = 4096  # bytes
+
+Blocks = dict[Headers, bytes]  # what is written for a request's headers, for one authority; checked
+
 _lines: dict[tuple[str, str], bytes] = {}
 _methods: set[str] = set()
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 
 
-def encode_request(request: Request, authority: bytes) -> bytes:
-    """The whole request. `authority` is the Host when the request has none.
+def encode_request(request: Request, authority: bytes, blocks: Blocks | None = None) -> bytes:
+    """The whole request. `authority` is the Host when the request has none; `blocks` remembers from call to call.
 
     Raises ValueError when the method, the target or a header could be read as something else on the wire.
     """
@@ -44,25 +49,54 @@ def encode_request(request: Request, authority: bytes) -> bytes:
     # The first two questions are the quick ones; what is not printable may still be text beyond ASCII.
     if (" " in target or not target.isprintable() or not target) and _TARGET.fullmatch(target) is None:
         raise ValueError(f"the request target {target!r} is empty or has a space or a control character")
+    block = None if blocks is None else blocks.get(request.headers)
+    if block is None:
+        block = _block(request.headers, authority, blocks)
+    first = f"{method} {target} HTTP/1.1"
+    start = first.encode() if target.isascii() else encoded(first)
+    if body or method in _EXPECTS_BODY:
+        return b"%b%b\r\nContent-Length: %d\r\n\r\n%b" % (start, block, len(body), body)
+    return start + block + b"\r\n\r\n"
+
+
+def _block(headers: Headers, authority: bytes, blocks: Blocks | None) -> bytes:
+    """The header lines of a request, each begun by a line break; Host comes first.
+
+    Requests often differ from each other by their last header (a trace), so those before it are remembered too.
+    """
+    if blocks is None or not headers:
+        return _written(headers, authority)
+    before, last = headers[:-1], headers[-1]
+    line = _lines.get(last) or _learn(last)
+    if line is not None and (block := blocks.get(before)) is not None:
+        return block + line
+    block = _written(headers, authority)
+    if len(block) <= _LONGEST_BLOCK:
+        if len(blocks) >= _BLOCKS_KEPT:
+            blocks.clear()
+        blocks[headers] = block
+        # Where a Connection header names other headers, one more may be among them.
+        if line is not None and not any(name.lower() == "connection" and _nominated(value) for name, value in before):
+            blocks[before] = _written(before, authority)
+    return block
+
+
+def _written(headers: Headers, authority: bytes) -> bytes:
     host, hosted = b"\r\nHost: " + authority, False
     lines = []
-    known = _lines.get
-    for pair in request.headers:
-        line = known(pair)
+    for pair in headers:
+        line = _lines.get(pair)
         if line is None:
             line = _learn(pair)
-            if line is None:
-                special = pair[0].lower()
-                if special == "host":
-                    host, hosted = host if hosted else _line(pair), True
-                elif special == "connection" and (named := _nominated(pair[1])):
-                    return encode_request(Request(method, target, _without(request.headers, named), body), authority)
-                continue
-        lines.append(line)
-    first = encoded(f"{method} {target} HTTP/1.1")
-    if body or method in _EXPECTS_BODY:
-        return b"%b%b%b\r\nContent-Length: %d\r\n\r\n%b" % (first, host, b"".join(lines), len(body), body)
-    return b"%b%b%b\r\n\r\n" % (first, host, b"".join(lines))
+        if line is not None:
+            lines.append(line)
+            continue
+        special = pair[0].lower()
+        if special == "host":
+            host, hosted = host if hosted else _line(pair), True
+        elif special == "connection" and (named := _nominated(pair[1])):
+            return _written(_without(headers, named), authority)
+    return host + b"".join(lines)
 
 
 def encode_response(response: Response, method: str, keep_alive: bool) -> tuple[bytes, bytes]:

@@ -10,6 +10,20 @@ from verifier.history.message import Headers
 
 _KEPT = 4096
 _lines: dict[bytes, tuple[str, str]] = {}
+_LONGEST_HEAD = 2048  # bytes
+_HEADS_KEPT = 1024
+
+# Whole heads, up to and with the empty line, of answers that the parser has found good and whose connection went on:
+# status, headers, and how many bytes of body follow. Equal bytes at the start of an answer mean the same again.
+known_heads: dict[bytes, tuple[int, Headers, int]] = {}
+
+
+def remember_head(head: bytes, status: int, headers: Headers, length: int) -> None:
+    """Services repeat their heads but for the date, so an answer need not be parsed when its head is known."""
+    if len(head) <= _LONGEST_HEAD:
+        if len(known_heads) >= _HEADS_KEPT:
+            known_heads.clear()
+        known_heads[head] = (status, headers, length)
 
 
 def split_head(raw: bytes) -> Headers:
