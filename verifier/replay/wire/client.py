@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Coroutine, Hashable
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 
@@ -39,6 +40,16 @@ class Answer(Struct, frozen=True, gc=False):
     reused: bool = False  # whether the connection had carried an earlier request
 
 
+class _Faults(NamedTuple):
+    """What `send` does to one exchange."""
+
+    hold: Hold | None = None
+    cut_after: int | None = None
+    cut_answer_after: int | None = None
+    slow_read: float | None = None
+
+
+_NONE = _Faults()
 _SWEEP_AT = 256  # keys
 
 
@@ -57,6 +68,14 @@ class _Pool:
         self.http2: Http2Connection | None = None
         self.connecting = asyncio.Lock()
         self.kept = True  # false once the address is forgotten: what still comes back is closed
+
+    def takes_back(self, conn: Connection) -> bool:
+        """Whether the connection may carry another request, as it now can."""
+        if not (conn.usable and self.kept):
+            return False
+        conn.idle_since = conn.answered
+        self.idle.append(conn)
+        return True
 
     def left(self, oldest: float) -> bool:
         """Whether nothing here was used since that time."""
@@ -83,13 +102,13 @@ class WireClient:
         self._open: set[Connection | Http2Connection] = set()
         self._sweep_at = _SWEEP_AT
 
-    async def send(
+    def send(
         self,
         host: str,
         port: int,
         request: Request,
         *,
-        timeout: float = 30.0,  # noqa: ASYNC109 - a time-out is an answer here, not an exception
+        timeout: float = 30.0,
         connection: Hashable | None = None,
         hold: Hold | None = None,
         cut_after: int | None = None,
@@ -97,7 +116,7 @@ class WireClient:
         slow_read: float | None = None,
         tls: ssl.SSLContext | None = None,
         http2: bool = False,
-    ) -> Answer:
+    ) -> Coroutine[Any, Any, Answer]:
         """Send one request and wait for its whole answer, at most `timeout` seconds in all, connecting included.
 
         `connection` pins: requests with equal keys share connections that no other key uses. `hold` keeps back the
@@ -112,43 +131,62 @@ class WireClient:
         if pool is None:
             pool = self._new_pool((host, port, connection, tls))
         data = encode_request(request, pool.authority, pool.blocks)
-        if http2 or pool.http2 is not None:
-            deadline = asyncio.get_running_loop().time() + timeout
-            return await self._send_http2(pool, request, deadline, hold, cut_after, cut_answer_after)
+        if hold is None and cut_after is None and cut_answer_after is None and slow_read is None and pool.idle:
+            return self._send_reusing(pool, request, data, timeout)
+        given = _Faults(hold, cut_after, cut_answer_after, slow_read)
+        faults = given if given != _NONE else _NONE
+        return self._send_any(pool, request, data, timeout, faults, http2)
+
+    async def _send_reusing(self, pool: _Pool, request: Request, data: bytes, within: float) -> Answer:
+        """The usual case, and the fast one: no fault, and a connection that was used a moment ago."""
         started = self._clock()
-        conn = self._take(pool, started) if pool.idle and slow_read is None else None
+        conn = self._take(pool, started)
         if conn is None:
-            deadline = asyncio.get_running_loop().time() + timeout
-            try:
-                fresh = await self._connect(pool, deadline, slow=slow_read is not None)
-            except CONNECT_ERRORS as problem:
-                return self._unsent(problem, hold, started)
-            if isinstance(fresh, Http2Connection):
-                pool.http2 = fresh
-                return await self._send_http2(pool, request, deadline, hold, cut_after, cut_answer_after)
-            conn = fresh
-            started = self._clock()
-            timeout = deadline - asyncio.get_running_loop().time()
-        reused = conn.used
-        conn.used = True
-        conn.expect(request.method == "HEAD", timeout)
+            return await self._send_any(pool, request, data, within, _NONE, False)
+        conn.expect(request.method == "HEAD", within)
         try:
-            if hold is None and cut_after is None and cut_answer_after is None and slow_read is None:
-                conn.write(data)
-            else:
-                conn.disturb(cut_answer_after, slow_read)
-                await self._write_disturbed(conn, data, len(request.body), hold, cut_after)
+            conn.write(data)
             error = await conn
         except BaseException:
             self._drop(conn)
             raise
-        answered = conn.answered
-        if conn.usable and pool.kept:
-            conn.idle_since = answered
-            pool.idle.append(conn)
-        else:
+        if not pool.takes_back(conn):
             self._drop(conn)
-        return Answer(conn.response, error, True, started, answered, reused)
+        return Answer(conn.response, error, True, started, conn.answered, True)
+
+    async def _send_any(
+        self, pool: _Pool, request: Request, data: bytes, within: float, faults: _Faults, http2: bool
+    ) -> Answer:
+        deadline = asyncio.get_running_loop().time() + within
+        if http2 or pool.http2 is not None:
+            return await self._send_http2(pool, request, deadline, faults)
+        started = self._clock()
+        conn = self._take(pool, started) if faults.slow_read is None else None
+        if conn is None:
+            try:
+                fresh = await self._connect(pool, deadline, slow=faults.slow_read is not None)
+            except CONNECT_ERRORS as problem:
+                return self._unsent(problem, faults.hold, started)
+            if isinstance(fresh, Http2Connection):
+                pool.http2 = fresh
+                return await self._send_http2(pool, request, deadline, faults)
+            conn = fresh
+            started = self._clock()
+        reused, conn.used = conn.used, True
+        conn.expect(request.method == "HEAD", deadline - asyncio.get_running_loop().time())
+        try:
+            if faults is _NONE:
+                conn.write(data)
+            else:
+                conn.disturb(faults.cut_answer_after, faults.slow_read)
+                await self._write_disturbed(conn, data, len(request.body), faults)
+            error = await conn
+        except BaseException:
+            self._drop(conn)
+            raise
+        if not pool.takes_back(conn):
+            self._drop(conn)
+        return Answer(conn.response, error, True, started, conn.answered, reused)
 
     def forget(self, host: str, port: int) -> None:
         """Close the idle connections to an address: its replica is going away."""
@@ -209,15 +247,7 @@ class WireClient:
         how = "timeout" if isinstance(problem, TimeoutError) else "refused"
         return Answer(None, how, False, started, self._clock())
 
-    async def _send_http2(
-        self,
-        pool: _Pool,
-        request: Request,
-        deadline: float,
-        hold: Hold | None,
-        cut_after: int | None,
-        cut_answer_after: int | None,
-    ) -> Answer:
+    async def _send_http2(self, pool: _Pool, request: Request, deadline: float, faults: _Faults) -> Answer:
         started = self._clock()
         headers = http2_headers(request, "https" if pool.tls else "http", pool.authority)
         try:
@@ -230,25 +260,25 @@ class WireClient:
                         self._drop(conn)
                     conn = pool.http2 = fresh
         except CONNECT_ERRORS as problem:
-            return self._unsent(problem, hold, started)
+            return self._unsent(problem, faults.hold, started)
         reused, started = conn.used, self._clock()
-        how, stream = await exchange(conn, headers, request.body, deadline, hold, cut_after, cut_answer_after)
+        how, stream = await exchange(
+            conn, headers, request.body, deadline, faults.hold, faults.cut_after, faults.cut_answer_after
+        )
         if stream is None:
-            _leave(hold)
+            _leave(faults.hold)
             return Answer(None, how, False, started, self._clock(), reused)
         conn.idle_since = stream.answered
         response = stream.response if not how else None
         return Answer(response, how, how != "refused", started, stream.answered, reused)
 
-    async def _write_disturbed(
-        self, conn: Connection, data: bytes, body: int, hold: Hold | None, cut_after: int | None
-    ) -> None:
-        if cut_after is not None:
-            conn.write(data[: len(data) - max(0, body - cut_after)])
+    async def _write_disturbed(self, conn: Connection, data: bytes, body: int, faults: _Faults) -> None:
+        if faults.cut_after is not None:
+            conn.write(data[: len(data) - max(0, body - faults.cut_after)])
             await conn.drained()
             conn.reset()
-        elif hold is not None:
-            await self._write_held(conn, data, hold)
+        elif faults.hold is not None:
+            await self._write_held(conn, data, faults.hold)
         else:
             conn.write(data)
 
