@@ -17,7 +17,7 @@ Source = Literal["replay", "poll", "live", "sweep", "inner", "partner", "proof"]
 Phase = Literal["control-old", "control-new", "forward", "rollback"]
 
 
-class Operation(Struct, frozen=True, gc=False):
+class Operation(Struct, frozen=True, gc=False, omit_defaults=True):
     """One request sent in a run: its invocation and its outcome.
 
     `response` is what the service answered; `outcome` is what its caller could know. After a lost answer the

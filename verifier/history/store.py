@@ -2,7 +2,8 @@
 
     RUN/history/run.json  operations.jsonl  steps.jsonl  replicas.jsonl  faults.jsonl  notes.jsonl
 
-Bodies are base64, so every value reads back equal. A last line cut off by a kill is left out when reading.
+Bodies are base64, so every value reads back equal. A last line cut off by a kill is left out when reading. A field
+that has its default may be missing in a line.
 """
 
 from __future__ import annotations
@@ -28,31 +29,46 @@ FILES: dict[type, str] = {
 }
 
 
+_BLOCK = 1 << 16  # bytes of one kind that are written at once
+
+
 class HistoryWriter:
-    """Appends records to a run directory. Holds nothing in memory, so a run may be of any length."""
+    """Appends records to a run directory. Holds at most a block in memory, so a run may be of any length."""
 
     def __init__(self, directory: Path, run: RunInfo) -> None:
         folder = directory / "history"
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "run.json").write_bytes(msgspec.json.format(msgspec.json.encode(run)))
-        self._files: dict[type, IO[bytes]] = {
-            kind: (folder / name).open("wb", buffering=1 << 16) for kind, name in FILES.items()
-        }
-        self._encode = msgspec.json.Encoder().encode
+        # Buffered only for what `write` does not take at once, as on a disk that is nearly full.
+        self._files: dict[type, IO[bytes]] = {kind: (folder / name).open("wb") for kind, name in FILES.items()}
+        self._waiting: dict[type, bytearray] = {kind: bytearray() for kind in FILES}
+        self._encode_into = msgspec.json.Encoder().encode_into
 
     def add(self, record: Record) -> None:
         """A lone surrogate, which JSON can escape and UTF-8 cannot hold, is kept as U+FFFD."""
+        waiting = self._waiting[type(record)]
+        before = len(waiting)
         try:
-            line = self._encode(record)
+            self._encode_into(record, waiting, -1)
         except UnicodeEncodeError:
-            line = self._encode(_storable(msgspec.to_builtins(record)))
-        self._files[type(record)].write(line + b"\n")
+            del waiting[before:]
+            self._encode_into(_storable(msgspec.to_builtins(record)), waiting, -1)
+        waiting += b"\n"
+        if len(waiting) >= _BLOCK:
+            self._write(type(record))
+
+    def _write(self, kind: type) -> None:
+        """Whole lines only: what a kill cuts off is at most what the system had not taken yet."""
+        self._files[kind].write(self._waiting[kind])
+        self._waiting[kind].clear()
 
     def flush(self) -> None:
-        for file in self._files.values():
+        for kind, file in self._files.items():
+            self._write(kind)
             file.flush()
 
     def close(self) -> None:
+        self.flush()
         for file in self._files.values():
             file.close()
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
+from types import TracebackType
 
 from verifier.runtime.base import Address
 
@@ -20,25 +19,63 @@ class Endpoint:
     address: Address
 
 
+class InHand:
+    """The requests that one replica has in hand: as many as there are blocks entered and not yet left."""
+
+    __slots__ = ("count", "ended")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.ended: asyncio.Future[None] | None = None  # made by who waits for the end
+
+    def __enter__(self) -> None:
+        self.count += 1
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None) -> None:
+        self.count -= 1
+        if self.ended is not None and not self.count and not self.ended.done():
+            self.ended.set_result(None)
+
+
+class _Choice:
+    """The endpoints of a service, or of one version of it, and whose turn it is."""
+
+    __slots__ = ("endpoints", "turn")
+
+    def __init__(self) -> None:
+        self.endpoints: list[Endpoint] = []
+        self.turn = 0
+
+
 class Rotation:
     """The endpoints in rotation. Picks go by turn, so each replica of a choice gets its share."""
 
     def __init__(self) -> None:
         self._endpoints: list[Endpoint] = []
-        self._turns: dict[tuple[str, str], int] = {}
-        self._under_way: dict[str, set[asyncio.Future[None]]] = {}
+        self._choices: dict[tuple[str, str], _Choice] = {}  # of every service and version that ever was here
+        self._in_hand: dict[str, InHand] = {}
+        self._leaving: dict[str, set[asyncio.Future[None]]] = {}
 
     def add(self, endpoint: Endpoint) -> None:
         self._endpoints.append(endpoint)
+        for version in ("", endpoint.version):
+            self._choices.setdefault((endpoint.service, version), _Choice())
+        self._sort()
 
     def remove(self, replica: str) -> Endpoint | None:
         found = next((entry for entry in self._endpoints if entry.replica == replica), None)
         if found is not None:
             self._endpoints.remove(found)
+            self._sort()
         return found
 
     def clear(self) -> None:
         self._endpoints.clear()
+        self._sort()
+
+    def _sort(self) -> None:
+        for (service, version), choice in self._choices.items():
+            choice.endpoints = [entry for entry in self.of(service) if not version or entry.version == version]
 
     def of(self, service: str) -> list[Endpoint]:
         return [entry for entry in self._endpoints if entry.service == service]
@@ -48,26 +85,29 @@ class Rotation:
 
     def pick(self, service: str, version: str = "") -> Endpoint | None:
         """The next endpoint of a service, of one version where one is named; None when there is none."""
-        choice = [entry for entry in self.of(service) if not version or entry.version == version]
-        if not choice:
+        choice = self._choices.get((service, version))
+        if choice is None or not choice.endpoints:
             return None
-        turn = self._turns.get((service, version), 0)
-        self._turns[service, version] = turn + 1
-        return choice[turn % len(choice)]
+        turn = choice.turn
+        choice.turn = turn + 1
+        return choice.endpoints[turn % len(choice.endpoints)]
 
-    @contextmanager
-    def under_way(self, endpoint: Endpoint) -> Iterator[None]:
-        """Around every request, so that `drained` knows what a replica still has in hand."""
-        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        waiting = self._under_way.setdefault(endpoint.replica, set())
-        waiting.add(ended)
-        try:
-            yield
-        finally:
-            waiting.discard(ended)
-            ended.set_result(None)
+    def under_way(self, endpoint: Endpoint) -> InHand:
+        """A block to be put around every request, so that `drained` knows what a replica still has in hand."""
+        found = self._in_hand.get(endpoint.replica)
+        if found is None:
+            found = self._in_hand[endpoint.replica] = InHand()
+        return found
 
     async def drained(self, replica: str, seconds: float) -> None:
         """Wait until the requests that a replica has in hand now have ended, at most that long."""
-        if waiting := self._under_way.get(replica):
-            await asyncio.wait(tuple(waiting), timeout=seconds)
+        leaving = self._leaving.setdefault(replica, set())
+        now = self._in_hand.pop(replica, None)  # requests that come later are counted anew, and not waited for
+        if now is not None and now.count:
+            now.ended = asyncio.get_running_loop().create_future()
+            now.ended.add_done_callback(leaving.discard)
+            leaving.add(now.ended)
+        if leaving:
+            await asyncio.wait(tuple(leaving), timeout=seconds)
+        if not leaving:
+            self._leaving.pop(replica, None)
