@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from verifier.history.message import Request, Response
-from verifier.replay.wire.encode import HOP_BY_HOP, encode_request, encode_response
+from verifier.replay.wire.encode import HOP_BY_HOP, Blocks, encode_request, encode_response
 
 TOKEN = st.text("abcdefghijklmnopqrstuvwxyzABCXYZ0123456789-_.!", min_size=1, max_size=12)
 VALUE = st.text(st.characters(min_codepoint=0x20, max_codepoint=0xFF, exclude_characters="\x7f"), max_size=30)
@@ -141,3 +141,44 @@ def test_answer_body_is_framed_anew() -> None:
 def test_text_beyond_latin1_goes_as_utf8() -> None:
     assert "A: €".encode() in encode_request(Request("GET", "/", (("A", "€"),)), b"h")
     assert b"A: \xe9\r\n" in encode_request(Request("GET", "/", (("A", "é"),)), b"h")
+
+
+PAIRS = [
+    ("Host", "a"),
+    ("host", "b"),
+    ("Accept", "x"),
+    ("X-A", "1"),
+    ("X-A", "2"),
+    ("X-B", "3"),
+    ("Connection", "X-A, close"),
+    ("Connection", "keep-alive"),
+    ("Content-Length", "7"),
+    ("TE", "trailers"),
+    (":path", "/"),
+    ("X-C", "é"),
+    ("X-C", "€"),
+]
+
+
+@given(st.lists(st.lists(st.sampled_from(PAIRS), max_size=4).map(tuple), min_size=1, max_size=12))
+def test_what_is_remembered_changes_no_request(many: list[tuple[tuple[str, str], ...]]) -> None:
+    blocks: Blocks = {}
+    for headers in many:
+        request = Request("GET", "/", headers)
+        assert encode_request(request, b"h", blocks) == encode_request(request, b"h")
+
+
+def test_what_is_remembered_lets_no_injection_through() -> None:
+    blocks: Blocks = {}
+    for _ in range(3):
+        encode_request(Request("GET", "/", (("A", "b"), ("C", "d"))), b"h", blocks)
+        for bad in ((("A", "b"), ("C", "d\r\nE: f")), (("A", "b\n"), ("C", "d")), (("A", "b"), ("C:", "d"))):
+            with pytest.raises(ValueError, match="header"):
+                encode_request(Request("GET", "/", bad), b"h", blocks)
+
+
+def test_remembering_has_a_bound() -> None:
+    blocks: Blocks = {}
+    for number in range(5000):
+        encode_request(Request("GET", "/", (("A", str(number)), ("C", "d"))), b"h", blocks)
+    assert len(blocks) < 2000

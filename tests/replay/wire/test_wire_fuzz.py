@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import httptools
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,7 +16,7 @@ from verifier.history.message import Request, Response
 from verifier.replay.recorder.messages import Broken, MessageReader
 from verifier.replay.wire import Peer, Reply
 from verifier.replay.wire.connection import Connection
-from verifier.replay.wire.heads import decoded
+from verifier.replay.wire.heads import decoded, known_heads
 from verifier.replay.wire.http2 import Http2Connection
 from verifier.replay.wire.server import Listener, ServerConnection
 
@@ -254,3 +255,24 @@ def test_any_http2_bytes_end_or_wait(data: bytes) -> None:
         assert await stream.done in ("", "closed", "garbage", "reset", "refused")
 
     asyncio.run(main())
+
+
+KNOWN = b"HTTP/1.1 200 OK\r\nX-Known: yes\r\nContent-Length: 2\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "head_only", "expected"),
+    [
+        (KNOWN + b"ab", False, ("", b"ab")),
+        (KNOWN + b"", False, ("closed", None)),
+        (KNOWN + b"a", False, ("closed", None)),
+        (KNOWN + b"", True, ("", b"")),
+        (b"HTTP/1.1 100 Continue\r\n\r\n" + KNOWN + b"cd", False, ("", b"cd")),
+        (b"\r\n" + KNOWN + b"ef", False, ("", b"ef")),
+    ],
+)
+def test_a_known_head_means_the_same_again(data: bytes, head_only: bool, expected: tuple[str, bytes | None]) -> None:
+    assert outcome([KNOWN + b"xy"]) == outcome([KNOWN + b"xy"])
+    assert KNOWN in known_heads
+    how, response = outcome([data] if data else [], head_only)
+    assert (how, response.body if response else None) == expected

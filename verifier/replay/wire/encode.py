@@ -34,6 +34,7 @@ _LONGEST_BLOCK = 4096  # bytes
 Blocks = dict[Headers, bytes]  # what is written for a request's headers, for one authority; checked
 
 _lines: dict[tuple[str, str], bytes] = {}
+_starts: dict[str, bytes] = {}
 _methods: set[str] = set()
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 
@@ -67,9 +68,9 @@ def _block(headers: Headers, authority: bytes, blocks: Blocks | None) -> bytes:
     if blocks is None or not headers:
         return _written(headers, authority)
     before, last = headers[:-1], headers[-1]
-    line = _lines.get(last) or _learn(last)
-    if line is not None and (block := blocks.get(before)) is not None:
-        return block + line
+    known, line = blocks.get(before), _line(last)
+    if known is not None and line is not None:
+        return known + line
     block = _written(headers, authority)
     if len(block) <= _LONGEST_BLOCK:
         if len(blocks) >= _BLOCKS_KEPT:
@@ -93,7 +94,7 @@ def _written(headers: Headers, authority: bytes) -> bytes:
             continue
         special = pair[0].lower()
         if special == "host":
-            host, hosted = host if hosted else _line(pair), True
+            host, hosted = host if hosted else _written_out(pair), True
         elif special == "connection" and (named := _nominated(pair[1])):
             return _written(_without(headers, named), authority)
     return host + b"".join(lines)
@@ -116,7 +117,7 @@ def encode_response(response: Response, method: str, keep_alive: bool) -> tuple[
         special = pair[0].lower()
         # Without a body, Content-Length describes what a GET would have brought: it is content, not framing.
         if special == "host" or (special == "content-length" and bodiless and status != 204):
-            lines.append(_line(pair))
+            lines.append(_written_out(pair))
         elif special == "connection" and (named := _nominated(pair[1])):
             return encode_response(
                 Response(status, _without(response.headers, named), response.body), method, keep_alive
@@ -150,28 +151,51 @@ def encoded(text: str) -> bytes:
 
 
 def _learn(pair: tuple[str, str]) -> bytes | None:
-    """The line for a header: empty if it stays behind, None if that depends on the message."""
-    name, value = pair
-    lowered = name.lower()
-    if lowered in _SPECIAL:
-        _line(pair)
-        return None
-    # A name with a colon in front is an HTTP/2 pseudo-header, which browsers write into a HAR.
-    line = b"" if lowered in HOP_BY_HOP or lowered in FRAMING or name.startswith(":") else _line(pair)
-    if len(value) <= _LONGEST_KEPT:
+    """`_line`, remembered."""
+    line = _line(pair)
+    if line is not None and len(pair[1]) <= _LONGEST_KEPT:
         if len(_lines) >= _LINES_KEPT:
             _lines.clear()
         _lines[pair] = line
     return line
 
 
-def _line(pair: tuple[str, str]) -> bytes:
+def _line(pair: tuple[str, str]) -> bytes | None:
+    """The line for a header: empty if it stays behind, None if that depends on the message."""
     name, value = pair
-    if _TOKEN.fullmatch(name) is None:
-        raise ValueError(f"{name!r} is not a header name")
-    if _BREAK.search(value) is not None:
+    start = _starts.get(name)
+    if start is None:
+        start = _learn_name(name)
+    if not start:
+        return start
+    line = start + _value(name, value)
+    return None if name.lower() in _SPECIAL else line
+
+
+def _written_out(pair: tuple[str, str]) -> bytes:
+    return encoded(f"\r\n{pair[0]}: ") + _value(*pair)
+
+
+def _value(name: str, value: str) -> bytes:
+    # The first question is the quick one; what is not printable may still be text.
+    if not value.isprintable() and _BREAK.search(value) is not None:
         raise ValueError(f"the header {name} holds a line break or a NUL: {value[:200]!r}")
-    return encoded(f"\r\n{name}: {value}")
+    return encoded(value)
+
+
+def _learn_name(name: str) -> bytes:
+    """How the lines of a header begin; empty if it stays behind, as HTTP/2 pseudo-headers in a browser's HAR do."""
+    lowered = name.lower()
+    if lowered not in _SPECIAL and (lowered in HOP_BY_HOP or lowered in FRAMING or name.startswith(":")):
+        start = b""
+    elif _TOKEN.fullmatch(name) is None:
+        raise ValueError(f"{name!r} is not a header name")
+    else:
+        start = encoded(f"\r\n{name}: ")
+    if len(_starts) >= _LINES_KEPT:
+        _starts.clear()
+    _starts[name] = start
+    return start
 
 
 def _learn_method(method: str) -> None:
