@@ -1,55 +1,36 @@
-"""An HTTP/1.1 server for whole messages: the foundation of the gateway and of partners."""
+"""An HTTP/1.1 server: the foundation of the gateway and of partners.
+
+How requests are read is told in `incoming`, how answers are written in `outgoing`; here they meet, in order.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import socket
 from collections import deque
-from collections.abc import Awaitable, Callable, Hashable
-from dataclasses import dataclass
+from collections.abc import Hashable
+from dataclasses import replace
 from typing import cast
 
-import httptools
+from verifier.history.message import Response
+from verifier.replay.wire.incoming import Asked, Limits, RequestReader
+from verifier.replay.wire.outgoing import Outlet
+from verifier.replay.wire.pipe import Pipe
+from verifier.replay.wire.reply import Handler, Peer, Reply, Stream, Switch
+from verifier.replay.wire.upgrade import take_over
 
-from verifier.history.message import Request, Response
-from verifier.replay.wire.encode import encode_response
-from verifier.replay.wire.heads import decoded, linger
+__all__ = ["Handler", "Listener", "Peer", "Reply", "ServerConnection", "Stream", "Switch", "serve"]
 
 _PIPELINED = 16  # requests read ahead on one connection
-
-
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """Who sent a request, and through which listener (`tag` as given to `serve`)."""
-
-    host: str
-    port: int
-    tag: Hashable
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What to do with a request. Without a response the connection closes unanswered.
-
-    `cut_after`: bytes of the response's body after which the connection ends. `reset`: it ends by a TCP reset.
-    """
-
-    response: Response | None
-    cut_after: int | None = None
-    reset: bool = False
-
-
-Handler = Callable[[Request, Peer], Awaitable[Reply]]
 
 
 class Listener:
     """A listening address. `failures` counts handlers that raised; their callers saw a closed connection."""
 
-    def __init__(self, handler: Handler, tag: Hashable, max_head: int, max_body: int) -> None:
+    def __init__(self, handler: Handler, tag: Hashable, max_head: int, max_body: int, *, streams: bool = False) -> None:
         self.handler = handler
         self.tag = tag
-        self.max_head = max_head
-        self.max_body = max_body
+        self.limits = Limits(max_head, max_body, streams)
         self.port = 0
         self.failures = 0
         self.connections: set[ServerConnection] = set()
@@ -65,7 +46,10 @@ class Listener:
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def close(self, grace: float = 5.0) -> None:
-        """Stop listening, let requests under way end for up to `grace` seconds, then close what is left."""
+        """Stop listening, let requests under way end for up to `grace` seconds, then close what is left.
+
+        Answers that are being passed on and WebSockets may never end, so they are ended at once.
+        """
         self._server.close()
         tasks = []
         for conn in tuple(self.connections):
@@ -91,47 +75,47 @@ async def serve(
     *,
     max_head: int = 64 << 10,
     max_body: int = 64 << 20,
+    streams: bool = False,
 ) -> Listener:
     """Listen on host and port (0: any free one, see `Listener.port`). Raises OSError if it is taken.
 
     Requests of one connection are handled in order, one after the other. A head over `max_head` bytes is answered
-    431, a body over `max_body` bytes 413, what is not HTTP 400; each ends the connection.
+    431, a body over `max_body` bytes 413, what is not HTTP 400; each ends the connection. With `streams` the handler
+    also gets requests whose bodies are still arriving (`Peer.upload`; they have no limit), and may answer the offer
+    of a WebSocket by `Reply.switch`.
     """
-    listener = Listener(handler, tag, max_head, max_body)
+    listener = Listener(handler, tag, max_head, max_body, streams=streams)
     await listener.start(host, port)
     return listener
 
 
 class ServerConnection(asyncio.Protocol):
-    """One accepted connection."""
+    """One accepted connection: what its reader takes is answered in order."""
 
     def __init__(self, listener: Listener, loop: asyncio.AbstractEventLoop) -> None:
         self._listener = listener
         self._loop = loop
         self._transport: asyncio.Transport
+        self._outlet: Outlet
         self._peer: Peer
-        self._parser = httptools.HttpRequestParser(self)
-        self._url = b""
-        self._method = ""
-        self._headers: list[tuple[bytes, bytes]] = []
-        self._body: bytes | bytearray = b""
-        self._size = self._head_size = 0
-        self._in_body = False
-        self._rest_of_upgrade = False
-        # A request with whether the connection may go on after it, or an int: the status that ends the connection.
-        self._queue: deque[tuple[Request, bool] | int] = deque()
+        self._reader = RequestReader(listener.limits, loop, self._put, self._go_on, self._open_pipe)
+        self._queue: deque[Asked | int] = deque()
         self._task: asyncio.Task[None] | None = None
-        self._writable: asyncio.Future[None] | None = None
-        self._closing = False  # no further request is read
+        self._stream: Stream | None = None  # the answer that is being passed on
+        self._switched = False
         self._lost = False
 
     # --- used by the listener ---
 
     def finish(self) -> asyncio.Task[None] | None:
         """Read nothing more; returns the task that still answers, if any."""
-        self._closing = True
+        self._reader.stop("closed")
         if self._task is None:
             self._transport.close()
+        elif self._switched:
+            self._task.cancel()
+        elif self._stream is not None:
+            self._stream.stop("listener")
         return self._task
 
     def abort(self) -> None:
@@ -141,177 +125,123 @@ class ServerConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        self._outlet = Outlet(self._transport, self._loop)
         name = transport.get_extra_info("peername") or ("", 0)
         self._peer = Peer(name[0], name[1], self._listener.tag)
         self._listener.connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._lost = self._closing = True
+        self._lost = True
+        self._reader.stop("closed")
         self._listener.connections.discard(self)
-        self.resume_writing()
+        self._outlet.resume()
+        if self._stream is not None:
+            self._stream.stop("caller")
 
     def pause_writing(self) -> None:
-        if self._writable is None:
-            self._writable = self._loop.create_future()
+        self._outlet.pause()
 
     def resume_writing(self) -> None:
-        waiter, self._writable = self._writable, None
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
+        self._outlet.resume()
 
     def data_received(self, data: bytes) -> None:
-        if self._closing:
-            return
-        if not self._in_body:
-            self._head_size += len(data)
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self._go_on_without_upgrade(data[upgrade.args[0] :])
-        except httptools.HttpParserError:
-            self._refuse(400)
-        if not self._in_body and self._head_size > self._listener.max_head:
-            self._refuse(431)
+        self._reader.feed(data)
 
-    # --- httptools ---
+    # --- used by the reader ---
 
-    def on_url(self, url: bytes) -> None:
-        if not self._rest_of_upgrade:
-            self._url += url
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._in_body:
-            self._headers.append((name, value))
-
-    def on_headers_complete(self) -> None:
-        if self._rest_of_upgrade:
-            return
-        self._method = self._parser.get_method().decode("latin-1")
-        self._in_body = True
-        for name, value in self._headers:
-            if len(name) == 6 and name.lower() == b"expect" and value.lower() == b"100-continue":
-                self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-
-    def on_body(self, data: bytes) -> None:
-        if not self._size:
-            self._body = data
-        else:
-            if isinstance(self._body, bytes):
-                self._body = bytearray(self._body)
-            self._body += data
-        self._size += len(data)
-        if self._size > self._listener.max_body:
-            self._refuse(413)
-
-    def on_message_complete(self) -> None:
-        if self._parser.should_upgrade():
-            return  # goes on in _go_on_without_upgrade
-        keep_alive = self._parser.should_keep_alive()
-        if self._closing:
-            return
-        request = Request(self._method, self._url.decode("latin-1"), decoded(self._headers), bytes(self._body))
-        self._clear()
-        self._put((request, keep_alive))
-
-    # --- inside ---
-
-    def _clear(self) -> None:
-        self._url = b""
-        self._headers = []
-        self._body = b""
-        self._size = self._head_size = 0
-        self._in_body = self._rest_of_upgrade = False
-
-    def _put(self, item: tuple[Request, bool] | int) -> None:
+    def _put(self, item: Asked | int) -> None:
         self._queue.append(item)
+        if type(item) is Asked and item.rest is not None:
+            self._transport.pause_reading()  # what comes belongs to whoever will be given the connection
         if self._task is None:
             self._task = self._loop.create_task(self._answer_all())
         elif len(self._queue) >= _PIPELINED:
             self._transport.pause_reading()
 
-    def _refuse(self, status: int) -> None:
-        if not self._closing:
-            self._closing = True
-            self._put(status)
+    def _go_on(self) -> None:
+        self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
-    def _go_on_without_upgrade(self, rest: bytes) -> None:
-        """A server may ignore an offered upgrade (RFC 9110, section 7.8), but the parser stops at it.
+    def _open_pipe(self) -> Pipe:
+        return Pipe(self._transport)
 
-        A new parser reads the body and what follows, behind a made-up head with the same framing.
-        """
-        if self._method == "CONNECT":
-            self._refuse(501)
-            return
-        framing = [
-            name + b": " + value
-            for name, value in self._headers
-            if name.lower() in (b"content-length", b"transfer-encoding", b"connection")
-            and b"upgrade" not in value.lower()
-        ]
-        self._rest_of_upgrade = True
-        self._parser = httptools.HttpRequestParser(self)
-        self.data_received(b"\r\n".join([b"POST / HTTP/1.1", *framing, b"", rest]))
+    # --- answering ---
 
     async def _answer_all(self) -> None:
         try:
             while self._queue and not self._lost:
                 item = self._queue.popleft()
-                if len(self._queue) == _PIPELINED // 2 and not self._closing:
+                if len(self._queue) == _PIPELINED // 2 and not self._reader.over:
                     self._transport.resume_reading()
                 if isinstance(item, int):
-                    self._write(Response(item), "GET", False)
-                    self._transport.close()
+                    self._outlet.write(Response(item), "GET", False)
                     return
-                request, keep_alive = item
-                if not await self._answer(request, keep_alive):
+                if not await self._answer(item):
                     return
-                if self._writable is not None:
-                    await self._writable
-            if self._closing and not self._lost:
+                await self._outlet.flushed()
+            if self._reader.over and not self._lost:
                 self._transport.close()
         finally:
             self._task = None
 
-    async def _answer(self, request: Request, keep_alive: bool) -> bool:
+    async def _answer(self, asked: Asked) -> bool:
         """Whether the connection goes on."""
+        request, pipe = asked.request, asked.pipe
         try:
-            reply = await self._listener.handler(request, self._peer)
+            peer = self._peer if pipe is None else replace(self._peer, upload=pipe)
+            reply = await self._listener.handler(request, peer)
+            if reply.stream is not None:
+                return await self._pass_on(reply.response, reply.stream, asked)
             if self._lost:
                 return False
-            if reply.response is not None and reply.cut_after is None and not reply.reset:
-                keep_alive = keep_alive and not self._closing
-                self._write(reply.response, request.method, keep_alive)
-                if not keep_alive:
-                    self._transport.close()
+            if reply.switch is not None:
+                await self._hand_over(reply.switch, asked)
+            elif reply.response is not None and reply.cut_after is None and not reply.reset:
+                keep_alive = self._goes_on(asked)
+                self._outlet.write(reply.response, request.method, keep_alive)
                 return keep_alive
-            await self._break(reply, request.method)
+            else:
+                self._reader.stop("closed")
+                await self._outlet.break_off(reply, request.method)
         except Exception as error:
             self._listener.failures += 1
             self._loop.call_exception_handler({"message": "a request handler failed", "exception": error})
             self._transport.abort()
         return False
 
-    def _write(self, response: Response, method: str, keep_alive: bool) -> None:
-        head, body = encode_response(response, method, keep_alive)
-        if len(body) < 65536:
-            self._transport.write(head + body)
-        else:
-            self._transport.write(head)
-            self._transport.write(body)
+    def _goes_on(self, asked: Asked) -> bool:
+        """Whether another request may follow; not behind a body for whose end nobody waited."""
+        whole = asked.pipe is None or asked.pipe.how == ""
+        return asked.keep_alive and whole and not self._reader.over
 
-    async def _break(self, reply: Reply, method: str) -> None:
-        """End the connection in the middle of the answer, or without one."""
-        self._closing = True
-        if reply.response is not None:
-            head, body = encode_response(reply.response, method, True)
-            self._transport.set_write_buffer_limits(0)
-            self._transport.write(head + body[: reply.cut_after])
-            if self._transport.get_write_buffer_size() and self._writable is None:
-                self.pause_writing()
-            if self._writable is not None:
-                await self._writable
-        if reply.reset:
-            linger(self._transport)
-            self._transport.abort()
-        else:
-            self._transport.close()
+    async def _pass_on(self, response: Response | None, stream: Stream, asked: Asked) -> bool:
+        if response is None:
+            raise ValueError("a stream needs a response that begins it")
+        keep_alive = self._goes_on(asked) and (asked.chunks or stream.length is not None)
+        self._stream = stream
+        try:
+            if self._lost:
+                stream.stop("caller")
+                return False
+            if not await self._outlet.pass_on(response, stream, asked.chunks, keep_alive):
+                self._reader.stop("closed")
+                return False
+            if not keep_alive:
+                self._transport.close()
+            return keep_alive
+        finally:
+            self._stream = None
+            stream.finish()
+
+    async def _hand_over(self, switch: Switch, asked: Asked) -> None:
+        if asked.rest is None:
+            raise ValueError("a connection is handed over only after the offer of a WebSocket")
+        self._switched = True
+        reader, writer = take_over(self._transport, asked.rest, self._loop)
+        try:
+            await switch(reader, writer)
+            writer.close()
+        except BaseException:
+            writer.transport.abort()
+            raise
+        finally:
+            self._listener.connections.discard(self)

@@ -1,0 +1,79 @@
+"""A body on its way: one side puts pieces in as they arrive, the other takes them out, neither runs ahead."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+FULL = 256 << 10  # bytes that wait to be taken before no more are read
+
+
+class Source(Protocol):
+    """Where the pieces come from: a transport."""
+
+    def pause_reading(self) -> None: ...
+    def resume_reading(self) -> None: ...
+    def is_closing(self) -> bool: ...
+
+
+class Pipe:
+    """`how` is None while more may come, then a word: "" the body is whole, else what ended it.
+
+    One reader only. Memory is bounded by FULL and one piece, because the source is paused beyond it.
+    """
+
+    __slots__ = ("_paused", "_pieces", "_source", "_waiter", "how", "size", "waiting")
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._pieces: list[bytes] = []
+        self._waiter: asyncio.Future[None] | None = None
+        self._paused = False
+        self.waiting = 0  # bytes put in and not yet taken
+        self.size = 0  # bytes put in, all in all
+        self.how: str | None = None
+
+    def feed(self, piece: bytes) -> None:
+        """Put a piece in; after the end it is dropped."""
+        if not piece or self.how is not None:
+            return
+        self._pieces.append(piece)
+        self.size += len(piece)
+        self.waiting += len(piece)
+        if self.waiting > FULL and not self._paused:
+            self._paused = True
+            self._source.pause_reading()
+        self._wake()
+
+    def end(self, how: str) -> None:
+        """No more comes. What has been put in can still be taken. Only the first word counts."""
+        if self.how is None:
+            self.how = how
+            self._wake()
+
+    def stop(self, how: str) -> None:
+        """No more is wanted: what has been put in goes too."""
+        self._pieces.clear()
+        self.waiting = 0
+        self.end(how)
+
+    async def read(self) -> bytes:
+        """Everything that has come since, at least one byte; b"" at the end."""
+        while not self._pieces:
+            if self.how is not None:
+                return b""
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        taken = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        self._pieces.clear()
+        self.waiting = 0
+        if self._paused:
+            self._paused = False
+            if not self._source.is_closing():
+                self._source.resume_reading()
+        return taken
+
+    def _wake(self) -> None:
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
