@@ -16,9 +16,10 @@ from msgspec import Struct
 from verifier.history.message import Request, Response
 from verifier.replay.wire.connect import CONNECT_ERRORS, connect
 from verifier.replay.wire.connection import Connection
-from verifier.replay.wire.encode import Blocks, encode_request, http2_headers
+from verifier.replay.wire.encode import encode_request, http2_headers
 from verifier.replay.wire.hold import Hold, Together
 from verifier.replay.wire.http2 import Http2Connection, exchange
+from verifier.replay.wire.pool import Pool
 
 __all__ = ["Answer", "Hold", "Together", "WireClient"]
 
@@ -53,37 +54,6 @@ _NONE = _Faults()
 _SWEEP_AT = 256  # keys
 
 
-class _Pool:
-    """Idle connections to one address under one key, the last used at the end; with HTTP/2, the one in use."""
-
-    __slots__ = ("authority", "blocks", "connecting", "host", "http2", "idle", "kept", "port", "tls")
-
-    def __init__(self, host: str, port: int, tls: ssl.SSLContext | None) -> None:
-        self.host = host
-        self.port = port
-        self.tls = tls
-        self.authority = (f"[{host}]:{port}" if ":" in host else f"{host}:{port}").encode()
-        self.blocks: Blocks = {}
-        self.idle: list[Connection] = []
-        self.http2: Http2Connection | None = None
-        self.connecting = asyncio.Lock()
-        self.kept = True  # false once the address is forgotten: what still comes back is closed
-
-    def takes_back(self, conn: Connection) -> bool:
-        """Whether the connection may carry another request, as it now can."""
-        if not (conn.usable and self.kept):
-            return False
-        conn.idle_since = conn.answered
-        self.idle.append(conn)
-        return True
-
-    def left(self, oldest: float) -> bool:
-        """Whether nothing here was used since that time."""
-        if self.http2 is not None and (self.http2.busy() or self.http2.idle_since >= oldest):
-            return False
-        return all(conn.idle_since < oldest for conn in self.idle)
-
-
 class WireClient:
     """Sends requests over pooled connections; one pool per (host, port, `connection` key).
 
@@ -98,7 +68,7 @@ class WireClient:
         self._clock = clock
         self._idle_limit = idle_limit
         self._max_body = max_body
-        self._pools: dict[tuple[str, int, Hashable, ssl.SSLContext | None], _Pool] = {}
+        self._pools: dict[tuple[str, int, Hashable, ssl.SSLContext | None], Pool] = {}
         self._open: set[Connection | Http2Connection] = set()
         self._sweep_at = _SWEEP_AT
 
@@ -137,7 +107,7 @@ class WireClient:
         faults = given if given != _NONE else _NONE
         return self._send_any(pool, request, data, timeout, faults, http2)
 
-    async def _send_reusing(self, pool: _Pool, request: Request, data: bytes, within: float) -> Answer:
+    async def _send_reusing(self, pool: Pool, request: Request, data: bytes, within: float) -> Answer:
         """The usual case, and the fast one: no fault, and a connection that was used a moment ago."""
         started = self._clock()
         conn = self._take(pool, started)
@@ -155,7 +125,7 @@ class WireClient:
         return Answer(conn.response, error, True, started, conn.answered, True)
 
     async def _send_any(
-        self, pool: _Pool, request: Request, data: bytes, within: float, faults: _Faults, http2: bool
+        self, pool: Pool, request: Request, data: bytes, within: float, faults: _Faults, http2: bool
     ) -> Answer:
         deadline = asyncio.get_running_loop().time() + within
         if http2 or pool.http2 is not None:
@@ -200,24 +170,24 @@ class WireClient:
             self._drop(conn)
         await asyncio.sleep(0)
 
-    def _new_pool(self, key: tuple[str, int, Hashable, ssl.SSLContext | None]) -> _Pool:
+    def _new_pool(self, key: tuple[str, int, Hashable, ssl.SSLContext | None]) -> Pool:
         """Keys may be many, one for each session: those whose connections are all too old go, now and then."""
         if len(self._pools) >= self._sweep_at:
             oldest = self._clock() - self._idle_limit
             for old in [old for old, pool in self._pools.items() if pool.left(oldest)]:
                 self._close_pool(self._pools.pop(old))
             self._sweep_at = max(_SWEEP_AT, 2 * len(self._pools))
-        pool = self._pools[key] = _Pool(key[0], key[1], key[3])
+        pool = self._pools[key] = Pool(key[0], key[1], key[3])
         return pool
 
-    def _close_pool(self, pool: _Pool) -> None:
+    def _close_pool(self, pool: Pool) -> None:
         pool.kept = False
         for conn in pool.idle:
             self._drop(conn)
         if pool.http2 is not None and not pool.http2.busy():
             self._drop(pool.http2)
 
-    def _take(self, pool: _Pool, now: float) -> Connection | None:
+    def _take(self, pool: Pool, now: float) -> Connection | None:
         idle = pool.idle
         while idle:
             conn = idle.pop()
@@ -228,7 +198,7 @@ class WireClient:
         return None
 
     async def _connect(
-        self, pool: _Pool, deadline: float, *, slow: bool = False, http2: bool = False
+        self, pool: Pool, deadline: float, *, slow: bool = False, http2: bool = False
     ) -> Connection | Http2Connection:
         """A new connection of the protocol that was agreed on. Raises one of CONNECT_ERRORS."""
         loop = asyncio.get_running_loop()
@@ -247,7 +217,7 @@ class WireClient:
         how = "timeout" if isinstance(problem, TimeoutError) else "refused"
         return Answer(None, how, False, started, self._clock())
 
-    async def _send_http2(self, pool: _Pool, request: Request, deadline: float, faults: _Faults) -> Answer:
+    async def _send_http2(self, pool: Pool, request: Request, deadline: float, faults: _Faults) -> Answer:
         started = self._clock()
         headers = http2_headers(request, "https" if pool.tls else "http", pool.authority)
         try:

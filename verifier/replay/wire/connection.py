@@ -2,52 +2,45 @@
 
 How a request ended is a word: "" (answered), "timeout", "reset", "closed" or "garbage".
 
-Two things are done for speed. A connection is itself what its sender awaits: asyncio takes any object that speaks
-the protocol of futures, and this one wakes the sender's task at once, inside the callback that brought the last
-byte, instead of by way of the loop's queue. And the parser is not asked for headers, which would be a call for each
-of them: it checks the head, and the lines that it found good are split here, most of them known from earlier answers.
+For speed the parser is not asked for headers, which would be a call for each of them: it checks the head, and the
+lines that it found good are split here, most of them known from earlier answers. A known head is not parsed at all.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import select
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from math import inf
-from typing import Any, cast
+from typing import cast
 
 import httptools
 
 from verifier.history.message import Response
+from verifier.replay.wire.awaited import Awaited
 from verifier.replay.wire.heads import known_heads, linger, remember_head, split_head
 
 MAX_HEAD = 1 << 20  # bytes of status line and headers in one answer
 _H = ord("H")
 
 
-class Connection(asyncio.Protocol):
+class Connection(Awaited, asyncio.Protocol):
     """State of one keep-alive connection. `usable` says whether another request may follow.
 
     After `expect` and `write`, awaiting the connection gives the word for how the request ended.
     """
 
     __slots__ = (
-        "_asyncio_future_blocking",
         "_body",
-        "_cancelled",
         "_clock",
-        "_context",
         "_cutting",
         "_deadline",
         "_drained",
         "_head_end",
         "_head_only",
         "_head_start",
-        "_how",
         "_limit",
         "_looks_at",
-        "_loop",
         "_max_body",
         "_parser",
         "_poll",
@@ -58,8 +51,6 @@ class Connection(asyncio.Protocol):
         "_status",
         "_timer",
         "_transport",
-        "_waiting",
-        "_wakeup",
         "answered",
         "idle_since",
         "response",
@@ -71,17 +62,11 @@ class Connection(asyncio.Protocol):
     write: Callable[[bytes], None]
 
     def __init__(self, loop: asyncio.AbstractEventLoop, clock: Callable[[], float], max_body: int) -> None:
-        self._loop = loop
+        super().__init__(loop)
         self._clock = clock
         self._max_body = self._limit = max_body
         self._transport: asyncio.Transport
         self._parser = httptools.HttpResponseParser(self)
-        self._asyncio_future_blocking = False
-        self._waiting = False  # a request is under way
-        self._how = ""
-        self._wakeup: Callable[[object], object] | None = None
-        self._context: contextvars.Context
-        self._cancelled = False
         self._timer: asyncio.TimerHandle | None = None
         self._deadline = 0.0
         self._looks_at = inf  # when the timer looks at the deadline
@@ -152,32 +137,6 @@ class Connection(asyncio.Protocol):
         if self._transport.get_write_buffer_size() and self.usable:
             self._drained = self._loop.create_future()
             await self._drained
-
-    # --- the protocol of futures, as tasks use it ---
-
-    def __await__(self) -> Generator[Any, None, str]:
-        if self._waiting:
-            self._asyncio_future_blocking = True
-            yield self
-        return self._how
-
-    def add_done_callback(self, wakeup: Callable[[object], object], *, context: contextvars.Context) -> None:
-        self._wakeup = wakeup
-        self._context = context
-
-    def result(self) -> None:
-        if self._cancelled:
-            self._cancelled = False
-            raise asyncio.CancelledError
-
-    def cancel(self, msg: object = None) -> bool:
-        """Called from within another task, so the awaiting one is woken by way of the loop."""
-        wakeup, self._wakeup = self._wakeup, None
-        if wakeup is None:
-            return False
-        self._cancelled = True
-        self._loop.call_soon(wakeup, self, context=self._context)
-        return True
 
     # --- asyncio.Protocol ---
 
@@ -310,13 +269,6 @@ class Connection(asyncio.Protocol):
             self._limit, self._cutting, self._special = self._max_body, False, False
             if self._rate:
                 self.usable = False
-
-    def _wake(self) -> None:
-        """Run the sender's task. Only from callbacks of the loop: a task cannot run inside another one."""
-        wakeup = self._wakeup
-        if wakeup is not None:
-            self._wakeup = None
-            self._context.run(wakeup, self)
 
     def _spoil(self, how: str) -> None:
         self.usable = False
