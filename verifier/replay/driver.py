@@ -7,7 +7,6 @@ repeat that finding. The checks read it from the history.
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -108,8 +107,7 @@ class Driver:
 
     async def replay(self, step: str, planned: Replay) -> None:
         track = self.tracks[planned.session]
-        draw = random.Random(f"{self.stage.seed}/{step}/{planned.id}")
-        player = track.script.player(draw, self.stage.wall())
+        player = track.script.player(f"{self.stage.seed}/{step}/{planned.id}", self.stage.wall())
         seen: list[str] = []
         for index in _order(planned):
             fault = planned.fault if planned.fault and planned.fault.index == index else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -69,7 +68,7 @@ class _Live:
 
     async def _session(self, session: str, replay_id: str) -> None:
         stage, track = self.driver.stage, self.driver.tracks[session]
-        player = track.script.player(random.Random(f"{stage.seed}/{self.step}/{replay_id}"), stage.wall())
+        player = track.script.player(f"{stage.seed}/{self.step}/{replay_id}", stage.wall())
         for index, service in enumerate(track.services):
             step = track.script.steps[index]
             what = Attempt(self.step, replay_id, session, index, 1, "live", service, "", step.name)

@@ -135,7 +135,7 @@ async def verifier(run: Run) -> None:
 
 
 async def replay(run: Run, client: WireClient, script: Script, plan: Replay, writer: HistoryWriter) -> None:
-    player = script.player(random.Random(plan.id), 1.6e9)
+    player = script.player(plan.id, 1.6e9)
     for index, (step, version) in enumerate(zip(script.steps, plan.route, strict=True)):
         fault = plan.fault if plan.fault is not None and plan.fault.index == index else None
         request = player.request(index)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 from typing import Any
 
 from verifier.history.message import Headers, Request, Response
@@ -51,7 +50,7 @@ def script(*pairs: tuple[Request, Response], rules: Rules = Rules(), began: floa
 
 def play(made: Script, *answers: Response, seed: int = 1, now: float = BEGAN + 1e6) -> tuple[list[Request], Player]:
     """Send every step; each is given its answer, those beyond `answers` their recorded one."""
-    player = made.player(random.Random(seed), now)
+    player = made.player(str(seed), now)
     sent = []
     for index, step in enumerate(made.steps):
         sent.append(player.request(index))

@@ -146,7 +146,7 @@ def seen(got: Response) -> Any:
 
 
 def one_replay(script: Script, store: Store, seed: int, spoil: int = -1) -> tuple[list[Any], list[Any]]:
-    player = script.player(random.Random(seed), BEGAN + 3600.0 * seed)
+    player = script.player(str(seed), BEGAN + 3600.0 * seed)
     results = []
     for index in range(len(script.steps)):
         got = store.answer(player.request(index))

@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.replay.correlate.plainly import fill
 from verifier.history.message import Request
 from verifier.replay.correlate import split
 from verifier.replay.correlate.html import values
 from verifier.replay.correlate.jar import Jar
 from verifier.replay.correlate.looks import is_random, is_unique
-from verifier.replay.correlate.weave import fill, weave
+from verifier.replay.correlate.weave import weave
 
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=6),

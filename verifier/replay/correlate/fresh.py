@@ -1,81 +1,102 @@
-"""New values for what a client makes up: the same shape, another content, drawn from the given randomness."""
+"""New values for what a client makes up: the same shape, another content, drawn from the replay's key.
+
+What a value may become is found once, as its shape: for each of its characters the alphabet from which the new one
+is drawn; an alphabet of one letter stays. A replay then only draws.
+"""
 
 from __future__ import annotations
 
-import random
+import hashlib
 import re
 import string
 
 from verifier.replay.correlate.looks import EMAIL, UUID, is_random
-from verifier.replay.correlate.moments import Moment
+
+Shape = tuple[str, ...]  # the alphabet of each character
 
 _HEX = "0123456789abcdef"
+_NONZERO = "123456789"
+_VARIANT = "89ab"  # of a UUID (RFC 9562, section 4.1)
 _SUFFIX = 10  # hexadecimal digits that make a readable value unique
 _ENOUGH_BITS = 40.0
+_LONGEST_LOCAL = 64  # characters before the @ (RFC 5321, section 4.5.3.1.1)
 _TOKEN = re.compile(r"[A-Za-z0-9]+")
+_UUID_OR_TOKEN = re.compile(f"{UUID.pattern}|{_TOKEN.pattern}")
+_UUID_KEPT = {8, 13, 14, 18, 23}
 
 
-def renew(value: str, draw: random.Random, moment: Moment | None = None, shift: float = 0.0) -> str:
-    """A value of the same shape: a moment is shifted by `shift` seconds, everything else is drawn anew."""
-    if moment is not None:
-        return moment.shifted(shift)
+def draw(key: str, size: int) -> bytes:
+    """`size` random bytes that depend on the key alone (SHAKE128, FIPS 202)."""
+    return hashlib.shake_128(key.encode()).digest(size)
+
+
+def table(alphabet: str) -> bytes:
+    """For `bytes.translate`: random bytes to letters of an alphabet, at most one in 256 more likely than others."""
+    return bytes(ord(alphabet[value % len(alphabet)]) for value in range(256))
+
+
+def shape(value: str) -> Shape:
+    """What a renewed value looks like; not for moments, which are shifted instead."""
     if EMAIL.fullmatch(value):
         local, _, domain = value.rpartition("@")
-        return f"{_unique(local, draw, '.')[-64:].lstrip('.')}@{domain}"
-    return _unique(value, draw, "-")
+        cells = _unique(local, ".")[-_LONGEST_LOCAL:]
+        while cells and cells[0] == ".":
+            del cells[0]
+        return (*cells, "@", *domain)
+    return tuple(_unique(value, "-"))
 
 
-def _unique(value: str, draw: random.Random, joint: str) -> str:
+def _unique(value: str, joint: str) -> list[str]:
     """Random parts drawn anew; a readable value keeps its words and gets a suffix."""
-    renewed, drawn = _reshape(value, draw)
+    cells, drawn = _reshape(value)
     if drawn >= _ENOUGH_BITS or UUID.search(value):
-        return renewed
+        return cells
     if value.isdecimal():
-        # Stays a number, of as many digits where those are enough.
-        return renewed if len(value) >= 9 else str(draw.randrange(10**9, 2**31 - 1))
-    return f"{renewed}{joint}{''.join(draw.choices(_HEX, k=_SUFFIX))}"
+        # Stays a number, of as many digits where those are enough, else one below 2**31.
+        return cells if len(value) >= 9 else ["1", *[string.digits] * 9]
+    return [*cells, joint, *[_HEX] * _SUFFIX]
 
 
-def _reshape(value: str, draw: random.Random) -> tuple[str, float]:
-    """The value with its UUIDs and random words replaced, and how many bits were drawn."""
-    pieces: list[str] = []
+def _reshape(value: str) -> tuple[list[str], float]:
+    """The value with its UUIDs and random words to be drawn, and how many bits that draws."""
+    cells: list[str] = []
     drawn = 0.0
     position = 0
-    for found in re.finditer(UUID.pattern + "|" + _TOKEN.pattern, value):
-        pieces.append(value[position : found.start()])
+    for found in _UUID_OR_TOKEN.finditer(value):
+        cells += value[position : found.start()]
         token = found[0]
         if UUID.fullmatch(token):
-            pieces.append(_uuid(token, draw))
+            cells += _uuid(token)
             drawn += 122
         elif is_random(token) or (token.isdecimal() and len(token) == len(value)):
-            pieces.append(_token(token, draw))
+            cells += _token(token)
             drawn += 3.3 * len(token) if token.isdecimal() else 4.0 * len(token)
         else:
-            pieces.append(token)
+            cells += token
         position = found.end()
-    pieces.append(value[position:])
-    return "".join(pieces), drawn
+    cells += value[position:]
+    return cells, drawn
 
 
-def _uuid(value: str, draw: random.Random) -> str:
-    """Version and variant stay, and so do the letters' case and the nil UUID's readers."""
-    digits = "".join(draw.choices(_HEX, k=36))
-    kept = {8, 13, 14, 18, 23}
-    text = "".join(value[at] if at in kept else digits[at] for at in range(36))
-    text = text[:19] + draw.choice("89ab") + text[20:] if value[19] in "89abAB" else text
-    return text.upper() if any(letter in "ABCDEF" for letter in value) else text
+def _uuid(value: str) -> list[str]:
+    """Version and variant stay, and so does the letters' case."""
+    cells = [letter if at in _UUID_KEPT else _HEX for at, letter in enumerate(value)]
+    if value[19] in "89abAB":
+        cells[19] = _VARIANT
+    return [cell.upper() for cell in cells] if any(letter in "ABCDEF" for letter in value) else cells
 
 
-def _token(value: str, draw: random.Random) -> str:
+def _token(value: str) -> list[str]:
     """Digit for digit, letter for letter; a hexadecimal token stays one."""
-    if re.fullmatch(r"[0-9a-f]+", value) and not value.isdecimal():
-        return "".join(draw.choices(_HEX, k=len(value)))
-    if re.fullmatch(r"[0-9A-F]+", value) and not value.isdecimal():
-        return "".join(draw.choices(_HEX.upper(), k=len(value)))
-    written = []
-    for at, letter in enumerate(value):
-        if letter.isdigit():
-            written.append(draw.choice("123456789" if at == 0 and letter != "0" else string.digits))
-        else:
-            written.append(draw.choice(string.ascii_uppercase if letter.isupper() else string.ascii_lowercase))
-    return "".join(written)
+    if not value.isdecimal():
+        if re.fullmatch(r"[0-9a-f]+", value):
+            return [_HEX] * len(value)
+        if re.fullmatch(r"[0-9A-F]+", value):
+            return [_HEX.upper()] * len(value)
+    return [_alphabet(letter, at) for at, letter in enumerate(value)]
+
+
+def _alphabet(letter: str, at: int) -> str:
+    if letter.isdigit():
+        return _NONZERO if at == 0 and letter != "0" else string.digits
+    return string.ascii_uppercase if letter.isupper() else string.ascii_lowercase

@@ -76,7 +76,7 @@ def _scalar(token: re.Match[str], stack: list[tuple[str, str | int, tuple[str, .
         name, containers = str(key), stack[-1][2]
     if raw[0] == '"':
         value = _string(raw)
-        return Part(pointer, token.start() + 1, token.end() - 1, value, _json_string, name, containers)
+        return Part(pointer, token.start() + 1, token.end() - 1, value, json_string, name, containers)
     return Part(pointer, token.start(), token.end(), raw, _json_number, name, containers)
 
 
@@ -84,7 +84,7 @@ def _string(raw: str) -> str:
     return raw[1:-1] if "\\" not in raw else str(_decode(raw))
 
 
-def _json_string(value: str) -> str:
+def json_string(value: str) -> str:
     return json.dumps(value)[1:-1]
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
+import msgspec
+
 from verifier.history.message import Response
 
 
@@ -85,13 +87,31 @@ class _Missing:
 MISSING = _Missing()
 
 
-@lru_cache(maxsize=64)
-def as_json(body: bytes) -> Any:
-    """The body as JSON, MISSING when it is none. Shared: not to be changed."""
+_decode = msgspec.json.Decoder().decode
+
+
+def json_of(body: bytes) -> Any:
+    """The body as JSON, MISSING when it is none."""
+    if body[:1] not in b'{["' and not body[:1].isspace():
+        return MISSING
     try:
-        return json.loads(body) if body[:1] in b'{["' or body[:1].isspace() else MISSING
+        return _decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        # What `json` accepts beyond the standard counts: NaN, lone surrogates, huge numbers, UTF-16.
+        return _leniently(body)
+
+
+def _leniently(body: bytes) -> Any:
+    try:
+        return json.loads(body)
     except (ValueError, RecursionError):
         return MISSING
+
+
+@lru_cache(maxsize=64)
+def as_json(body: bytes) -> Any:
+    """The same, remembered for who asks again; shared: not to be changed."""
+    return json_of(body)
 
 
 def at_pointer(value: Any, pointer: str) -> Any:

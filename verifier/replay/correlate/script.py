@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from verifier.replay.correlate.model import Origin, Poll, Report
@@ -13,6 +12,7 @@ from verifier.replay.recording.model import Exchange
 
 if TYPE_CHECKING:
     from verifier.replay.correlate.player import Player
+    from verifier.replay.correlate.program import Program
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +80,7 @@ class Script:
     slots: tuple[Slot, ...]
     compiled: tuple[Compiled, ...]
     began: float
+    _program: Program | None = field(default=None, init=False, repr=False, compare=False)
 
     def depends(self, later: int, earlier: int) -> bool:
         """Whether a step needs an earlier one, so that it cannot be sent before it.
@@ -102,8 +103,16 @@ class Script:
         woven = self.compiled[index].woven
         return slots(woven.target or ()) | slots(woven.body or ()) if woven is not None else set()
 
-    def player(self, random: random.Random, now: float) -> Player:
-        """The state of one replay. `now` is wall-clock seconds since the epoch: what moments are shifted to."""
-        from verifier.replay.correlate.player import Player
+    def player(self, key: str, now: float) -> Player:
+        """The state of one replay. `now` is wall-clock seconds since the epoch: what moments are shifted to.
 
-        return Player(self, random, now)
+        `key` names the replay: what the client makes up is drawn from it, so equal keys give equal values.
+        """
+        from verifier.replay.correlate.player import Player
+        from verifier.replay.correlate.program import prepare
+
+        program = self._program
+        if program is None:
+            program = prepare(self)
+            object.__setattr__(self, "_program", program)  # derived from the rest: the same whenever it is made
+        return Player(self, program, key, now)

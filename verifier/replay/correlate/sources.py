@@ -9,7 +9,7 @@ from typing import Any
 
 from verifier.history.message import Request, Response, header
 from verifier.replay.correlate import html, split
-from verifier.replay.correlate.model import MISSING, Origin, as_json, as_text, at_pointer
+from verifier.replay.correlate.model import MISSING, Origin, as_json, as_text, at_pointer, json_of
 from verifier.replay.correlate.names import Place, stem
 
 LONGEST = 4096  # characters; longer texts are contents, not references
@@ -154,7 +154,7 @@ class Answer:
 
     def json(self) -> Any:
         if self._json is None:
-            self._json = as_json(self._response.body)
+            self._json = json_of(self._response.body)
         return self._json
 
     def _whole(self, origin: Origin) -> str | None:

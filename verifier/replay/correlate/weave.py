@@ -46,18 +46,6 @@ class Hole:
 Template = tuple["str | Hole", ...]
 
 
-def fill(template: Template, values: Sequence[str]) -> str:
-    """The text with its holes filled."""
-    return "".join(
-        [
-            piece
-            if isinstance(piece, str)
-            else piece.encode(values[piece.slot] if piece.inner is None else fill(piece.inner, values))
-            for piece in template
-        ]
-    )
-
-
 def slots(template: Template) -> set[int]:
     found: set[int] = set()
     for piece in template:
@@ -85,13 +73,13 @@ def weave(request: Request, resolve: Resolve) -> Woven:
         if name.lower() not in _SILENT and not name.lower().startswith(("sec-", "access-control-")):
             template = look(value, Place("header", name, (), f"$request.header.{name}"), resolve, 0)
             if template:
-                headers.append((number, (Hole(_one_line, -1, template),)))
+                headers.append((number, (Hole(one_line, -1, template),)))
     charset, body = _body(request, resolve)
     uses = set().union(*(slots(part) for part in (target or (), body or (), *(item for _, item in headers))))
     return Woven(target, tuple(headers), body, charset, frozenset(uses))
 
 
-def _one_line(value: str) -> str:
+def one_line(value: str) -> str:
     """A header's value must not become a second header, whatever a service answered."""
     return _CONTROL.sub("", value) if _CONTROL.search(value) else value
 
