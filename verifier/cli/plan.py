@@ -20,7 +20,7 @@ from verifier.rehearsal.prepare import prepare
 @click.option("--replays", is_flag=True, help="List every replay with its route and fault.")
 def plan(matrix: Path, seed: int, budget: str | None, shape: str, replays: bool) -> None:
     """Print what `run` would do: every path, step, replay and fault."""
-    made = prepare(matrix, seed, seconds(budget)).plan
+    made = prepare(matrix, seed, seconds(budget), environ=None).plan
     if shape == "json":
         click.echo(msgspec.json.format(msgspec.json.encode(made)).decode())
     else:

@@ -17,6 +17,7 @@ import uvloop
 
 from verifier.errors import BrokenEnvironment
 from verifier.replay.recorder import Recorder, RecordingFile, Upstream
+from verifier.replay.recording.placeholders import as_yaml
 from verifier.replay.recording.redact import Redaction
 
 
@@ -43,6 +44,7 @@ def record(
 
     Clients talk to the --listen address; every request goes on to the --to service. Authorization, cookies and
     declared fields are redacted before anything is written. End with Ctrl-C: the file appears when it is whole.
+    What the recording lacks for a service that checks credentials is printed then, ready for the matrix.
     """
     host, port = _loopback(listen)
     upstream = replace(_upstream(to, insecure), name=_authority(name))
@@ -57,6 +59,13 @@ def record(
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(recorder_run)
     click.echo(f"{file.count} exchanges in {out}", err=True)
+    if file.credentials:
+        click.echo(
+            "these secrets were redacted, and no recorded answer issues them anew: where the service checks them, name\n"
+            "in the matrix the variable (env) or file (file) that holds each; where it does not, leave them out",
+            err=True,
+        )
+        click.echo(as_yaml(out.name, file.credentials), nl=False)
 
 
 async def _run(host: str, port: int, upstream: Upstream, file: RecordingFile, rewrite_host: bool) -> None:

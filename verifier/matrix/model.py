@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from verifier.runtime.base import Build, Environment, Readiness
 
@@ -124,6 +125,20 @@ class TrafficRules:
 
 
 @dataclass(frozen=True, slots=True)
+class Credential:
+    """Where the value behind a placeholder of a redacted recording comes from: a variable, or a file's content.
+
+    `name` is the variable's name or the file's absolute path; `line` and `key` say where the matrix declares it.
+    """
+
+    placeholder: str
+    kind: Literal["env", "file"]
+    name: str
+    line: int
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class Traffic:
     """One recording; `client` is the version whose client was recorded; `service` where the hosts do not say."""
 
@@ -132,6 +147,7 @@ class Traffic:
     service: str
     session_header: str | None = None
     rules: TrafficRules = TrafficRules()
+    credentials: tuple[Credential, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,11 +17,10 @@ from verifier.matrix.model import (
     Partner,
     Rollout,
     Store,
-    Traffic,
-    TrafficRules,
 )
 from verifier.matrix.replaying import read_replaying
 from verifier.matrix.services import read_readiness, read_service
+from verifier.matrix.traffic import existing, read_traffic
 
 NAME = re.compile(r"[a-z][a-z0-9-]*[a-z0-9]")
 REFERENCE = re.compile(r"\$\{([^}]*)\}")
@@ -51,7 +50,7 @@ def parse(file: Path) -> Matrix:
         stores=stores,
         partners=partners,
         rollout=_rollout(reader, items.get("rollout"), names),
-        traffic=_traffic(reader, items, names, file.parent),
+        traffic=read_traffic(reader, items.get("traffic"), items.get("services"), names, file.parent),
         faults=_faults(reader, items.get("faults")),
         budget=reader.seconds(items.get("budget"), 300.0),
         replaying=read_replaying(reader, items.get("replay")),
@@ -102,17 +101,6 @@ def _partner(reader: Reader, name: str, at: Located, folder: Path) -> Partner:
     return Partner(name, existing(reader, items.get("contract"), folder), reader.seconds(items.get("delay"), 0.0))
 
 
-def existing(reader: Reader, at: Located | None, folder: Path) -> Path | None:
-    """A path relative to the matrix's folder that must name a file."""
-    if at is None:
-        return None
-    path = (folder / reader.text(at)).resolve()
-    if not path.is_file():
-        reader.problem(at, f"there is no file {path}")
-        return None
-    return path
-
-
 def _rollout(reader: Reader, at: Located | None, declared: tuple[str, ...]) -> Rollout:
     items = reader.mapping(at, ("strategy", "order", "rollback"))
     order, at_order = declared, items.get("order")
@@ -130,46 +118,6 @@ def _rollout(reader: Reader, at: Located | None, declared: tuple[str, ...]) -> R
         safe_order=word == "safe",
         rollback=reader.choice(items.get("rollback"), ROLLBACKS, "ends"),
     )
-
-
-def _traffic(reader: Reader, declared: dict[str, Located], names: tuple[str, ...], folder: Path) -> tuple[Traffic, ...]:
-    at, found = declared.get("traffic"), []
-    versions = set(_version_names(declared.get("services")))
-    for item in reader.items(at):
-        items = reader.mapping(item, ("recording", "client", "service", "session-header", "rules"))
-        if "recording" not in items:
-            reader.problem(item, "needs 'recording', a file of recorded traffic")
-        recording = existing(reader, items.get("recording"), folder)
-        service = reader.choice(items.get("service"), names, names[0] if names else "")
-        client = reader.text(items.get("client"))
-        if client and client not in versions:
-            reader.problem(items["client"], f"no service has a version {client!r}")
-        header = reader.text(items["session-header"]) if "session-header" in items else None
-        rules = _rules(reader, items.get("rules"))
-        if recording is not None:
-            found.append(Traffic(recording, client, service, header, rules))
-    if at is not None and isinstance(at.value, list) and not at.value:
-        reader.problem(at, "names no recording")
-    return tuple(found)
-
-
-def _version_names(services: Located | None) -> Iterator[str]:
-    for item in services.value.values() if services is not None and isinstance(services.value, dict) else ():
-        versions = item.value.get("versions") if isinstance(item.value, dict) else None
-        if versions is not None and isinstance(versions.value, dict):
-            yield from versions.value
-
-
-def _rules(reader: Reader, at: Located | None) -> TrafficRules:
-    items = reader.mapping(at, ("flows", "keep", "fresh"))
-    flows = []
-    for item in reader.items(items.get("flows")):
-        pair = reader.mapping(item, ("from", "to"))
-        if set(pair) == {"from", "to"}:
-            flows.append((reader.text(pair["from"]), reader.text(pair["to"])))
-        else:
-            reader.problem(item, "needs 'from' and 'to', two runtime expressions")
-    return TrafficRules(tuple(flows), reader.texts(items.get("keep")), reader.texts(items.get("fresh")))
 
 
 def _faults(reader: Reader, at: Located | None) -> tuple[str, ...]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -15,8 +18,11 @@ from verifier.matrix.parse import parse
 from verifier.plan.model import ExchangeShape, Plan, SessionShape
 from verifier.plan.planner import plan
 from verifier.replay.correlate import Rules, Script, learn
+from verifier.replay.credentials import Credentials, kept_words, resolve
 from verifier.replay.driver import Track, service_of
 from verifier.replay.recording.load import load
+from verifier.replay.recording.model import Recording
+from verifier.replay.recording.placeholders import sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +33,16 @@ class Prepared:
     tracks: dict[str, Track]
     plan: Plan
     named: str  # the matrix's file, as the user named it
+    credentials: Credentials | None = None  # never stored
 
 
-def prepare(file: Path, seed: int, budget: float | None = None) -> Prepared:
+def prepare(
+    file: Path, seed: int, budget: float | None = None, environ: Mapping[str, str] | None = os.environ
+) -> Prepared:
     """Read all inputs of a matrix and make its plan; `budget` (seconds) overrides the matrix's.
 
-    Raises BadInput with every problem found.
+    Secrets that the matrix names are read from `environ` and from files; with None they are not asked for, and what
+    is prepared can be shown but not run. Raises BadInput with every problem found.
     """
     matrix = parse(file)
     if budget is not None:
@@ -52,10 +62,17 @@ def prepare(file: Path, seed: int, budget: float | None = None) -> Prepared:
             tracks |= _tracks(matrix, traffic, number)
         except BadInput as error:
             problems += error.problems
+    credentials = None
+    try:
+        declared = [credential for traffic in matrix.traffic for credential in traffic.credentials]
+        credentials = resolve(declared, matrix.file, environ) if environ is not None else None
+    except BadInput as error:
+        problems += error.problems
     if problems:
         raise BadInput(sorted(set(problems)))
     shapes = tuple(_shape(name, track, promises, matrix) for name, track in tracks.items())
-    return Prepared(matrix, promises, contracts, tracks, plan(matrix, shapes, seed, promises), str(file))
+    made = plan(matrix, shapes, seed, promises)
+    return Prepared(matrix, promises, contracts, tracks, made, str(file), credentials)
 
 
 def _contracts(matrix: Matrix) -> tuple[tuple[str, str, Path], ...]:
@@ -71,7 +88,10 @@ def _contracts(matrix: Matrix) -> tuple[tuple[str, str, Path], ...]:
 
 def _tracks(matrix: Matrix, traffic: Traffic, number: int) -> dict[str, Track]:
     recording = load(traffic.recording, traffic.session_header)
-    rules = Rules(flows=traffic.rules.flows, keep=traffic.rules.keep, fresh=traffic.rules.fresh)
+    if problems := list(_not_sent(matrix, traffic, recording)):
+        raise BadInput(problems)
+    secrets = tuple(word for entry in traffic.credentials for word in kept_words(entry.placeholder))
+    rules = Rules(flows=traffic.rules.flows, keep=(*traffic.rules.keep, *secrets), fresh=traffic.rules.fresh)
     ports = {service.name: service.port for service in matrix.services}
     prefix = "" if len(matrix.traffic) == 1 else f"{number}-"
     found = {}
@@ -80,6 +100,17 @@ def _tracks(matrix: Matrix, traffic: Traffic, number: int) -> dict[str, Track]:
         services = tuple(service_of(step.exchange.host, ports, traffic.service) for step in script.steps)
         found[f"{prefix}{session.id}"] = Track(script, services, _gaps(script))
     return found
+
+
+def _not_sent(matrix: Matrix, traffic: Traffic, recording: Recording) -> Iterator[Problem]:
+    """Credentials that no request of the recording needs: most often those of an earlier recording."""
+    known = sent(recording) if traffic.credentials else frozenset()
+    for entry in traffic.credentials:
+        if entry.placeholder not in known:
+            close = difflib.get_close_matches(entry.placeholder, known, 1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            message = f"{entry.placeholder!r} stands in no request of {traffic.recording}{hint}"
+            yield Problem(str(matrix.file), entry.line, entry.key, message)
 
 
 def _gaps(script: Script) -> tuple[float, ...]:

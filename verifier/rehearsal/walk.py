@@ -52,15 +52,25 @@ class Rehearsal:
         keep_inputs(directory, prepared)
         writer = HistoryWriter(directory, run_info(prepared, self.runtime.name))
         self.emit(RunBegan(prepared.plan, self.runtime.name, self.why, str(directory)))
+        secrets = prepared.credentials
         try:
-            await self._on_runtime(writer.add)
+            await self._on_runtime(writer.add if secrets is None else lambda record: writer.add(secrets.mask(record)))
+        except BrokenEnvironment as broken:
+            raise BrokenEnvironment(self._masked(str(broken))) from None
         finally:
             writer.close()
             shutil.rmtree(directory / "stores", ignore_errors=True)
+            if secrets is not None:
+                secrets.mask_files(directory / "logs")
         return Timing(self.clock() - self._began, self.boot, self.replaying, 0.0)
 
     def _now(self) -> float:
         return round(self.clock() - self._began, 6)
+
+    def _masked(self, text: str) -> str:
+        """What a service has said, without the secrets of real accounts."""
+        secrets = self.prepared.credentials
+        return text if secrets is None else secrets.mask_text(text)
 
     async def _on_runtime(self, record: Callable[[Record], None]) -> None:
         client = WireClient(clock=self._now)
@@ -117,6 +127,7 @@ class Rehearsal:
             self.prepared.plan.seed,
             replaying.retry,
             replaying.timeout,
+            self.prepared.credentials,
         )
 
     async def _path(self, path: PlanPath, system: System, stage: Stage) -> None:
@@ -144,7 +155,7 @@ class Rehearsal:
         try:
             await self._go_through(path, step, system, driver)
         except StepFailed as failure:
-            error = str(failure)
+            error = self._masked(str(failure))
             if path.kind != "rollout":
                 raise BrokenEnvironment(f"in the control {path.id}: {error}\n{failure.tail}".rstrip()) from None
         except BaseException as broken:

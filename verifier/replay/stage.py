@@ -16,6 +16,7 @@ from verifier.history.outcome import outcome_of
 from verifier.history.store import Record
 from verifier.matrix.model import Retry
 from verifier.plan.model import Fault
+from verifier.replay.credentials import Credentials
 from verifier.replay.gateway import Cause, Gateway, injection
 from verifier.replay.rotation import Endpoint, Rotation
 from verifier.replay.wire.client import Answer, Hold, Together, WireClient
@@ -57,6 +58,7 @@ class Stage:
     seed: int
     retry: Retry = field(default_factory=Retry)
     timeout: float = 15.0  # seconds for one attempt; a service that needs longer should accept the work
+    credentials: Credentials | None = None  # put into what is sent, and into nothing else
     sent: int = 0
     answered: int = 0
     failed: int = 0
@@ -85,7 +87,7 @@ class Stage:
                 answer = await self.client.send(
                     endpoint.address.host,
                     endpoint.address.port,
-                    traced,
+                    traced if self.credentials is None else self.credentials.put_in(traced),
                     timeout=self.timeout,
                     hold=hold,
                     cut_answer_after=cut_answer_after,

@@ -16,6 +16,7 @@ from verifier import __version__
 from verifier.history.message import Headers, Response, header
 from verifier.replay.recording.coding import decode
 from verifier.replay.recording.model import Exchange
+from verifier.replay.recording.placeholders import Placeholders, Standing
 from verifier.replay.recording.redact import Redaction, Redactor
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -31,6 +32,7 @@ class HarWriter:
     def __init__(self, path: Path, redact: Redaction | None = Redaction(), began: float = 0.0) -> None:  # noqa: B008
         self._path = path
         self._redactor = Redactor(redact) if redact is not None else None
+        self._placeholders = Placeholders()
         self._began = _EPOCH + timedelta(microseconds=round(began * 1_000_000))
         self._count = 0
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
@@ -44,9 +46,15 @@ class HarWriter:
         exchange = self._decoded(exchange)
         if self._redactor is not None:
             exchange = self._redactor.exchange(exchange)
+            self._placeholders.add(exchange)
         entry = self._entry(exchange, session)
         self._file.write((",\n" if self._count else "\n") + json.dumps(entry, ensure_ascii=False))
         self._count += 1
+
+    @property
+    def credentials(self) -> tuple[Standing, ...]:
+        """The placeholders so far whose secrets the client knew and no recorded answer issued."""
+        return self._placeholders.credentials()
 
     def close(self) -> None:
         """Finish the file and put it in place, in one step."""

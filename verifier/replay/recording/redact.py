@@ -24,7 +24,7 @@ from verifier.replay.recording.model import Exchange
 PREFIX = "redacted-"
 # Shorter secrets are not searched for elsewhere: replacing every "1234" would ruin the recording.
 SHORTEST_SEARCHED = 8
-_MOST_SEARCHED = 1000  # the latest secrets; what their own places hold is replaced however many there are
+_MOST_SEARCHED = 2000  # forms of the latest secrets; what their own places hold is replaced however many there are
 _HEADERS = ("authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "x-auth-token", "x-csrf-token")
 _FIELDS = ("password", "passwd", "secret", "client_secret", "token", "access_token", "refresh_token", "id_token",
            "session_token", "csrf_token", "api_key")  # fmt: skip
@@ -79,13 +79,18 @@ class Redactor:
         digest = hashlib.blake2b(secret.encode("utf-8", "surrogatepass"), key=self._key, digest_size=12).hexdigest()
         text = PREFIX + digest
         if len(secret) >= SHORTEST_SEARCHED and secret not in self._known:
-            self._known[secret] = text
-            for form in (quote(secret, safe=""), quote_plus(secret)):
-                self._known.setdefault(form, text)
-            while len(self._known) > _MOST_SEARCHED:
-                del self._known[next(iter(self._known))]
-            self._pattern = None
+            self._know(secret, text)
+            escaped = (json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1])
+            for form in (quote(secret, safe=""), quote_plus(secret), *escaped):
+                self._know(form, text)
         return text
+
+    def _know(self, form: str, text: str) -> None:
+        """Search for a form of a secret from now on."""
+        self._known.setdefault(form, text)
+        while len(self._known) > _MOST_SEARCHED:
+            del self._known[next(iter(self._known))]
+        self._pattern = None
 
     def _sent_headers(self, headers: Headers) -> Headers:
         return tuple((name, self._header(name, value)) for name, value in headers)
@@ -115,7 +120,10 @@ class Redactor:
         except (binascii.Error, ValueError):
             return self.placeholder(secret)
         pair = f"{self.placeholder(user)}{mark}{self.placeholder(password)}"
-        return base64.b64encode(pair.encode()).decode()
+        coded = base64.b64encode(pair.encode()).decode()
+        if len(secret) >= SHORTEST_SEARCHED:
+            self._know(secret.strip(), coded)
+        return coded
 
     def _body(self, body: bytes, media_type: str) -> bytes:
         if not body:

@@ -1,0 +1,96 @@
+"""The `traffic` part of a matrix: recordings, what settles their correlation, where their secrets come from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from verifier.located import Located, Reader
+from verifier.matrix.model import Credential, Traffic, TrafficRules
+
+KEYS = ("recording", "client", "service", "session-header", "rules", "credentials")
+_PLACEHOLDER = re.compile(r"redacted-[A-Za-z0-9_-]*[A-Za-z0-9]")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def read_traffic(
+    reader: Reader, at: Located | None, services: Located | None, names: tuple[str, ...], folder: Path
+) -> tuple[Traffic, ...]:
+    """The recordings. `services` is the matrix's own part of that name, `names` are those that count as declared."""
+    found = []
+    versions = set(_version_names(services))
+    for item in reader.items(at):
+        items = reader.mapping(item, KEYS)
+        if "recording" not in items:
+            reader.problem(item, "needs 'recording', a file of recorded traffic")
+        recording = existing(reader, items.get("recording"), folder)
+        service = reader.choice(items.get("service"), names, names[0] if names else "")
+        client = reader.text(items.get("client"))
+        if client and client not in versions:
+            reader.problem(items["client"], f"no service has a version {client!r}")
+        header = reader.text(items["session-header"]) if "session-header" in items else None
+        rules = _rules(reader, items.get("rules"))
+        credentials = _credentials(reader, items.get("credentials"), folder)
+        if recording is not None:
+            found.append(Traffic(recording, client, service, header, rules, credentials))
+    if at is not None and isinstance(at.value, list) and not at.value:
+        reader.problem(at, "names no recording")
+    return tuple(found)
+
+
+def _version_names(services: Located | None) -> Iterator[str]:
+    for item in services.value.values() if services is not None and isinstance(services.value, dict) else ():
+        versions = item.value.get("versions") if isinstance(item.value, dict) else None
+        if versions is not None and isinstance(versions.value, dict):
+            yield from versions.value
+
+
+def _rules(reader: Reader, at: Located | None) -> TrafficRules:
+    items = reader.mapping(at, ("flows", "keep", "fresh"))
+    flows = []
+    for item in reader.items(items.get("flows")):
+        pair = reader.mapping(item, ("from", "to"))
+        if set(pair) == {"from", "to"}:
+            flows.append((reader.text(pair["from"]), reader.text(pair["to"])))
+        else:
+            reader.problem(item, "needs 'from' and 'to', two runtime expressions")
+    return TrafficRules(tuple(flows), reader.texts(items.get("keep")), reader.texts(items.get("fresh")))
+
+
+def _credentials(reader: Reader, at: Located | None, folder: Path) -> tuple[Credential, ...]:
+    """`PLACEHOLDER: {env: NAME}` or `PLACEHOLDER: {file: PATH}`; the value itself never stands in a matrix."""
+    found = []
+    for placeholder, item in reader.mapping(at).items():
+        if not _PLACEHOLDER.fullmatch(placeholder):
+            reader.problem(item, f"{placeholder!r} is no placeholder of a recording, such as redacted-0123abcd")
+        if not isinstance(item.value, dict):
+            reader.problem(item, "needs 'env', a variable's name, or 'file', a path: a secret itself never stands here")
+            continue
+        source = reader.mapping(item, ("env", "file"))
+        if len(source) != 1:
+            reader.problem(item, "needs either 'env' or 'file'")
+        for kind, value in source.items():
+            credential = _credential(reader, placeholder, kind, value, folder)
+            found += [credential] if credential is not None else []
+    return tuple(found)
+
+
+def _credential(reader: Reader, placeholder: str, kind: str, at: Located, folder: Path) -> Credential | None:
+    text, where = reader.text(at), (at.line, at.key)
+    if kind == "env":
+        if not _VARIABLE.fullmatch(text):
+            reader.problem(at, "must be the name of an environment variable: letters, digits and underscores")
+        return Credential(placeholder, "env", text, *where)
+    return Credential(placeholder, "file", str((folder / text).resolve()), *where) if kind == "file" else None
+
+
+def existing(reader: Reader, at: Located | None, folder: Path) -> Path | None:
+    """A path relative to the matrix's folder that must name a file."""
+    if at is None:
+        return None
+    path = (folder / reader.text(at)).resolve()
+    if not path.is_file():
+        reader.problem(at, f"there is no file {path}")
+        return None
+    return path

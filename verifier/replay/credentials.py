@@ -1,0 +1,270 @@
+"""Secrets of real accounts: put into requests immediately before the wire, and out of everything that is written.
+
+Inside, requests carry the placeholders of the redacted recording. What comes back may echo a secret in any clothing:
+plain, percent-encoded, escaped in JSON or HTML, inside base64 (as in `Authorization: Basic`), compressed. Each of
+them is masked, in every record, before it reaches the disk.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from urllib.parse import quote, quote_plus
+
+from msgspec import structs
+
+from verifier.errors import BadInput, Problem
+from verifier.history.message import Headers, Request, Response, header, with_header
+from verifier.history.model import Note, Operation, ReplicaEvent, Step
+from verifier.history.store import Record
+from verifier.matrix.model import Credential
+from verifier.replay.base64swap import Base64Swap
+from verifier.replay.correlate.looks import is_random
+from verifier.replay.recording.coding import decode
+from verifier.replay.recording.placeholders import MADE
+
+SHORTEST = 4  # characters; a shorter secret stands everywhere by accident and could not be masked
+_LARGEST_FILE = 65536  # bytes
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_READABLE = frozenset({"gzip", "x-gzip", "deflate", "identity"})
+_Quote = Callable[[str], str]
+
+
+class Credentials:
+    """Secrets by placeholder. Its representation names the placeholders alone."""
+
+    __slots__ = ("_base64_in", "_base64_out", "_in", "_masks", "_out", "_secrets")
+
+    def __init__(self, secrets: Mapping[str, str]) -> None:
+        self._secrets = dict(secrets)
+        names = sorted(secrets, key=len, reverse=True)
+        self._in = re.compile("|".join(map(_exactly, names)))
+        self._base64_in = Base64Swap([(name, secrets[name]) for name in names], spoil=False)
+        by_secret = {secrets[name]: name for name in secrets}
+        ordered = sorted(by_secret, key=len, reverse=True)
+        self._masks = tuple(by_secret[secret] for secret in ordered)
+        self._out = re.compile("|".join(f"({_any_clothing(secret)})" for secret in ordered))
+        self._base64_out = Base64Swap([(secret, by_secret[secret]) for secret in ordered], spoil=True)
+
+    def __repr__(self) -> str:
+        return f"Credentials({', '.join(self._secrets)})"
+
+    # ---- onto the wire
+
+    def put_in(self, request: Request) -> Request:
+        """The request as it is sent: with the secrets, each written as its place asks for."""
+        headers = tuple((name, self._into_header(name, value)) for name, value in request.headers)
+        return Request(
+            request.method,
+            self._fill(request.target, _quoted),
+            _readable(headers),
+            self._into_body(request),
+        )
+
+    def _into_header(self, name: str, value: str) -> str:
+        as_written = _quoted if name.lower() == "referer" else _in_latin1
+        return self._base64_in.swap(self._fill(value, as_written))
+
+    def _into_body(self, request: Request) -> bytes:
+        if not request.body:
+            return request.body
+        # Placeholders are ASCII, so the rest passes unchanged whatever its charset is.
+        text = request.body.decode("latin-1")
+        if "urlencoded" in (header(request.headers, "content-type") or "").lower():
+            filled = self._fill(text, quote_plus)
+        elif text.lstrip()[:1] in ("{", "["):
+            filled = self._fill(text, _in_json)
+        else:
+            filled = self._fill(text, _in_latin1)
+        return self._base64_in.swap(filled).encode("latin-1", "replace")
+
+    def _fill(self, text: str, write: _Quote) -> str:
+        return self._in.sub(lambda found: write(self._secrets[found[0]]), text)
+
+    # ---- out of what is kept
+
+    def mask_text(self, text: str) -> str:
+        """A text with every secret, in whatever clothing, replaced by its placeholder."""
+        plain = self._out.sub(lambda found: self._masks[(found.lastindex or 1) - 1], text)
+        return self._base64_out.swap(plain)
+
+    def mask_bytes(self, data: bytes) -> bytes:
+        """The same object where there is nothing to mask."""
+        text = data.decode("latin-1")
+        masked = self.mask_text(text)
+        return data if masked == text else masked.encode("latin-1", "replace")
+
+    def mask(self, record: Record) -> Record:
+        """A record of a history as it may be written. What names its place in the plan is nobody's secret."""
+        if isinstance(record, Operation):
+            answer = record.response
+            return structs.replace(
+                record,
+                name=self._masked_name(record.name),
+                request=self._masked_request(record.request),
+                response=self._masked_response(answer) if answer is not None else None,
+                produced=tuple((place, self.mask_text(value)) for place, value in record.produced),
+            )
+        if isinstance(record, Note):
+            return structs.replace(record, message=self.mask_text(record.message))
+        if isinstance(record, ReplicaEvent):
+            return structs.replace(record, detail=self.mask_text(record.detail))
+        if isinstance(record, Step):
+            return structs.replace(record, error=self.mask_text(record.error))
+        return structs.replace(record, name=self._masked_name(record.name))
+
+    def mask_files(self, folder: Path) -> None:
+        """Logs that services have written: each is rewritten where it holds a secret, line by line."""
+        for file in sorted(folder.rglob("*")) if folder.is_dir() else ():
+            if not file.is_file():
+                continue
+            with file.open("rb") as lines:
+                clean = all(self.mask_bytes(line) is line for line in lines)
+            if not clean:
+                part = file.with_name(f"{file.name}.part")
+                with file.open("rb") as lines, part.open("wb") as masked:
+                    masked.writelines(map(self.mask_bytes, lines))
+                part.replace(file)
+
+    def _masked_name(self, name: str) -> str:
+        """Only a name made of a path can hold a secret; a contract's is its own."""
+        return self.mask_text(name) if "/" in name else name
+
+    def _masked_request(self, request: Request) -> Request:
+        headers, body = self._masked_message(request.headers, request.body)
+        return Request(request.method, self.mask_text(request.target), headers, body)
+
+    def _masked_response(self, response: Response) -> Response:
+        return Response(response.status, *self._masked_message(response.headers, response.body))
+
+    def _masked_message(self, headers: Headers, body: bytes) -> tuple[Headers, bytes]:
+        headers = tuple((self.mask_text(name), self.mask_text(value)) for name, value in headers)
+        coding = header(headers, "content-encoding")
+        if not coding or not body or coding.strip().lower() == "identity":
+            return headers, self.mask_bytes(body)
+        plain = decode(body, coding)
+        if plain is None:
+            return headers, b""  # nobody can tell what it holds
+        masked = self.mask_bytes(plain)
+        if masked is plain:
+            return headers, body
+        return tuple((name, value) for name, value in headers if name.lower() != "content-encoding"), masked
+
+
+def resolve(declared: Iterable[Credential], file: Path, environ: Mapping[str, str]) -> Credentials | None:
+    """The secrets that a matrix (`file`) names; None where it names none.
+
+    Raises BadInput for each that is missing, empty, too short to be masked, or cannot be sent. No message says what
+    a secret is.
+    """
+    secrets: dict[str, str] = {}
+    sources: dict[str, tuple[str, str]] = {}
+    problems = []
+    for credential in declared:
+        source = (credential.kind, credential.name)
+        if sources.setdefault(credential.placeholder, source) != source:
+            problem: str | None = f"{credential.placeholder} has another source in another recording"
+            value = ""
+        else:
+            value, problem = _value(credential, environ)
+        if problem:
+            problems.append(Problem(str(file), credential.line, credential.key, problem))
+        secrets[credential.placeholder] = value
+    if problems:
+        raise BadInput(sorted(set(problems)))
+    return Credentials(secrets) if secrets else None
+
+
+def kept_words(placeholder: str) -> tuple[str, ...]:
+    """The texts that correlation must leave alone, lest a placeholder or a word of it is taken for a made-up value."""
+    return (placeholder, *(word for word in re.split(r"[^A-Za-z0-9]+", placeholder) if is_random(word)))
+
+
+def _value(credential: Credential, environ: Mapping[str, str]) -> tuple[str, str | None]:
+    """The value, and what is wrong with it."""
+    if credential.kind == "env":
+        what = f"the environment variable {credential.name}"
+        value = environ.get(credential.name)
+        if value is None:
+            return "", f"{what} is not set"
+    else:
+        what = f"the file {credential.name}"
+        try:
+            with Path(credential.name).open("rb") as stream:
+                data = stream.read(_LARGEST_FILE + 1)
+            value = data.decode("utf-8")
+        except OSError as error:
+            return "", f"{what} cannot be read: {error.strerror or type(error).__name__}"
+        except UnicodeDecodeError:
+            return "", f"{what} is not UTF-8 text"
+        if len(data) > _LARGEST_FILE:
+            return "", f"{what} is too large for a secret: more than {_LARGEST_FILE} bytes"
+        value = value.removesuffix("\n").removesuffix("\r")
+    if len(value) < SHORTEST:
+        few = "is empty" if not value else f"holds fewer than {SHORTEST} characters, which could not be kept out"
+        return "", f"{what} {few}" + ("" if not value else " of histories and reports")
+    if _CONTROL.search(value) or not _encodable(value):
+        return "", f"{what} holds a control character or what is no text: it could not be sent in a header"
+    return value, None
+
+
+def _encodable(value: str) -> bool:
+    try:
+        return bool(value.encode("utf-8"))
+    except UnicodeEncodeError:
+        return False
+
+
+def _exactly(placeholder: str) -> str:
+    """A name given by hand may be the beginning of another one; those of the writer have one length."""
+    return re.escape(placeholder) + ("" if MADE.fullmatch(placeholder) else r"(?![A-Za-z0-9_])")
+
+
+def _any_clothing(secret: str) -> str:
+    """A pattern for a secret, character by character as any of the usual escapes writes it."""
+    return "".join(map(_one_character, secret))
+
+
+def _one_character(letter: str) -> str:
+    if letter.isascii() and letter.isalnum():
+        return letter
+    raw, units = letter.encode(), letter.encode("utf-16-be")
+    plain = {letter, raw.decode("latin-1"), f"\\{letter}"} | ({"+"} if letter == " " else set())
+    # Hexadecimal digits come in either case.
+    escaped = {
+        html.escape(letter),
+        f"&#{ord(letter)};",
+        f"&#x{ord(letter):x};",
+        "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2)),
+        "".join(f"%{byte:02x}" for byte in raw),
+        "".join(f"%25{byte:02x}" for byte in raw),
+    }
+    any_case = "|".join(map(re.escape, sorted(escaped, key=len, reverse=True)))
+    as_is = "|".join(map(re.escape, sorted(plain, key=len, reverse=True)))
+    return f"(?:(?i:{any_case})|{as_is})"
+
+
+def _quoted(secret: str) -> str:
+    return quote(secret, safe="")
+
+
+def _in_latin1(secret: str) -> str:
+    """As its UTF-8 bytes, which is how clients write what Latin-1 cannot."""
+    return secret.encode().decode("latin-1")
+
+
+def _in_json(secret: str) -> str:
+    return _in_latin1(json.dumps(secret, ensure_ascii=False)[1:-1])
+
+
+def _readable(headers: Headers) -> Headers:
+    """Ask for no content coding that could hide a secret from the mask."""
+    accepted = header(headers, "accept-encoding")
+    if accepted is None:
+        return headers
+    parts = [part.strip() for part in accepted.split(",")]
+    kept = [part for part in parts if part.partition(";")[0].strip().lower() in _READABLE]
+    return headers if kept == parts else with_header(headers, "Accept-Encoding", ", ".join(kept) or "identity")
