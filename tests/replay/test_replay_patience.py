@@ -10,6 +10,7 @@ from typing import Any, cast
 import pytest
 
 from tests.replay.correlate.building import answer, request, session
+from verifier.contracts.promises import Promises
 from verifier.history.message import Request, Response
 from verifier.history.model import Operation
 from verifier.matrix.model import Retry
@@ -27,6 +28,7 @@ class Scripted:
 
     seed = 0
     retry = Retry()
+    promises = Promises()
     gateway = SimpleNamespace(alone=None)
 
     def __init__(self, answers: Sequence[Response]) -> None:
@@ -39,12 +41,8 @@ class Scripted:
     def record(self, entry: Any) -> None:
         self.records.append(entry)
 
-    @property
-    def promises(self) -> Any:
-        return self
-
-    def guarantees(self, *_: str) -> None:
-        return None
+    def expect(self, *_: object) -> str:
+        return ""
 
     async def attempt(self, what: Attempt, sent: Request) -> Operation:
         return Operation(

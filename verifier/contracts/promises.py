@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
 
-from verifier.contracts.guarantees import Guarantees, OperationGuarantees, read
+from verifier.contracts.guarantees import Completes, Guarantees, OperationGuarantees, read
 from verifier.contracts.load import load
 from verifier.contracts.model import Contract, ContractOperation
 
@@ -80,6 +80,7 @@ class Promises:
     """Looked up for every request that is sent, so the entries are indexed; of equal ones the first counts."""
 
     entries: tuple[VersionPromises, ...] = ()
+    accepting: frozenset[int] = field(init=False, repr=False, compare=False)  # statuses that may promise work
     _versions: dict[tuple[str, str], VersionPromises] = field(init=False, repr=False, compare=False)
     _services: dict[str, _Service] = field(init=False, repr=False, compare=False)
     _declared: dict[tuple[str, str, str], OperationGuarantees] = field(init=False, repr=False, compare=False)
@@ -97,6 +98,8 @@ class Promises:
         for (service, version), item in versions.items():
             for operation in item.guarantees.operations if item.guarantees else ():
                 declared.setdefault((service, version, operation.operation), operation)
+        accepted = {item.completes.accepted for item in declared.values() if item.completes is not None}
+        object.__setattr__(self, "accepting", frozenset(accepted | {202}))
         object.__setattr__(self, "_versions", versions)
         object.__setattr__(self, "_services", services)
         object.__setattr__(self, "_declared", declared)
@@ -116,6 +119,11 @@ class Promises:
     def guarantees(self, service: str, version: str, operation: str) -> OperationGuarantees | None:
         """What an operation promises in this version."""
         return self._declared.get((service, version, operation))
+
+    def completes(self, service: str, version: str, operation: str) -> Completes | None:
+        """How work that an operation only accepts comes to its end, where that is declared."""
+        found = self._declared.get((service, version, operation))
+        return found.completes if found is not None else None
 
     def declared(self) -> Iterator[tuple[VersionPromises, OperationGuarantees]]:
         for item in self.entries:

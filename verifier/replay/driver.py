@@ -7,23 +7,38 @@ repeat that finding. The checks read it from the history.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from msgspec import structs
+from msgspec import Struct, structs
 
-from verifier.history.message import Request, Response
+from verifier.history.message import Request, Response, header
 from verifier.history.model import Note, Operation
 from verifier.matrix.model import Replaying
 from verifier.plan.model import Fault, PlannedStep, Replay
-from verifier.replay.correlate import Player, Script
-from verifier.replay.faults import Deferred, exchange, exchange_with_fault
+from verifier.replay.correlate import Player, Poll, Script, ScriptStep
+from verifier.replay.faults import Deferred, come_back, exchange_with_fault
 from verifier.replay.gateway import Cause
 from verifier.replay.polling import finish_accepted, poll_recorded
-from verifier.replay.stage import Attempt, Stage
+from verifier.replay.stage import LATER, Attempt, Stage
 
 SHORT = 0.1  # seconds; the longest gap of a compressed pace
+
+
+class Stop(Struct, frozen=True, gc=False):
+    """What each replay of an exchange must know of it. `traced`: the recorded request carries a trace of its own."""
+
+    service: str
+    name: str
+    recorded: Response
+    poll: Poll | None
+    traced: bool
+
+
+def _stop(step: ScriptStep, service: str) -> Stop:
+    request, response = step.exchange.request, step.exchange.response
+    return Stop(service, step.name, response, step.poll, header(request.headers, "traceparent") is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +51,11 @@ class Track:
     script: Script
     services: tuple[str, ...]
     gaps: tuple[float, ...] = ()
+    stops: tuple[Stop, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        stops = (_stop(step, service) for step, service in zip(self.script.steps, self.services, strict=True))
+        object.__setattr__(self, "stops", tuple(stops))
 
     def gap(self, index: int, pace: str) -> float:
         """How long to wait before an exchange, in seconds."""
@@ -44,8 +64,7 @@ class Track:
         return self.gaps[index] if pace == "recorded" else min(self.gaps[index], SHORT)
 
 
-@dataclass(frozen=True, slots=True)
-class Resource:
+class Resource(Struct, frozen=True, gc=False):
     """Something acknowledged that can be read back: the request that read it, and who answered then."""
 
     service: str
@@ -106,49 +125,43 @@ class Driver:
             self.stage.gateway.alone = None
 
     async def replay(self, step: str, planned: Replay) -> None:
-        track = self.tracks[planned.session]
-        player = track.script.player(f"{self.stage.seed}/{step}/{planned.id}", self.stage.wall())
-        seen: list[str] = []
-        for index in _order(planned):
-            fault = planned.fault if planned.fault and planned.fault.index == index else None
-            if gap := track.gap(index, self.replaying.pace):
+        stage, track, disturbed = self.stage, self.tracks[planned.session], planned.fault
+        player = track.script.player(f"{stage.seed}/{step}/{planned.id}", stage.wall())
+        trace = stage.expect(step, planned.id, planned.session, disturbed)
+        following, pace, seen = self._following(), self.replaying.pace, list[str]()
+        for what in _attempts(step, planned, track.stops, trace):
+            index = what.index
+            stop = track.stops[index]
+            if pace != "fast" and (gap := track.gap(index, pace)):
                 await asyncio.sleep(gap)
-            what = self._attempt(step, planned, track, index)
-            if self.stage.gateway.alone is not None:  # an inner fault is meant for the calls of one exchange
-                self.stage.gateway.alone.fault = what.inner
-            operation = await self._exchange(what, player, track, fault)
+            if stage.gateway.alone is not None:  # an inner fault is meant for the calls of one exchange
+                stage.gateway.alone.fault = what.inner
+            request = player.request(index)
+            if disturbed is not None and disturbed.index == index:
+                operation = await self._disturbed(what, request, player, stop, disturbed)
+            else:
+                operation = await stage.attempt(what, request)
+                answered = operation.response
+                if answered is None or answered.status in following or stop.poll is not None:
+                    attempts = await come_back(stage, what, request, stop.recorded, operation)
+                    operation = await self._went_on(what, player, stop, attempts, attempts[-1])
+                else:  # nothing can follow such an answer, and nearly all are such
+                    if produced := player.answer(index, answered):
+                        operation = structs.replace(operation, produced=produced)
+                    stage.record(operation)
             seen.append(operation.version)
-            if not as_recorded(operation, track.script.steps[index].exchange.response):
+            if not as_recorded(operation, stop.recorded):
                 break
-            self.remember(operation, tuple(seen))
+            self.remember(operation, seen)
         self._report(step, planned, player)
 
-    def _attempt(self, step: str, planned: Replay, track: Track, index: int) -> Attempt:
-        fault = planned.fault
-        here = fault is not None and fault.index == index
-        inner = fault if here and fault is not None and fault.callee else None
-        swapped = fault is not None and fault.kind == "reorder" and index in (fault.index, fault.index + 1)
-        return Attempt(
-            step=step,
-            replay=planned.id,
-            session=planned.session,
-            index=index,
-            number=1,
-            source="replay",
-            service=track.services[index],
-            version=planned.route[index],
-            fallback=track.script.steps[index].name,
-            inner=inner,
-            fault=fault.kind if fault is not None and (inner is not None or swapped) else "",
-        )
+    def _following(self) -> frozenset[int]:
+        """Statuses after which a client may come back, or poll for work that was accepted."""
+        return self.stage.promises.accepting.union(LATER, self.stage.retry.statuses)
 
-    async def _exchange(self, what: Attempt, player: Player, track: Track, fault: Fault | None) -> Operation:
-        """One exchange with whatever disturbs it; returns the operation whose answer the client went on with."""
-        request = player.request(what.index)
-        if fault is None:
-            recorded = track.script.steps[what.index].exchange.response
-            attempts = await exchange(self.stage, what, request, recorded)
-        elif fault.callee or fault.kind == "reorder":
+    async def _disturbed(self, what: Attempt, request: Request, player: Player, stop: Stop, fault: Fault) -> Operation:
+        """One exchange with what disturbs it; returns the operation whose answer the client went on with."""
+        if fault.callee or fault.kind == "reorder":
             attempts = [await self.stage.attempt(what, request)]
             if not fault.callee:
                 self.stage.injected(fault, attempts[0])
@@ -156,31 +169,37 @@ class Driver:
             attempts = await exchange_with_fault(self.stage, what, request, fault)
             if fault.until:
                 self.deferred.setdefault(fault.until, []).append(Deferred(what, request, fault))
-        seen = attempts[-1] if fault is None or fault.kind != "duplicate-after" else attempts[0]
+        seen = attempts[0] if fault.kind == "duplicate-after" else attempts[-1]
+        return await self._went_on(what, player, stop, attempts, seen)
+
+    async def _went_on(
+        self, what: Attempt, player: Player, stop: Stop, attempts: list[Operation], seen: Operation
+    ) -> Operation:
+        """Learn from the answer that the client saw, record all attempts, bring to its end what they began."""
         answered = seen.response
         produced = player.answer(what.index, answered) if answered is not None else ()
         for operation in attempts:
             self.stage.record(structs.replace(operation, produced=produced) if operation is seen else operation)
         for operation in unique_answers(attempts):
             await finish_accepted(self.stage, what, operation)
-        poll = track.script.steps[what.index].poll
-        if poll is not None and answered is not None:
-            return await poll_recorded(self.stage, what, player, poll, structs.replace(seen, produced=produced))
+        if stop.poll is not None and answered is not None:
+            return await poll_recorded(self.stage, what, player, stop.poll, structs.replace(seen, produced=produced))
         return structs.replace(seen, produced=produced)
 
-    def remember(self, operation: Operation, versions: tuple[str, ...]) -> None:
-        if operation.request.method != "GET" or operation.response is None or operation.response.status >= 300:
+    def remember(self, operation: Operation, versions: Sequence[str]) -> None:
+        request = operation.request
+        if request.method != "GET" or operation.response is None or operation.response.status >= 300:
             return
-        self.resources[operation.service, operation.request.target] = Resource(
+        self.resources[operation.service, request.target] = Resource(
             operation.service,
             operation.name,
-            operation.request,
+            request,
             operation.id,
             operation.step,
             operation.replay,
             operation.session,
             operation.index,
-            versions,
+            tuple(versions),
         )
 
     def _report(self, step: str, planned: Replay, player: Player) -> None:
@@ -198,11 +217,34 @@ class Driver:
                 version=late.fault.second,
                 fault=late.fault.kind,
                 parent=late.what.id,
+                trace="",
             )
             operation = await self.stage.attempt(what, late.request)
             self.stage.record(operation)
             self.stage.injected(late.fault, operation)
             await finish_accepted(self.stage, what, operation)
+
+
+def _attempts(step: str, planned: Replay, stops: Sequence[Stop], trace: str) -> list[Attempt]:
+    """The first attempt of each exchange, in the order in which they are sent."""
+    attempts = [
+        Attempt(
+            step, planned.id, planned.session, index, 1, "replay", stops[index].service, version, stops[index].name,
+            "", "", None, "", "" if stops[index].traced else trace,
+        )
+        for index, version in enumerate(planned.route)
+    ]  # fmt: skip
+    fault = planned.fault
+    if fault is None:
+        return attempts
+    return [_marked(attempts[index], fault) for index in _order(planned)]
+
+
+def _marked(what: Attempt, fault: Fault) -> Attempt:
+    """An attempt of a disturbed replay, with what this exchange has of the fault."""
+    inner = fault if fault.callee and fault.index == what.index else None
+    swapped = fault.kind == "reorder" and what.index in (fault.index, fault.index + 1)
+    return structs.replace(what, inner=inner, fault=fault.kind) if inner is not None or swapped else what
 
 
 def _order(planned: Replay) -> list[int]:

@@ -10,7 +10,7 @@ from msgspec import structs
 from verifier.history.message import Request, Response
 from verifier.history.model import Operation
 from verifier.plan.model import Fault
-from verifier.replay.stage import Attempt, Stage, retry_after
+from verifier.replay.stage import LATER, Attempt, Stage, retry_after
 from verifier.replay.wire.client import Together
 
 SLOW = 1000.0  # bytes per second of a slow reader
@@ -81,12 +81,23 @@ async def _late_arrival(stage: Stage, first: Attempt, second: Attempt, request: 
     return [await held, retried]
 
 
+def asks_again(stage: Stage, answer: Response) -> bool:
+    """Whether a client might come back after such an answer; `patiently` says whether it does, and when."""
+    return answer.status in LATER or answer.status in stage.retry.statuses
+
+
 async def exchange(stage: Stage, what: Attempt, request: Request, recorded: Response) -> list[Operation]:
     """All attempts of one undisturbed exchange: one, unless the answer asks to come back and the recorded did not."""
-    attempts = [await stage.attempt(what, request)]
-    if retry_after(recorded) is not None:
-        return attempts
-    return await patiently(stage, structs.replace(what, parent=what.id), request, attempts)
+    return await come_back(stage, what, request, recorded, await stage.attempt(what, request))
+
+
+async def come_back(
+    stage: Stage, what: Attempt, request: Request, recorded: Response, first: Operation
+) -> list[Operation]:
+    """The first attempt and those that follow it, where its answer asks to come back and the recorded did not."""
+    if first.response is None or not asks_again(stage, first.response) or retry_after(recorded) is not None:
+        return [first]
+    return await patiently(stage, structs.replace(what, parent=what.id), request, [first])
 
 
 async def patiently(stage: Stage, what: Attempt, request: Request, attempts: list[Operation]) -> list[Operation]:

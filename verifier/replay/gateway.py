@@ -21,6 +21,7 @@ from verifier.history.store import Record
 from verifier.plan.model import Fault
 from verifier.replay.partner import PartnerDesk
 from verifier.replay.rotation import Endpoint, Rotation
+from verifier.replay.traces import DIGITS, place
 from verifier.replay.wire.client import Answer, WireClient
 from verifier.replay.wire.server import Listener, Peer, Reply, serve
 
@@ -69,6 +70,7 @@ class Gateway:
     untraced: int = 0
     alone: Cause | None = None
     _causes: dict[str, Cause] = field(default_factory=dict)
+    _replays: dict[str, tuple[str, str, str, Fault | None]] = field(default_factory=dict)
     _listeners: dict[str, list[Listener]] = field(default_factory=dict)
     _unknown: int = 0
 
@@ -92,9 +94,14 @@ class Gateway:
         """Calls that carry this trace id belong to this cause."""
         self._causes[trace] = cause
 
+    def expect_replay(self, trace: str, step: str, replay: str, session: str, fault: Fault | None) -> None:
+        """Calls whose trace id ends in this belong to a replay; which of its requests made them, the rest says."""
+        self._replays[trace] = (step, replay, session, fault)
+
     def forget(self) -> None:
         """Forget all traces and partner memory: a new path begins on fresh stores."""
         self._causes.clear()
+        self._replays.clear()
         self.desk = PartnerDesk(self.promises)
 
     @property
@@ -117,13 +124,23 @@ class Gateway:
 
     def _cause(self, request: Request) -> Cause:
         parts = (header(request.headers, "traceparent") or "").split("-")
-        known = self._causes.get(parts[1]) if len(parts) > 2 else None
+        known = self._causes.get(parts[1]) or self._of_replay(parts[1]) if len(parts) > 2 else None
         self.traced += known is not None
         self.untraced += known is None
         if found := known or self.alone:
             return found
         self._unknown += 1
         return Cause(f"{self.step}/inner-{self._unknown}", self.step, "", "")
+
+    def _of_replay(self, trace: str) -> Cause | None:
+        """The cause is made when the first call comes: most requests of most replays make none."""
+        found, at = self._replays.get(trace[-DIGITS:]), place(trace)
+        if found is None or at is None:
+            return None
+        step, replay, session, fault = found
+        inner = fault if fault is not None and fault.callee and fault.index == at[0] else None
+        cause = self._causes[trace] = Cause(f"{step}/{replay}/{at[0] + 1}.{at[1]}", step, replay, session, inner)
+        return cause
 
     async def _partner(self, callee: str, request: Request, caller: Caller, cause: Cause, fault: Fault | None) -> Reply:
         started = self.clock()

@@ -69,19 +69,22 @@ class _Live:
     async def _session(self, session: str, replay_id: str) -> None:
         stage, track = self.driver.stage, self.driver.tracks[session]
         player = track.script.player(f"{stage.seed}/{self.step}/{replay_id}", stage.wall())
-        for index, service in enumerate(track.services):
-            step = track.script.steps[index]
-            what = Attempt(self.step, replay_id, session, index, 1, "live", service, "", step.name)
-            *earlier, operation = await exchange(stage, what, player.request(index), step.exchange.response)
+        trace = stage.expect(self.step, replay_id, session, None)
+        for index, stop in enumerate(track.stops):
+            what = Attempt(
+                self.step, replay_id, session, index, 1, "live", stop.service, "", stop.name,
+                trace="" if stop.traced else trace,
+            )  # fmt: skip
+            *earlier, operation = await exchange(stage, what, player.request(index), stop.recorded)
             produced = player.answer(index, operation.response) if operation.response is not None else ()
             operation = structs.replace(operation, produced=produced)
             for attempt in (*earlier, operation):
                 stage.record(attempt)
                 await self._ended()
             await asyncio.sleep(self.pause)
-            if not as_recorded(operation, step.exchange.response):
+            if not as_recorded(operation, stop.recorded):
                 return
             await finish_accepted(stage, what, operation)
-            if step.poll is not None:
-                operation = await poll_recorded(stage, what, player, step.poll, operation)
+            if stop.poll is not None:
+                operation = await poll_recorded(stage, what, player, stop.poll, operation)
             self.driver.remember(operation, (operation.version,))

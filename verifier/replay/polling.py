@@ -20,11 +20,8 @@ FAILURES = 6  # polls in a row that fail before nobody would go on
 
 async def finish_accepted(stage: Stage, what: Attempt, operation: Operation) -> None:
     """Poll declared work that this operation's answer promised, until a final state or its bound."""
-    declared = stage.promises.guarantees(operation.service, operation.version, operation.name)
-    if declared is None or declared.completes is None or operation.response is None:
-        return
-    completes = declared.completes
-    if operation.response.status != completes.accepted:
+    completes = stage.promises.completes(operation.service, operation.version, operation.name)
+    if completes is None or operation.response is None or operation.response.status != completes.accepted:
         return
     address = completes.poll.value(operation.request, operation.response)
     if address is None:
