@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -11,7 +10,7 @@ from msgspec import Struct, structs
 
 from verifier.contracts.promises import Promises
 from verifier.history.message import Request, Response, header, with_header
-from verifier.history.model import Operation, Source
+from verifier.history.model import Operation, Outcome, Source
 from verifier.history.outcome import outcome_of
 from verifier.history.store import Record
 from verifier.matrix.model import Retry
@@ -19,7 +18,10 @@ from verifier.plan.model import Fault
 from verifier.replay.credentials import Credentials
 from verifier.replay.gateway import Cause, Gateway, injection
 from verifier.replay.rotation import Endpoint, Rotation
+from verifier.replay.traces import own_trace, replay_trace, traceparent
 from verifier.replay.wire.client import Answer, Hold, Together, WireClient
+
+LATER = (409, 425, 429, 503)  # statuses that may say when to try again
 
 
 class Attempt(Struct, frozen=True, gc=False):
@@ -38,6 +40,7 @@ class Attempt(Struct, frozen=True, gc=False):
     parent: str = ""
     inner: Fault | None = None
     label: str = ""  # the operation's id, where it is not an attempt of a planned exchange
+    trace: str = ""  # what all requests of its replay share, where the gateway expects them and the request has none
 
     @property
     def id(self) -> str:
@@ -75,61 +78,85 @@ class Stage:
     ) -> Operation:
         """Send once. With `seen` false the answer is kept as evidence and its sender knows nothing (`info`)."""
         endpoint = self.rotation.pick(what.service, what.version)
-        traced = self._traced(what, request)
+        if what.trace and not what.label:
+            header = ("traceparent", traceparent(what.index, what.number, what.trace))
+            traced = Request(request.method, request.target, (*request.headers, header), request.body)
+        else:
+            traced = self._traced(what, request)
         self.sent += 1
         if endpoint is None:
-            if isinstance(hold, Together):
-                hold.leave()
-            now = self.clock()
-            answer = Answer(None, "refused", False, now, now)
+            answer = self._refused(hold)
         else:
+            address = endpoint.address
             with self.rotation.under_way(endpoint):
                 answer = await self.client.send(
-                    endpoint.address.host,
-                    endpoint.address.port,
+                    address.host,
+                    address.port,
                     traced if self.credentials is None else self.credentials.put_in(traced),
                     timeout=self.timeout,
                     hold=hold,
                     cut_answer_after=cut_answer_after,
                     slow_read=slow_read,
                 )
-        self.answered += answer.response is not None
-        self.failed += answer.response is None
+        if answer.response is None:
+            self.failed += 1
+        else:
+            self.answered += 1
         return self._operation(what, traced, answer, endpoint, seen)
 
     def _operation(
         self, what: Attempt, request: Request, answer: Answer, endpoint: Endpoint | None, seen: bool
     ) -> Operation:
-        version = endpoint.version if endpoint else what.version
-        operation = self.promises.operation(what.service, version, request.method, request.path)
-        name = operation.id if operation else what.fallback
-        declared = self.promises.guarantees(what.service, version, name)
-        accepted = declared.completes.accepted if declared and declared.completes else 202
-        outcome = outcome_of(request.method, answer.response, answer.error, answer.sent, accepted)
+        service, response = what.service, answer.response
+        version, replica = (endpoint.version, endpoint.replica) if endpoint is not None else (what.version, "")
+        operation = self.promises.operation(service, version, request.method, request.path)
+        name = operation.id if operation is not None else what.fallback
+        if response is not None and 200 <= response.status < 300 and response.status not in self.promises.accepting:
+            outcome: Outcome = "ok"  # as `outcome_of` finds too: nothing declares that status as a promise
+        else:
+            completes = self.promises.completes(service, version, name)
+            accepted = completes.accepted if completes is not None else 202
+            outcome = outcome_of(request.method, response, answer.error, answer.sent, accepted)
+        # By position, in the order of the model: with names it takes three times as long.
         return Operation(
-            id=what.id,
-            step=what.step,
-            replay=what.replay,
-            session=what.session,
-            index=what.index,
-            attempt=what.number,
-            source=what.source,
-            name=name,
-            service=what.service,
-            version=version,
-            replica=endpoint.replica if endpoint else "",
-            request=request,
-            response=answer.response,
-            outcome=outcome if seen or answer.response is None else "info",
-            started=answer.started,
-            ended=answer.answered,
-            error=answer.error,
-            fault=what.fault,
-            parent=what.parent,
+            what.id,
+            what.step,
+            what.replay,
+            what.session,
+            what.index,
+            what.number,
+            what.source,
+            name,
+            service,
+            version,
+            replica,
+            request,
+            response,
+            outcome if seen or response is None else "info",
+            answer.started,
+            answer.answered,
+            "",
+            "",
+            answer.error,
+            what.fault,
+            what.parent,
         )
 
+    def expect(self, step: str, replay: str, session: str, fault: Fault | None) -> str:
+        """Have the inner calls of a replay known as its own; returns what its attempts carry as `trace`."""
+        trace = replay_trace(step, replay)
+        self.gateway.expect_replay(trace, step, replay, session, fault)
+        return trace
+
+    def _refused(self, hold: Hold | None) -> Answer:
+        if isinstance(hold, Together):
+            hold.leave()
+        now = self.clock()
+        return Answer(None, "refused", False, now, now)
+
     def _traced(self, what: Attempt, request: Request) -> Request:
-        trace = hashlib.blake2b(what.id.encode(), digest_size=16).hexdigest()
+        """With a trace of its own, which the gateway is told by itself."""
+        trace = own_trace(what.id)
         self.gateway.expect(trace, Cause(what.id, what.step, what.replay, what.session, what.inner))
         return structs.replace(
             request, headers=with_header(request.headers, "traceparent", f"00-{trace}-{trace[:16]}-01")
@@ -149,7 +176,7 @@ def same_origin(target: str) -> str:
 
 def retry_after(answer: Response | None) -> float | None:
     """Seconds after which an answer asks to try again, at most one; None where it does not ask."""
-    if answer is None or answer.status not in (409, 425, 429, 503):
+    if answer is None or answer.status not in LATER:
         return None
     asked = header(answer.headers, "retry-after")
     if asked is None:
