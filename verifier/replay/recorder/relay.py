@@ -29,9 +29,11 @@ class Side:
         self.messages = MessageReader(reader, "request" if kind == "client" else "response")
         self._reader = reader
         self._writer = writer
+        self.sent = 0  # bytes
 
     async def send(self, data: bytes) -> None:
         """Raises Broken when the other side is gone."""
+        self.sent += len(data)
         try:
             self._writer.write(data)
             await self._writer.drain()
@@ -52,6 +54,18 @@ class Side:
 
     def abort(self) -> None:
         self._writer.transport.abort()
+
+
+async def splice(client: Side, service: Side) -> None:
+    """Pass on whatever either side of a switched connection says, until both have ended."""
+
+    async def copy(source: Side, target: Side) -> None:
+        with contextlib.suppress(Broken):
+            async for piece in source.messages.raw():
+                await target.send(piece)
+        await target.send_eof()
+
+    await asyncio.gather(copy(client, service), copy(service, client))
 
 
 class Gone(Exception):
@@ -140,7 +154,7 @@ class Relay:
                 capture.websocket = True
                 self.idle = True
                 await self._to_client(answer_head(answer, "none", True))
-                await self._splice(service)
+                await splice(self._client, service)
                 return False
             if answer.status == 101:
                 raise Broken("garbage")
@@ -249,15 +263,6 @@ class Relay:
             service.abort()
         else:
             await asyncio.Event().wait()  # it sent the next request; nothing more can be learned
-
-    async def _splice(self, service: Side) -> None:
-        async def copy(source: Side, target: Side) -> None:
-            with contextlib.suppress(Broken):
-                async for piece in source.messages.raw():
-                    await target.send(piece)
-            await target.send_eof()
-
-        await asyncio.gather(copy(self._client, service), copy(service, self._client))
 
     async def _to_client(self, data: bytes) -> None:
         try:

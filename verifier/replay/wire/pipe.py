@@ -54,8 +54,8 @@ class Pipe:
     def stop(self, how: str) -> None:
         """No more is wanted: what has been put in goes too."""
         self._pieces.clear()
-        self.waiting = 0
         self.end(how)
+        self._go_on()
 
     async def read(self) -> bytes:
         """Everything that has come since, at least one byte; b"" at the end."""
@@ -66,12 +66,15 @@ class Pipe:
             await self._waiter
         taken = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
         self._pieces.clear()
+        self._go_on()
+        return taken
+
+    def _go_on(self) -> None:
         self.waiting = 0
         if self._paused:
             self._paused = False
             if not self._source.is_closing():
                 self._source.resume_reading()
-        return taken
 
     def _wake(self) -> None:
         waiter, self._waiter = self._waiter, None

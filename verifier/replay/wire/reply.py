@@ -15,13 +15,15 @@ from verifier.replay.wire.pipe import Pipe
 class Peer:
     """Who sent a request, and through which listener (`tag` as given to `serve`).
 
-    `upload` brings the body of a request that is still arriving; the request's own is empty then.
+    `upload` brings the body of a request that is still arriving; the request's own is empty then. To one that
+    `offers_websocket`, `Reply.switch` is an answer.
     """
 
     host: str
     port: int
     tag: Hashable
     upload: Pipe | None = None
+    offers_websocket: bool = False
 
 
 class Stream(Protocol):
@@ -42,7 +44,14 @@ class Stream(Protocol):
         """Called once, when nothing more will be asked for."""
 
 
-Switch = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+class Switch(Protocol):
+    """What goes on over a connection that stops speaking HTTP."""
+
+    async def run(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer the offer and go on until either side ends. Not called when the caller has left already."""
+
+    def finish(self) -> None:
+        """Called once, when it is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +59,8 @@ class Reply:
     """What to do with a request. Without a response the connection closes unanswered.
 
     `cut_after`: bytes of the response's body after which the connection ends. `reset`: it ends by a TCP reset.
-    `stream` brings the body, instead of the response's own. `switch` is given the connection after the offer of a
-    WebSocket, and writes the answer itself.
+    `stream` brings the body, instead of the response's own. `switch` is given the connection, after the offer of a
+    WebSocket alone, and writes the answer itself.
     """
 
     response: Response | None

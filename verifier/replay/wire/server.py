@@ -185,23 +185,24 @@ class ServerConnection(asyncio.Protocol):
 
     async def _answer(self, asked: Asked) -> bool:
         """Whether the connection goes on."""
-        request, pipe = asked.request, asked.pipe
+        request, peer = asked.request, self._peer
         try:
-            peer = self._peer if pipe is None else replace(self._peer, upload=pipe)
+            if asked.pipe is not None or asked.rest is not None:
+                peer = replace(peer, upload=asked.pipe, offers_websocket=asked.rest is not None)
             reply = await self._listener.handler(request, peer)
             if reply.stream is not None:
                 return await self._pass_on(reply.response, reply.stream, asked)
-            if self._lost:
-                return False
             if reply.switch is not None:
                 await self._hand_over(reply.switch, asked)
-            elif reply.response is not None and reply.cut_after is None and not reply.reset:
+                return False
+            if self._lost:
+                return False
+            if reply.response is not None and reply.cut_after is None and not reply.reset:
                 keep_alive = self._goes_on(asked)
                 self._outlet.write(reply.response, request.method, keep_alive)
                 return keep_alive
-            else:
-                self._reader.stop("closed")
-                await self._outlet.break_off(reply, request.method)
+            self._reader.stop("closed")
+            await self._outlet.break_off(reply, request.method)
         except Exception as error:
             self._listener.failures += 1
             self._loop.call_exception_handler({"message": "a request handler failed", "exception": error})
@@ -233,15 +234,18 @@ class ServerConnection(asyncio.Protocol):
             stream.finish()
 
     async def _hand_over(self, switch: Switch, asked: Asked) -> None:
-        if asked.rest is None:
-            raise ValueError("a connection is handed over only after the offer of a WebSocket")
-        self._switched = True
-        reader, writer = take_over(self._transport, asked.rest, self._loop)
         try:
-            await switch(reader, writer)
+            if asked.rest is None:
+                raise ValueError("a connection is handed over only after the offer of a WebSocket")
+            if self._lost:
+                return
+            self._switched = True
+            reader, writer = take_over(self._transport, asked.rest, self._loop)
+            await switch.run(reader, writer)
             writer.close()
         except BaseException:
-            writer.transport.abort()
+            self._transport.abort()
             raise
         finally:
             self._listener.connections.discard(self)
+            switch.finish()
