@@ -6,6 +6,7 @@ The product compiles the same; a property holds the two equal.
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,7 +17,7 @@ from verifier.replay.correlate.lists import take_listed
 from verifier.replay.correlate.model import MISSING, Origin
 from verifier.replay.correlate.script import CookieUse, Script, Slot, Take
 from verifier.replay.correlate.sources import Answer
-from verifier.replay.correlate.weave import Template
+from verifier.replay.correlate.weave import Template, one_line
 
 
 def as_json(body: bytes) -> Any:
@@ -62,16 +63,16 @@ class PlainPlayer:
         self.differing: dict[int, tuple[Origin, str]] = {}
         self.learned: dict[int, Origin] = {}
         self.firm: set[int] = set()
-        self.jar = Jar()
+        self.jars: dict[str, Jar] = defaultdict(Jar)
 
     def request(self, index: int) -> Request:
         step, compiled = self.script.steps[index], self.script.compiled[index]
         self._note(index, *((report.kind, str(report)) for report in (*step.unmatched, *step.ambiguous)))
         sent = step.exchange.request
         target, headers, body = sent.target, list(sent.headers), sent.body
+        for slot in sorted(compiled.uses):
+            self._trouble(index, slot)
         if compiled.woven is not None:
-            for slot in sorted(compiled.woven.uses):
-                self._trouble(index, slot)
             target = target if compiled.woven.target is None else fill(compiled.woven.target, self.values)
             for position, template in compiled.woven.headers:
                 headers[position] = (headers[position][0], fill(template, self.values))
@@ -79,14 +80,14 @@ class PlainPlayer:
                 body = fill(compiled.woven.body, self.values).encode(compiled.woven.charset, "replace")
         if compiled.cookie is not None:
             use = compiled.cookie
-            text = self._cookies(index, use, step.exchange.host, target)
+            text = self._cookies(index, use, self.jars[compiled.client].sent(step.exchange.host, target))
             headers[use.position : use.position + 1] = [(headers[use.position][0], text)] if text else []
         return Request(sent.method, target, tuple(headers), body)
 
     def answer(self, index: int, response: Response) -> tuple[tuple[str, str], ...]:
         step, compiled = self.script.steps[index], self.script.compiled[index]
         if compiled.stores_cookies:
-            self.jar.store(step.exchange.host, step.exchange.request.target, response.headers)
+            self.jars[compiled.client].store(step.exchange.host, step.exchange.request.target, response.headers)
         produced: dict[str, str] = {}
         for take in compiled.takes:
             answer = Answer(response)
@@ -113,11 +114,12 @@ class PlainPlayer:
         self.ranks[slot] = take.rank
         self.learned[slot] = take.origin
 
-    def _cookies(self, index: int, use: CookieUse, host: str, target: str) -> str:
-        held = self.jar.sent(host, target)
+    def _cookies(self, index: int, use: CookieUse, held: dict[str, str]) -> str:
         pairs, missing = [], []
         for name, own in use.pairs:
             value = held.pop(name, None) if own is None else own
+            if isinstance(value, int):
+                value = one_line(self.values[value])
             if value is None:
                 missing.append(("unmatched", f"no replayed answer has set the cookie {name!r}; it is left out"))
             else:

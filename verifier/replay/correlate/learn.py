@@ -1,5 +1,7 @@
 """The analysis of one session: which values flow from answers into requests, and which the client makes up.
 
+What no answer of the session gives is left open: another session's may (`borrow.py`).
+
 Three passes over the session. The first asks every request for all texts in it; the second keeps of the answers'
 values only those that were asked for; the third compiles each request against what is known by then.
 """
@@ -7,6 +9,7 @@ values only those that were asked for; the third compiles each request against w
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from verifier.history.message import Request, header
@@ -14,12 +17,12 @@ from verifier.replay.correlate import lists
 from verifier.replay.correlate.choose import Sources, best, echoes
 from verifier.replay.correlate.cookies import cookie_uses
 from verifier.replay.correlate.decide import KEEP, Decision, Use, created, decide
-from verifier.replay.correlate.looks import EMAIL, UUID, is_random, is_unique
-from verifier.replay.correlate.model import Poll, Report, Rules, as_json
+from verifier.replay.correlate.looks import EMAIL, UUID, is_random, is_short_id, is_unique
+from verifier.replay.correlate.model import Report, Rules, as_json
 from verifier.replay.correlate.moments import moment
-from verifier.replay.correlate.names import Place, names_itself
+from verifier.replay.correlate.names import Place, is_identifier, names_itself
 from verifier.replay.correlate.naming import step_name
-from verifier.replay.correlate.polls import collapse
+from verifier.replay.correlate.needs import Need, Step, own_steps
 from verifier.replay.correlate.rules import Flow, Settled, settle
 from verifier.replay.correlate.script import Compiled, Script, ScriptStep, Slot, Take
 from verifier.replay.correlate.sources import Answer, Source, sources
@@ -33,7 +36,7 @@ def learn(session: Session, *, began: float, rules: Rules = Rules()) -> Script: 
     Raises BadInput for rules that are no runtime expressions. What the recording leaves open is reported in the
     steps, each with the rule that settles it.
     """
-    return _Analysis(session, began, settle(rules)).script()
+    return Analysis(session.id, own_steps(session), began, settle(rules)).script()
 
 
 @dataclass(slots=True)
@@ -42,34 +45,38 @@ class _Reports:
     ambiguous: dict[str, Report] = field(default_factory=dict)
 
 
-class _Analysis:
-    def __init__(self, session: Session, began: float, settled: Settled) -> None:
+class Analysis:
+    """One session under analysis; `script` does it, and fills `needs` with what is left open."""
+
+    def __init__(self, session: str, steps: Sequence[Step], began: float, settled: Settled) -> None:
         self.session = session
         self.began = began
         self.settled = settled
-        self.steps = collapse(session.exchanges)
-        self.cookies = cookie_uses([exchange for exchange, _ in self.steps])
+        self.steps = steps
+        self.needs: dict[tuple[int, str], Need] = {}
+        self.cookies = cookie_uses([step.exchange for step in steps], [step.lender for step in steps])
         self.uses: dict[str, list[Use]] = defaultdict(list)
         self.sources: dict[str, Sources] = defaultdict(Sources)
         self.slots: list[Slot] = []
         self.takes: dict[int, list[Take]] = defaultdict(list)
         self.reports: dict[int, _Reports] = defaultdict(_Reports)
         self._by_key: dict[object, int] = {}
+        self._cookie_slots: dict[int, dict[str, int]] = defaultdict(dict)
         self._decisions: dict[str, Decision] = {}
         self._names: dict[str, Decision | None] = {}
 
     def script(self) -> Script:
-        for index, (exchange, _) in enumerate(self.steps):
-            self._collect(index, exchange)
-        for index, (exchange, _) in enumerate(self.steps):
-            for source in sources(index, exchange.request, exchange.response, self.uses.keys()):
+        for index, step in enumerate(self.steps):
+            self._collect(index, step.exchange)
+        for index, step in enumerate(self.steps):
+            for source in sources(index, step.exchange.request, step.exchange.response, self.uses.keys()):
                 self.sources[source.text].add(source)
-        woven = [self._weave(index, exchange) for index, (exchange, _) in enumerate(self.steps)]
+        woven = [self._weave(index, step.exchange) for index, step in enumerate(self.steps)]
         steps, compiled = [], []
-        for index, ((exchange, poll), made) in enumerate(zip(self.steps, woven, strict=True)):
-            steps.append(self._step(index, exchange, poll, made))
+        for index, (step, made) in enumerate(zip(self.steps, woven, strict=True)):
+            steps.append(self._step(index, step, made))
             compiled.append(self._compiled(index, made))
-        return Script(self.session.id, tuple(steps), tuple(self.slots), tuple(compiled), self.began)
+        return Script(self.session, tuple(steps), tuple(self.slots), tuple(compiled), self.began)
 
     def _collect(self, index: int, exchange: Exchange) -> None:
         request = exchange.request
@@ -83,7 +90,7 @@ class _Analysis:
 
         weave(request, note)
         for name, value in self.cookies.own(index):
-            note(value, Place("cookie", name, (), f"$request.cookie.{name}"), "whole")
+            note(value, _cookie(name), "whole")
 
     def _weave(self, index: int, exchange: Exchange) -> Woven:
         def resolve(text: str, place: Place, grain: Grain) -> int | None:
@@ -91,7 +98,11 @@ class _Analysis:
 
         made = weave(exchange.request, resolve)
         for name, value in self.cookies.own(index):
-            self._decided(index, value, Place("cookie", name, (), f"$request.cookie.{name}"))
+            slot = resolve(value, _cookie(name), "whole") if is_unique(value) else None
+            if slot is not None:
+                self._cookie_slots[index][name] = slot
+            else:
+                self._decided(index, value, _cookie(name))
         return made
 
     # ---- one text in one request
@@ -119,6 +130,8 @@ class _Analysis:
                 return self._learned(text, found, place)
             if not strong:
                 self._maybe_ambiguous(index, text, place, grain)
+        if strong or (grain == "whole" and is_short_id(text) and (place.kind == "path" or is_identifier(place.name))):
+            self.needs.setdefault((index, text), Need(index, text, place, strong))
         # A word that stands for itself in whatever surrounds it.
         by_itself = UUID.fullmatch(text) if grain == "fine" else EMAIL.fullmatch(text) if grain == "coarse" else None
         return self._made_up(index, text, place, grain) if by_itself else None
@@ -211,7 +224,7 @@ class _Analysis:
     def _siblings(self, source: Source) -> tuple[tuple[str, str], ...]:
         if not source.origin.listed:
             return ()
-        return lists.siblings(as_json(self.steps[source.index][0].response.body), source.origin.key)
+        return lists.siblings(as_json(self.steps[source.index].exchange.response.body), source.origin.key)
 
     def _take(self, index: int, take: Take) -> None:
         self.takes[index].append(take)
@@ -219,12 +232,13 @@ class _Analysis:
     def _by_rule(self, index: int, flow: Flow, text: str, place: Place) -> int | None:
         """The latest earlier answer that has the rule's place."""
         for earlier in range(index - 1, -1, -1):
-            exchange = self.steps[earlier][0]
+            exchange = self.steps[earlier].exchange
             if flow.source.fits(exchange.request) and Answer(exchange.response).take(flow.origin) is not None:
                 slot, new = self._slot(("rule", flow, earlier), Slot(text, use=place.via))
                 if new:
                     self._take(earlier, Take(slot, flow.origin, 0, False))
                 return slot
+        self.needs[index, text] = Need(index, text, place, True, flow)
         self.reports[index].unmatched.setdefault(text, Report(
             "unmatched",
             f"no earlier answer has {flow.source.expression}, which a rule names for {place.via}",
@@ -234,25 +248,34 @@ class _Analysis:
 
     # ---- results
 
-    def _step(self, index: int, exchange: Exchange, poll: Poll | None, woven: Woven) -> ScriptStep:
+    def _step(self, index: int, step: Step, woven: Woven) -> ScriptStep:
         reports = self.reports.get(index, _Reports())
         produces = dict.fromkeys(take.origin.expression for take in self.takes.get(index, ()) if take.rank == 0)
-        if self.cookies.active and index in self.cookies.setters:
+        if step.lender in self.cookies.active and index in self.cookies.setters:
             produces.setdefault("$response.header.Set-Cookie")
         return ScriptStep(
-            exchange,
-            step_name(exchange.request, woven.target),
-            poll,
+            step.exchange,
+            step_name(step.exchange.request, woven.target),
+            step.poll,
             tuple(reports.unmatched.values()),
             tuple(reports.ambiguous.values()),
             tuple(produces),
+            step.lender,
         )
 
     def _compiled(self, index: int, woven: Woven) -> Compiled:
         changes = woven if woven.uses else None
-        # A cookie header that the jar has no part in is sent as recorded.
-        cookie = self.cookies.uses.get(index) if self.cookies.active else None
-        return Compiled(changes, cookie, tuple(self.takes.get(index, ())), self.cookies.active)
+        # A cookie header that neither the jar nor an answer has a part in is sent as recorded.
+        client, learned = self.steps[index].lender, self._cookie_slots.get(index)
+        active = client in self.cookies.active
+        cookie = self.cookies.uses.get(index) if active or learned else None
+        if cookie is not None and learned:
+            cookie = cookie.with_slots(learned)
+        return Compiled(changes, cookie, tuple(self.takes.get(index, ())), active, client)
+
+
+def _cookie(name: str) -> Place:
+    return Place("cookie", name, (), f"$request.cookie.{name}")
 
 
 def _shown(text: str) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from verifier.history.message import Request, Response
 from verifier.replay.correlate.jar import Jar
-from verifier.replay.correlate.program import Program
+from verifier.replay.correlate.program import Program, StepProgram
 from verifier.replay.correlate.rivals import Rivals
+from verifier.replay.correlate.weave import one_line
 from verifier.replay.correlate.script import CookieUse, Script
 
 
@@ -19,7 +20,7 @@ class Player:
     them has something to say (one bit each), `rivals` what is known of slots that several places fill.
     """
 
-    __slots__ = ("_jar", "_noted", "_script", "_steps", "notes", "rivals", "troubled", "values")
+    __slots__ = ("_jars", "_noted", "_script", "_steps", "notes", "rivals", "troubled", "values")
 
     def __init__(self, script: Script, program: Program, key: str, now: float) -> None:
         self.notes: list[tuple[int, str, str]] = []
@@ -29,7 +30,7 @@ class Player:
         self._script = script
         self._steps = program.steps
         self._noted: set[tuple[int, int]] = set()
-        self._jar = Jar()
+        self._jars: dict[str, Jar] | None = None
 
     def request(self, index: int) -> Request:
         """The request of step `index` with all values of this replay."""
@@ -41,21 +42,24 @@ class Player:
         made = step.recorded if step.build is None else step.build(self.values)
         if step.cookie is None:
             return made
-        return self._with_cookies(index, step.cookie, step.host, made)
+        return self._with_cookies(index, step.cookie, step, made)
 
     def answer(self, index: int, response: Response) -> tuple[tuple[str, str], ...]:
         """Learn from the answer of step `index`; returns what later steps use, as (runtime expression, value)."""
         step = self._steps[index]
         if step.stores_cookies:
-            self._jar.store(step.host, step.recorded.target, response.headers)
+            if self._jars is None:
+                self._jars = {}
+            self._jars.setdefault(step.client, Jar()).store(step.host, step.recorded.target, response.headers)
         return () if step.learn is None else step.learn(self, response)
 
-    def _with_cookies(self, index: int, use: CookieUse, host: str, made: Request) -> Request:
+    def _with_cookies(self, index: int, use: CookieUse, step: StepProgram, made: Request) -> Request:
         """The Cookie header: what the client set itself, what this replay's jar holds, in the recorded order."""
-        held = self._jar.sent(host, made.target)
+        jar = self._jars.get(step.client) if self._jars is not None else None
+        held = jar.sent(step.host, made.target) if jar is not None else {}
         pairs = []
         for name, own in use.pairs:
-            value = held.pop(name, None) if own is None else own
+            value = held.pop(name, None) if own is None else one_line(self.values[own]) if isinstance(own, int) else own
             if value is not None:
                 pairs.append(f"{name}={value}")
             elif (index, -1) not in self._noted:

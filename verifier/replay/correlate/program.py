@@ -27,6 +27,7 @@ class StepProgram(Struct, frozen=True, gc=False):
     cookie: CookieUse | None
     learn: Learn | None
     stores_cookies: bool
+    client: str
 
 
 class Program(Struct, frozen=True, gc=False):
@@ -52,12 +53,13 @@ def prepare(script: Script) -> Program:
         StepProgram(
             recorded=step.exchange.request,
             host=step.exchange.host,
-            uses=_bits(compiled.woven.uses) & unlearned if compiled.woven is not None else 0,
+            uses=_bits(compiled.uses) & unlearned,
             reported=bool(step.unmatched or step.ambiguous),
             build=functions[build] if build else None,
             cookie=compiled.cookie,
             learn=learner(compiled.takes, script.slots, sole) if compiled.takes else None,
             stores_cookies=compiled.stores_cookies,
+            client=compiled.client,
         )
         for step, compiled, build in zip(script.steps, script.compiled, builds, strict=True)
     )

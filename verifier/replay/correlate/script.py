@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ class ScriptStep:
     unmatched: tuple[Report, ...]
     ambiguous: tuple[Report, ...]
     produces: tuple[str, ...]
+    lender: str = ""  # the session that the exchange is borrowed from; "" for one of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +56,23 @@ class Take:
 
 @dataclass(frozen=True, slots=True)
 class CookieUse:
-    """A recorded Cookie header: its position, and its pairs; a pair from the jar has no value of its own."""
+    """A recorded Cookie header: its position, and its pairs.
+
+    A pair from the jar has no value of its own (None), one that an answer issued elsewhere has a slot.
+    """
 
     position: int
-    pairs: tuple[tuple[str, str | None], ...]
+    pairs: tuple[tuple[str, str | int | None], ...]
     left_out: frozenset[str]  # in the recorded jar, but not sent
+
+    def with_slots(self, learned: Mapping[str, int]) -> CookieUse:
+        """The same, with slots for the values of the named cookies."""
+        pairs = tuple((name, learned.get(name, value) if value is not None else None) for name, value in self.pairs)
+        return CookieUse(self.position, pairs, self.left_out)
+
+    @property
+    def slots(self) -> frozenset[int]:
+        return frozenset(value for _, value in self.pairs if isinstance(value, int))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +83,13 @@ class Compiled:
     cookie: CookieUse | None
     takes: tuple[Take, ...]
     stores_cookies: bool
+    client: str = ""  # whose cookie jar
+
+    @property
+    def uses(self) -> frozenset[int]:
+        """The slots in its request."""
+        used = self.woven.uses if self.woven is not None else frozenset()
+        return used | self.cookie.slots if self.cookie is not None else used
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +111,8 @@ class Script:
         """
         giver, taker = self.compiled[earlier], self.compiled[later]
         given = {take.slot for take in giver.takes}
-        uses = taker.woven.uses if taker.woven is not None else frozenset()
-        if given & set(uses) or (giver.stores_cookies and taker.cookie is not None):
+        shared_jar = giver.stores_cookies and taker.cookie is not None and giver.client == taker.client
+        if given & taker.uses or shared_jar:
             return True
         before = set().union(*map(self._named, range(earlier)))
         made = {slot for slot in self._named(earlier) - before if self.slots[slot].fresh}
