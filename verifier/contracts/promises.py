@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import unquote
 
 from verifier.contracts.guarantees import Completes, Guarantees, OperationGuarantees, read
 from verifier.contracts.load import load
+from verifier.contracts.lookup import Service
 from verifier.contracts.model import Contract, ContractOperation
+from verifier.history.message import Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,58 +23,6 @@ class VersionPromises:
     guarantees: Guarantees | None
 
 
-_PLAIN = re.compile(r"[^{}]*|\{[^{}]*\}")  # a template's segment that is one fixed text or one variable
-_SHAPES = 4096  # kept for each service
-
-
-class _Service:
-    """The contracts of one service, asked version by version.
-
-    Ids make nearly every path a new one. Where each segment of a template is either fixed or a variable, matching
-    depends only on which segments are fixed texts of some template and which are not, so what was found is kept by
-    that: two paths of one shape name one operation. A property test holds this equal to asking the contracts.
-    """
-
-    __slots__ = ("_every", "_own", "_plain", "_shapes", "_words")
-
-    def __init__(self, contracts: Iterable[tuple[str, Contract | None]]) -> None:
-        self._own: dict[str, Contract | None] = {}
-        for version, contract in contracts:
-            self._own.setdefault(version, contract)
-        every = self._every = tuple(contract for contract in self._own.values() if contract is not None)
-        templates = [operation.path for contract in every for operation in contract.operations]
-        segments = {segment for template in templates for segment in template.split("/")}
-        self._plain = all(_PLAIN.fullmatch(segment) for segment in segments)
-        bases = {segment for contract in every for base in contract.bases for segment in base.split("/")}
-        # The empty segment is a word: no variable stands for it.
-        self._words = {unquote(segment) for segment in segments if "{" not in segment} | bases | {""}
-        self._shapes: dict[tuple[str, str, str], ContractOperation | None] = {}
-
-    def operation(self, version: str, method: str, path: str) -> ContractOperation | None:
-        if not self._every:
-            return None
-        if not self._plain or "%" in path or "?" in path:
-            return self._found(version, method, path)
-        words = self._words
-        shape = "/".join([segment if segment in words else "?" for segment in path.split("/")])
-        key = (version, method, shape)
-        try:
-            return self._shapes[key]
-        except KeyError:
-            if len(self._shapes) >= _SHAPES:
-                self._shapes.clear()
-            found = self._shapes[key] = self._found(version, method, path)
-            return found
-
-    def _found(self, version: str, method: str, path: str) -> ContractOperation | None:
-        own = self._own.get(version)
-        others = [contract for contract in self._every if contract is not own]
-        for contract in (own, *others):
-            if contract is not None and (found := contract.match(method, path)) is not None:
-                return found
-        return None
-
-
 @dataclass(frozen=True, slots=True)
 class Promises:
     """Looked up for every request that is sent, so the entries are indexed; of equal ones the first counts."""
@@ -82,7 +30,7 @@ class Promises:
     entries: tuple[VersionPromises, ...] = ()
     accepting: frozenset[int] = field(init=False, repr=False, compare=False)  # statuses that may promise work
     _versions: dict[tuple[str, str], VersionPromises] = field(init=False, repr=False, compare=False)
-    _services: dict[str, _Service] = field(init=False, repr=False, compare=False)
+    _services: dict[str, Service] = field(init=False, repr=False, compare=False)
     _declared: dict[tuple[str, str, str], OperationGuarantees] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -91,7 +39,7 @@ class Promises:
             versions.setdefault((item.service, item.version), item)
         names = dict.fromkeys(item.service for item in self.entries)
         services = {
-            name: _Service((item.version, item.contract) for item in self.entries if item.service == name)
+            name: Service((item.version, item.contract) for item in self.entries if item.service == name)
             for name in names
         }
         declared: dict[tuple[str, str, str], OperationGuarantees] = {}
@@ -115,6 +63,11 @@ class Promises:
         """The contract's operation for a request: by the version's own contract, else by any of its service."""
         found = self._services.get(service)
         return found.operation(version, method, path) if found is not None else None
+
+    def called(self, service: str, version: str, request: Request) -> ContractOperation | None:
+        """As `operation` for the request's method and path, and much sooner for most of them."""
+        found = self._services.get(service)
+        return found.called(version, request) if found is not None else None
 
     def guarantees(self, service: str, version: str, operation: str) -> OperationGuarantees | None:
         """What an operation promises in this version."""

@@ -22,6 +22,7 @@ from verifier.replay.faults import Deferred, come_back, exchange_with_fault
 from verifier.replay.gateway import Cause
 from verifier.replay.polling import finish_accepted, poll_recorded
 from verifier.replay.stage import LATER, Attempt, Stage
+from verifier.replay.traces import begin, end
 
 SHORT = 0.1  # seconds; the longest gap of a compressed pace
 
@@ -34,11 +35,13 @@ class Stop(Struct, frozen=True, gc=False):
     recorded: Response
     poll: Poll | None
     traced: bool
+    begin: str  # of the trace of its first attempt
 
 
-def _stop(step: ScriptStep, service: str) -> Stop:
+def _stop(index: int, step: ScriptStep, service: str) -> Stop:
     request, response = step.exchange.request, step.exchange.response
-    return Stop(service, step.name, response, step.poll, header(request.headers, "traceparent") is not None)
+    traced = header(request.headers, "traceparent") is not None
+    return Stop(service, step.name, response, step.poll, traced, begin(index))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +57,8 @@ class Track:
     stops: tuple[Stop, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        stops = (_stop(step, service) for step, service in zip(self.script.steps, self.services, strict=True))
-        object.__setattr__(self, "stops", tuple(stops))
+        both = enumerate(zip(self.script.steps, self.services, strict=True))
+        object.__setattr__(self, "stops", tuple(_stop(index, step, service) for index, (step, service) in both))
 
     def gap(self, index: int, pace: str) -> float:
         """How long to wait before an exchange, in seconds."""
@@ -88,6 +91,7 @@ class Driver:
     replaying: Replaying = field(default_factory=Replaying)
     deferred: dict[str, list[Deferred]] = field(default_factory=dict)
     resources: dict[tuple[str, str], Resource] = field(default_factory=dict)
+    _statuses: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     async def run(self, step: PlannedStep, progress: Callable[[], None]) -> None:
         """All replays of a step: those with inner faults one at a time, the others side by side."""
@@ -128,8 +132,8 @@ class Driver:
         stage, track, disturbed = self.stage, self.tracks[planned.session], planned.fault
         player = track.script.player(f"{stage.seed}/{step}/{planned.id}", stage.wall())
         trace = stage.expect(step, planned.id, planned.session, disturbed)
-        following, pace, seen = self._following(), self.replaying.pace, list[str]()
-        for what in _attempts(step, planned, track.stops, trace):
+        plain, pace, seen = self._plain(planned.session), self.replaying.pace, list[str]()
+        for what in _attempts(step, planned, track.stops, end(trace)):
             index = what.index
             stop = track.stops[index]
             if pace != "fast" and (gap := track.gap(index, pace)):
@@ -142,22 +146,32 @@ class Driver:
             else:
                 operation = await stage.attempt(what, request)
                 answered = operation.response
-                if answered is None or answered.status in following or stop.poll is not None:
-                    attempts = await come_back(stage, what, request, stop.recorded, operation)
-                    operation = await self._went_on(what, player, stop, attempts, attempts[-1])
-                else:  # nothing can follow such an answer, and nearly all are such
+                if answered is not None and answered.status == plain[index]:
                     if produced := player.answer(index, answered):
                         operation = structs.replace(operation, produced=produced)
                     stage.record(operation)
+                    seen.append(operation.version)
+                    self.remember(operation, seen)
+                    continue
+                attempts = await come_back(stage, what, request, stop.recorded, operation)
+                operation = await self._went_on(what, player, stop, attempts, attempts[-1])
             seen.append(operation.version)
             if not as_recorded(operation, stop.recorded):
                 break
             self.remember(operation, seen)
         self._report(step, planned, player)
 
-    def _following(self) -> frozenset[int]:
-        """Statuses after which a client may come back, or poll for work that was accepted."""
-        return self.stage.promises.accepting.union(LATER, self.stage.retry.statuses)
+    def _plain(self, session: str) -> tuple[int, ...]:
+        """For each exchange the recorded status, if nothing can follow such an answer: nearly all are such; else -1."""
+        found = self._statuses.get(session)
+        if found is None:
+            following = self.stage.promises.accepting.union(LATER, self.stage.retry.statuses)
+            stops = self.tracks[session].stops
+            found = self._statuses[session] = tuple(
+                stop.recorded.status if stop.poll is None and stop.recorded.status not in following else -1
+                for stop in stops
+            )
+        return found
 
     async def _disturbed(self, what: Attempt, request: Request, player: Player, stop: Stop, fault: Fault) -> Operation:
         """One exchange with what disturbs it; returns the operation whose answer the client went on with."""
@@ -226,11 +240,11 @@ class Driver:
 
 
 def _attempts(step: str, planned: Replay, stops: Sequence[Stop], trace: str) -> list[Attempt]:
-    """The first attempt of each exchange, in the order in which they are sent."""
+    """The first attempt of each exchange, in the order in which they are sent. `trace` is how their traces end."""
     attempts = [
         Attempt(
             step, planned.id, planned.session, index, 1, "replay", stops[index].service, version, stops[index].name,
-            "", "", None, "", "" if stops[index].traced else trace,
+            "", "", None, "", "" if stops[index].traced else stops[index].begin + trace,
         )
         for index, version in enumerate(planned.route)
     ]  # fmt: skip

@@ -12,6 +12,7 @@ from verifier.replay.driver import Driver, as_recorded
 from verifier.replay.faults import exchange
 from verifier.replay.polling import finish_accepted, poll_recorded
 from verifier.replay.stage import Attempt
+from verifier.replay.traces import end
 
 
 @asynccontextmanager
@@ -69,11 +70,11 @@ class _Live:
     async def _session(self, session: str, replay_id: str) -> None:
         stage, track = self.driver.stage, self.driver.tracks[session]
         player = track.script.player(f"{stage.seed}/{self.step}/{replay_id}", stage.wall())
-        trace = stage.expect(self.step, replay_id, session, None)
+        trace = end(stage.expect(self.step, replay_id, session, None))
         for index, stop in enumerate(track.stops):
             what = Attempt(
                 self.step, replay_id, session, index, 1, "live", stop.service, "", stop.name,
-                trace="" if stop.traced else trace,
+                trace="" if stop.traced else stop.begin + trace,
             )  # fmt: skip
             *earlier, operation = await exchange(stage, what, player.request(index), stop.recorded)
             produced = player.answer(index, operation.response) if operation.response is not None else ()

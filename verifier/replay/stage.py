@@ -18,7 +18,7 @@ from verifier.plan.model import Fault
 from verifier.replay.credentials import Credentials
 from verifier.replay.gateway import Cause, Gateway, injection
 from verifier.replay.rotation import Endpoint, Rotation
-from verifier.replay.traces import own_trace, replay_trace, traceparent
+from verifier.replay.traces import again, own_trace, replay_trace
 from verifier.replay.wire.client import Answer, Hold, Together, WireClient
 
 LATER = (409, 425, 429, 503)  # statuses that may say when to try again
@@ -40,7 +40,7 @@ class Attempt(Struct, frozen=True, gc=False):
     parent: str = ""
     inner: Fault | None = None
     label: str = ""  # the operation's id, where it is not an attempt of a planned exchange
-    trace: str = ""  # what all requests of its replay share, where the gateway expects them and the request has none
+    trace: str = ""  # the `traceparent` of the first attempt, where the gateway expects it and the request has none
 
     @property
     def id(self) -> str:
@@ -79,8 +79,8 @@ class Stage:
         """Send once. With `seen` false the answer is kept as evidence and its sender knows nothing (`info`)."""
         endpoint = self.rotation.pick(what.service, what.version)
         if what.trace and not what.label:
-            header = ("traceparent", traceparent(what.index, what.number, what.trace))
-            traced = Request(request.method, request.target, (*request.headers, header), request.body)
+            trace = what.trace if what.number == 1 else again(what.trace, what.number)
+            traced = Request(request.method, request.target, (*request.headers, ("traceparent", trace)), request.body)
         else:
             traced = self._traced(what, request)
         self.sent += 1
@@ -109,7 +109,7 @@ class Stage:
     ) -> Operation:
         service, response = what.service, answer.response
         version, replica = (endpoint.version, endpoint.replica) if endpoint is not None else (what.version, "")
-        operation = self.promises.operation(service, version, request.method, request.path)
+        operation = self.promises.called(service, version, request)
         name = operation.id if operation is not None else what.fallback
         if response is not None and 200 <= response.status < 300 and response.status not in self.promises.accepting:
             outcome: Outcome = "ok"  # as `outcome_of` finds too: nothing declares that status as a promise
@@ -143,7 +143,7 @@ class Stage:
         )
 
     def expect(self, step: str, replay: str, session: str, fault: Fault | None) -> str:
-        """Have the inner calls of a replay known as its own; returns what its attempts carry as `trace`."""
+        """Have the inner calls of a replay known as its own; returns what its requests share of their trace ids."""
         trace = replay_trace(step, replay)
         self.gateway.expect_replay(trace, step, replay, session, fault)
         return trace

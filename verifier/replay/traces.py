@@ -7,7 +7,6 @@ step and replay, so that one thing to remember for each replay is enough for all
 from __future__ import annotations
 
 import hashlib
-from functools import lru_cache
 
 DIGITS = 20  # of the replay's part
 
@@ -22,14 +21,19 @@ def own_trace(operation: str) -> str:
     return hashlib.blake2b(operation.encode(), digest_size=16).hexdigest()
 
 
-@lru_cache(maxsize=4096)
-def _begin(index: int, number: int) -> str:
-    return f"00-{index + 1:06x}{number:06x}"
+def begin(index: int) -> str:
+    """How the `traceparent` of the first attempt of an exchange begins, in every replay."""
+    return f"00-{index + 1:06x}000001"
 
 
-def traceparent(index: int, number: int, replay: str) -> str:
-    """The header of an attempt of an exchange: its trace id, and a parent id made of the same digest."""
-    return f"{_begin(index, number)}{replay}-{replay[4:]}-01"
+def end(replay: str) -> str:
+    """How it ends, for every exchange of a replay: what they share, and a parent id made of the same digest."""
+    return f"{replay}-{replay[4:]}-01"
+
+
+def again(first: str, number: int) -> str:
+    """The `traceparent` of a later attempt, from that of the first."""
+    return f"{first[:9]}{number:06x}{first[15:]}"
 
 
 def place(trace: str) -> tuple[int, int] | None:
