@@ -64,10 +64,11 @@ class PlainPlayer:
         self.learned: dict[int, Origin] = {}
         self.firm: set[int] = set()
         self.jars: dict[str, Jar] = defaultdict(Jar)
+        self.told: set[tuple[int, int]] = set()
 
     def request(self, index: int) -> Request:
         step, compiled = self.script.steps[index], self.script.compiled[index]
-        self._note(index, *((report.kind, str(report)) for report in (*step.unmatched, *step.ambiguous)))
+        self._note(index, -2, *((report.kind, str(report)) for report in (*step.unmatched, *step.ambiguous)))
         sent = step.exchange.request
         target, headers, body = sent.target, list(sent.headers), sent.body
         for slot in sorted(compiled.uses):
@@ -124,9 +125,7 @@ class PlainPlayer:
                 missing.append(("unmatched", f"no replayed answer has set the cookie {name!r}; it is left out"))
             else:
                 pairs.append(f"{name}={value}")
-        # Of several cookies that are missing, one is told.
-        told = any(at == index and "has set the cookie" in message for at, _, message in self.notes)
-        self._note(index, *missing[: 0 if told else 1])
+        self._note(index, -1, *missing[:1])  # of several cookies that are missing, one is told
         return "; ".join(pairs + [f"{name}={value}" for name, value in held.items() if name not in use.left_out])
 
     def _trouble(self, index: int, slot: int) -> None:
@@ -135,10 +134,13 @@ class PlainPlayer:
             origin, other = self.differing[slot]
             chosen = self.learned[slot].expression
             message = f"{use} may come from {chosen} ({self.values[slot]!r}) or from {origin.expression} ({other!r}); "
-            self._note(index, ("ambiguous", f"{message}settle it with rules: flows: [{{from: {chosen}, to: {use}}}]"))
+            told = ("ambiguous", f"{message}settle it with rules: flows: [{{from: {chosen}, to: {use}}}]")
+            self._note(index, slot, told)
         elif not self.script.slots[slot].fresh and slot not in self.ranks:
-            self._note(index, ("unmatched", f"no replayed answer carries the value for {use}; sent as recorded"))
+            self._note(index, slot, ("unmatched", f"no replayed answer carries the value for {use}; sent as recorded"))
 
-    def _note(self, index: int, *told: tuple[str, str]) -> None:
-        """Every thing once."""
-        self.notes += [(index, *one) for one in told if (index, *one) not in self.notes]
+    def _note(self, index: int, about: int, *told: tuple[str, str]) -> None:
+        """Once for each request and what it is about."""
+        if told and (index, about) not in self.told:
+            self.told.add((index, about))
+            self.notes += [(index, *one) for one in told]

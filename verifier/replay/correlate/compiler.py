@@ -12,15 +12,17 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus
 
 from verifier.history.message import Headers, Request
 from verifier.replay.correlate.fresh import Shape, draw, shape, table
 from verifier.replay.correlate.jsonparts import json_string
-from verifier.replay.correlate.script import Slot
 from verifier.replay.correlate.split import Encode, plain
 from verifier.replay.correlate.weave import Hole, Template, Woven, one_line
+
+if TYPE_CHECKING:
+    from verifier.replay.correlate.script import Slot
 
 Begin = Callable[[str, float], list[str]]  # the replay's key, the seconds that moments are shifted by
 Build = Callable[[list[str]], Request]  # the values of all slots

@@ -7,12 +7,14 @@ before and stay); the element most like the recorded one; the recorded position.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from verifier.replay.correlate import split
 from verifier.replay.correlate.model import MISSING, Origin, as_text, at_pointer
-from verifier.replay.correlate.script import Take
 from verifier.replay.correlate.sources import Answer
+
+if TYPE_CHECKING:
+    from verifier.replay.correlate.script import Take
 
 _MOST_SIBLINGS = 12
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from verifier.history.message import Request, Response
 from verifier.replay.correlate.jar import Jar
 from verifier.replay.correlate.program import Program, StepProgram
 from verifier.replay.correlate.rivals import Rivals
 from verifier.replay.correlate.weave import one_line
-from verifier.replay.correlate.script import CookieUse, Script
+
+if TYPE_CHECKING:
+    from verifier.replay.correlate.script import CookieUse, Script
 
 
 class Player:
@@ -26,7 +30,7 @@ class Player:
         self.notes: list[tuple[int, str, str]] = []
         self.values = program.begin(key, now - script.began)
         self.troubled = program.unlearned
-        self.rivals = Rivals()
+        self.rivals: Rivals | None = None
         self._script = script
         self._steps = program.steps
         self._noted: set[tuple[int, int]] = set()
@@ -87,6 +91,6 @@ class Player:
             self._noted.add((index, number))
             use = self._script.slots[number].use
             kind, message = "unmatched", f"no replayed answer carries the value for {use}; sent as recorded"
-            if number in self.rivals.differing:
+            if self.rivals is not None and number in self.rivals.differing:
                 kind, message = "ambiguous", self.rivals.ambiguity(number, self.values[number], use)
             self.notes.append((index, kind, message))

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from verifier.history.message import Request
 from verifier.replay.correlate.compiler import Begin, Build, Compiler
-from verifier.replay.correlate.script import CookieUse, Script
 from verifier.replay.correlate.taking import Learn, learner
+
+if TYPE_CHECKING:
+    from verifier.replay.correlate.script import CookieUse, Script
 
 
 class StepProgram(Struct, frozen=True, gc=False):

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from verifier.replay.correlate.model import Origin
-from verifier.replay.correlate.script import Take
+
+if TYPE_CHECKING:
+    from verifier.replay.correlate.script import Take
 
 
 class Rivals:

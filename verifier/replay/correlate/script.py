@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from verifier.replay.correlate.model import Origin, Poll, Report
 from verifier.replay.correlate.moments import Moment
+from verifier.replay.correlate.player import Player
+from verifier.replay.correlate.program import Program, prepare
 from verifier.replay.correlate.weave import Woven, slots
 from verifier.replay.recording.model import Exchange
-
-if TYPE_CHECKING:
-    from verifier.replay.correlate.player import Player
-    from verifier.replay.correlate.program import Program
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +126,6 @@ class Script:
 
         `key` names the replay: what the client makes up is drawn from it, so equal keys give equal values.
         """
-        from verifier.replay.correlate.player import Player
-        from verifier.replay.correlate.program import prepare
-
         program = self._program
         if program is None:
             program = prepare(self)

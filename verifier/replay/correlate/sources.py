@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
 from verifier.history.message import Request, Response, header
 from verifier.replay.correlate import html, split
+from verifier.replay.correlate.leaves import Leaves
 from verifier.replay.correlate.model import MISSING, Origin, as_json, as_text, at_pointer, json_of
 from verifier.replay.correlate.names import Place, stem
 
@@ -134,12 +135,18 @@ def _cuts(text: str, wanted: AbstractSet[str]) -> Iterator[tuple[str, list[split
 
 
 class Answer:
-    """A replayed answer, decoded once, out of which values are taken by their origins."""
+    """A replayed answer, decoded once, out of which values are taken by their origins.
 
-    __slots__ = ("_html", "_json", "_response")
+    `keys` are JSON pointers that will be asked for, and `read` gets their values without decoding all of the body.
+    """
 
-    def __init__(self, response: Response) -> None:
+    __slots__ = ("_html", "_json", "_keys", "_leaves", "_read", "_response")
+
+    def __init__(self, response: Response, keys: Sequence[str] = (), read: Leaves | None = None) -> None:
         self._response = response
+        self._keys = keys
+        self._read = read
+        self._leaves: dict[str, Any] = {}
         self._json: Any = None
         self._html: dict[str, str] | None = None
 
@@ -159,9 +166,9 @@ class Answer:
 
     def _whole(self, origin: Origin) -> str | None:
         if origin.place == "json":
-            return as_text(at_pointer(self.json(), origin.key))
+            return as_text(self._leaf(origin.key))
         if origin.place == "header":
-            return header(self._response.headers, origin.key)
+            return self._header(origin.key)
         if origin.place == "cookie":
             return self._cookie(origin.key)
         if origin.place == "html":
@@ -170,9 +177,23 @@ class Answer:
             return self._html.get(origin.key)
         return self._response.body[:LONGEST].decode("utf-8", "replace").strip() or None
 
+    def _leaf(self, key: str) -> Any:
+        if self._read is None:
+            return at_pointer(self.json(), key)
+        if not self._leaves:
+            found = self._read(self._response.body)
+            self._leaves = dict(zip(self._keys, found if len(self._keys) > 1 else (found,), strict=True))
+        return self._leaves[key]
+
+    def _header(self, key: str) -> str | None:
+        for name, value in self._response.headers:
+            if name.lower() == key:
+                return value
+        return None
+
     def _cookie(self, name: str) -> str | None:
         for key, value in self._response.headers:
-            if key.lower() == "set-cookie":
+            if len(key) == 10 and key.lower() == "set-cookie":
                 for part in split.cookie(value)[:1]:
                     if part.name == name:
                         return part.value
