@@ -9,7 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from urllib.parse import urlsplit
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -219,6 +221,49 @@ def test_headers_are_found_by_any_case() -> None:
 @pytest.mark.parametrize(("target", "path"), [("/a/b?c=1", "/a/b"), ("/", "/"), ("?x", "/"), ("/a%20b#f", "/a%20b")])
 def test_the_path_of_a_request(target: str, path: str) -> None:
     assert Request("GET", target).path == path
+
+
+@usual
+@given(st.text(alphabet="/?#:;@[]%ab.\t\n \u00e9\ud800", max_size=9).map(lambda text: "/" + text) | st.text(max_size=9))
+def test_the_path_of_any_target_is_what_splitting_it_gives(target: str) -> None:
+    try:
+        path = urlsplit(target).path or "/"
+    except ValueError:
+        return
+    assert Request("GET", target).path == path
+
+
+@usual
+@given(st.lists(values(Operation), min_size=1, max_size=6), st.data())
+def test_lines_with_every_field_read_back_as_those_without_defaults(kept: list[Operation], data: st.DataObject) -> None:
+    with folder() as directory:
+        write(directory, list(kept))
+        file = directory / "history" / FILES[Operation]
+        lines = file.read_bytes().splitlines()
+        assert len(lines) == len(kept)
+        at = data.draw(st.integers(0, len(kept) - 1))
+        full = {name: getattr(kept[at], name) for name in Operation.__struct_fields__}
+        for name in ("request", "response"):
+            value = full[name]
+            full[name] = value and {field: getattr(value, field) for field in value.__struct_fields__}
+        lines[at] = msgspec.json.encode(full)
+        file.write_bytes(b"\n".join(lines) + b"\n")
+        assert list(records(directory, Operation)) == kept
+
+
+def test_a_block_is_written_when_it_is_full_and_a_surrogate_in_it_spoils_nothing(tmp_path: Path) -> None:
+    writer = HistoryWriter(tmp_path, RUN)
+    file = tmp_path / "history" / FILES[Note]
+    kept = [Note("s", "count", f"{number}" * 50 + ("\ud800" if number % 100 == 7 else "")) for number in range(2000)]
+    for note in kept:
+        writer.add(note)
+    written = file.read_bytes()
+    assert written.endswith(b"\n")
+    writer.close()
+    assert file.read_bytes().startswith(written)
+    assert [note.message for note in records(tmp_path, Note)] == [
+        note.message.replace("\ud800", "\ufffd") for note in kept
+    ]
 
 
 def test_phases_and_outcomes_are_closed() -> None:

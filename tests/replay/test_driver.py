@@ -260,3 +260,34 @@ def test_inner_calls_of_a_replay_carry_its_operation() -> None:
             assert made.gateway.passes_traces
 
     live(scenario())
+
+
+def test_an_inner_fault_befalls_the_calls_of_its_exchange_alone() -> None:
+    """By traces only: the replays run side by side, and the exchange before makes the same call."""
+
+    async def scenario() -> None:
+        ports: dict[str, int] = {}
+
+        async def calls(arrival: Arrival) -> Response:
+            trace = header(arrival.request.headers, "traceparent") or ""
+            charge = request("POST", "/charge", {}, (("traceparent", trace),))
+            charged = await made.client.send("127.0.0.1", ports["psp"], charge, timeout=30)
+            if charged.response is None:
+                return answer(503, {}, (("Retry-After", "0"),))
+            return await shop(arrival)
+
+        async with scene(calls, "1", partners={"psp": 0.0}) as made:
+            made.gateway.traced = 1
+            ports.update(await made.gateway.attach("orders-1-1", "orders", "1", ("psp",)))
+            planned = Fault("inner-lost-answer", 1, "GET /things/{}", "", "", "psp")
+            driver = made.driver(CREATE, LOOK, CHANGE)
+            await driver.run(step(*(replay("1", "1", "1", fault=planned, id=f"r{n}") for n in range(3))), lambda: None)
+            partner = {entry.parent: entry for entry in made.operations if entry.source == "partner"}
+            faulty = {parent for parent, entry in partner.items() if entry.fault}
+            # Disturbed, an exchange is not tried again: its answer is what the finding is about.
+            assert faulty == {f"rollout.1/r{n}/2.1" for n in range(3)}
+            assert {entry.operation.rpartition("/")[0] for entry in made.injected} == faulty
+            assert len(partner) == 6
+            assert {partner[f"rollout.1/r{n}/1.1"].replay for n in range(3)} == {"r0", "r1", "r2"}
+
+    live(scenario())

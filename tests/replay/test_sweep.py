@@ -7,12 +7,13 @@ from collections import Counter
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from tests.replay.correlate.building import answer, request
 from tests.replay.scene import Arrival, live, replay, scene, step
 from verifier.history.message import Response
 from verifier.replay.driver import Resource
-from verifier.replay.sweep import MOST_OLDER, choose, sweep
+from verifier.replay.sweep import MOST_OLDER, choose, sweep, thin
 
 PUT = (request("PUT", "/things/6a7b0c9e-3a52-4a43-9c6e-0a2f5dd3e0b1", {"v": 1}), answer(200, {"v": 1}))
 GET = (request("GET", "/things/6a7b0c9e-3a52-4a43-9c6e-0a2f5dd3e0b1"), answer(200, {"v": 1}))
@@ -70,6 +71,33 @@ def test_what_was_left_out_is_noted() -> None:
             (note,) = made.notes
             assert (note.kind, note.step) == ("not-run", "rollout.2")
             assert note.message.startswith("21 resources")
+
+    live(scenario())
+
+
+def test_what_earlier_steps_read_is_forgotten_beyond_what_a_sweep_can_take_and_still_counted() -> None:
+    async def scenario() -> None:
+        async with scene(well, "1") as made:
+            driver = made.driver(PUT, GET)
+            total = 3 * MOST_OLDER
+            for number in range(total):
+                for at, name in (("rollout.1", "a"), ("rollout.2", "b")):
+                    entry = resource(number, at, name, ("1",) if number % 2 else ("1", "1"))
+                    driver.resources["orders", f"/{name}/{number}"] = entry
+            thin(driver, "rollout.2")
+            left = Counter(entry.step for entry in driver.resources.values())
+            assert left == {"rollout.1": MOST_OLDER, "rollout.2": total}, "nothing of this step is forgotten"
+            assert len(driver.thinned) == total - MOST_OLDER
+            thin(driver, "rollout.2")
+            assert Counter(entry.step for entry in driver.resources.values()) == left
+            made.arrived.clear()
+            assert await sweep(driver, "rollout.3") == MOST_OLDER
+            assert made.notes[-1].message.startswith(f"{2 * total - MOST_OLDER} resources")
+            gone = next(f"/a/{n}" for n in range(total) if ("orders", f"/a/{n}") not in driver.resources)
+            counted = len(driver.thinned)
+            read = structs.replace(made.operations[-1], request=request("GET", gone), step="rollout.3")
+            driver.remember(read, ("1",))
+            assert len(driver.thinned) == counted - 1, "it was read again"
 
     live(scenario())
 

@@ -83,7 +83,10 @@ class Resource(Struct, frozen=True, gc=False):
 
 @dataclass(slots=True)
 class Driver:
-    """Runs the replays of one path. `resources` grows with all that was read back successfully."""
+    """Runs the replays of one path. `resources` grows with all that was read back successfully.
+
+    `thinned` tells what a sweep has forgotten of earlier steps, by the hash of its key; see `sweep.thin`.
+    """
 
     stage: Stage
     path: str
@@ -91,6 +94,7 @@ class Driver:
     replaying: Replaying = field(default_factory=Replaying)
     deferred: dict[str, list[Deferred]] = field(default_factory=dict)
     resources: dict[tuple[str, str], Resource] = field(default_factory=dict)
+    thinned: set[int] = field(default_factory=set)
     _statuses: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     async def run(self, step: PlannedStep, progress: Callable[[], None]) -> None:
@@ -204,7 +208,10 @@ class Driver:
         request = operation.request
         if request.method != "GET" or operation.response is None or operation.response.status >= 300:
             return
-        self.resources[operation.service, request.target] = Resource(
+        key = (operation.service, request.target)
+        if self.thinned:
+            self.thinned.discard(hash(key))
+        self.resources[key] = Resource(
             operation.service,
             operation.name,
             request,

@@ -53,6 +53,7 @@ class Rotation:
     def __init__(self) -> None:
         self._endpoints: list[Endpoint] = []
         self._choices: dict[tuple[str, str], _Choice] = {}  # of every service and version that ever was here
+        self._only: dict[tuple[str, str], Endpoint] = {}  # of the choices that are none
         self._in_hand: dict[str, InHand] = {}
         self._leaving: dict[str, set[asyncio.Future[None]]] = {}
 
@@ -76,6 +77,7 @@ class Rotation:
     def _sort(self) -> None:
         for (service, version), choice in self._choices.items():
             choice.endpoints = [entry for entry in self.of(service) if not version or entry.version == version]
+        self._only = {key: entry.endpoints[0] for key, entry in self._choices.items() if len(entry.endpoints) == 1}
 
     def of(self, service: str) -> list[Endpoint]:
         return [entry for entry in self._endpoints if entry.service == service]
@@ -85,7 +87,11 @@ class Rotation:
 
     def pick(self, service: str, version: str = "") -> Endpoint | None:
         """The next endpoint of a service, of one version where one is named; None when there is none."""
-        choice = self._choices.get((service, version))
+        key = (service, version)
+        only = self._only.get(key)
+        if only is not None:
+            return only
+        choice = self._choices.get(key)
         if choice is None or not choice.endpoints:
             return None
         turn = choice.turn

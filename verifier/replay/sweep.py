@@ -11,11 +11,14 @@ from verifier.replay.driver import Driver, Resource
 from verifier.replay.stage import Attempt
 
 MOST_OLDER = 150  # resources of earlier steps that are read again in one sweep
+Group = tuple[str, str, tuple[str, ...]]
 
 
 async def sweep(driver: Driver, step: str, turn: int = 1) -> int:
     """Read back; returns the number of reads. What is left out for its number is noted, never passed over."""
+    thin(driver, step)
     chosen, left_out = choose(list(driver.resources.values()), step, random.Random(f"{driver.stage.seed}/{step}/sweep"))
+    left_out += len(driver.thinned)
     if left_out:
         driver.stage.record(Note(step, "not-run", f"{left_out} resources of earlier steps were not read back again"))
     limit = asyncio.Semaphore(driver.replaying.concurrency)
@@ -47,6 +50,30 @@ async def sweep(driver: Driver, step: str, turn: int = 1) -> int:
     return count
 
 
+def thin(driver: Driver, step: str) -> None:
+    """Forget resources of earlier steps that no sweep could still need, so that memory stays bounded.
+
+    A sweep takes at most MOST_OLDER of all older ones, evenly from their groups: of a larger group, so many drawn at
+    random leave it the same choice. What goes is counted by `thinned`.
+    """
+    groups: dict[Group, list[tuple[str, str]]] = {}
+    for key, entry in driver.resources.items():
+        if entry.step != step:
+            groups.setdefault(group_of(entry), []).append(key)
+    draw = random.Random(f"{driver.stage.seed}/{step}/thin")
+    for keys in groups.values():
+        if len(keys) > MOST_OLDER:
+            draw.shuffle(keys)
+            for key in keys[MOST_OLDER:]:
+                del driver.resources[key]
+                driver.thinned.add(hash(key))
+
+
+def group_of(entry: Resource) -> Group:
+    """Where a resource comes from: step, operation, and the versions that touched it."""
+    return entry.step, entry.name, tuple(sorted(set(entry.versions)))
+
+
 def choose(resources: Sequence[Resource], step: str, draw: random.Random) -> tuple[list[Resource], int]:
     """All resources of this step, and of older ones as many as fit, spread over where they come from.
 
@@ -54,11 +81,10 @@ def choose(resources: Sequence[Resource], step: str, draw: random.Random) -> tup
     group is left out while another one has two.
     """
     current = [entry for entry in resources if entry.step == step]
-    groups: dict[tuple[str, str, tuple[str, ...]], list[Resource]] = {}
+    groups: dict[Group, list[Resource]] = {}
     for entry in resources:
         if entry.step != step:
-            touched = tuple(sorted(set(entry.versions)))
-            groups.setdefault((entry.step, entry.name, touched), []).append(entry)
+            groups.setdefault(group_of(entry), []).append(entry)
     for group in groups.values():
         draw.shuffle(group)
     older: list[Resource] = []

@@ -148,8 +148,8 @@ def measure(replays: int, folder: Path, profile: cProfile.Profile | None) -> tup
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.replay.around")
-    parser.add_argument("--replays", type=int, default=2000)
-    parser.add_argument("--repeat", type=int, default=7)
+    parser.add_argument("--replays", type=int, default=200)
+    parser.add_argument("--repeat", type=int, default=40)
     parser.add_argument("--profile", action="store_true")
     options = parser.parse_args()
     profile = cProfile.Profile() if options.profile else None
