@@ -14,19 +14,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from verifier.contracts.promises import Promises
-from verifier.history.message import Request, header, with_header
-from verifier.history.model import FaultInjected, Operation
+from verifier.history.message import Request, header
+from verifier.history.model import FaultInjected, Note, Operation
 from verifier.history.outcome import outcome_of
 from verifier.history.store import Record
 from verifier.plan.model import Fault
+from verifier.replay.opened import Spliced, gathered
 from verifier.replay.partner import PartnerDesk
-from verifier.replay.rotation import Endpoint, Rotation
+from verifier.replay.passing import Call, Passed
+from verifier.replay.rotation import Rotation
+from verifier.replay.sending import INNER_TIMEOUT, MOST, send
 from verifier.replay.traces import DIGITS, place
 from verifier.replay.wire.client import Answer, WireClient
 from verifier.replay.wire.server import Listener, Peer, Reply, serve
 
 LATE = 0.25  # seconds by which a late answer comes late
-INNER_TIMEOUT = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ class Gateway:
         """Open this replica's own addresses; returns the port for each callee."""
         found = {}
         for callee in callees:
-            listener = await serve(self.handle, self.host, 0, Caller(replica, service, version, callee))
+            listener = await serve(self.handle, self.host, 0, Caller(replica, service, version, callee), streams=True)
             self._listeners.setdefault(replica, []).append(listener)
             found[callee] = listener.port
         return found
@@ -119,8 +121,13 @@ class Gateway:
         if fault is not None:
             cause.injected = True
         if callee in self.partners:
+            if peer.upload is not None:
+                body = await gathered(peer.upload, MOST, INNER_TIMEOUT)
+                if body is None:
+                    return Reply(None)
+                request = Request(request.method, request.target, request.headers, body)
             return await self._partner(callee, request, caller, cause, fault)
-        return await self._service(callee, request, caller, cause, fault)
+        return await self._service(callee, request, caller, cause, fault, peer)
 
     def _cause(self, request: Request) -> Cause:
         parts = (header(request.headers, "traceparent") or "").split("-")
@@ -168,57 +175,86 @@ class Gateway:
         self._injected(fault, operation)
         return Reply(None) if lost else Reply(answer.response)
 
-    async def _service(self, callee: str, request: Request, caller: Caller, cause: Cause, fault: Fault | None) -> Reply:
+    async def _service(
+        self, callee: str, request: Request, caller: Caller, cause: Cause, fault: Fault | None, peer: Peer
+    ) -> Reply:
         steer = cause.fault if cause.fault and cause.fault.callee == callee else None
         wanted = "" if steer is None else steer.first if fault is not None else steer.second
-        operation = await self._forward(callee, request, caller, cause, wanted, fault)
+        call = self._call(callee, request, caller, cause, wanted, fault)
+        if fault is not None and (peer.upload is not None or peer.offers_websocket):
+            self._misses(call, cause)
+            fault = None
+        found = await self._forward(call, peer)
+        if not isinstance(found, Operation):
+            return await self._streamed(found, call, cause)
         if fault is not None and fault.kind == "inner-duplicate":
-            await self._forward(callee, request, caller, cause, fault.second, fault)
+            again = await self._forward(self._call(callee, request, caller, cause, fault.second, fault), peer)
+            if isinstance(again, Passed):
+                again.stop("duplicate")
+                again.finish()
         if fault is not None and fault.kind == "inner-late-answer":
             await asyncio.sleep(LATE)
-        self._injected(fault, operation)
+        self._injected(fault, found)
         if fault is not None and fault.kind == "inner-lost-answer":
             return Reply(None)
-        return Reply(operation.response, reset=operation.error == "reset")
+        return Reply(found.response, reset=found.error == "reset")
 
-    async def _forward(
+    async def _streamed(self, found: Passed | Spliced, call: Call, cause: Cause) -> Reply:
+        """Of all faults, only lateness can still befall an answer that has begun and does not end."""
+        try:
+            if call.fault is not None and call.fault.kind == "inner-late-answer":
+                await asyncio.sleep(LATE)
+            elif call.fault is not None:
+                self._misses(call, cause)
+        except BaseException:
+            found.finish()
+            raise
+        return Reply(None, switch=found) if isinstance(found, Spliced) else Reply(found.head, stream=found)
+
+    def _misses(self, call: Call, cause: Cause) -> None:
+        """The fault cannot befall this call; it stays for the next one."""
+        call.missed, call.fault, cause.injected = call.fault, None, False
+
+    def _call(
         self, callee: str, request: Request, caller: Caller, cause: Cause, wanted: str, fault: Fault | None
-    ) -> Operation:
+    ) -> Call:
         place = self._place(callee, caller, cause)
         endpoint = self.rotation.pick(callee, wanted) or self.rotation.pick(callee)
-        started = self.clock()
-        answer = await self._send(callee, request, endpoint, started)
-        lost = fault is not None and fault.kind == "inner-lost-answer" and answer.response is not None
         version = endpoint.version if endpoint else ""
         found = self.promises.operation(callee, version, request.method, request.path)
-        operation = Operation(
-            **place,
-            source="inner",
-            name=found.id if found else f"{request.method} {request.path}",
-            service=callee,
-            version=version,
-            replica=endpoint.replica if endpoint else "",
-            request=request,
-            response=answer.response,
-            outcome="info" if lost else outcome_of(request.method, answer.response, answer.error, answer.sent),
-            started=started,
-            ended=answer.answered,
-            error=answer.error,
-            fault=fault.kind if fault else "",
-        )
-        self.record(operation)
+        name = found.id if found else f"{request.method} {request.path}"
+        host = f"{callee}:{self.ports.get(callee, 80)}"
+        return Call(place, name, callee, endpoint, request, host, self.clock(), fault)
+
+    async def _forward(self, call: Call, peer: Peer) -> Operation | Passed | Spliced:
+        """Make a call: its operation, recorded, or what goes on and is recorded when it ends."""
+        if call.endpoint is None:
+            answer = Answer(None, "refused", False, call.started, call.started)
+        else:
+            in_hand = self.rotation.under_way(call.endpoint)
+            with in_hand:
+                found = await send(self.client, call, call.endpoint, peer, in_hand, self.clock, self._ended)
+            if not isinstance(found, Answer):
+                return found
+            answer = found
+        lost = call.fault is not None and call.fault.kind == "inner-lost-answer" and answer.response is not None
+        operation = call.operation(answer.response, answer.error, answer.sent, answer.answered, lost)
+        self._recorded(call, operation)
         return operation
 
-    async def _send(self, callee: str, request: Request, endpoint: Endpoint | None, started: float) -> Answer:
-        if endpoint is None:
-            return Answer(None, "refused", False, started, started)
-        port = self.ports.get(callee, 80)
-        forwarded = Request(
-            request.method, request.target, with_header(request.headers, "Host", f"{callee}:{port}"), request.body
-        )
-        address = endpoint.address
-        with self.rotation.under_way(endpoint):
-            return await self.client.send(address.host, address.port, forwarded, timeout=INNER_TIMEOUT)
+    def _recorded(self, call: Call, operation: Operation) -> None:
+        self.record(operation)
+        if call.missed is not None:
+            why = f"{call.missed.kind} was not injected, because it cannot befall what streams"
+            self.record(call.note(operation, why))
+
+    def _ended(self, call: Call, operation: Operation, note: Note | None) -> None:
+        """What went on has ended."""
+        self._recorded(call, operation)
+        if note is not None:
+            self.record(note)
+        if call.fault is not None and call.fault.kind == "inner-late-answer":
+            self._injected(call.fault, operation)
 
     def _place(self, callee: str, caller: Caller, cause: Cause) -> dict[str, Any]:
         cause.calls += 1
