@@ -97,6 +97,10 @@ class Http2Server:
                 elif isinstance(event, h2.events.StreamEnded):
                     self.requests.append((heads[event.stream_id], bodies[event.stream_id]))
                     self.respond(conn, event.stream_id, bodies[event.stream_id])
+                self.other(conn, event)
+
+    def other(self, conn: h2.connection.H2Connection, event: h2.events.Event) -> None:
+        """For servers that look at more."""
 
 
 def echo(conn: h2.connection.H2Connection, number: int, body: bytes) -> None:
@@ -306,3 +310,76 @@ def test_slow_reading_leaves_the_answer_with_the_service(loop: str) -> None:
             assert len(quick.response.body) == size
 
     on_loop(loop, main)
+
+
+class Window:
+    """Says `size` bytes as fast as flow control lets it, and keeps count."""
+
+    def __init__(self, size: int) -> None:
+        self.left = size
+        self.said = 0
+
+    def begin(self, conn: h2.connection.H2Connection, number: int, _body: bytes) -> None:
+        conn.send_headers(number, [(":status", "200")])
+        self.go_on(conn, number)
+
+    def go_on(self, conn: h2.connection.H2Connection, number: int) -> None:
+        while self.left:
+            size = min(self.left, conn.local_flow_control_window(number), conn.max_outbound_frame_size)
+            if not size:
+                return
+            self.left -= size
+            self.said += size
+            conn.send_data(number, b"x" * size, end_stream=not self.left)
+
+
+class WindowServer(Http2Server):
+    """Goes on where the client opens its window."""
+
+    def __init__(self, window: Window) -> None:
+        super().__init__(window.begin)
+        self.window = window
+
+    def other(self, conn: h2.connection.H2Connection, event: h2.events.Event) -> None:
+        if isinstance(event, h2.events.WindowUpdated) and event.stream_id and self.requests:
+            self.window.go_on(conn, event.stream_id)
+
+
+async def read_slowly(rate: float, size: int, tls: Path | None, **how: object) -> tuple[Answer, int, float, int]:
+    """The answer, bytes said by the service until it came, seconds from sending to then, connections in all."""
+    loop = asyncio.get_running_loop()
+    serving, asking = contexts(tls, "h2") if tls else (None, None)
+    server = WindowServer(Window(size))
+    async with http2_server(server, serving) as port:
+        client = WireClient()
+        began = loop.time()
+        answer = await client.send("127.0.0.1", port, GET, http2=not tls, tls=asking, slow_read=rate, **how)  # type: ignore[arg-type]
+        said, took = server.window.said, loop.time() - began
+        server.respond = echo
+        for _ in "12":
+            after = await client.send("127.0.0.1", port, GET, http2=not tls, tls=asking)
+            assert after.error == "", "a slow reader's connection carries no other request"
+        await client.close()
+        return answer, said, took, server.connections
+
+
+@pytest.mark.parametrize("secured", [False, True])
+def test_slow_reading_of_http2_leaves_the_answer_with_the_service(loop: str, certificate: Path, secured: bool) -> None:
+    """Bounds that hold however slow the machine is: no more was said than could have been read, plus one window."""
+    size, rate = 1 << 20, 20_000.0
+    tls = certificate if secured else None
+    slow, said, took, connections = on_loop(loop, lambda: read_slowly(rate, size, tls, timeout=0.5))
+    assert slow.error == "timeout"
+    assert 0 < said <= rate / 8 + rate * took
+    assert connections == 2, "its own, and one for the others"
+    quick, said, _, _ = on_loop(loop, lambda: read_slowly(1e9, size, tls))
+    assert quick.response is not None
+    assert (said, quick.response.body) == (size, b"x" * size)
+
+
+def test_slow_reading_of_http2_reaches_the_end_at_its_pace(loop: str) -> None:
+    size, rate = 20_000, 50_000.0
+    slow, said, took, _ = on_loop(loop, lambda: read_slowly(rate, size, None))
+    assert slow.response is not None
+    assert (said, slow.response.body) == (size, b"x" * size)
+    assert took >= (size - rate / 8) / rate

@@ -94,7 +94,7 @@ class WireClient:
         request's body have left; `cut_answer_after` does so after that many bytes of the answer's body.
         `slow_read` reads at most that many bytes per second, on a connection of its own with small buffers.
         HTTP/2 is spoken with `http2` (prior knowledge) and where TLS negotiates it: `tls` says by its ALPN protocols
-        what is offered. Then holding, cutting and time-outs work on the request's stream, and `slow_read` is ignored.
+        what is offered. Then holding, cutting and time-outs work on the request's stream.
         Raises ValueError, before anything is sent, for a request that cannot be written as one HTTP message.
         """
         pool = self._pools.get((host, port, connection, tls))
@@ -138,8 +138,9 @@ class WireClient:
             except CONNECT_ERRORS as problem:
                 return self._unsent(problem, faults.hold, started)
             if isinstance(fresh, Http2Connection):
-                pool.http2 = fresh
-                return await self._send_http2(pool, request, deadline, faults)
+                if faults.slow_read is None:
+                    pool.http2 = fresh
+                return await self._send_http2(pool, request, deadline, faults, fresh)
             conn = fresh
             started = self._clock()
         reused, conn.used = conn.used, True
@@ -217,30 +218,52 @@ class WireClient:
         how = "timeout" if isinstance(problem, TimeoutError) else "refused"
         return Answer(None, how, False, started, self._clock())
 
-    async def _send_http2(self, pool: Pool, request: Request, deadline: float, faults: _Faults) -> Answer:
+    async def _send_http2(
+        self, pool: Pool, request: Request, deadline: float, faults: _Faults, fresh: Http2Connection | None = None
+    ) -> Answer:
         started = self._clock()
         headers = http2_headers(request, "https" if pool.tls else "http", pool.authority)
         try:
-            async with pool.connecting:
-                conn = pool.http2
-                if conn is None or not conn.free(self._clock() - self._idle_limit):
-                    fresh = await self._connect(pool, deadline, http2=True)
-                    assert isinstance(fresh, Http2Connection)
-                    if conn is not None and not conn.busy():
-                        self._drop(conn)
-                    conn = pool.http2 = fresh
+            if faults.slow_read is None:
+                conn = await self._shared_http2(pool, deadline)
+            else:
+                conn = await self._slow_http2(pool, deadline, faults.slow_read, fresh)
         except CONNECT_ERRORS as problem:
             return self._unsent(problem, faults.hold, started)
         reused, started = conn.used, self._clock()
-        how, stream = await exchange(
-            conn, headers, request.body, deadline, faults.hold, faults.cut_after, faults.cut_answer_after
-        )
+        try:
+            how, stream = await exchange(
+                conn, headers, request.body, deadline, faults.hold, faults.cut_after, faults.cut_answer_after
+            )
+        finally:
+            if faults.slow_read is not None:
+                self._drop(conn)
         if stream is None:
             _leave(faults.hold)
             return Answer(None, how, False, started, self._clock(), reused)
         conn.idle_since = stream.answered
         response = stream.response if not how else None
         return Answer(response, how, how != "refused", started, stream.answered, reused)
+
+    async def _shared_http2(self, pool: Pool, deadline: float) -> Http2Connection:
+        async with pool.connecting:
+            conn = pool.http2
+            if conn is None or not conn.free(self._clock() - self._idle_limit):
+                fresh = await self._connect(pool, deadline, http2=True)
+                assert isinstance(fresh, Http2Connection)
+                if conn is not None and not conn.busy():
+                    self._drop(conn)
+                conn = pool.http2 = fresh
+        return conn
+
+    async def _slow_http2(
+        self, pool: Pool, deadline: float, rate: float, fresh: Http2Connection | None
+    ) -> Http2Connection:
+        """A connection of its own, as its window is small."""
+        conn = fresh or await self._connect(pool, deadline, slow=True, http2=True)
+        assert isinstance(conn, Http2Connection)
+        conn.read_slowly(rate)
+        return conn
 
     async def _write_disturbed(self, conn: Connection, data: bytes, body: int, faults: _Faults) -> None:
         if faults.cut_after is not None:

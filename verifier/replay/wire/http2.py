@@ -23,6 +23,7 @@ from verifier.history.message import Response
 from verifier.replay.wire.hold import Hold
 
 _WINDOW = 1 << 24  # bytes that a service may send before it is told to go on
+_SLOW = 8  # a slow reader's window is what it reads in an eighth of a second
 _SETTINGS = 4  # the type of a frame, in its fourth byte
 
 
@@ -56,6 +57,8 @@ class Http2Connection(asyncio.Protocol):
         self._h2 = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True, header_encoding=None))
         self.usable = False
         self._opening = b""
+        self._rate = 0.0  # bytes per second at which answers are read; 0: as they come
+        self._opens_at = 0.0  # when, on the loop's clock, all that has come will have been read
         self.ended = ""  # how the connection ended
         self.used = False
         self.idle_since = 0.0
@@ -74,6 +77,17 @@ class Http2Connection(asyncio.Protocol):
         self.used = True
         self._flush()
         return number, stream
+
+    def read_slowly(self, rate: float) -> None:
+        """From now on read at most that many bytes per second; to be called before the first request.
+
+        The service may send few bytes at once, and as many more as would have been read since (flow control, RFC
+        9113, section 5.2). The window is a setting of the whole connection, so such a connection is for one request.
+        """
+        self._rate = rate
+        window = int(min(max(rate / _SLOW, 1), _WINDOW))
+        self._h2.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: window})
+        self._flush()
 
     async def write(self, number: int, data: bytes, end: bool) -> None:
         """Send a part of the body, as the service's flow control allows; ends early when the stream does."""
@@ -153,7 +167,7 @@ class Http2Connection(asyncio.Protocol):
 
     def _take(self, event: h2.events.Event) -> None:
         if isinstance(event, h2.events.DataReceived):
-            self._h2.acknowledge_received_data(event.flow_controlled_length or 0, event.stream_id)
+            self._allow_more(event.stream_id, event.flow_controlled_length or 0)
             self._body(event.stream_id, event.data or b"")
         elif isinstance(event, h2.events.ResponseReceived):
             self._head(event)
@@ -171,6 +185,20 @@ class Http2Connection(asyncio.Protocol):
                 self._end(number, "refused")
         elif isinstance(event, h2.events.WindowUpdated | h2.events.RemoteSettingsChanged):
             self._window.set()
+
+    def _allow_more(self, number: int, size: int) -> None:
+        if not self._rate:
+            self._h2.acknowledge_received_data(size, number)
+        elif size:
+            self._opens_at = max(self._opens_at, self._loop.time()) + size / self._rate
+            self._loop.call_at(self._opens_at, self._open_window, number, size)
+
+    def _open_window(self, number: int, size: int) -> None:
+        if number in self._streams:
+            with contextlib.suppress(h2.exceptions.ProtocolError):
+                self._h2.increment_flow_control_window(size)
+                self._h2.increment_flow_control_window(size, number)
+            self._flush()
 
     def _head(self, event: h2.events.ResponseReceived) -> None:
         stream = self._streams.get(event.stream_id)
