@@ -11,7 +11,7 @@ from tests.replay.correlate.plainly import PlainPlayer, as_json
 from verifier.history.message import Headers, Request, Response
 from verifier.replay.correlate import Rules, Script, learn
 from verifier.replay.correlate.leaves import leaves
-from verifier.replay.correlate.model import at_pointer, escape, json_of
+from verifier.replay.correlate.model import MISSING, at_pointer, escape, json_of
 
 # Values that are followed, renewed, shifted, or nothing of the kind.
 VALUES = [
@@ -22,7 +22,7 @@ VALUES = [
 ]  # fmt: skip
 NAMES = ["id", "order_id", "ref", "token", "request_id", "data", "a/b", "m~n", 'q"', "0", "\u00fcber", ""]
 SEGMENTS = ["orders", "carts", "v1"]
-NEW = ["x\r\ny", "new-5e6f7a8b9c0d", 'a"b\\c', "\u00e9", "", "9"]  # what another run's answers may have instead
+NEW = ["x\r\ny", "x\0y", "new-5e6f7a8b9c0d", 'a"b\\c', "\u00e9", "", "9"]  # what another run's answers may have instead
 
 Values = st.SearchStrategy[str]
 
@@ -204,6 +204,12 @@ def test_single_values_are_those_of_the_whole_document(body: bytes, pointers: li
     assert shown(json_of(body)) == shown(whole)
     wanted = tuple(at_pointer(whole, pointer) for pointer in pointers)
     assert shown(leaves(*pointers)(body)) == shown(wanted if len(wanted) > 1 else wanted[0])
+
+
+def test_what_is_skipped_is_checked_all_the_same() -> None:
+    for spoiled in (b'"\xff"', b'"\\q"', b'"a\nb"', b"01", b"tru"):
+        body = b'{"x":%b,"id":"a"}' % spoiled
+        assert leaves("/id")(body) is as_json(body) is MISSING, spoiled
 
 
 def test_what_is_skipped_may_be_absurd() -> None:

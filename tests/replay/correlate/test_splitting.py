@@ -14,6 +14,7 @@ from verifier.replay.correlate import split
 from verifier.replay.correlate.html import values
 from verifier.replay.correlate.jar import Jar
 from verifier.replay.correlate.looks import is_random, is_unique
+from verifier.replay.correlate.picking import pick
 from verifier.replay.correlate.weave import weave
 
 JSON_VALUES = st.recursive(
@@ -97,6 +98,19 @@ def test_base64(value: str, new: str) -> None:
                 assert written(text, parts) == text
                 again = written(text, parts, {0: new})
                 assert base64.urlsafe_b64decode(again.replace("+", "-").replace("/", "_") + "==").decode() == new
+
+
+WORDS = ["http", "://", "shop:8080", "orders", "12", "%20x", "a=1", "\u00e9", "6f1c2d3e-4b5a-4c7d-8e9f-0a1b2c3d4e5f"]
+PIECES = st.sampled_from([*WORDS, "/", "//", "?", "#", "-", ":"])
+
+
+@given(st.lists(PIECES, max_size=8).map("".join), st.integers(0, 4), st.integers(0, 5))
+def test_picking_one_part_is_cutting_all(text: str, number: int, total: int) -> None:
+    for splitter in split.COUNTED:
+        for selector in (f"{number}|{total}", f"{number}|{len(split.SPLITTERS[splitter](text))}", f"{number}"):
+            assert pick(splitter, selector, text) == split.pick(splitter, selector, text)
+    for selector in (f"/{number}", f"?a={number}"):
+        assert pick("url", selector, text) == split.pick("url", selector, text)
 
 
 def test_multipart_fields_without_files() -> None:

@@ -18,7 +18,7 @@ class Jar:
     def store(self, host: str, target: str, headers: Headers) -> None:
         """Take over the cookies of an answer from `host` to a request for `target`."""
         for name, value in headers:
-            if name.lower() == "set-cookie":
+            if len(name) == 10 and name.lower() == "set-cookie":
                 self._store_one(_hostname(host), target, value)
 
     def _store_one(self, host: str, target: str, line: str) -> None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from verifier.replay.correlate import split
 from verifier.replay.correlate.model import MISSING, Origin, as_text, at_pointer
+from verifier.replay.correlate.picking import pick
 from verifier.replay.correlate.sources import Answer
 
 if TYPE_CHECKING:
@@ -72,5 +72,5 @@ def _deeper(value: Any, origin: Origin) -> str | None:
     for splitter, selector in origin.steps:
         if text is None:
             return None
-        text = split.pick(splitter, selector, text)
+        text = pick(splitter, selector, text)
     return text

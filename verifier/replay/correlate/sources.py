@@ -12,6 +12,7 @@ from verifier.replay.correlate import html, split
 from verifier.replay.correlate.leaves import Leaves
 from verifier.replay.correlate.model import MISSING, Origin, as_json, as_text, at_pointer, json_of
 from verifier.replay.correlate.names import Place, stem
+from verifier.replay.correlate.picking import pick
 
 LONGEST = 4096  # characters; longer texts are contents, not references
 _LONGEST_COMPOSED = 512
@@ -156,7 +157,7 @@ class Answer:
         for splitter, selector in origin.steps:
             if text is None:
                 return None
-            text = split.pick(splitter, selector, text)
+            text = pick(splitter, selector, text)
         return text
 
     def json(self) -> Any:
