@@ -96,7 +96,7 @@ def test_what_earlier_steps_read_is_forgotten_beyond_what_a_sweep_can_take_and_s
             gone = next(f"/a/{n}" for n in range(total) if ("orders", f"/a/{n}") not in driver.resources)
             counted = len(driver.thinned)
             read = structs.replace(made.operations[-1], request=request("GET", gone), step="rollout.3")
-            driver.remember(read, ("1",))
+            driver.remember(read, ("1",), read.request)
             assert len(driver.thinned) == counted - 1, "it was read again"
 
     live(scenario())

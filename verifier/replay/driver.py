@@ -155,14 +155,14 @@ class Driver:
                         operation = structs.replace(operation, produced=produced)
                     stage.record(operation)
                     seen.append(operation.version)
-                    self.remember(operation, seen)
+                    self.remember(operation, seen, request)
                     continue
                 attempts = await come_back(stage, what, request, stop.recorded, operation)
                 operation = await self._went_on(what, player, stop, attempts, attempts[-1])
             seen.append(operation.version)
             if not as_recorded(operation, stop.recorded):
                 break
-            self.remember(operation, seen)
+            self.remember(operation, seen, operation.request)
         self._report(step, planned, player)
 
     def _plain(self, session: str) -> tuple[int, ...]:
@@ -204,8 +204,8 @@ class Driver:
             return await poll_recorded(self.stage, what, player, stop.poll, structs.replace(seen, produced=produced))
         return structs.replace(seen, produced=produced)
 
-    def remember(self, operation: Operation, versions: Sequence[str]) -> None:
-        request = operation.request
+    def remember(self, operation: Operation, versions: Sequence[str], request: Request) -> None:
+        """Keep what was read, to be read back. `request` may be without its trace: a sweep gives it one of its own."""
         if request.method != "GET" or operation.response is None or operation.response.status >= 300:
             return
         key = (operation.service, request.target)

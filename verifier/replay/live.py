@@ -88,4 +88,4 @@ class _Live:
             await finish_accepted(stage, what, operation)
             if stop.poll is not None:
                 operation = await poll_recorded(stage, what, player, stop.poll, operation)
-            self.driver.remember(operation, (operation.version,))
+            self.driver.remember(operation, (operation.version,), operation.request)

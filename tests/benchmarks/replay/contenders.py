@@ -2,9 +2,9 @@
 
     python -m tests.benchmarks.replay.contenders NAME PORT SECONDS CONNECTIONS [OPERATIONS]
 
-`verifier` is the engine as a replay uses it: requests filled in by a `Player` that learns from the answers, the
-decision about a fault for each exchange, the wire client, and every operation written by `HistoryWriter`.
-`driver` is the whole product path around it (`Driver` and `Stage`: traces, routes, contract look-ups, notes).
+`verifier` is the product's own path: `Driver` and `Stage` with routes, traces, contract look-ups and the decision about
+a fault for each exchange, requests filled in by a `Player` that learns from the answers, the wire client, and every
+operation written by `HistoryWriter`.
 `wire` is the wire client alone. With OPERATIONS, it ends after so many instead of after SECONDS.
 """
 
@@ -24,12 +24,12 @@ import aiohttp
 import httpx
 import uvloop
 
-from verifier.contracts.promises import Promises
+from tests.benchmarks.replay.promised import promises
 from verifier.history.message import Request
-from verifier.history.model import FaultInjected, Operation, RunInfo
-from verifier.history.outcome import outcome_of
-from verifier.history.store import HistoryWriter
+from verifier.history.model import RunInfo
+from verifier.history.store import FILES, HistoryWriter
 from verifier.plan.model import Fault, Replay
+from verifier.rehearsal.walk import run_clock
 from verifier.replay.correlate import Script, learn
 from verifier.replay.driver import Driver, Track
 from verifier.replay.gateway import Gateway
@@ -37,10 +37,12 @@ from verifier.replay.partner import PartnerDesk
 from verifier.replay.recording.model import Exchange, Session
 from verifier.replay.rotation import Endpoint, Rotation
 from verifier.replay.stage import Stage
+from verifier.replay.sweep import thin
 from verifier.replay.wire import WireClient
 from verifier.runtime.base import Address
 
 LENGTH = 10  # exchanges of the session
+STEP, PATH = 100, 2000  # replays of one step, of one path
 FAULT_EVERY = 10  # replays; in one of them an answer is lost and the request repeated
 HEADERS = (("User-Agent", "shop/1.4"), ("Accept", "application/json"), ("Accept-Encoding", "gzip"))
 
@@ -118,102 +120,66 @@ def planned(number: int) -> Replay:
     return Replay(f"r{number}", "s1", ("1",) * LENGTH, fault)
 
 
-async def verifier(run: Run) -> None:
-    script = learn(await record(run.port), began=0.0)
-    check(script)
-    client = WireClient()
-    numbers = iter(range(1 << 62))
-    with tempfile.TemporaryDirectory(prefix="verifier-benchmark-") as folder:
-        writer = HistoryWriter(Path(folder), RunInfo(1, "", "benchmark", 0, "process", (), (), ()))
-
-        async def one() -> None:
-            await replay(run, client, script, planned(next(numbers)), writer)
-
-        await run.work(one)
-        writer.close()
-    await client.close()
-
-
-async def replay(run: Run, client: WireClient, script: Script, plan: Replay, writer: HistoryWriter) -> None:
-    player = script.player(plan.id, 1.6e9)
-    for index, (step, version) in enumerate(zip(script.steps, plan.route, strict=True)):
-        fault = plan.fault if plan.fault is not None and plan.fault.index == index else None
-        request = player.request(index)
-        for number in (1,) if fault is None else (1, 2):
-            answer = await client.send("127.0.0.1", run.port, request, timeout=15.0)
-            lost = fault is not None and number == 1
-            response = answer.response
-            assert response is not None
-            produced = () if lost else player.answer(index, response)
-            operation = Operation(
-                id=f"step/{plan.id}/{index + 1}.{number}",
-                step="step",
-                replay=plan.id,
-                session=plan.session,
-                index=index,
-                attempt=number,
-                source="replay",
-                name=step.name,
-                service="shop",
-                version=version,
-                replica="shop-1-1",
-                request=request,
-                response=response,
-                outcome="info" if lost else outcome_of(request.method, response, answer.error, answer.sent),
-                started=answer.started,
-                ended=answer.answered,
-                error=answer.error,
-                fault=fault.kind if fault is not None else "",
-                produced=produced,
-            )
-            writer.add(operation)
-            run.count += 1
-            if lost:
-                at = answer.started
-                writer.add(FaultInjected("step", plan.id, "lost-answer", operation.id, step.name, version, version, at))
-    assert not player.notes, player.notes[0]
-
-
 def check(script: Script) -> None:
     """That correlation has something to do: each request but the first needs a value from the answer before."""
     assert sum(bool(step.produces) for step in script.steps) == LENGTH - 1
     assert any(slot.fresh for slot in script.slots)
 
 
-async def driver(run: Run) -> None:
+async def verifier(run: Run) -> None:
     script = learn(await record(run.port), began=0.0)
     check(script)
-    client, rotation, promises = WireClient(), Rotation(), Promises()
-    rotation.add(Endpoint("shop", "1", "shop-1-1", Address("127.0.0.1", run.port)))
-    numbers = iter(range(1 << 62))
+    disturbed = 0
     with tempfile.TemporaryDirectory(prefix="verifier-benchmark-") as folder:
         writer = HistoryWriter(Path(folder), RunInfo(1, "", "benchmark", 0, "process", (), (), ()))
-        desk = PartnerDesk(promises)
-        gateway = Gateway(
-            host="127.0.0.1",
-            rotation=rotation,
-            client=client,
-            desk=desk,
-            promises=promises,
-            partners={},
-            ports={"shop": 80},
-            record=writer.add,
-            clock=time.monotonic,
-        )
-        stage = Stage(rotation, client, gateway, promises, writer.add, time.monotonic, lambda: 1.6e9, 1)
+        stage = product(run.port, writer)
         tracks = {"s1": Track(script, ("shop",) * LENGTH)}
-        walker = Driver(stage, "path", tracks)
+        walker, numbers = Driver(stage, "path1", tracks), iter(range(1 << 62))
 
         async def one() -> None:
-            plan = planned(next(numbers))
-            await walker.replay("step", plan)
+            nonlocal disturbed, walker
+            number = next(numbers)
+            plan, step = planned(number), f"path{number // PATH + 1}.{number // STEP + 1}"
+            if number % PATH == 0:  # a new path begins on fresh stores
+                stage.gateway.forget()
+                walker = Driver(stage, f"path{number // PATH + 1}", tracks)
+            elif number % STEP == 0:  # as the sweep does after every step
+                thin(walker, step)
+            await walker.replay(step, plan)
+            disturbed += plan.fault is not None
             run.count += LENGTH + (plan.fault is not None)
-            gateway.forget()
 
         await run.work(one)
-        assert stage.sent == stage.answered == run.count
         writer.close()
-    await client.close()
+        assert stage.sent == stage.answered == run.count
+        lines = {name: written(Path(folder) / "history" / name) for name in FILES.values()}
+        assert (lines["operations.jsonl"], lines["faults.jsonl"], lines["notes.jsonl"]) == (run.count, disturbed, 0)
+    await stage.client.close()
+
+
+def product(port: int, writer: HistoryWriter) -> Stage:
+    """What a rehearsal drives replays with: all its own parts, and the history's clock."""
+    rotation, promised, clock = Rotation(), promises(), run_clock(time.monotonic, time.monotonic())
+    client = WireClient(clock=clock)
+    rotation.add(Endpoint("shop", "1", "shop-1-1", Address("127.0.0.1", port)))
+    gateway = Gateway(
+        host="127.0.0.1",
+        rotation=rotation,
+        client=client,
+        desk=PartnerDesk(promised),
+        promises=promised,
+        partners={},
+        ports={"shop": 80},
+        record=writer.add,
+        clock=clock,
+    )
+    return Stage(rotation, client, gateway, promised, writer.add, clock, lambda: 1.6e9, 1)
+
+
+def written(file: Path) -> int:
+    """Lines of a file, read block by block: the histories of long runs are large."""
+    with file.open("rb") as opened:
+        return sum(block.count(b"\n") for block in iter(lambda: opened.read(1 << 20), b""))
 
 
 async def with_httpx(run: Run) -> None:
@@ -241,7 +207,7 @@ async def with_aiohttp(run: Run) -> None:
         await run.work(one)
 
 
-CONTENDERS = {"verifier": verifier, "driver": driver, "wire": wire, "httpx": with_httpx, "aiohttp": with_aiohttp}
+CONTENDERS = {"verifier": verifier, "wire": wire, "httpx": with_httpx, "aiohttp": with_aiohttp}
 
 
 def main() -> None:
