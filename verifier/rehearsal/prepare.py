@@ -6,7 +6,6 @@ import difflib
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 
 from verifier.contracts.promises import Promises, VersionPromises, promises_of
@@ -17,7 +16,7 @@ from verifier.matrix.model import Matrix, Traffic
 from verifier.matrix.parse import parse
 from verifier.plan.model import ExchangeShape, Plan, SessionShape
 from verifier.plan.planner import plan
-from verifier.replay.correlate import Rules, Script, learn
+from verifier.replay.correlate import Rules, Script, learn_all
 from verifier.replay.credentials import Credentials, kept_words, resolve
 from verifier.replay.driver import Track, service_of
 from verifier.replay.recording.load import load
@@ -95,8 +94,9 @@ def _tracks(matrix: Matrix, traffic: Traffic, number: int) -> dict[str, Track]:
     ports = {service.name: service.port for service in matrix.services}
     prefix = "" if len(matrix.traffic) == 1 else f"{number}-"
     found = {}
-    for session in recording.sessions:
-        script = learn(session, began=recording.began, rules=rules)
+    for session, script in zip(
+        recording.sessions, learn_all(recording.sessions, began=recording.began, rules=rules), strict=True
+    ):
         services = tuple(service_of(step.exchange.host, ports, traffic.service) for step in script.steps)
         found[f"{prefix}{session.id}"] = Track(script, services, _gaps(script))
     return found
@@ -114,10 +114,14 @@ def _not_sent(matrix: Matrix, traffic: Traffic, recording: Recording) -> Iterato
 
 
 def _gaps(script: Script) -> tuple[float, ...]:
-    """Recorded seconds of silence before each exchange."""
-    steps = [step.exchange for step in script.steps]
-    silences = [max(0.0, after.at - before.at - before.took) for before, after in pairwise(steps)]
-    return (0.0, *silences) if steps else ()
+    """Recorded seconds of silence before each exchange; what is borrowed of other clients is not waited for."""
+    gaps: list[float] = []
+    ended: float | None = None
+    for step in script.steps:
+        exchange = step.exchange
+        gaps.append(0.0 if ended is None or step.lender else max(0.0, exchange.at - ended))
+        ended = ended if step.lender else exchange.at + exchange.took
+    return tuple(gaps)
 
 
 def _shape(name: str, track: Track, promises: Promises, matrix: Matrix) -> SessionShape:
@@ -126,7 +130,8 @@ def _shape(name: str, track: Track, promises: Promises, matrix: Matrix) -> Sessi
     for index, (step, service) in enumerate(zip(script.steps, track.services, strict=True)):
         request = step.exchange.request
         known = promises.operation(service, matrix.service(service).old.name, request.method, request.path)
-        free = index > 0 and step.poll is None and not script.depends(index, index - 1)
+        same_client = index > 0 and script.steps[index - 1].lender == step.lender
+        free = same_client and step.poll is None and not script.depends(index, index - 1)
         exchanges.append(ExchangeShape(known.id if known else step.name, service, request.method not in SAFE, free))
     return SessionShape(name, tuple(exchanges))
 

@@ -24,10 +24,11 @@ from verifier.matrix.model import Credential
 from verifier.replay.base64swap import Base64Swap
 from verifier.replay.correlate.looks import is_random
 from verifier.replay.recording.coding import decode
-from verifier.replay.recording.placeholders import MADE
+from verifier.replay.recording.redact import PREFIX
 
 SHORTEST = 4  # characters; a shorter secret stands everywhere by accident and could not be masked
 _LARGEST_FILE = 65536  # bytes
+_MADE = re.compile(rf"{PREFIX}[0-9a-f]{{24}}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _READABLE = frozenset({"gzip", "x-gzip", "deflate", "identity"})
 _Quote = Callable[[str], str]
@@ -220,7 +221,7 @@ def _encodable(value: str) -> bool:
 
 def _exactly(placeholder: str) -> str:
     """A name given by hand may be the beginning of another one; those of the writer have one length."""
-    return re.escape(placeholder) + ("" if MADE.fullmatch(placeholder) else r"(?![A-Za-z0-9_])")
+    return re.escape(placeholder) + ("" if _MADE.fullmatch(placeholder) else r"(?![A-Za-z0-9_])")
 
 
 def _any_clothing(secret: str) -> str:

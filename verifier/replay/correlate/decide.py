@@ -13,6 +13,7 @@ from verifier.replay.correlate.names import Place, affinity, is_key, names_itsel
 from verifier.replay.correlate.sources import collection
 from verifier.replay.correlate.split import USER_AND_PASSWORD, base64_text
 from verifier.replay.correlate.weave import Grain
+from verifier.replay.recording.redact import PREFIX
 
 NEAR = 86400.0  # seconds around the exchange in which a moment counts as "now"
 _LONGEST_RANDOM = 128  # characters; longer ones are contents
@@ -102,6 +103,8 @@ def _is_post_name(use: Use) -> bool:
 
 def decide(text: str, uses: Sequence[Use]) -> Decision:
     """What to do with a text that requests carry before any answer does; `uses` are all its appearances."""
+    if text.startswith(PREFIX) and any(map(_presented, uses)):
+        return Decision("unmatched")  # no service takes a placeholder for what it stands for
     when = moment(text)
     if when is not None:
         near = any(use.at and abs(when.seconds - use.at) <= NEAR and _shifts(use) for use in uses)
@@ -125,6 +128,14 @@ def decide(text: str, uses: Sequence[Use]) -> Decision:
     if "made" in views:
         return Decision("fresh")
     return Decision("unmatched") if "issued" in views else KEEP
+
+
+def _presented(use: Use) -> bool:
+    """Whether a client shows a value to be let in by it: a token, a key, a session. Users and passwords are its own."""
+    place = use.place
+    if use.grain != "whole" or place.name == USER_AND_PASSWORD:
+        return False
+    return place.kind == "cookie" or place.via.startswith(("$request.header.", "$request.query."))
 
 
 def marks_request(place: Place) -> bool:

@@ -9,7 +9,7 @@ values only those that were asked for; the third compiles each request against w
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from verifier.history.message import Request, header
@@ -18,7 +18,7 @@ from verifier.replay.correlate.choose import Sources, best, echoes
 from verifier.replay.correlate.cookies import cookie_uses
 from verifier.replay.correlate.decide import KEEP, Decision, Use, created, decide
 from verifier.replay.correlate.looks import EMAIL, UUID, is_random, is_short_id, is_unique
-from verifier.replay.correlate.model import Report, Rules, as_json
+from verifier.replay.correlate.model import Report, Rules, as_json, unissued
 from verifier.replay.correlate.moments import moment
 from verifier.replay.correlate.names import Place, is_identifier, names_itself
 from verifier.replay.correlate.naming import step_name
@@ -118,7 +118,7 @@ class Analysis:
                 return self._fresh(text, KEEP)
         if text in self.settled.fresh:
             return self._fresh(text, KEEP)
-        made = self._created(text) if grain != "word" else None
+        made = self.created(text) if grain != "word" else None
         if made is not None and made.fits(place):
             return self._fresh(text, made)
         if grain in ("made", "word"):
@@ -143,7 +143,7 @@ class Analysis:
             return None
         return self._decided(index, text, place)
 
-    def _created(self, text: str) -> Decision | None:
+    def created(self, text: str) -> Decision | None:
         """The decision about a readable name under which the client has created something."""
         if text not in self._names:
             use = created(self.uses[text]) if text in self.uses else None
@@ -153,6 +153,22 @@ class Analysis:
             )
             self._names[text] = Decision("fresh", limit=use.place) if use is not None and not known else None
         return self._names[text]
+
+    def creations(self) -> Iterator[tuple[str, Use]]:
+        """The readable names under which the client has created something, each with the use that did."""
+        for text, decision in self._names.items():
+            use = created(self.uses[text]) if decision is not None else None
+            if use is not None:
+                yield text, use
+
+    def fits(self, text: str, place: Place) -> bool:
+        """Whether a name that this client has chosen is meant at a place."""
+        decision = self.created(text)
+        return decision is not None and decision.fits(place)
+
+    def renews(self, text: str) -> bool:
+        """Whether the client made a text up, so that each replay has another."""
+        return ("fresh", text) in self._by_key
 
     def _is_strong(self, text: str) -> bool:
         if is_unique(text):
@@ -175,11 +191,7 @@ class Analysis:
             return self._fresh(text, decision) if decision.fits(place) else None
         if decision.kind == "unmatched" and text not in self.settled.keep:
             via = place.via or f"$request.{place.kind}.{place.name}"
-            self.reports[index].unmatched.setdefault(text, Report(
-                "unmatched",
-                f"{via} is {_shown(text)}, which no earlier answer carries and which the client did not make up",
-                f"keep: [{_shown(text)}] if it exists before the run, else flows: [{{from: $response..., to: {via}}}]",
-            ))  # fmt: skip
+            self.reports[index].unmatched.setdefault(text, unissued(text, via))
         return None
 
     def _maybe_ambiguous(self, index: int, text: str, place: Place, grain: Grain) -> None:
@@ -276,7 +288,3 @@ class Analysis:
 
 def _cookie(name: str) -> Place:
     return Place("cookie", name, (), f"$request.cookie.{name}")
-
-
-def _shown(text: str) -> str:
-    return text if len(text) <= 60 else f"{text[:57]}..."

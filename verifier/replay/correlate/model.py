@@ -10,6 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from verifier.history.message import Response
+from verifier.replay.recording.redact import PREFIX
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +29,17 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Something that cannot be decided from the recording alone; `rule` is what settles it, as YAML."""
+    """Something that cannot be decided from the recording alone; `rule` is what settles it, as YAML.
+
+    It belongs under the traffic's `rules`, unless it is its `credentials`.
+    """
 
     kind: Literal["unmatched", "ambiguous"]
     message: str
     rule: str
 
     def __str__(self) -> str:
-        return f"{self.message}; settle it with rules: {self.rule}"
+        return f"{self.message}; settle it with {'' if self.rule.startswith('credentials:') else 'rules: '}{self.rule}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,3 +147,23 @@ def as_text(value: Any) -> str | None:
 def escape(name: str) -> str:
     """One token of a JSON pointer."""
     return name.replace("~", "~0").replace("/", "~1")
+
+
+def shown(text: str) -> str:
+    """A recorded value in a message."""
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def unissued(text: str, via: str) -> Report:
+    """A value that was issued to the client before the recording began."""
+    message = f"{via} is {shown(text)}, which no earlier answer carries and which the client did not make up"
+    if text.startswith(PREFIX):
+        rule = f"credentials: {{{text}: {{env: NAME}}}}, or with rules: keep: [{text}] where nothing checks it"
+        return Report("unmatched", message, rule)
+    rule = f"keep: [{shown(text)}] if it exists before the run, else flows: [{{from: $response..., to: {via}}}]"
+    if via.lower().startswith(("$request.header.", "$request.cookie.")):
+        rule += (
+            f"; for a secret, write {PREFIX}NAME into the recording and declare credentials: "
+            f"{{{PREFIX}NAME: {{env: NAME}}}}"
+        )
+    return Report("unmatched", message, rule)

@@ -15,6 +15,7 @@ from verifier.history.message import Request, header
 from verifier.replay.correlate import split
 from verifier.replay.correlate.names import Place
 from verifier.replay.correlate.sources import LONGEST, collection
+from verifier.replay.recording.redact import PLACEHOLDER, PREFIX
 
 # How a text was cut out: a whole value; a token or a run of words of a composed one. "made" and "word" ask again
 # about a whole value and a word in which nothing was found: has the client made it up?
@@ -208,7 +209,10 @@ def _made_words(text: str, place: Place, resolve: Resolve) -> Template | None:
     if len(text) > LONGEST * 16 or not split.is_composed(text):
         return None
     holes: list[tuple[split.Part, Template]] = []
+    secrets = [found.span() for found in PLACEHOLDER.finditer(text)] if PREFIX in text else []
     for part in split.fine(text):
+        if any(start <= part.start and part.end <= end for start, end in secrets):
+            continue  # a placeholder is one thing, and nobody's invention
         slot = resolve(part.value, Place("token", "id", part.containers, place.via), "word")
         if slot is not None:
             holes.append((part, (Hole(split.plain, slot),)))

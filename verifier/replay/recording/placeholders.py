@@ -17,13 +17,9 @@ from urllib.parse import parse_qsl, unquote
 
 from verifier.history.message import Request, Response, header
 from verifier.replay.recording.model import Exchange, Recording
-from verifier.replay.recording.redact import PREFIX
+from verifier.replay.recording.redact import PLACEHOLDER, PREFIX
 
-# What the writer makes, or a name that somebody has put into a recording by hand.
-MADE = re.compile(rf"{PREFIX}[0-9a-f]{{24}}")
-NAMED = re.compile(rf"{PREFIX}[A-Za-z0-9_-]*[A-Za-z0-9]")
-_ANY = re.compile(rf"{MADE.pattern}|{NAMED.pattern}")
-_ANY_BYTES = re.compile(_ANY.pattern.encode())
+_BYTES = re.compile(PLACEHOLDER.pattern.encode())
 _MOST = 10_000  # placeholders remembered for one recording
 _MOST_PLACES = 4
 
@@ -84,8 +80,8 @@ def sent(recording: Recording) -> frozenset[str]:
 
 def issued(response: Response) -> set[str]:
     """The placeholders in an answer."""
-    found = {name.decode() for name in _ANY_BYTES.findall(response.body)} if PREFIX.encode() in response.body else set()
-    return found.union(*(_ANY.findall(value) for _, value in response.headers))
+    found = {name.decode() for name in _BYTES.findall(response.body)} if PREFIX.encode() in response.body else set()
+    return found.union(*(PLACEHOLDER.findall(value) for _, value in response.headers))
 
 
 def standing(request: Request) -> Iterator[tuple[str, str]]:
@@ -101,7 +97,7 @@ def standing(request: Request) -> Iterator[tuple[str, str]]:
 
 
 def _in(text: str, place: str) -> Iterator[tuple[str, str]]:
-    return ((name, place) for name in (_ANY.findall(text) if PREFIX in text else ()))
+    return ((name, place) for name in (PLACEHOLDER.findall(text) if PREFIX in text else ()))
 
 
 def _in_header(name: str, value: str) -> Iterator[tuple[str, str]]:

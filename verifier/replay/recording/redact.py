@@ -22,6 +22,8 @@ from verifier.history.message import Headers, Request, Response, header
 from verifier.replay.recording.model import Exchange
 
 PREFIX = "redacted-"
+# What the writer makes, or a name that somebody has put into a recording by hand.
+PLACEHOLDER = re.compile(rf"{PREFIX}(?:[0-9a-f]{{24}}|[A-Za-z0-9_-]*[A-Za-z0-9])")
 # Shorter secrets are not searched for elsewhere: replacing every "1234" would ruin the recording.
 SHORTEST_SEARCHED = 8
 _MOST_SEARCHED = 2000  # forms of the latest secrets; what their own places hold is replaced however many there are
