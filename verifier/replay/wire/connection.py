@@ -16,7 +16,7 @@ from typing import cast
 
 import httptools
 
-from verifier.history.message import Response
+from verifier.history.message import Response, header
 from verifier.replay.wire.awaited import Awaited
 from verifier.replay.wire.heads import known_heads, linger, remember_head, split_head
 
@@ -254,8 +254,9 @@ class Connection(Awaited, asyncio.Protocol):
         raw, end = self._raw, self._head_end
         headers = split_head(raw[self._head_start : end])
         self.response = Response(self._status, headers, body if type(body) is bytes else bytes(body))
-        # Whole in one piece and framed by its length alone, for what is chunked is longer than its body.
-        if self.usable and not self._head_only and not self._head_start and len(raw) - end - 4 == len(body):
+        # Whole in one piece and framed by its length alone; what is chunked may be as long as its first piece was.
+        whole = self.usable and not self._head_only and not self._head_start and len(raw) - end - 4 == len(body)
+        if whole and (self._status in (204, 304) or header(headers, "content-length") is not None):
             remember_head(raw[: end + 4], self._status, headers, len(body))
         self._finish("")
 

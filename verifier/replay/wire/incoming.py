@@ -20,7 +20,7 @@ LARGE = 1 << 20  # bytes beyond which a body is handed on in pieces at once
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """In bytes. With `streams`, long bodies and offered WebSockets are handed on instead of gathered and ignored."""
+    """In bytes. With `streams`, long bodies and offered WebSockets are handed on instead of refused and ignored."""
 
     head: int
     body: int
@@ -128,7 +128,7 @@ class RequestReader:
                 self._body = bytearray(self._body)
             self._body += data
         self._size += len(data)
-        if self._size > self._limits.body:
+        if self._size > self._limits.body and not self._limits.streams:
             self._refuse(413)
 
     def on_message_complete(self) -> None:
