@@ -18,7 +18,7 @@ from verifier.errors import BadInput
 from verifier.history.message import Request, Response, header
 from verifier.history.model import FaultInjected, Note, Operation, ReplicaEvent, Step
 from verifier.matrix.model import Credential
-from verifier.replay.credentials import Credentials, kept_words, resolve
+from verifier.replay.credentials import Credentials, resolve
 
 USER, PASS = "redacted-0123456789abcdef01234567", "redacted-anna-password"
 SECRET = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x2FFF, exclude_categories=["Cs", "Cc"]), min_size=4,
@@ -210,8 +210,3 @@ def test_one_placeholder_has_one_source() -> None:
     assert resolve(same, Path("m.yaml"), {"A": "hunter22", "B": "hunter23"}) is not None
     with pytest.raises(BadInput, match="another source"):
         resolve([*same, declared("env", "B")], Path("m.yaml"), {"A": "hunter22", "B": "hunter23"})
-
-
-def test_correlation_is_told_to_leave_the_random_words_of_a_placeholder_alone() -> None:
-    assert kept_words(USER) == (USER, "0123456789abcdef01234567")
-    assert kept_words(PASS) == (PASS,)

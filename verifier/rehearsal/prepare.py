@@ -17,7 +17,7 @@ from verifier.matrix.parse import parse
 from verifier.plan.model import ExchangeShape, Plan, SessionShape
 from verifier.plan.planner import plan
 from verifier.replay.correlate import Rules, Script, learn_all
-from verifier.replay.credentials import Credentials, kept_words, resolve
+from verifier.replay.credentials import Credentials, resolve
 from verifier.replay.driver import Track, service_of
 from verifier.replay.recording.load import load
 from verifier.replay.recording.model import Recording
@@ -89,8 +89,8 @@ def _tracks(matrix: Matrix, traffic: Traffic, number: int) -> dict[str, Track]:
     recording = load(traffic.recording, traffic.session_header)
     if problems := list(_not_sent(matrix, traffic, recording)):
         raise BadInput(problems)
-    secrets = tuple(word for entry in traffic.credentials for word in kept_words(entry.placeholder))
-    rules = Rules(flows=traffic.rules.flows, keep=(*traffic.rules.keep, *secrets), fresh=traffic.rules.fresh)
+    keep = (*traffic.rules.keep, *(entry.placeholder for entry in traffic.credentials))
+    rules = Rules(flows=traffic.rules.flows, keep=keep, fresh=traffic.rules.fresh)
     ports = {service.name: service.port for service in matrix.services}
     prefix = "" if len(matrix.traffic) == 1 else f"{number}-"
     found = {}

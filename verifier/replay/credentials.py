@@ -22,7 +22,6 @@ from verifier.history.model import Note, Operation, ReplicaEvent, Step
 from verifier.history.store import Record
 from verifier.matrix.model import Credential
 from verifier.replay.base64swap import Base64Swap
-from verifier.replay.correlate.looks import is_random
 from verifier.replay.recording.coding import decode
 from verifier.replay.recording.redact import PREFIX
 
@@ -177,11 +176,6 @@ def resolve(declared: Iterable[Credential], file: Path, environ: Mapping[str, st
     if problems:
         raise BadInput(sorted(set(problems)))
     return Credentials(secrets) if secrets else None
-
-
-def kept_words(placeholder: str) -> tuple[str, ...]:
-    """The texts that correlation must leave alone, lest a placeholder or a word of it is taken for a made-up value."""
-    return (placeholder, *(word for word in re.split(r"[^A-Za-z0-9]+", placeholder) if is_random(word)))
 
 
 def _value(credential: Credential, environ: Mapping[str, str]) -> tuple[str, str | None]:

@@ -79,12 +79,9 @@ class _Lending:
         reports: list[tuple[int, Report]] = []
         for loan in self.lenders.loans(number):
             taken = self._closure(number, loan.node, borrowed)
-            if taken is None:
-                reports.append((loan.need.index, self._left_out(loan)))
-                continue
-            borrowed |= taken
-            if loan.rivals:
-                reports.append((loan.need.index, self._ambiguous(loan)))
+            borrowed |= taken or set()
+            if taken is None or loan.rivals:
+                reports.append((loan.need.index, self._left_out(loan) if taken is None else self._ambiguous(loan)))
         return borrowed, reports
 
     def _closure(self, number: int, node: Node, known: set[Node]) -> set[Node] | None:

@@ -189,7 +189,7 @@ class Analysis:
         decision = self._decisions[text]
         if decision.kind == "fresh":
             return self._fresh(text, decision) if decision.fits(place) else None
-        if decision.kind == "unmatched" and text not in self.settled.keep:
+        if decision.kind == "unmatched" and not self.settled.keeps(text):
             via = place.via or f"$request.{place.kind}.{place.name}"
             self.reports[index].unmatched.setdefault(text, unissued(text, via))
         return None
@@ -242,10 +242,13 @@ class Analysis:
         self.takes[index].append(take)
 
     def _by_rule(self, index: int, flow: Flow, text: str, place: Place) -> int | None:
-        """The latest earlier answer that has the rule's place."""
+        """The latest earlier answer with the rule's place; its value may be a part of the text, as in `Bearer x`."""
         for earlier in range(index - 1, -1, -1):
             exchange = self.steps[earlier].exchange
-            if flow.source.fits(exchange.request) and Answer(exchange.response).take(flow.origin) is not None:
+            value = Answer(exchange.response).take(flow.origin) if flow.source.fits(exchange.request) else None
+            if value is not None and value != text and value in text:
+                return None
+            if value is not None:
                 slot, new = self._slot(("rule", flow, earlier), Slot(text, use=place.via))
                 if new:
                     self._take(earlier, Take(slot, flow.origin, 0, False))

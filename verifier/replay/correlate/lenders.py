@@ -88,7 +88,8 @@ class Lenders:
         """What a session needs of others, in the order of its steps."""
         if number not in self._loans:
             found = [loan for need in self._analyses[number].needs.values() if (loan := self.loan(number, need))]
-            self._loans[number] = sorted([*found, *self._names(number)], key=lambda loan: loan.need.index)
+            whole = [loan for loan in found if not any(_inside(loan.need, other.need) for other in found)]
+            self._loans[number] = sorted([*whole, *self._names(number)], key=lambda loan: loan.need.index)
         return self._loans[number]
 
     def loan(self, number: int, need: Need) -> Loan | None:
@@ -181,3 +182,9 @@ class Lenders:
             and Answer(step.exchange.response).take(flow.origin) == need.text
         ]
         return Loan(need, max(found, key=self.answered)) if found else None
+
+
+def _inside(part: Need, whole: Need) -> bool:
+    """Whether a text is a word of another one that is needed at the same place."""
+    same = part.index == whole.index and part.place.via == whole.place.via
+    return same and part.text != whole.text and part.text in whole.text

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from verifier.errors import BadInput
 from verifier.history.message import Request
+from verifier.replay.correlate.looks import is_unique
 from verifier.replay.correlate.model import Origin, Rules
 from verifier.replay.correlate.names import Place
 
@@ -52,7 +53,13 @@ class Settled:
         return next((flow for flow in self.flows if flow.use.fits(request) and flow.use.names(place)), None)
 
     def kept(self, request: Request, place: Place, text: str) -> bool:
-        return text in self.keep or any(rule.fits(request) and rule.names(place) for rule in self.keep_at)
+        return self.keeps(text) or any(rule.fits(request) and rule.names(place) for rule in self.keep_at)
+
+    def keeps(self, text: str) -> bool:
+        """Whether a value is left alone, or is an unmistakable part of one that is."""
+        if text in self.keep:
+            return True
+        return bool(self.keep) and is_unique(text) and any(text in value for value in self.keep)
 
     def renewed(self, request: Request, place: Place, text: str) -> bool:
         return text in self.fresh or any(rule.fits(request) and rule.names(place) for rule in self.fresh_at)
