@@ -157,6 +157,9 @@ PAIRS = [
     (":path", "/"),
     ("X-C", "é"),
     ("X-C", "€"),
+    ("traceparent", "00-1"),
+    ("traceparent", "00-2"),
+    ("Connection", "traceparent"),
 ]
 
 

@@ -26,6 +26,7 @@ _TARGET = re.compile(r"[^\x00-\x20\x7f]+")
 _BREAK = re.compile(r"[\r\n\0]")
 _EXPECTS_BODY = frozenset(("POST", "PUT", "PATCH"))
 _LINES_KEPT = 4096
+_VALUES_KEPT = 256  # of one header
 _LONGEST_KEPT = 256  # characters of a header value; longer ones are mostly tokens
 
 _BLOCKS_KEPT = 1024
@@ -34,6 +35,7 @@ _LONGEST_BLOCK = 4096  # bytes
 Blocks = dict[Headers, bytes]  # what is written for a request's headers, for one authority; checked
 
 _lines: dict[tuple[str, str], bytes] = {}
+_values: dict[str, int] = {}  # by name, how many lines are remembered
 _starts: dict[str, bytes] = {}
 _methods: set[str] = set()
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
@@ -50,9 +52,14 @@ def encode_request(request: Request, authority: bytes, blocks: Blocks | None = N
     # The first two questions are the quick ones; what is not printable may still be text beyond ASCII.
     if (" " in target or not target.isprintable() or not target) and _TARGET.fullmatch(target) is None:
         raise ValueError(f"the request target {target!r} is empty or has a space or a control character")
-    block = None if blocks is None else blocks.get(request.headers)
+    headers = request.headers
+    # A trace is another one in each request, and comes last: what is written before it is often the same.
+    traced = bool(headers) and headers[-1][0] == "traceparent" and blocks is not None
+    block = None if blocks is None else blocks.get(headers[:-1] if traced else headers)
     if block is None:
-        block = _block(request.headers, authority, blocks)
+        block = _block(headers, authority, blocks, traced)
+    elif traced:
+        block += _line(headers[-1]) or b""
     first = f"{method} {target} HTTP/1.1"
     start = first.encode() if target.isascii() else encoded(first)
     if body or method in _EXPECTS_BODY:
@@ -60,35 +67,31 @@ def encode_request(request: Request, authority: bytes, blocks: Blocks | None = N
     return start + block + b"\r\n\r\n"
 
 
-def _block(headers: Headers, authority: bytes, blocks: Blocks | None) -> bytes:
+def _block(headers: Headers, authority: bytes, blocks: Blocks | None, traced: bool) -> bytes:
     """The header lines of a request, each begun by a line break; Host comes first.
 
-    Requests often differ from each other by their last header (a trace), so those before it are remembered too.
+    Remembered, without the trace, where each line was seen before: a value that is always new is not worth it.
     """
-    if blocks is None or not headers:
-        return _written(headers, authority)
-    before, last = headers[:-1], headers[-1]
-    known, line = blocks.get(before), _line(last)
-    if known is not None and line is not None:
-        return known + line
-    block = _written(headers, authority)
-    if len(block) <= _LONGEST_BLOCK:
+    shared = headers[:-1] if traced else headers
+    block, known, named = _written(shared, authority)
+    if named:  # by a Connection header, and the trace may be among what it names
+        return _written(headers, authority)[0]
+    if known and blocks is not None and len(block) <= _LONGEST_BLOCK:
         if len(blocks) >= _BLOCKS_KEPT:
             blocks.clear()
-        blocks[headers] = block
-        # Where a Connection header names other headers, one more may be among them.
-        if line is not None and not any(name.lower() == "connection" and _nominated(value) for name, value in before):
-            blocks[before] = _written(before, authority)
-    return block
+        blocks[shared] = block
+    return block + (_line(headers[-1]) or b"") if traced else block
 
 
-def _written(headers: Headers, authority: bytes) -> bytes:
-    host, hosted = b"\r\nHost: " + authority, False
+def _written(headers: Headers, authority: bytes) -> tuple[bytes, bool, bool]:
+    """The lines; whether they were all known; whether a Connection header names other headers, which then stay out."""
+    host, hosted, known = b"\r\nHost: " + authority, False, True
     lines = []
     for pair in headers:
         line = _lines.get(pair)
         if line is None:
             line = _learn(pair)
+            known = known and line is None
         if line is not None:
             lines.append(line)
             continue
@@ -96,8 +99,8 @@ def _written(headers: Headers, authority: bytes) -> bytes:
         if special == "host":
             host, hosted = host if hosted else _written_out(pair), True
         elif special == "connection" and (named := _nominated(pair[1])):
-            return _written(_without(headers, named), authority)
-    return host + b"".join(lines)
+            return _written(_without(headers, named), authority)[0], False, True
+    return host + b"".join(lines), known, False
 
 
 def encode_response(response: Response, method: str, keep_alive: bool) -> tuple[bytes, bytes]:
@@ -151,12 +154,17 @@ def encoded(text: str) -> bytes:
 
 
 def _learn(pair: tuple[str, str]) -> bytes | None:
-    """`_line`, remembered."""
+    """`_line`, remembered; but not for ever new values of a header whose values differ each time."""
     line = _line(pair)
-    if line is not None and len(pair[1]) <= _LONGEST_KEPT:
-        if len(_lines) >= _LINES_KEPT:
-            _lines.clear()
-        _lines[pair] = line
+    name, value = pair
+    if line is not None and len(value) <= _LONGEST_KEPT:
+        count = _values.get(name, 0)
+        if count < _VALUES_KEPT:
+            if len(_lines) >= _LINES_KEPT:
+                _lines.clear()
+                _values.clear()
+            _lines[pair] = line
+            _values[name] = count + 1
     return line
 
 
@@ -166,10 +174,10 @@ def _line(pair: tuple[str, str]) -> bytes | None:
     start = _starts.get(name)
     if start is None:
         start = _learn_name(name)
-    if not start:
-        return start
-    line = start + _value(name, value)
-    return None if name.lower() in _SPECIAL else line
+    if start is None:
+        _value(name, value)
+        return None
+    return start + _value(name, value) if start else start
 
 
 def _written_out(pair: tuple[str, str]) -> bytes:
@@ -183,10 +191,12 @@ def _value(name: str, value: str) -> bytes:
     return encoded(value)
 
 
-def _learn_name(name: str) -> bytes:
+def _learn_name(name: str) -> bytes | None:
     """How the lines of a header begin; empty if it stays behind, as HTTP/2 pseudo-headers in a browser's HAR do."""
     lowered = name.lower()
-    if lowered not in _SPECIAL and (lowered in HOP_BY_HOP or lowered in FRAMING or name.startswith(":")):
+    if lowered in _SPECIAL:
+        return None
+    if lowered in HOP_BY_HOP or lowered in FRAMING or name.startswith(":"):
         start = b""
     elif _TOKEN.fullmatch(name) is None:
         raise ValueError(f"{name!r} is not a header name")
