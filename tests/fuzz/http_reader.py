@@ -1,12 +1,16 @@
-"""Coverage-guided fuzzing of the HTTP readers, by hand: client, server, recording proxy and HTTP/2.
+"""Coverage-guided fuzzing of the HTTP readers, by hand: client, server, recording proxy, HTTP/2 and what streams.
 
-    python tests/fuzz/http_reader.py -max_total_time=600 -max_len=512
+    python tests/fuzz/http_reader.py CORPUS -max_total_time=600 -max_len=512
 
 Needs atheris (not a dependency of the tests). The first byte of the input chooses the reader, the second how the rest
-is cut into pieces. Whatever comes must end in an outcome: no exception, and nothing left waiting.
+is cut into pieces. Whatever comes must end in an outcome: no exception, and nothing left waiting. With READERS=streams
+in the environment only what streams is fuzzed: answers that are handed over, requests that are handed on, offered
+WebSockets, slow reading of HTTP/2. The first two must come out as what is read as a whole. CORPUS is a folder, into
+which the messages of the property tests are put to start from.
 """
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 
@@ -14,8 +18,9 @@ import atheris
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "replay" / "wire"))
 
-with atheris.instrument_imports(include=["verifier", "test_wire_fuzz"]):
-    from test_wire_fuzz import Reference, Transport, outcome
+with atheris.instrument_imports(include=["verifier", "test_wire_fuzz", "test_wire_fuzz_streams"]):
+    from test_wire_fuzz import ANSWERS, REQUESTS, Reference, Transport, outcome
+    from test_wire_fuzz_streams import OFFERS, STREAMS, check_answer, check_requests, make_impatient
 
     from verifier.history.message import Request, Response
     from verifier.replay.recorder.messages import Broken, MessageReader
@@ -24,6 +29,7 @@ with atheris.instrument_imports(include=["verifier", "test_wire_fuzz"]):
 
 HEADERS = [(b":method", b"GET"), (b":scheme", b"http"), (b":authority", b"h"), (b":path", b"/")]
 LOOP = asyncio.new_event_loop()
+ONLY_STREAMS = os.environ.get("READERS") == "streams"
 
 
 def client(data: bytes, size: int) -> None:
@@ -68,11 +74,15 @@ async def recorder(data: bytes, kind: int) -> None:
         pass
 
 
-async def http2(data: bytes) -> None:
+async def http2(data: bytes, slow: bool) -> None:
     connection = Http2Connection(LOOP, lambda: 0.0, 1000)
     connection.connection_made(Transport())
+    if slow:
+        connection.read_slowly(1e6)
     _, stream = connection.open(HEADERS, True, None)
     connection.data_received(b"\0\0\0\4\0\0\0\0\0" + data)
+    if slow:
+        await asyncio.sleep(len(data) / 1e6)
     connection.connection_lost(None)
     assert stream.done.done()
 
@@ -81,17 +91,38 @@ def one_input(data: bytes) -> None:
     if len(data) < 3:
         return
     kind, size, rest = data[0], data[1] + 1, data[2:]
-    if kind % 4 == 0:
-        client(rest, size)
-    elif kind % 4 == 1:
-        LOOP.run_until_complete(server(rest, size))
-    elif kind % 4 == 2:
-        LOOP.run_until_complete(recorder(rest, size))
-    else:
-        LOOP.run_until_complete(http2(rest))
+    pieces = [rest[start : start + size] for start in range(0, len(rest), size)]
+    match kind % 7 if not ONLY_STREAMS else 4 + kind % 3:
+        case 0:
+            client(rest, size)
+        case 1:
+            LOOP.run_until_complete(server(rest, size))
+        case 2:
+            LOOP.run_until_complete(recorder(rest, size))
+        case 3:
+            LOOP.run_until_complete(http2(rest, False))
+        case 4:
+            check_answer(pieces, kind // 16, kind % 16 > 7)
+        case 5:
+            LOOP.run_until_complete(check_requests(pieces))
+        case 6:
+            LOOP.run_until_complete(http2(rest, True))
+
+
+def seed(corpus: Path) -> None:
+    frames = b"\0\0\1\1\4\0\0\0\1\x88" + b"\0\0\5\0\0\0\0\0\1hello" + b"\0\0\5\0\1\0\0\0\1world"
+    samples = [*ANSWERS, *STREAMS, *REQUESTS, *OFFERS, frames]
+    for number, sample in enumerate(samples):
+        for kind in range(7):
+            for size in (7, 255):
+                (corpus / f"seed-{number}-{kind}-{size}").write_bytes(bytes([kind, size]) + sample)
 
 
 def main() -> None:
+    for argument in sys.argv[1:]:
+        if Path(argument).is_dir():
+            seed(Path(argument))
+    make_impatient(setattr)
     atheris.Setup(sys.argv, one_input)
     atheris.Fuzz()
 

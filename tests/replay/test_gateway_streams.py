@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,14 @@ from tests.replay.wire.wire_peers import raw_server, read_head
 from verifier.contracts.conform import Conformance
 from verifier.contracts.promises import promises_of
 from verifier.history.message import Request, Response, header
-from verifier.history.model import Operation
+from verifier.history.model import Note, Operation
 from verifier.plan.model import Fault
 from verifier.replay import passing
 from verifier.replay.gateway import LATE, Cause
-from verifier.replay.passing import UNFINISHED
+from verifier.replay.passing import UNFINISHED, Call, Passed
 from verifier.replay.rotation import Endpoint
 from verifier.replay.wire.heads import linger
+from verifier.replay.wire.pipe import Pipe
 from verifier.replay.wire.streaming import PATIENCE
 from verifier.runtime.base import Address
 
@@ -349,6 +350,36 @@ def test_a_caller_that_leaves_is_nobody_s_fault_and_half_a_body_is_not_judged() 
             assert [found.rule for found in Conformance(contract).answer(charge, as_if_whole)] == ["unreadable-body"]
 
     live(scenario())
+
+
+@pytest.mark.parametrize("left", [True, False])
+def test_what_had_come_and_nobody_took_is_not_called_whole(left: bool) -> None:
+    """The service had said everything; only what was passed on is known to be in the history."""
+    put: list[tuple[Operation, Note | None]] = []
+    place = {"id": "o/payments-1", "step": "s", "replay": "r", "session": "", "index": -1, "attempt": 1}
+    call = Call(place, "read", "payments", None, Request("GET", "/"), "payments:80", 0.0, None)
+
+    async def scenario() -> None:
+        tap = asyncio.Transport()
+        pipe = Pipe(tap)
+        head = Response(200, (("Content-Type", "application/json"),))
+        passed = Passed(call, head, 8, pipe, ExitStack(), lambda: 1.0, lambda _, entry, note: put.append((entry, note)))
+        pipe.feed(b'{"a"')
+        assert await passed.next() == b'{"a"'
+        pipe.feed(b": 1}")
+        pipe.end("")
+        if left:
+            passed.stop("caller")
+        else:
+            assert await passed.next() == b": 1}"
+        assert await passed.next() == b""
+        passed.finish()
+
+    live(scenario())
+    ((entry, note),) = put
+    assert entry.response is not None
+    assert (header(entry.response.headers, "content-encoding") == UNFINISHED, note is not None) == (left, left)
+    assert (entry.response.body, entry.outcome, entry.error) == (b'{"a"' if left else b'{"a": 1}', "ok", "")
 
 
 def test_of_an_endless_stream_the_beginning_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:

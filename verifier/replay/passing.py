@@ -107,6 +107,7 @@ class Passed:
         self.head = head
         self.call = call
         self.why = ""  # who no longer wanted it
+        self._taken = False  # all that came
         self._source = source
         self._release = release
         self._clock = clock
@@ -117,6 +118,7 @@ class Passed:
     async def next(self) -> bytes:
         piece = await self._source.read()
         self._kept.add(piece)
+        self._taken = not piece and not self.why
         return piece
 
     def how(self) -> str:
@@ -133,7 +135,7 @@ class Passed:
         how, kept, call = self.how(), self._kept, self.call
         # An event stream has no end of its own: whoever closes it, and however, ends it. But it must be HTTP.
         broken = how if not self.why and (how == "garbage" or not self._endless) else ""
-        cut = not kept.whole or bool(how and not self._endless)
+        cut = not kept.whole or (bool(how or not self._taken) and not self._endless)
         told = self._told(how) if broken or cut else ""
         response = None
         if not broken:

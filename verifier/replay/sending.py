@@ -15,7 +15,8 @@ from verifier.replay.wire.streaming import LARGE, PATIENCE, Begun, begin, is_eve
 
 INNER_TIMEOUT = 20.0  # seconds
 WHOLE = 5.0  # seconds in which an answer that a fault is meant for is waited for as a whole
-MOST = 64 << 20  # bytes of such an answer, and of a request to a partner
+WHOLE_BYTES = 32 << 20  # bytes of such an answer
+MOST = 64 << 20  # bytes of a request to a partner
 
 
 async def send(
@@ -42,7 +43,7 @@ async def send(
             Request(request.method, request.target, with_header(request.headers, "Host", call.host), request.body),
             timeout=INNER_TIMEOUT,
             patience=PATIENCE if call.fault is None else WHOLE,
-            large=LARGE if call.fault is None else MOST,
+            large=LARGE if call.fault is None else WHOLE_BYTES,
         )
         if isinstance(found, Answer):
             return found
