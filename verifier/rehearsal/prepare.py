@@ -10,7 +10,7 @@ from pathlib import Path
 
 from verifier.contracts.promises import Promises, VersionPromises, promises_of
 from verifier.errors import BadInput, Problem
-from verifier.history.model import RunInfo, ServiceInfo
+from verifier.history.model import Note, RunInfo, ServiceInfo
 from verifier.history.outcome import SAFE
 from verifier.matrix.model import Matrix, Traffic
 from verifier.matrix.parse import parse
@@ -134,6 +134,17 @@ def _shape(name: str, track: Track, promises: Promises, matrix: Matrix) -> Sessi
         free = same_client and step.poll is None and not script.depends(index, index - 1)
         exchanges.append(ExchangeShape(known.id if known else step.name, service, request.method not in SAFE, free))
     return SessionShape(name, tuple(exchanges))
+
+
+def borrowings(prepared: Prepared) -> Iterator[Note]:
+    """What sessions borrow of each other: those exchanges are sent, steered, disturbed and counted as their own."""
+    for name, track in prepared.tracks.items():
+        lent = [(step.lender, step.name) for step in track.script.steps if step.lender]
+        if lent:
+            lenders = ", ".join(dict.fromkeys(lender for lender, _ in lent))
+            issuing = ", ".join(dict.fromkeys(operation for _, operation in lent))
+            message = f"session {name} borrows {len(lent)} of its {len(track.script.steps)} exchanges of {lenders}"
+            yield Note("", "borrowed", f"{message}, because they issue what it uses: {issuing}")
 
 
 def run_info(prepared: Prepared, runtime: str) -> RunInfo:

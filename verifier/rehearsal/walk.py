@@ -15,7 +15,7 @@ from verifier.history.store import HistoryWriter, Record, write_value
 from verifier.plan.model import Path as PlanPath
 from verifier.plan.model import PlannedStep
 from verifier.rehearsal.events import Doing, Emit, PathBegan, ReplayEnded, RunBegan, StepBegan, StepEnded
-from verifier.rehearsal.prepare import Prepared, run_info
+from verifier.rehearsal.prepare import Prepared, borrowings, run_info
 from verifier.rehearsal.stored import keep_inputs
 from verifier.rehearsal.system import StepFailed, System
 from verifier.replay.driver import Driver
@@ -74,6 +74,8 @@ class Rehearsal:
     async def _on_runtime(self, record: Callable[[Record], None]) -> None:
         client = WireClient(clock=self._now)
         stage: Stage | None = None
+        for note in borrowings(self.prepared):
+            record(note)
         try:
             self.emit(Doing(f"opening the {self.runtime.name} runtime"))
             await self.runtime.open()
