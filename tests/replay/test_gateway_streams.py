@@ -403,7 +403,7 @@ def test_of_an_endless_stream_the_beginning_is_kept(monkeypatch: pytest.MonkeyPa
     live(scenario())
 
 
-@pytest.mark.parametrize(("head", "held"), [(EVENTS, False), (TRICKLE, True)])
+@pytest.mark.parametrize(("head", "held"), [(EVENTS, False), (TRICKLE, True)], ids=["events", "json"])
 def test_a_stop_waits_for_answers_that_end_and_not_for_event_streams(head: bytes, held: bool) -> None:
     async def scenario() -> None:
         async with services() as payments:
