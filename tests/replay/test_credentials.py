@@ -154,6 +154,13 @@ def test_a_body_that_nobody_can_read_is_not_kept_and_one_without_a_secret_is() -
         assert masked.response == structs.replace(answer, body=kept)
 
 
+def test_of_a_body_that_was_not_kept_whole_the_beginning_is_masked() -> None:
+    answer = Response(200, (("Content-Encoding", "x-unfinished"),), b"data: hunter22\n\ndata: mo")
+    masked = Credentials({PASS: "hunter22"}).mask(structs.replace(OPERATION, response=answer))
+    assert isinstance(masked, Operation)
+    assert masked.response == structs.replace(answer, body=f"data: {PASS}\n\ndata: mo".encode())
+
+
 def test_logs_are_masked_where_they_hold_a_secret(tmp_path: Path) -> None:
     (tmp_path / "inner").mkdir()
     (tmp_path / "inner" / "a.log").write_bytes(b"one\nwith hunter22\n\xff\n")

@@ -50,6 +50,8 @@ class Rehearsal:
         self._began = self.clock()
         self._now = run_clock(self.clock, self._began)
         prepared, directory = self.prepared, self.directory
+        if prepared.credentials is None and any(traffic.credentials for traffic in prepared.matrix.traffic):
+            raise ValueError("prepared without the credentials that the matrix names: it can be shown, not run")
         write_value(directory / "plan.json", prepared.plan)
         keep_inputs(directory, prepared)
         writer = HistoryWriter(directory, run_info(prepared, self.runtime.name))

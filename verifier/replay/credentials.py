@@ -22,6 +22,7 @@ from verifier.history.model import Note, Operation, ReplicaEvent, Step
 from verifier.history.store import Record
 from verifier.matrix.model import Credential
 from verifier.replay.base64swap import Base64Swap
+from verifier.replay.passing import UNFINISHED
 from verifier.replay.recording.coding import decode
 from verifier.replay.recording.redact import PREFIX
 
@@ -142,10 +143,11 @@ class Credentials:
 
     def _masked_message(self, headers: Headers, body: bytes) -> tuple[Headers, bytes]:
         headers = tuple((self.mask_text(name), self.mask_text(value)) for name, value in headers)
-        coding = header(headers, "content-encoding")
-        if not coding or not body or coding.strip().lower() == "identity":
+        parts = [part.strip().lower() for part in (header(headers, "content-encoding") or "").split(",")]
+        codings = [part for part in parts if part not in ("", "identity", UNFINISHED)]
+        if not codings or not body:
             return headers, self.mask_bytes(body)
-        plain = decode(body, coding)
+        plain = decode(body, ",".join(codings))
         if plain is None:
             return headers, b""  # nobody can tell what it holds
         masked = self.mask_bytes(plain)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from verifier.cli.record import record
@@ -72,6 +73,10 @@ class Running:
 
         asyncio.run(main())
 
+    def printed(self) -> str:
+        assert self.process.stdout is not None
+        return self.process.stdout.read()
+
     def end(self, number: signal.Signals) -> tuple[int, str]:
         self.process.send_signal(number)
         assert self.process.stderr is not None
@@ -84,7 +89,11 @@ def recording(service: int, out: Path, *more: str) -> Iterator[Running]:
     code = "from verifier.cli.record import record; record()"
     arguments = ["--listen", "127.0.0.1:0", "--to", f"http://127.0.0.1:{service}", "--out", str(out), *more]
     process = subprocess.Popen(
-        [sys.executable, "-c", code, *arguments], stderr=subprocess.PIPE, text=True, env=dict(os.environ)
+        [sys.executable, "-c", code, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=dict(os.environ),
     )
     try:
         assert process.stderr is not None
@@ -95,8 +104,9 @@ def recording(service: int, out: Path, *more: str) -> Iterator[Running]:
         if process.poll() is None:
             process.kill()
         process.wait()
-        if process.stderr is not None:
-            process.stderr.close()
+        for stream in (process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -124,6 +134,24 @@ def test_a_signal_ends_it_with_a_whole_file(service: int, tmp_path: Path, number
     first = read.sessions[0].exchanges[0]
     assert (first.request.method, first.request.target, first.response.status) == ("POST", "/a", 201)
     assert json.loads(first.request.body)["note"] == "n"
+
+
+def test_what_it_redacted_and_nothing_issues_is_printed_for_the_matrix(service: int, tmp_path: Path) -> None:
+    out = tmp_path / "shop.har"
+    session = (("Cookie", "session=0123456789abcdef"),)  # which the service has set
+    with recording(service, out) as running:
+        running.send(Request("POST", "/a", (("Authorization", TOKEN),), b"{}"), Request("POST", "/b", session, b"{}"))
+        status, said = running.end(signal.SIGINT)
+        printed = running.printed()
+    assert (status, "no recorded answer issues them" in said) == (0, True)
+    (traffic,) = yaml.safe_load(printed)["traffic"]
+    first = read_har(out).sessions[0].exchanges[0]
+    placeholder = dict(first.request.headers)["Authorization"].removeprefix("Bearer ")
+    assert traffic == {"recording": "shop.har", "credentials": {placeholder: {"env": "VERIFIER_TOKEN"}}}
+    with recording(service, tmp_path / "plain.har") as running:
+        running.send(Request("POST", "/a", (), b"{}"))
+        status, said = running.end(signal.SIGINT)
+        assert (status, running.printed(), "secrets" in said) == (0, "", False)
 
 
 def test_a_kill_leaves_nothing_that_looks_whole(service: int, tmp_path: Path) -> None:

@@ -197,3 +197,15 @@ def test_the_file_appears_when_it_is_whole(tmp_path: Path) -> None:
     writer.close()
     writer.close()
     assert [item.name for item in tmp_path.iterdir()] == ["x.har"]
+
+
+def test_what_was_sent_compressed_is_redacted_too(tmp_path: Path) -> None:
+    body = gzip.compress(b'{"password": "hunter2hunter2", "n": 1}')
+    headers = (("Content-Encoding", "gzip"), ("Content-Type", "application/json"))
+    (read,) = record(tmp_path / "x.har", exchange("/a", headers, body))
+    assert json.loads(read.request.body)["password"].startswith("redacted-")
+    assert header(read.request.headers, "content-encoding") is None
+    (read,) = record(tmp_path / "y.har", exchange("/a", (("Content-Encoding", "br"),), body))
+    assert read.request.body == b""
+    (read,) = record(tmp_path / "z.har", exchange("/a", headers, body), redact=None)
+    assert read.request.body == body

@@ -4,8 +4,36 @@ from __future__ import annotations
 
 import zlib
 
+from verifier.history.message import Headers, Response, header, with_header
+
 LARGEST = 256 * 1024 * 1024  # bytes; beyond it a body is taken for a decompression bomb
+READABLE = frozenset(("gzip", "x-gzip", "deflate", "identity"))
 _GZIP = zlib.MAX_WBITS | 16
+_PLAIN = b'{["<'  # how bodies begin that are read most; no coded body does
+_MESSAGE = frozenset(("content-encoding", "content-length"))  # what no longer describes a body without its codings
+
+
+def readable(headers: Headers) -> Headers:
+    """The same headers of a request, accepting only content codings that can be undone here."""
+    accepted = header(headers, "accept-encoding")
+    if accepted is None:
+        return headers
+    parts = [part.strip() for part in accepted.split(",")]
+    kept = [part for part in parts if part.partition(";")[0].strip().lower() in READABLE]
+    return headers if kept == parts else with_header(headers, "Accept-Encoding", ", ".join(kept) or "identity")
+
+
+def plainly(response: Response) -> Response:
+    """An answer without its content codings; as it is where it has none, or is not what they say."""
+    body = response.body
+    if body[:1] in _PLAIN:
+        return response
+    codings = header(response.headers, "content-encoding")
+    plain = decode(body, codings) if codings else None
+    if plain is None:
+        return response
+    headers = tuple(pair for pair in response.headers if pair[0].lower() not in _MESSAGE)
+    return Response(response.status, headers, plain)
 
 
 def decode(body: bytes, codings: str, largest: int = LARGEST) -> bytes | None:

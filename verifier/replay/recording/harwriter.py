@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import tempfile
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -13,7 +14,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from verifier import __version__
-from verifier.history.message import Headers, Response, header
+from verifier.history.message import Headers, Request, Response, header
 from verifier.replay.recording.coding import decode
 from verifier.replay.recording.model import Exchange
 from verifier.replay.recording.placeholders import Placeholders, Standing
@@ -82,19 +83,21 @@ class HarWriter:
             self.abort()
 
     def _decoded(self, exchange: Exchange) -> Exchange:
-        """The answer's body out of its content coding; one that cannot be read cannot be redacted, so it goes."""
-        answer = exchange.response
-        coding = header(answer.headers, "content-encoding")
-        if not coding or not answer.body:
-            return exchange
-        body = decode(answer.body, coding)
-        if body is None:
-            body = b"" if self._redactor is not None else answer.body
-            answer = Response(answer.status, answer.headers, body)
-        else:
-            kept = tuple((name, value) for name, value in answer.headers if name.lower() != "content-encoding")
-            answer = Response(answer.status, kept, body)
-        return Exchange(exchange.request, answer, exchange.host, exchange.at, exchange.took, exchange.line)
+        """The bodies out of their content codings; one that cannot be read cannot be redacted, so it goes."""
+        request, answer = exchange.request, exchange.response
+        if self._redactor is not None:
+            request = Request(request.method, request.target, *self._plain(request.headers, request.body))
+        answer = Response(answer.status, *self._plain(answer.headers, answer.body))
+        return replace(exchange, request=request, response=answer)
+
+    def _plain(self, headers: Headers, body: bytes) -> tuple[Headers, bytes]:
+        coding = header(headers, "content-encoding")
+        if not coding or not body:
+            return headers, body
+        plain = decode(body, coding)
+        if plain is None:
+            return headers, b"" if self._redactor is not None else body
+        return tuple((name, value) for name, value in headers if name.lower() != "content-encoding"), plain
 
     def _entry(self, exchange: Exchange, session: str) -> dict[str, Any]:
         request, answer = exchange.request, exchange.response
