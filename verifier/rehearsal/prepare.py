@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from msgspec import structs
+
 from verifier.contracts.promises import Promises, VersionPromises, promises_of
 from verifier.errors import BadInput, Problem
 from verifier.history.model import Note, RunInfo, ServiceInfo
@@ -19,8 +21,9 @@ from verifier.plan.planner import plan
 from verifier.replay.correlate import Rules, Script, learn_all
 from verifier.replay.credentials import Credentials, resolve
 from verifier.replay.driver import Track, service_of
+from verifier.replay.recording.coding import readable
 from verifier.replay.recording.load import load
-from verifier.replay.recording.model import Recording
+from verifier.replay.recording.model import Recording, Session
 from verifier.replay.recording.placeholders import sent
 
 
@@ -94,12 +97,22 @@ def _tracks(matrix: Matrix, traffic: Traffic, number: int) -> dict[str, Track]:
     ports = {service.name: service.port for service in matrix.services}
     prefix = "" if len(matrix.traffic) == 1 else f"{number}-"
     found = {}
-    for session, script in zip(
-        recording.sessions, learn_all(recording.sessions, began=recording.began, rules=rules), strict=True
-    ):
+    sessions = tuple(map(_asking_readable, recording.sessions))
+    for session, script in zip(sessions, learn_all(sessions, began=recording.began, rules=rules), strict=True):
         services = tuple(service_of(step.exchange.host, ports, traffic.service) for step in script.steps)
         found[f"{prefix}{session.id}"] = Track(script, services, _gaps(script))
     return found
+
+
+def _asking_readable(session: Session) -> Session:
+    """A replay accepts no content coding that it cannot undo: nobody could learn from such answers, or check them."""
+    return replace(
+        session,
+        exchanges=tuple(
+            replace(item, request=structs.replace(item.request, headers=readable(item.request.headers)))
+            for item in session.exchanges
+        ),
+    )
 
 
 def _not_sent(matrix: Matrix, traffic: Traffic, recording: Recording) -> Iterator[Problem]:

@@ -17,6 +17,7 @@ from verifier.matrix.model import Retry
 from verifier.plan.model import Fault
 from verifier.replay.credentials import Credentials
 from verifier.replay.gateway import Cause, Gateway, injection
+from verifier.replay.recording.coding import plainly
 from verifier.replay.rotation import Endpoint, Rotation
 from verifier.replay.traces import again, own_trace, replay_trace
 from verifier.replay.wire.client import Answer, Hold, Together, WireClient
@@ -108,6 +109,8 @@ class Stage:
         self, what: Attempt, request: Request, answer: Answer, endpoint: Endpoint | None, seen: bool
     ) -> Operation:
         service, response = what.service, answer.response
+        if response is not None:
+            response = plainly(response)
         version, replica = (endpoint.version, endpoint.replica) if endpoint is not None else (what.version, "")
         operation = self.promises.called(service, version, request)
         name = operation.id if operation is not None else what.fallback

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from verifier.history.message import Headers, header, with_header
+from verifier.history.message import Headers, header
 from verifier.replay.recorder.messages import Framing, Head
 from verifier.replay.wire.encode import HOP_BY_HOP
 
 _OWN = HOP_BY_HOP | {"content-length", "transfer-encoding", "expect", "http2-settings"}
-# Codings that a HAR writer can undo; a client that also takes others is not served them while recording.
-_READABLE = frozenset(("gzip", "x-gzip", "deflate", "identity"))
 
 
 def passed_on(headers: Headers) -> Headers:
@@ -19,15 +17,6 @@ def passed_on(headers: Headers) -> Headers:
         part.strip().lower() for name, value in headers if name.lower() == "connection" for part in value.split(",")
     }
     return tuple((name, value) for name, value in headers if name.lower() not in _OWN and name.lower() not in named)
-
-
-def readable(headers: Headers) -> Headers:
-    """The same headers, accepting only content codings that can be stored decoded."""
-    accepted = header(headers, "accept-encoding")
-    if accepted is None:
-        return headers
-    kept = [part.strip() for part in accepted.split(",") if part.partition(";")[0].strip().lower() in _READABLE]
-    return with_header(headers, "Accept-Encoding", ", ".join(kept) or "identity")
 
 
 def origin_form(target: str) -> str:

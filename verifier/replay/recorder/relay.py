@@ -14,10 +14,10 @@ from verifier.replay.recorder.heads import (
     is_websocket,
     origin_form,
     passed_on,
-    readable,
     request_head,
 )
 from verifier.replay.recorder.messages import Broken, Framing, Head, MessageReader
+from verifier.replay.recording.coding import readable
 
 _REPEATABLE = frozenset(("GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"))  # RFC 9110, section 9.2.2
 
