@@ -17,20 +17,19 @@ from urllib.parse import quote, quote_plus
 from msgspec import structs
 
 from verifier.errors import BadInput, Problem
-from verifier.history.message import Headers, Request, Response, header, with_header
+from verifier.history.message import Headers, Request, Response, header
 from verifier.history.model import Note, Operation, ReplicaEvent, Step
 from verifier.history.store import Record
 from verifier.matrix.model import Credential
 from verifier.replay.base64swap import Base64Swap
 from verifier.replay.passing import UNFINISHED
-from verifier.replay.recording.coding import decode
+from verifier.replay.recording.coding import decode, readable
 from verifier.replay.recording.redact import PREFIX
 
 SHORTEST = 4  # characters; a shorter secret stands everywhere by accident and could not be masked
 _LARGEST_FILE = 65536  # bytes
 _MADE = re.compile(rf"{PREFIX}[0-9a-f]{{24}}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_READABLE = frozenset({"gzip", "x-gzip", "deflate", "identity"})
 _Quote = Callable[[str], str]
 
 
@@ -61,7 +60,7 @@ class Credentials:
         return Request(
             request.method,
             self._fill(request.target, _quoted),
-            _readable(headers),
+            readable(headers),
             self._into_body(request),
         )
 
@@ -255,13 +254,3 @@ def _in_latin1(secret: str) -> str:
 
 def _in_json(secret: str) -> str:
     return _in_latin1(json.dumps(secret, ensure_ascii=False)[1:-1])
-
-
-def _readable(headers: Headers) -> Headers:
-    """Ask for no content coding that could hide a secret from the mask."""
-    accepted = header(headers, "accept-encoding")
-    if accepted is None:
-        return headers
-    parts = [part.strip() for part in accepted.split(",")]
-    kept = [part for part in parts if part.partition(";")[0].strip().lower() in _READABLE]
-    return headers if kept == parts else with_header(headers, "Accept-Encoding", ", ".join(kept) or "identity")
