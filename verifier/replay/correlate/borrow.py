@@ -9,17 +9,15 @@ so there are no cycles.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from verifier.history.message import header
-from verifier.history.outcome import SAFE
+from verifier.replay.correlate.causes import Causes
 from verifier.replay.correlate.learn import Analysis
 from verifier.replay.correlate.lenders import Lenders, Loan, Node
 from verifier.replay.correlate.model import Report, Rules, shown
 from verifier.replay.correlate.needs import Step, own_steps
 from verifier.replay.correlate.rules import settle
 from verifier.replay.correlate.script import Script
-from verifier.replay.correlate.weave import slots
 from verifier.replay.recording.model import Session
 
 MOST_BORROWED = 40  # exchanges in one session; a poll counts as one
@@ -72,6 +70,8 @@ class _Lending:
     scripts: Sequence[Script]
     lenders: Lenders
     most: int
+    _causes: dict[int, Causes] = field(default_factory=dict)
+    _known: dict[Node, set[Node]] = field(default_factory=dict)
 
     def borrowed(self, number: int) -> tuple[set[Node], list[tuple[int, Report]]]:
         """The steps of others that a session needs, and what is to be told about its own steps."""
@@ -104,8 +104,12 @@ class _Lending:
     def _needed(self, node: Node) -> set[Node]:
         """The steps that a step depends on directly: of its own session, and of others."""
         number, index = node
-        found = {(number, earlier) for earlier in _within(self.scripts[number], index)}
-        return found | {loan.node for loan in self.lenders.loans(number) if loan.need.index == index}
+        if node not in self._known:
+            if number not in self._causes:
+                self._causes[number] = Causes(self.scripts[number])
+            own = {(number, cause) for cause in self._causes[number].of(index)}
+            self._known[node] = own | {loan.node for loan in self.lenders.loans(number) if loan.need.index == index}
+        return self._known[node]
 
     def merged(self, number: int, borrowed: set[Node]) -> tuple[list[Step], list[int]]:
         """All steps in recorded order, and where the session's own are among them."""
@@ -138,40 +142,3 @@ class _Lending:
             f"that takes more than {self.most} exchanges of other sessions, so it is not borrowed",
             f"keep: [{shown(loan.need.text)}] if it exists before the run, else flows: [{{from: ..., to: {via}}}]",
         )
-
-
-def _within(script: Script, index: int) -> set[int]:
-    """The earlier steps of the same session that a step cannot do without.
-
-    They give its values, set its cookies, make what it is about (or is inside of), or have changed that.
-    """
-    compiled = script.compiled
-    taker, path = compiled[index], script.steps[index].exchange.request.path
-    named = _named(script, index)
-    cookies = {name for name, value in taker.cookie.pairs if value is None} if taker.cookie is not None else set()
-    found = set()
-    for earlier in range(index - 1, -1, -1):
-        step, giver = script.steps[earlier], compiled[earlier]
-        request = step.exchange.request
-        write = request.method not in SAFE and step.exchange.response.status < 400
-        gives = any(take.rank == 0 and take.slot in taker.uses for take in giver.takes)
-        about = write and not named.isdisjoint(_named(script, earlier))
-        around = write and request.method == "PUT" and path.startswith(f"{request.path.rstrip('/')}/")
-        sets = cookies & _cookies_set(script, earlier)
-        if gives or about or around or sets:
-            found.add(earlier)
-        cookies -= sets
-    return found
-
-
-def _named(script: Script, index: int) -> set[int]:
-    """The slots in a step's target and body: what it is about."""
-    woven = script.compiled[index].woven
-    return slots(woven.target or ()) | slots(woven.body or ()) if woven is not None else set()
-
-
-def _cookies_set(script: Script, index: int) -> set[str]:
-    answer = script.steps[index].exchange.response
-    if header(answer.headers, "set-cookie") is None:
-        return set()
-    return {value.partition("=")[0].strip() for name, value in answer.headers if name.lower() == "set-cookie"}
