@@ -18,7 +18,7 @@ from verifier.errors import BadInput
 from verifier.history.message import Request, Response, header
 from verifier.history.model import FaultInjected, Note, Operation, ReplicaEvent, Step
 from verifier.matrix.model import Credential
-from verifier.replay.credentials import Credentials, resolve
+from verifier.replay.credentials import Credentials, rejected, resolve
 
 USER, PASS = "redacted-0123456789abcdef01234567", "redacted-anna-password"
 SECRET = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x2FFF, exclude_categories=["Cs", "Cc"]), min_size=4,
@@ -103,6 +103,24 @@ def test_masked_base64_is_still_base64_of_what_surrounds_the_secret(secret: str,
     masked = Credentials({PASS: secret}).mask_text(f"x: {coded}, y")
     expected = (before + secret.encode() + after).replace(secret.encode(), PASS.encode())
     assert masked == f"x: {base64.b64encode(expected).decode()}, y"
+
+
+@given(secret=st.text("abcdefgh0123456789", min_size=6, max_size=20), around=AROUND, more=st.text("xyz", max_size=5))
+@settings(max_examples=100, deadline=None)
+def test_base64_in_base64_is_masked(secret: str, around: bytes, more: str) -> None:
+    inner = base64.b64encode(around + secret.encode() + around).decode()
+    outer = base64.b64encode(f'{more}"{inner}"'.encode()).decode()
+    masked = Credentials({PASS: secret}).mask_text(f"<{outer}>")
+    told = base64.b64decode(masked[1:-1]).decode()[len(more) + 1 : -1]
+    assert base64.b64decode(told) == around + PASS.encode() + around
+
+
+@pytest.mark.parametrize("before", ["", "/a-b/c/", "x=", "eyJh.", "https://h/p_q+r/"])
+def test_what_stands_beside_base64_stays(before: str) -> None:
+    coded = base64.b64encode(b"so: hunter22, said anna").decode().rstrip("=")
+    masked = Credentials({PASS: "hunter22"}).mask_text(f"{before}{coded}.end")
+    told = masked.removeprefix(before).removesuffix(".end")
+    assert base64.b64decode(told + "=" * (-len(told) % 4)) == f"so: {PASS}, said anna".encode()
 
 
 @given(text=st.text(max_size=60), data=st.binary(max_size=60))
@@ -217,3 +235,16 @@ def test_one_placeholder_has_one_source() -> None:
     assert resolve(same, Path("m.yaml"), {"A": "hunter22", "B": "hunter23"}) is not None
     with pytest.raises(BadInput, match="another source"):
         resolve([*same, declared("env", "B")], Path("m.yaml"), {"A": "hunter22", "B": "hunter23"})
+
+
+def test_a_request_that_is_turned_away_with_a_placeholder_in_it_is_told_and_no_other() -> None:
+    away = structs.replace(OPERATION, request=Request("GET", "/", (basic(USER, PASS),)), response=Response(401))
+    told = rejected(away, None)
+    assert "$request.header.Authorization (user) is redacted-0123456789abcdef01234567" in told
+    assert f"credentials: {{{USER}: {{env: NAME}}}}" in told
+    assert PASS in told
+    assert USER not in rejected(away, Credentials({USER: "anna-real"}))
+    assert rejected(away, Credentials({USER: "anna-real", PASS: "hunter22"})) == ""
+    assert rejected(structs.replace(away, response=Response(200)), None) == ""
+    assert rejected(structs.replace(away, response=None), None) == ""
+    assert rejected(structs.replace(away, request=Request("GET", "/")), None) == ""

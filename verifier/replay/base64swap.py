@@ -29,7 +29,7 @@ def cores(text: str) -> list[tuple[str, int]]:
 
 
 class Base64Swap:
-    """Replaces texts inside base64 and base64url (RFC 4648).
+    """Replaces texts inside base64 and base64url (RFC 4648), and inside base64 in base64.
 
     What reads as such a text but does not decode stays as it is; with `spoil` it is replaced all the same: better
     spoilt than told.
@@ -43,7 +43,9 @@ class Base64Swap:
         self._skips: list[tuple[int, str]] = []
         alternatives = []
         for old, new in swaps:
-            for core, skip in cores(old):
+            once = cores(old)
+            twice = [found for core, _ in once for found in cores(core)]
+            for core, skip in (*once, *twice):
                 self._skips.append((skip, new))
                 alternatives.append("(" + re.escape(core).replace(r"\+", "[+-]").replace("/", "[/_]") + ")")
         self._pattern = re.compile("|".join(alternatives) or r"(?!)")
@@ -54,40 +56,53 @@ class Base64Swap:
         while (found := self._pattern.search(text, position)) is not None:
             skip, instead = self._skips[(found.lastindex or 1) - 1]
             start = found.start() - skip
-            changed = self._recoded(text, start, found.end()) if start >= position else None
-            if changed is None and not self._spoil:
-                position = found.end()
-            elif changed is None:
+            changed = self._recoded(text, position, start, found.end()) if start >= position else None
+            if changed is not None:
+                text, position = changed
+            elif self._spoil:
                 text = text[: found.start()] + instead + text[found.end() :]
                 position = found.start() + len(instead)
             else:
-                text = text[:start] + changed[0] + text[changed[1] :]
-                position = start + len(changed[0])
+                position = found.end()
         return text
 
-    def _recoded(self, text: str, start: int, least: int) -> tuple[str, int] | None:
-        """What stands from `start` on, with replacements, and where it ended; None where it does not decode."""
+    def _recoded(self, text: str, position: int, start: int, least: int) -> tuple[str, int] | None:
+        """The text with the base64 around `start` written anew, and where that ends; None where it does not decode."""
+        # What stands before, in whole groups, comes out as it was; inside base64 in base64 it is needed.
+        widest = start
+        while widest - 4 >= position and _RUN.fullmatch(text, widest - 4, widest):
+            widest -= 4
         run = _RUN.match(text, start)
         end = run.end() if run else start
-        for stop in (end, least - (least - start) % 4 + (4 if (least - start) % 4 else 0)):
-            piece = text[start : min(stop, end)]
-            try:
-                data = base64.b64decode(piece.translate(_URLSAFE) + "=" * (-len(piece) % 4), validate=True)
-            except binascii.Error:
-                continue
-            swapped = data
-            for old, new in self._swaps:
-                swapped = swapped.replace(old, new)
-            if swapped != data:
-                return self._written(text, start, start + len(piece), swapped)
+        least = min(end, least + -(least - start) % 4)
+        for begin, stop in ((widest, end), (start, end), (start, least)):
+            swapped = self._decoded(text[begin:stop])
+            if swapped is not None:
+                written, after = _written(text, begin, stop, swapped)
+                return text[:begin] + written + text[after:], begin + len(written)
         return None
 
-    def _written(self, text: str, start: int, stop: int, data: bytes) -> tuple[str, int]:
-        """In the alphabet and the padding of what it replaces."""
-        after = stop
-        while after < len(text) and text[after] == "=" and after - stop < 2:
-            after += 1
-        padded = after > stop or (stop - start) % 4 == 0
-        altchars = b"-_" if re.search(r"[-_]", text[start:stop]) else b"+/"
-        coded = base64.b64encode(data, altchars).decode()
-        return (coded if padded else coded.rstrip("=")), after
+    def _decoded(self, piece: str) -> bytes | None:
+        """The data inside, with replacements; None where there is none, or nothing to replace in it."""
+        if re.search(r"[-_]", piece) and re.search(r"[+/]", piece):
+            return None  # two alphabets: two things, one beside the other
+        try:
+            data = base64.b64decode(piece.translate(_URLSAFE) + "=" * (-len(piece) % 4), validate=True)
+        except binascii.Error:
+            return None
+        swapped = data
+        for old, new in self._swaps:
+            swapped = swapped.replace(old, new)
+        swapped = self.swap(swapped.decode("latin-1")).encode("latin-1")
+        return swapped if swapped != data else None
+
+
+def _written(text: str, start: int, stop: int, data: bytes) -> tuple[str, int]:
+    """In the alphabet and the padding of what it replaces; and where that ended."""
+    after = stop
+    while after < len(text) and text[after] == "=" and after - stop < 2:
+        after += 1
+    padded = after > stop or (stop - start) % 4 == 0
+    altchars = b"-_" if re.search(r"[-_]", text[start:stop]) else b"+/"
+    coded = base64.b64encode(data, altchars).decode()
+    return (coded if padded else coded.rstrip("=")), after

@@ -24,6 +24,7 @@ from verifier.matrix.model import Credential
 from verifier.replay.base64swap import Base64Swap
 from verifier.replay.passing import UNFINISHED
 from verifier.replay.recording.coding import decode, readable
+from verifier.replay.recording.placeholders import standing
 from verifier.replay.recording.redact import PREFIX
 
 SHORTEST = 4  # characters; a shorter secret stands everywhere by accident and could not be masked
@@ -51,6 +52,9 @@ class Credentials:
 
     def __repr__(self) -> str:
         return f"Credentials({', '.join(self._secrets)})"
+
+    def __contains__(self, placeholder: str) -> bool:
+        return placeholder in self._secrets
 
     # ---- onto the wire
 
@@ -177,6 +181,23 @@ def resolve(declared: Iterable[Credential], file: Path, environ: Mapping[str, st
     if problems:
         raise BadInput(sorted(set(problems)))
     return Credentials(secrets) if secrets else None
+
+
+def rejected(operation: Operation, credentials: Credentials | None) -> str:
+    """What to tell of a request that was turned away with placeholders in it that no secret replaced; else ""."""
+    answer = operation.response
+    if answer is None or answer.status not in (401, 403, 407):
+        return ""
+    bare = {
+        name: place for name, place in standing(operation.request) if credentials is None or name not in credentials
+    }
+    if not bare:
+        return ""
+    places = ", ".join(f"{place} is {name}" for name, place in bare.items())
+    return (
+        f"was answered {answer.status} to what was redacted: {places}; where the service checks it, name its source in "
+        f"the matrix, beside the recording: credentials: {{{next(iter(bare))}: {{env: NAME}}}}"
+    )
 
 
 def _value(credential: Credential, environ: Mapping[str, str]) -> tuple[str, str | None]:

@@ -18,6 +18,7 @@ from verifier.history.model import Note, Operation
 from verifier.matrix.model import Replaying
 from verifier.plan.model import Fault, PlannedStep, Replay
 from verifier.replay.correlate import Player, Poll, Script, ScriptStep
+from verifier.replay.credentials import rejected
 from verifier.replay.faults import Deferred, come_back, exchange_with_fault
 from verifier.replay.gateway import Cause
 from verifier.replay.polling import finish_accepted, poll_recorded
@@ -161,6 +162,8 @@ class Driver:
                 operation = await self._went_on(what, player, stop, attempts, attempts[-1])
             seen.append(operation.version)
             if not as_recorded(operation, stop.recorded):
+                if told := rejected(operation, stage.credentials):
+                    stage.record(Note(step, "credentials", told, operation.id))
                 break
             self.remember(operation, seen, operation.request)
         self._report(step, planned, player)
