@@ -6,12 +6,15 @@ import json
 from pathlib import Path
 
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.replay.recording.test_har_writer import exchange
+from verifier.history.message import Request, Response
 from verifier.replay.recording.har import HarWriter
 from verifier.replay.recording.load import load
 from verifier.replay.recording.model import Exchange
-from verifier.replay.recording.placeholders import Standing, as_yaml, placeholders, sent
+from verifier.replay.recording.placeholders import Standing, as_yaml, issued, placeholders, sent, standing
 
 JSON = (("Content-Type", "application/json"),)
 
@@ -81,3 +84,18 @@ def test_a_secret_is_found_in_escapes_and_in_basic_credentials_too(tmp_path: Pat
     answered = json.loads(entry.response.body)
     assert answered["said"].startswith("redacted-")
     assert f"Basic {answered['basic']}" == entry.request.headers[0][1] != basic[0][1]
+
+
+WEIRD = st.text(st.characters(max_codepoint=0xFF), max_size=12).map(lambda text: f"{text}redacted-ab{text}")
+HEADERS = st.lists(st.tuples(st.sampled_from(["Cookie", "Authorization", "X"]), WEIRD | WEIRD.map("Basic {}".format)))
+
+
+@given(target=WEIRD, headers=HEADERS, body=st.binary(max_size=20), form=st.booleans(), depth=st.integers(0, 3000))
+def test_no_message_is_too_odd(
+    target: str, headers: list[tuple[str, str]], body: bytes, form: bool, depth: int
+) -> None:
+    kind = ("Content-Type", "application/x-www-form-urlencoded" if form else "application/json")
+    for content in (body + b"redacted-cd", b"[" * depth + b'"redacted-cd"' + b"]" * depth):
+        found = dict(standing(Request("POST", f"/{target}", (kind, *headers), content)))
+        assert any(name.startswith("redacted-") for name in found)
+        assert issued(Response(200, tuple(headers), content))

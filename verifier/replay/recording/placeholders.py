@@ -125,11 +125,10 @@ def _in_body(request: Request) -> Iterator[tuple[str, str]]:
             yield from _in(value, f"$request.body#/{name}")
         return
     try:
-        value = json.loads(text)
+        found = list(_in_json(json.loads(text), "$request.body#"))
     except (ValueError, RecursionError):
-        yield from _in(text, "$request.body")
-        return
-    yield from _in_json(value, "$request.body#")
+        found = list(_in(text, "$request.body"))
+    yield from found
 
 
 def _in_json(value: Any, pointer: str) -> Iterator[tuple[str, str]]:
