@@ -151,9 +151,8 @@ class RequestReader:
 
     def _asked(self, body: bytes, pipe: Pipe | None = None, rest: bytes | None = None) -> Asked:
         request = Request(self._method, self._url.decode("latin-1"), decoded(self._headers), body)
-        parser = self._parser
-        keep_alive = rest is None and parser.should_keep_alive()
-        return Asked(request, keep_alive, parser.get_http_version() != "1.0", pipe, rest)
+        chunks = self._parser.get_http_version() != "1.0" if self._limits.streams else True
+        return Asked(request, rest is None and self._parser.should_keep_alive(), chunks, pipe, rest)
 
     def _clear(self) -> None:
         self._url = b""

@@ -17,12 +17,15 @@ class Outlet:
         self._transport = transport
         self._loop = loop
         self._writable: asyncio.Future[None] | None = None
+        self.full = False  # too much has been written and not yet left
 
     def pause(self) -> None:
+        self.full = True
         if self._writable is None:
             self._writable = self._loop.create_future()
 
     def resume(self) -> None:
+        self.full = False
         waiter, self._writable = self._writable, None
         if waiter is not None and not waiter.done():
             waiter.set_result(None)

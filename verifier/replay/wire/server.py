@@ -99,6 +99,7 @@ class ServerConnection(asyncio.Protocol):
         self._outlet: Outlet
         self._peer: Peer
         self._reader = RequestReader(listener.limits, loop, self._put, self._go_on, self._open_pipe)
+        self.data_received = self._reader.feed  # type: ignore[method-assign]
         self._queue: deque[Asked | int] = deque()
         self._task: asyncio.Task[None] | None = None
         self._stream: Stream | None = None  # the answer that is being passed on
@@ -144,9 +145,6 @@ class ServerConnection(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._outlet.resume()
 
-    def data_received(self, data: bytes) -> None:
-        self._reader.feed(data)
-
     # --- used by the reader ---
 
     def _put(self, item: Asked | int) -> None:
@@ -177,7 +175,8 @@ class ServerConnection(asyncio.Protocol):
                     return
                 if not await self._answer(item):
                     return
-                await self._outlet.flushed()
+                if self._outlet.full:
+                    await self._outlet.flushed()
             if self._reader.over and not self._lost:
                 self._transport.close()
         finally:
