@@ -21,7 +21,7 @@ from verifier.plan.planner import plan
 from verifier.rehearsal.prepare import Prepared
 from verifier.rehearsal.walk import Rehearsal
 from verifier.replay.correlate import learn
-from verifier.replay.driver import Track
+from verifier.replay.track import Track
 from verifier.replay.wire.server import Listener, Peer, Reply, serve
 from verifier.runtime.base import Address, CommandResult, CommandSpec, Readiness, ReplicaSpec, StartFailure, StoreSpec
 

@@ -16,11 +16,12 @@ from verifier.history.model import FaultInjected, Note, Operation
 from verifier.matrix.model import Replaying, Retry
 from verifier.plan.model import Fault, Path, PlannedStep, Replay
 from verifier.replay.correlate import learn
-from verifier.replay.driver import Driver, Track
+from verifier.replay.driver import Driver
 from verifier.replay.gateway import Gateway
 from verifier.replay.partner import PartnerDesk
 from verifier.replay.rotation import Endpoint, Rotation
 from verifier.replay.stage import Stage
+from verifier.replay.track import Track
 from verifier.replay.wire.client import WireClient
 from verifier.replay.wire.server import Listener, Peer, Reply, serve
 from verifier.runtime.base import Address

@@ -16,8 +16,9 @@ from verifier.history.model import Operation
 from verifier.matrix.model import Retry
 from verifier.plan.model import Replay
 from verifier.replay.correlate import learn
-from verifier.replay.driver import Driver, Track
+from verifier.replay.driver import Driver
 from verifier.replay.stage import Attempt
+from verifier.replay.track import Track
 
 LATER = answer(409, {"error": "please retry"}, (("Retry-After", "0"),))
 CONFLICT = answer(409, {"error": "it is there"})
@@ -30,6 +31,7 @@ class Scripted:
     retry = Retry()
     promises = Promises()
     gateway = SimpleNamespace(alone=None)
+    credentials = None
 
     def __init__(self, answers: Sequence[Response]) -> None:
         self.answers = list(answers)

@@ -61,8 +61,8 @@ def record(
     click.echo(f"{file.count} exchanges in {out}", err=True)
     if file.credentials:
         click.echo(
-            "these secrets were redacted, and no recorded answer issues them anew: where the service checks them, name\n"
-            "in the matrix the variable (env) or file (file) that holds each; where it does not, leave them out",
+            "these secrets were redacted, and no recorded answer issues them anew: where the service checks them,\n"
+            "name in the matrix the variable (env) or file (file) that holds each; where it does not, leave them out",
             err=True,
         )
         click.echo(as_yaml(out.name, file.credentials), nl=False)

@@ -20,11 +20,12 @@ from verifier.plan.model import ExchangeShape, Plan, SessionShape
 from verifier.plan.planner import plan
 from verifier.replay.correlate import Rules, Script, learn_all
 from verifier.replay.credentials import Credentials, resolve
-from verifier.replay.driver import Track, service_of
+from verifier.replay.driver import service_of
 from verifier.replay.recording.coding import readable
 from verifier.replay.recording.load import load
 from verifier.replay.recording.model import Recording, Session
 from verifier.replay.recording.placeholders import sent
+from verifier.replay.track import Track
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,67 +9,27 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from msgspec import Struct, structs
 
-from verifier.history.message import Request, Response, header
+from verifier.history.message import Request, Response
 from verifier.history.model import Note, Operation
 from verifier.matrix.model import Replaying
 from verifier.plan.model import Fault, PlannedStep, Replay
-from verifier.replay.correlate import Player, Poll, Script, ScriptStep
+from verifier.replay.correlate import Player
 from verifier.replay.credentials import rejected
 from verifier.replay.faults import Deferred, come_back, exchange_with_fault
 from verifier.replay.gateway import Cause
 from verifier.replay.polling import finish_accepted, poll_recorded
 from verifier.replay.stage import LATER, Attempt, Stage
-from verifier.replay.traces import begin, end
-
-SHORT = 0.1  # seconds; the longest gap of a compressed pace
-
-
-class Stop(Struct, frozen=True, gc=False):
-    """What each replay of an exchange must know of it. `traced`: the recorded request carries a trace of its own."""
-
-    service: str
-    name: str
-    recorded: Response
-    poll: Poll | None
-    traced: bool
-    begin: str  # of the trace of its first attempt
-
-
-def _stop(index: int, step: ScriptStep, service: str) -> Stop:
-    request, response = step.exchange.request, step.exchange.response
-    traced = header(request.headers, "traceparent") is not None
-    return Stop(service, step.name, response, step.poll, traced, begin(index))
-
-
-@dataclass(frozen=True, slots=True)
-class Track:
-    """One recorded session, analysed, with the service that each of its exchanges goes to.
-
-    `gaps`: recorded seconds between the end of the exchange before and the beginning of each one.
-    """
-
-    script: Script
-    services: tuple[str, ...]
-    gaps: tuple[float, ...] = ()
-    stops: tuple[Stop, ...] = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        both = enumerate(zip(self.script.steps, self.services, strict=True))
-        object.__setattr__(self, "stops", tuple(_stop(index, step, service) for index, (step, service) in both))
-
-    def gap(self, index: int, pace: str) -> float:
-        """How long to wait before an exchange, in seconds."""
-        if pace == "fast" or index >= len(self.gaps):
-            return 0.0
-        return self.gaps[index] if pace == "recorded" else min(self.gaps[index], SHORT)
+from verifier.replay.traces import end
+from verifier.replay.track import Stop, Track
 
 
 class Resource(Struct, frozen=True, gc=False):
-    """Something acknowledged that can be read back: the request that read it, and who answered then."""
+    """Something acknowledged that can be read back: the request that read it, and the versions that touched it."""
 
     service: str
     name: str
@@ -86,7 +46,8 @@ class Resource(Struct, frozen=True, gc=False):
 class Driver:
     """Runs the replays of one path. `resources` grows with all that was read back successfully.
 
-    `thinned` tells what a sweep has forgotten of earlier steps, by the hash of its key; see `sweep.thin`.
+    `thinned` tells what a sweep has forgotten of earlier steps, by the hash of its key, and `thinned_steps` which
+    steps those are; see `sweep.thin`.
     """
 
     stage: Stage
@@ -96,6 +57,7 @@ class Driver:
     deferred: dict[str, list[Deferred]] = field(default_factory=dict)
     resources: dict[tuple[str, str], Resource] = field(default_factory=dict)
     thinned: set[int] = field(default_factory=set)
+    thinned_steps: set[str] = field(default_factory=set)
     _statuses: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     async def run(self, step: PlannedStep, progress: Callable[[], None]) -> None:
@@ -223,7 +185,7 @@ class Driver:
             operation.replay,
             operation.session,
             operation.index,
-            tuple(versions),
+            touched(tuple(versions)),
         )
 
     def _report(self, step: str, planned: Replay, player: Player) -> None:
@@ -284,6 +246,12 @@ async def _all(one: Callable[[Replay], Coroutine[None, None, None]], planned: li
     async with asyncio.TaskGroup() as group:
         for replay in planned:
             group.create_task(one(replay))
+
+
+@lru_cache(maxsize=4096)
+def touched(versions: tuple[str, ...]) -> tuple[str, ...]:
+    """Each of them once, in order: one value for all resources that the same versions touched."""
+    return tuple(sorted(set(versions)))
 
 
 def as_recorded(operation: Operation, recorded: Response) -> bool:

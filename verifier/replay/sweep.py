@@ -57,9 +57,11 @@ def thin(driver: Driver, step: str) -> None:
     random leave it the same choice. What goes is counted by `thinned`.
     """
     groups: dict[Group, list[tuple[str, str]]] = {}
+    thinned_before = driver.thinned_steps
     for key, entry in driver.resources.items():
-        if entry.step != step:
+        if entry.step != step and entry.step not in thinned_before:
             groups.setdefault(group_of(entry), []).append(key)
+    thinned_before.update(entry_step for entry_step, _, _ in groups)
     draw = random.Random(f"{driver.stage.seed}/{step}/thin")
     for keys in groups.values():
         if len(keys) > MOST_OLDER:
@@ -71,7 +73,7 @@ def thin(driver: Driver, step: str) -> None:
 
 def group_of(entry: Resource) -> Group:
     """Where a resource comes from: step, operation, and the versions that touched it."""
-    return entry.step, entry.name, tuple(sorted(set(entry.versions)))
+    return entry.step, entry.name, entry.versions
 
 
 def choose(resources: Sequence[Resource], step: str, draw: random.Random) -> tuple[list[Resource], int]:

@@ -30,12 +30,13 @@ from verifier.history.model import Operation, RunInfo
 from verifier.history.store import HistoryWriter, Record
 from verifier.plan.model import Replay
 from verifier.replay.correlate import Script, learn
-from verifier.replay.driver import Driver, Track
+from verifier.replay.driver import Driver
 from verifier.replay.gateway import Gateway
 from verifier.replay.partner import PartnerDesk
 from verifier.replay.recording.model import Exchange, Session
 from verifier.replay.rotation import Endpoint, Rotation
 from verifier.replay.stage import Stage
+from verifier.replay.track import Track
 from verifier.replay.wire import Answer, WireClient
 from verifier.runtime.base import Address
 

@@ -31,13 +31,14 @@ from verifier.history.store import FILES, HistoryWriter
 from verifier.plan.model import Fault, Replay
 from verifier.rehearsal.walk import run_clock
 from verifier.replay.correlate import Script, learn
-from verifier.replay.driver import Driver, Track
+from verifier.replay.driver import Driver
 from verifier.replay.gateway import Gateway
 from verifier.replay.partner import PartnerDesk
 from verifier.replay.recording.model import Exchange, Session
 from verifier.replay.rotation import Endpoint, Rotation
 from verifier.replay.stage import Stage
 from verifier.replay.sweep import thin
+from verifier.replay.track import Track
 from verifier.replay.wire import WireClient
 from verifier.runtime.base import Address
 

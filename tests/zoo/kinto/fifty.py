@@ -28,7 +28,7 @@ from verifier.plan.model import Plan, Replay
 from verifier.rehearsal.events import Event
 from verifier.rehearsal.prepare import Prepared, prepare
 from verifier.rehearsal.walk import Rehearsal
-from verifier.replay.driver import Track
+from verifier.replay.track import Track
 from verifier.runtime.select import make
 
 HEADERS = ("content-type", "total-records", "total-objects", "location", "etag", "last-modified")

@@ -9,13 +9,14 @@ import asyncio
 import ssl
 import time
 from collections.abc import Callable, Coroutine, Hashable
-from typing import Any, NamedTuple
+from typing import Any
 
 from msgspec import Struct
 
 from verifier.history.message import Request, Response
 from verifier.replay.wire.connect import CONNECT_ERRORS, connect
 from verifier.replay.wire.connection import Connection
+from verifier.replay.wire.disturb import NO_FAULTS, Faults, leave, write_disturbed
 from verifier.replay.wire.encode import encode_request, http2_headers
 from verifier.replay.wire.hold import Hold, Together
 from verifier.replay.wire.http2 import Http2Connection, exchange
@@ -41,16 +42,6 @@ class Answer(Struct, frozen=True, gc=False):
     reused: bool = False  # whether the connection had carried an earlier request
 
 
-class _Faults(NamedTuple):
-    """What `send` does to one exchange."""
-
-    hold: Hold | None = None
-    cut_after: int | None = None
-    cut_answer_after: int | None = None
-    slow_read: float | None = None
-
-
-_NONE = _Faults()
 _SWEEP_AT = 256  # keys
 
 
@@ -71,6 +62,7 @@ class WireClient:
         self._pools: dict[tuple[str, int, Hashable, ssl.SSLContext | None], Pool] = {}
         self._open: set[Connection | Http2Connection] = set()
         self._sweep_at = _SWEEP_AT
+        self._outbox: list[tuple[Connection, bytes]] = []
 
     def send(
         self,
@@ -101,10 +93,11 @@ class WireClient:
         if pool is None:
             pool = self._new_pool((host, port, connection, tls))
         data = encode_request(request, pool.authority, pool.blocks)
-        if hold is None and cut_after is None and cut_answer_after is None and slow_read is None and pool.idle:
-            return self._send_reusing(pool, request, data, timeout)
-        given = _Faults(hold, cut_after, cut_answer_after, slow_read)
-        faults = given if given != _NONE else _NONE
+        if hold is None and cut_after is None and cut_answer_after is None and slow_read is None:
+            if pool.idle and not http2 and pool.http2 is None:
+                return self._send_reusing(pool, request, data, timeout)
+            return self._send_any(pool, request, data, timeout, NO_FAULTS, http2)
+        faults = Faults(hold, cut_after, cut_answer_after, slow_read)
         return self._send_any(pool, request, data, timeout, faults, http2)
 
     async def _send_reusing(self, pool: Pool, request: Request, data: bytes, within: float) -> Answer:
@@ -112,20 +105,22 @@ class WireClient:
         started = self._clock()
         conn = self._take(pool, started)
         if conn is None:
-            return await self._send_any(pool, request, data, within, _NONE, False)
+            return await self._send_any(pool, request, data, within, NO_FAULTS, False)
         conn.expect(request.method == "HEAD", within)
         try:
-            conn.write(data)
+            if not self._outbox:
+                asyncio.get_running_loop().call_soon(self._flush)
+            self._outbox.append((conn, data))
             error = await conn
         except BaseException:
             self._drop(conn)
             raise
         if not pool.takes_back(conn):
             self._drop(conn)
-        return Answer(conn.response, error, True, started, conn.answered, True)
+        return Answer(conn.response, error, True, conn.started, conn.answered, True)
 
     async def _send_any(
-        self, pool: Pool, request: Request, data: bytes, within: float, faults: _Faults, http2: bool
+        self, pool: Pool, request: Request, data: bytes, within: float, faults: Faults, http2: bool
     ) -> Answer:
         deadline = asyncio.get_running_loop().time() + within
         if http2 or pool.http2 is not None:
@@ -146,11 +141,11 @@ class WireClient:
         reused, conn.used = conn.used, True
         conn.expect(request.method == "HEAD", deadline - asyncio.get_running_loop().time())
         try:
-            if faults is _NONE:
+            if faults is NO_FAULTS:
                 conn.write(data)
             else:
                 conn.disturb(faults.cut_answer_after, faults.slow_read)
-                await self._write_disturbed(conn, data, len(request.body), faults)
+                await write_disturbed(conn, data, len(request.body), faults)
             error = await conn
         except BaseException:
             self._drop(conn)
@@ -213,13 +208,25 @@ class WireClient:
         self._open.add(conn)
         return conn
 
+    def _flush(self) -> None:
+        """Write what has come together while the loop's callbacks ran.
+
+        A service that waits is woken by a write, which costs more than the write: by all of them together, once.
+        """
+        outbox, self._outbox = self._outbox, []
+        now = self._clock()
+        for conn, data in outbox:
+            conn.started = now
+            if conn.usable:
+                conn.write(data)
+
     def _unsent(self, problem: Exception, hold: Hold | None, started: float) -> Answer:
-        _leave(hold)
+        leave(hold)
         how = "timeout" if isinstance(problem, TimeoutError) else "refused"
         return Answer(None, how, False, started, self._clock())
 
     async def _send_http2(
-        self, pool: Pool, request: Request, deadline: float, faults: _Faults, fresh: Http2Connection | None = None
+        self, pool: Pool, request: Request, deadline: float, faults: Faults, fresh: Http2Connection | None = None
     ) -> Answer:
         started = self._clock()
         headers = http2_headers(request, "https" if pool.tls else "http", pool.authority)
@@ -239,7 +246,7 @@ class WireClient:
             if faults.slow_read is not None:
                 self._drop(conn)
         if stream is None:
-            _leave(faults.hold)
+            leave(faults.hold)
             return Answer(None, how, False, started, self._clock(), reused)
         conn.idle_since = stream.answered
         response = stream.response if not how else None
@@ -265,50 +272,6 @@ class WireClient:
         conn.read_slowly(rate)
         return conn
 
-    async def _write_disturbed(self, conn: Connection, data: bytes, body: int, faults: _Faults) -> None:
-        if faults.cut_after is not None:
-            conn.write(data[: len(data) - max(0, body - faults.cut_after)])
-            await conn.drained()
-            conn.reset()
-        elif faults.hold is not None:
-            await self._write_held(conn, data, faults.hold)
-        else:
-            conn.write(data)
-
-    async def _write_held(self, conn: Connection, data: bytes, hold: Hold) -> None:
-        conn.write(data[:-1])
-        holding = asyncio.ensure_future(_waiting(conn, hold))
-        ending = asyncio.ensure_future(_ended(conn))  # by itself: an early answer, a close, the time-out
-        try:
-            await asyncio.wait((holding, ending), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            holding.cancel()
-            ending.cancel()
-            await asyncio.wait((holding, ending))
-        if conn.over():
-            conn.usable = False  # an early answer: to the service, the request is still under way
-        else:
-            holding.result()
-            conn.write(data[-1:])
-
     def _drop(self, conn: Connection | Http2Connection) -> None:
         self._open.discard(conn)
         conn.shut()
-
-
-async def _ended(conn: Connection) -> None:
-    await conn
-
-
-async def _waiting(conn: Connection, hold: Hold) -> None:
-    try:
-        await conn.drained()
-    except asyncio.CancelledError:
-        _leave(hold)
-        raise
-    await hold.wait()
-
-
-def _leave(hold: Hold | None) -> None:
-    if isinstance(hold, Together):
-        hold.leave()

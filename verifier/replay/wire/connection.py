@@ -54,6 +54,7 @@ class Connection(Awaited, asyncio.Protocol):
         "answered",
         "idle_since",
         "response",
+        "started",
         "usable",
         "used",
         "write",
@@ -79,7 +80,7 @@ class Connection(Awaited, asyncio.Protocol):
         self._rate = 0.0  # bytes per second at which answers are read; 0: as they come
         self._drained: asyncio.Future[None] | None = None
         self.response: Response | None = None
-        self.answered = self.idle_since = 0.0
+        self.answered = self.idle_since = self.started = 0.0
         self.usable = self.used = False
 
     # --- used by the client ---

@@ -59,7 +59,9 @@ def encode_request(request: Request, authority: bytes, blocks: Blocks | None = N
     if block is None:
         block = _block(headers, authority, blocks, traced)
     elif traced:
-        block += _line(headers[-1]) or b""
+        value = headers[-1][1]
+        trace = value.encode() if value.isascii() and value.isprintable() else _value("traceparent", value)
+        block = b"%b\r\ntraceparent: %b" % (block, trace)
     first = f"{method} {target} HTTP/1.1"
     start = first.encode() if target.isascii() else encoded(first)
     if body or method in _EXPECTS_BODY:
