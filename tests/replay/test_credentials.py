@@ -108,11 +108,12 @@ def test_masked_base64_is_still_base64_of_what_surrounds_the_secret(secret: str,
 @given(secret=st.text("abcdefgh0123456789", min_size=6, max_size=20), around=AROUND, more=st.text("xyz", max_size=5))
 @settings(max_examples=100, deadline=None)
 def test_base64_in_base64_is_masked(secret: str, around: bytes, more: str) -> None:
-    inner = base64.b64encode(around + secret.encode() + around).decode()
+    plain = around + secret.encode() + around
+    inner = base64.b64encode(plain).decode()
     outer = base64.b64encode(f'{more}"{inner}"'.encode()).decode()
     masked = Credentials({PASS: secret}).mask_text(f"<{outer}>")
     told = base64.b64decode(masked[1:-1]).decode()[len(more) + 1 : -1]
-    assert base64.b64decode(told) == around + PASS.encode() + around
+    assert base64.b64decode(told) == plain.replace(secret.encode(), PASS.encode())
 
 
 @pytest.mark.parametrize("before", ["", "/a-b/c/", "x=", "eyJh.", "https://h/p_q+r/"])

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from tests.checks.story import Story
 from tests.replay.correlate.building import answer
@@ -20,7 +20,7 @@ def told(*answers: Response | None) -> list[str]:
     story = Story()
     story.step("control-old")
     sent = [story.send("GET /things/1", "1.4", None) for _ in answers]
-    found = [dataclasses.replace(one, response=given) for one, given in zip(sent, answers, strict=True)]
+    found = [structs.replace(one, response=given) for one, given in zip(sent, answers, strict=True)]
     return [what for _, what in differing(answer(200, BODY, TOTAL), found)]
 
 
