@@ -7,7 +7,7 @@ from typing import Any
 
 from verifier.contracts.document import Documents, Place
 from verifier.contracts.model import Contract, Message
-from verifier.contracts.openapi3 import Parts, plain_media
+from verifier.contracts.parts import Parts, plain_media
 
 _JSON_FORMATS = (
     "application/vnd.aai.asyncapi",

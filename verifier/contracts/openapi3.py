@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-from verifier.contracts.document import Documents, Place, located
+from verifier.contracts.document import Documents, Place
 from verifier.contracts.model import (
     Answer,
     Body,
@@ -16,14 +16,11 @@ from verifier.contracts.model import (
     Media,
     Message,
     Parameter,
-    Requirement,
-    Schema,
     SecurityScheme,
 )
-from verifier.contracts.schema import Direction, Schemas
-from verifier.located import Located
+from verifier.contracts.parts import METHODS, HttpParts, plain_media
+from verifier.contracts.schema import Direction
 
-METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 _STYLES = {"path": "simple", "query": "form", "header": "simple", "cookie": "form"}
 
 
@@ -32,58 +29,7 @@ def read(documents: Documents) -> Contract:
     return _Reader(documents).contract()
 
 
-class Parts:
-    """What OpenAPI and Swagger readers share: mappings, references and schemas with their places."""
-
-    def __init__(self, documents: Documents, *, old_dialect: bool) -> None:
-        self.documents = documents
-        self.root = documents.root
-        self.top = Place(documents.file, "")
-        self.schemas = Schemas(documents, old_dialect=old_dialect)
-
-    def mapping(self, value: Any, at: Place) -> dict[str, Any]:
-        if value is None:
-            return {}
-        if not isinstance(value, dict):
-            raise self.documents.bad(at, "must be a mapping")
-        return value
-
-    def items(self, value: Any, at: Place) -> list[Any]:
-        if value is None:
-            return []
-        if not isinstance(value, list):
-            raise self.documents.bad(at, "must be a list")
-        return value
-
-    def whole(self, value: Any, at: Place) -> tuple[dict[str, Any], Place]:
-        """A mapping with its `$ref` followed."""
-        found, place = self.documents.follow(value, at)
-        return self.mapping(found, place), place
-
-    def schema(self, value: Any, at: Place, direction: Direction) -> Schema | None:
-        return None if value is None else self.schemas.schema(value, at, direction)
-
-    def guarantees(self, value: dict[str, Any], at: Place) -> Located | None:
-        if "x-guarantees" not in value:
-            return None
-        place = at.down("x-guarantees")
-        return located(place.file, place.pointer, value["x-guarantees"])
-
-    def info(self) -> dict[str, Any]:
-        return self.mapping(self.root.get("info"), self.top.down("info"))
-
-    def requirements(self, value: Any, at: Place) -> tuple[Requirement, ...]:
-        found = []
-        for index, item in enumerate(self.items(value, at)):
-            schemes = self.mapping(item, at.down(index))
-            for name, scopes in schemes.items():
-                self.items(scopes, at.down(index, name))
-            pairs = sorted((name, tuple(sorted(map(str, scopes or ())))) for name, scopes in schemes.items())
-            found.append(Requirement(tuple(pairs)))
-        return tuple(found)
-
-
-class _Reader(Parts):
+class _Reader(HttpParts):
     def __init__(self, documents: Documents) -> None:
         super().__init__(documents, old_dialect=str(documents.root["openapi"]).startswith("3.0"))
 
@@ -94,7 +40,7 @@ class _Reader(Parts):
             version=str(info.get("version", "")),
             file=str(self.documents.file),
             dialect="openapi",
-            operations=self._operations(),
+            operations=tuple(self._operation(*found) for found in self.methods()),
             messages=tuple(self._events()),
             schemes=self._schemes(components),
             bases=self._bases(),
@@ -153,29 +99,14 @@ class _Reader(Parts):
             found.append(SecurityScheme(name, kind))
         return tuple(found)
 
-    def _operations(self) -> tuple[ContractOperation, ...]:
-        found = []
-        at = self.top.down("paths")
-        for path, value in self.mapping(self.root.get("paths"), at).items():
-            if path.startswith("x-"):
-                continue
-            if not path.startswith("/"):
-                raise self.documents.bad(at.down(path), "a path must begin with /")
-            item, place = self.whole(value, at.down(path))
-            for method in METHODS:
-                if method in item:
-                    found.append(self._operation(path, method, item, place))
-        return tuple(found)
-
     def _operation(self, path: str, method: str, item: dict[str, Any], item_at: Place) -> ContractOperation:
         at = item_at.down(method)
         value = self.mapping(item[method], at)
         parameters: dict[tuple[str, str], Parameter] = {}
-        for holder, place in ((item, item_at), (value, at)):
-            for index, raw in enumerate(self.items(holder.get("parameters"), place.down("parameters"))):
-                parameter = self._parameter(raw, place.down("parameters", index))
-                if parameter is not None:
-                    parameters[parameter.name, parameter.place] = parameter
+        for raw, place in self.parameters((item, item_at), (value, at)):
+            parameter = self._parameter(raw, place)
+            if parameter is not None:
+                parameters[parameter.name, parameter.place] = parameter
         security = value.get("security", self.root.get("security"))
         return ContractOperation(
             id=str(value.get("operationId") or f"{method.upper()} {path}"),
@@ -190,8 +121,7 @@ class _Reader(Parts):
             deprecated=value.get("deprecated") is True,
         )
 
-    def _parameter(self, raw: Any, at: Place) -> Parameter | None:
-        value, at = self.whole(raw, at)
+    def _parameter(self, value: dict[str, Any], at: Place) -> Parameter | None:
         name, place = str(value.get("name", "")), value.get("in")
         if place not in ("path", "query", "header", "cookie") or not name:
             raise self.documents.bad(at, "a parameter needs a name, and `in` as path, query, header or cookie")
@@ -234,11 +164,7 @@ class _Reader(Parts):
 
     def _answers(self, operation: dict[str, Any], at: Place) -> tuple[Answer, ...]:
         found = []
-        for status, raw in self.mapping(operation.get("responses"), at).items():
-            if status.startswith("x-"):
-                continue
-            value, place = self.whole(raw, at.down(status))
-            check_status(self.documents, status, at)
+        for status, value, place in self.responses(operation, at):
             headers = tuple(
                 self._header(name, item, place.down("headers", name))
                 for name, item in self.mapping(value.get("headers"), place.down("headers")).items()
@@ -253,13 +179,3 @@ class _Reader(Parts):
         media, schema, schema_at = self._content(value, at)
         required = value.get("required") is True
         return Header(name, required, self.schema(schema, schema_at, "response"), f"#{at.pointer}", media)
-
-
-def plain_media(name: str) -> str:
-    return name.partition(";")[0].strip().lower()
-
-
-def check_status(documents: Documents, status: str, at: Place) -> None:
-    number = status[:1] in tuple("12345") and len(status) == 3 and (status[1:].isdigit() or status[1:].upper() == "XX")
-    if status != "default" and not number:
-        raise documents.bad(at.down(status), f"{status!r} is no status: 200, 2XX or default")

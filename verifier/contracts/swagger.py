@@ -16,7 +16,7 @@ from verifier.contracts.model import (
     Schema,
     SecurityScheme,
 )
-from verifier.contracts.openapi3 import METHODS, Parts, check_status, plain_media
+from verifier.contracts.parts import HttpParts, plain_media
 
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 _STYLES = {"csv": "form", "ssv": "spaceDelimited", "pipes": "pipeDelimited", "tsv": "tabDelimited", "multi": "form"}
@@ -30,7 +30,7 @@ def read(documents: Documents) -> Contract:
     return _Reader(documents).contract()
 
 
-class _Reader(Parts):
+class _Reader(HttpParts):
     def __init__(self, documents: Documents) -> None:
         super().__init__(documents, old_dialect=True)
 
@@ -41,7 +41,7 @@ class _Reader(Parts):
             version=str(info.get("version", "")),
             file=str(self.documents.file),
             dialect="swagger",
-            operations=self._operations(),
+            operations=tuple(self._operation(*found) for found in self.methods()),
             schemes=self._schemes(),
             bases=(base,) if base else (),
             guarantees=self.guarantees(self.root, self.top),
@@ -58,26 +58,12 @@ class _Reader(Parts):
             found.append(SecurityScheme(name, "http basic" if kind == "basic" else kind))
         return tuple(found)
 
-    def _operations(self) -> tuple[ContractOperation, ...]:
-        found: list[ContractOperation] = []
-        at = self.top.down("paths")
-        for path, value in self.mapping(self.root.get("paths"), at).items():
-            if path.startswith("x-"):
-                continue
-            if not path.startswith("/"):
-                raise self.documents.bad(at.down(path), "a path must begin with /")
-            item, place = self.whole(value, at.down(path))
-            found.extend(self._operation(path, method, item, place) for method in METHODS if method in item)
-        return tuple(found)
-
     def _operation(self, path: str, method: str, item: dict[str, Any], item_at: Place) -> ContractOperation:
         at = item_at.down(method)
         value = self.mapping(item[method], at)
         raw: dict[tuple[str, str], tuple[dict[str, Any], Place]] = {}
-        for holder, place in ((item, item_at), (value, at)):
-            for index, entry in enumerate(self.items(holder.get("parameters"), place.down("parameters"))):
-                parameter, where = self.whole(entry, place.down("parameters", index))
-                raw[str(parameter.get("name", "")), str(parameter.get("in", ""))] = (parameter, where)
+        for parameter, place in self.parameters((item, item_at), (value, at)):
+            raw[str(parameter.get("name", "")), str(parameter.get("in", ""))] = (parameter, place)
         consumes = self._media_types(value, "consumes")
         return ContractOperation(
             id=str(value.get("operationId") or f"{method.upper()} {path}"),
@@ -134,11 +120,7 @@ class _Reader(Parts):
     def _answers(self, operation: dict[str, Any], at: Place) -> tuple[Answer, ...]:
         produces = self._media_types(operation, "produces") or ["application/json"]
         found = []
-        for status, raw in self.mapping(operation.get("responses"), at).items():
-            if status.startswith("x-"):
-                continue
-            value, place = self.whole(raw, at.down(status))
-            check_status(self.documents, status, at)
+        for status, value, place in self.responses(operation, at):
             schema = self.schema(value.get("schema"), place.down("schema"), "response")
             media = tuple(Media(name, schema, f"#{place.pointer}") for name in produces) if schema else ()
             headers = tuple(
