@@ -9,13 +9,13 @@ those find nothing it stays open.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from verifier.contracts import engine, samples, strings
+from verifier.contracts import engine, strings
 from verifier.contracts.breaks import MISSING, Break, Decision, Path, distinct, explained, open_break, short
-from verifier.contracts.engine import Document
+from verifier.contracts.search import Search
 from verifier.contracts.shapes import (
     Defs,
     Node,
@@ -32,7 +32,6 @@ from verifier.contracts.witnesses import Builder
 
 __all__ = ["MISSING", "decide"]
 
-_GENERATED = 60
 _DEPTH = 24
 _BESIDE = ("not", "if", "then", "else", "also", "dependentSchemas", "dependentRequired", "propertyNames", "contains",
            "minProperties", "maxProperties", "minContains", "maxContains", "unevaluatedItems")  # fmt: skip
@@ -48,49 +47,24 @@ class _Subsumption:
         self.writer, self.reader = writer, reader
         self.wdefs: Defs = defs_of(writer)
         self.rdefs: Defs = defs_of(reader)
-        self.seed = seed
         self.build = Builder(self.wdefs, seed)
+        self.search = Search(self.wdefs, self.rdefs, seed)
         self.assumed: set[tuple[str, str]] = set()
 
     def decision(self) -> Decision:
-        writer, reader = self._documents(self.writer, self.reader)
+        writer, reader = self.search.documents(self.writer, self.reader)
         answer = engine.covers(reader, writer)
         if answer == "yes":
             return Decision(())
         breaks = self.prove(bare(self.writer), bare(self.reader), (), 0)
-        found = distinct(self._confirmed(item, writer, reader) for item in breaks)
+        found = distinct(self.search.confirmed(item, writer, reader) for item in breaks)
         if found and not any(item.certain for item in found):
-            shown = self._shown(writer, reader)
+            shown = self.search.shown(writer, reader)
             if shown is not None:
                 found = [shown]
             elif answer == "no":
                 found = [replace(found[0], certain=True)]
         return Decision(tuple(item for item in found if item.certain) or tuple(found[:1]))
-
-    def _documents(self, writer: Node, reader: Node) -> tuple[Document, Document]:
-        return engine.document(writer, self.wdefs), engine.document(reader, self.rdefs)
-
-    def _confirmed(self, item: Break, writer: Document, reader: Document) -> Break:
-        """A break inside is one of the whole only if a whole value shows it."""
-        if item.witness is not MISSING and engine.refusing(writer, reader, [item.witness]):
-            return replace(item, certain=True)
-        return replace(item, certain=False, witness=MISSING)
-
-    def _shown(self, writer: Document, reader: Document) -> Break | None:
-        """Any value that shows a break of the whole: from the difference of both, or generated from the writer."""
-        for values in self._candidates(writer, reader):
-            for value in engine.refusing(writer, reader, values):
-                return explained(reader, value, ())
-        return None
-
-    def _candidates(self, writer: Document, reader: Document) -> Iterator[Iterable[Any]]:
-        rest, surely = engine.difference(writer, reader)
-        if rest is not None:
-            yield _tried(rest, defs_of(rest))
-        yield _tried(writer.schema, defs_of(writer.schema))
-        yield samples.generated(writer.schema, _GENERATED, self.seed)
-        if rest is not None and surely:  # an empty one would be searched in vain, and for long
-            yield samples.generated(rest, 10, self.seed)
 
     def prove(self, writer: Node, reader: Node, path: Path, depth: int) -> list[Break]:
         """[] only if every value of the writer's node is taken by the reader's."""
@@ -101,14 +75,14 @@ class _Subsumption:
             return []
         if depth > _DEPTH:
             return [open_break(path)]
-        pair = self._documents(writer, reader)
+        pair = self.search.documents(writer, reader)
         answer = engine.covers(pair[1], pair[0])
         if answer == "yes":
             return []
         self.assumed.add(key)
         found = self._split(writer, reader, path, depth)
         if not found and answer == "no":
-            found = [self._leaf(writer, reader, path)]
+            found = [self.search.leaf(writer, reader, path)]
         if found:
             self.assumed.discard(key)
         return found
@@ -118,7 +92,7 @@ class _Subsumption:
         if w is False:
             return []
         if r is False or not isinstance(r, dict) or not isinstance(w, dict):
-            return [] if r is True else [self._leaf(writer, reader, path)]
+            return [] if r is True else [self.search.leaf(writer, reader, path)]
         parts = self._alternatives(w)
         if parts is not None:
             return [item for part in parts for item in self.prove(part, reader, path, depth + 1)]
@@ -129,14 +103,14 @@ class _Subsumption:
                 return self._branches(w, r, key, path, depth)
         (kind,) = _kinds(w)
         if kind not in types(r) and not (kind == "number" and "integer" in types(r)):
-            return [self._leaf(w, r, path)]
+            return [self.search.leaf(w, r, path)]
         if kind == "object":
             return self._object(w, r, path, depth)
         if kind == "array":
             return self._array(w, r, path, depth)
         if kind == "string":
             return self._string(w, r, path)
-        return [self._leaf(w, r, path)]
+        return [self.search.leaf(w, r, path)]
 
     def _alternatives(self, w: dict[str, Any]) -> list[Node] | None:
         """The writer's node as separate cases, None when it is a single case already."""
@@ -162,7 +136,7 @@ class _Subsumption:
 
     def _values(self, w: dict[str, Any], r: Node, path: Path) -> list[Break]:
         """A finite writer is tried value by value."""
-        writer, reader = self._documents(w, r)
+        writer, reader = self.search.documents(w, r)
         refused = [value for value in w["enum"] if engine.refusing(writer, reader, [value])]
         if any(reader.admits(value) is None for value in w["enum"]):
             return [open_break(path)]
@@ -182,15 +156,15 @@ class _Subsumption:
             others = [branch for at, branch in enumerate(r[key]) if at != taken[0]]
             if key == "anyOf" or all(self._apart(w, other) for other in others):
                 return found
-            return [*found, self._leaf(w, r, path)]
-        pair = self._documents(w, r)
+            return [*found, self.search.leaf(w, r, path)]
+        pair = self.search.documents(w, r)
         near = min(tried, key=lambda item: (self._apart(w, r[key][item[1]]), len(item[0])))[0]
-        shown = [self._confirmed(item, *pair) for item in near]
+        shown = [self.search.confirmed(item, *pair) for item in near]
         certain = [item for item in shown if item.certain]
-        return [*found, *(certain or [self._leaf(w, r, path)])]
+        return [*found, *(certain or [self.search.leaf(w, r, path)])]
 
     def _apart(self, w: Node, branch: Node) -> bool:
-        one, two = self._documents(w, branch)
+        one, two = self.search.documents(w, branch)
         if engine.disjoint(one, two):
             return True
         left, right = flat(w, self.wdefs), flat(branch, self.rdefs)
@@ -205,7 +179,7 @@ class _Subsumption:
             return False
         return any(
             name in left.get("required", ())
-            and engine.disjoint(*self._documents(effective(left, name), effective(right, name)))
+            and engine.disjoint(*self.search.documents(effective(left, name), effective(right, name)))
             for name in {*left.get("properties", ()), *right.get("properties", ())}
         )
 
@@ -238,7 +212,7 @@ class _Subsumption:
         for pattern, mine in w.get("patternProperties", {}).items():
             theirs = r.get("patternProperties", {}).get(pattern)
             if theirs is None and ("patternProperties" in r or strings.named_by(r, w, pattern)):
-                return [self._leaf(w, r, path)]
+                return [self.search.leaf(w, r, path)]
             theirs = r.get("additionalProperties", True) if theirs is None else theirs
             at = (*path, "patternProperties", pattern)
             key = strings.key_for(pattern)
@@ -265,10 +239,10 @@ class _Subsumption:
             rest = r
         if not rest:
             return []
-        writer, reader = self._documents(w, rest)
+        writer, reader = self.search.documents(w, rest)
         if engine.covers(reader, writer) == "yes":
             return []
-        return [self._leaf(w, rest, path)]
+        return [self.search.leaf(w, rest, path)]
 
     def _array(self, w: dict[str, Any], r: dict[str, Any], path: Path, depth: int) -> list[Break]:
         found: list[Break] = []
@@ -286,7 +260,7 @@ class _Subsumption:
             found.extend(self.build.item(item, w, at) for item in self.prove(left, right, where, depth + 1))
         found.extend(self._lengths(w, r, path))
         if r.get("uniqueItems") is True and w.get("uniqueItems") is not True and (most is None or most > 1):
-            found.append(self._leaf(w, {"type": "array", "uniqueItems": True}, path))
+            found.append(self.search.leaf(w, {"type": "array", "uniqueItems": True}, path))
         return [*found, *self._beside(w, r, path)]
 
     def _lengths(self, w: dict[str, Any], r: dict[str, Any], path: Path) -> Iterator[Break]:
@@ -303,48 +277,16 @@ class _Subsumption:
         try:
             value = strings.refused(w, r)
         except strings.Unsupported:
-            return [self._leaf(w, r, path)]
+            return [self.search.leaf(w, r, path)]
         if value is None:
             return []
-        writer, reader = self._documents(w, r)
+        writer, reader = self.search.documents(w, r)
         if engine.refusing(writer, reader, [value]):
             return [explained(reader, value, path)]
-        return [self._leaf(w, r, path)]
-
-    def _leaf(self, writer: Node, reader: Node, path: Path) -> Break:
-        """A pair that is not taken apart further: shown by a value, or decided by the engine, or open."""
-        pair = self._documents(writer, reader)
-        rest, _ = engine.difference(*pair)
-        guesses: list[Iterable[Any]] = [samples.borders(flat(writer, self.wdefs), flat(reader, self.rdefs), self.wdefs)]
-        if rest is not None:
-            guesses.insert(0, _tried(rest, defs_of(rest)))
-        for values in guesses:
-            for value in engine.refusing(*pair, values):
-                return explained(pair[1], value, path)
-        if engine.covers(pair[1], pair[0]) != "no":
-            for values in self._candidates(*pair):
-                for value in engine.refusing(*pair, values):
-                    return explained(pair[1], value, path)
-            return open_break(path)
-        drawn = samples.generated(rest if rest is not None else pair[0].schema, 10, self.seed)
-        for value in engine.refusing(*pair, drawn):
-            return explained(pair[1], value, path)
-        return Break("schema", path, "does not take every value that may come", MISSING, True)
+        return [self.search.leaf(w, r, path)]
 
 
 def _kinds(w: dict[str, Any]) -> tuple[str, ...]:
     found = types(w)
     order = ("null", "boolean", "integer", "number", "string", "array", "object")
     return tuple(kind for kind in order if kind in found and not (kind == "integer" and "number" in found))
-
-
-def _tried(node: Node, defs: Defs) -> Iterator[Any]:
-    wanted: tuple[dict[str, Any] | None, ...] = (None, {})
-    for forced in wanted:
-        try:
-            yield samples.smallest(node, defs, forced)
-        except (samples.Impossible, RecursionError):
-            continue
-    shape = flat(node, defs)
-    if isinstance(shape, dict):
-        yield from samples.borders(shape, shape, defs)

@@ -1,0 +1,80 @@
+"""Looking for a value that a writer may send and a reader refuses: what shows a break, wherever one is suspected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from verifier.contracts import engine, samples
+from verifier.contracts.breaks import MISSING, Break, Path, explained, open_break
+from verifier.contracts.engine import Document
+from verifier.contracts.shapes import Defs, Node, defs_of, flat
+
+_GENERATED = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Of one writer's document and one reader's, whose definitions these are."""
+
+    wdefs: Defs
+    rdefs: Defs
+    seed: int
+
+    def documents(self, writer: Node, reader: Node) -> tuple[Document, Document]:
+        return engine.document(writer, self.wdefs), engine.document(reader, self.rdefs)
+
+    def confirmed(self, item: Break, writer: Document, reader: Document) -> Break:
+        """A break inside is one of the whole only if a whole value shows it."""
+        if item.witness is not MISSING and engine.refusing(writer, reader, [item.witness]):
+            return replace(item, certain=True)
+        return replace(item, certain=False, witness=MISSING)
+
+    def shown(self, writer: Document, reader: Document, path: Path = ()) -> Break | None:
+        """Any value that shows a break: from the difference of both, or generated from the writer."""
+        return _first(writer, reader, self._candidates(writer, reader), path)
+
+    def leaf(self, writer: Node, reader: Node, path: Path) -> Break:
+        """A pair that is not taken apart further: shown by a value, or decided by the engine, or open."""
+        pair = self.documents(writer, reader)
+        rest, _ = engine.difference(*pair)
+        guesses: list[Iterable[Any]] = [samples.borders(flat(writer, self.wdefs), flat(reader, self.rdefs), self.wdefs)]
+        if rest is not None:
+            guesses.insert(0, _tried(rest, defs_of(rest)))
+        found = _first(*pair, guesses, path)
+        if found is not None:
+            return found
+        if engine.covers(pair[1], pair[0]) != "no":
+            return self.shown(*pair, path) or open_break(path)
+        drawn = samples.generated(rest if rest is not None else pair[0].schema, 10, self.seed)
+        unseen = Break("schema", path, "does not take every value that may come", MISSING, True)
+        return _first(*pair, [drawn], path) or unseen
+
+    def _candidates(self, writer: Document, reader: Document) -> Iterator[Iterable[Any]]:
+        rest, surely = engine.difference(writer, reader)
+        if rest is not None:
+            yield _tried(rest, defs_of(rest))
+        yield _tried(writer.schema, defs_of(writer.schema))
+        yield samples.generated(writer.schema, _GENERATED, self.seed)
+        if rest is not None and surely:  # an empty one would be searched in vain, and for long
+            yield samples.generated(rest, 10, self.seed)
+
+
+def _first(writer: Document, reader: Document, guesses: Iterable[Iterable[Any]], path: Path) -> Break | None:
+    for values in guesses:
+        for value in engine.refusing(writer, reader, values):
+            return explained(reader, value, path)
+    return None
+
+
+def _tried(node: Node, defs: Defs) -> Iterator[Any]:
+    wanted: tuple[dict[str, Any] | None, ...] = (None, {})
+    for forced in wanted:
+        try:
+            yield samples.smallest(node, defs, forced)
+        except (samples.Impossible, RecursionError):
+            continue
+    shape = flat(node, defs)
+    if isinstance(shape, dict):
+        yield from samples.borders(shape, shape, defs)
