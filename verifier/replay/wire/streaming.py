@@ -66,12 +66,10 @@ async def begin(
     `large` bytes of it have. `timeout` bounds the time until then, and the silence in an answer of declared length.
     """
     key = (host, port, _KEY, None)
-    pool = client._pools.get(key)
-    if pool is None:
-        pool = client._new_pool(key)
+    pool = client._pools.get(key) or client._new_pool(key)
     data = encode_request(request, pool.authority, pool.blocks)
     started = client._clock()
-    conn = client._take(pool, started) if pool.idle else None
+    conn = client._take(pool, started)
     if conn is None:
         try:
             conn = await _connect(client, pool, timeout)
@@ -81,17 +79,11 @@ async def begin(
         started = client._clock()
     assert isinstance(conn, StreamConnection)
     reused, conn.used = conn.used, True
-    conn.patience, conn.large, conn.silence = patience, large, timeout
-    conn.expect(request.method == "HEAD", timeout)
     try:
-        conn.write(data)
-        error = await conn
+        error = await conn.begin(data, request.method == "HEAD", timeout, patience, large)
     except BaseException:
         client._drop(conn)
         raise
-    if conn.look is not None:
-        conn.look.cancel()
-        conn.look = None
     if conn.pipe is not None:
         return Begun(client, pool, conn)
     if not pool.takes_back(conn):
@@ -131,6 +123,17 @@ class StreamConnection(Connection):
         self.headers: Headers = ()
         self.length: int | None = None
         self._until_close = False
+
+    async def begin(self, data: bytes, head_only: bool, within: float, patience: float, large: int) -> str:
+        """Send a request, and wait until its answer has ended (the word for how) or is handed over by `pipe`."""
+        self.patience, self.large, self.silence = patience, large, within
+        self.expect(head_only, within)
+        self.write(data)
+        how = await self
+        if self.look is not None:
+            self.look.cancel()
+            self.look = None
+        return how
 
     def _parse(self, data: bytes) -> None:
         if self.pipe is not None:
