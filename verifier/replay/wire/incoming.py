@@ -91,9 +91,7 @@ class RequestReader:
     def stop(self, how: str) -> None:
         """Read nothing more; a body that was still arriving has ended as `how`."""
         self.over = True
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._stop_waiting()
         if self._pipe is not None:
             self._pipe.end(how)
             self._pipe = None
@@ -136,9 +134,7 @@ class RequestReader:
             return  # goes on in _upgrade
         if self.over:
             return
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._stop_waiting()
         pipe = self._pipe
         asked = self._asked(bytes(self._body)) if pipe is None else None
         self._clear()
@@ -175,13 +171,16 @@ class RequestReader:
             self._timer = self._loop.call_later(PATIENCE, self._hand_on)
 
     def _hand_on(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._stop_waiting()
         pipe = self._pipe = self._open_pipe()
         pipe.feed(bytes(self._body))
         self._body = b""
         self._take(self._asked(b"", pipe))
+
+    def _stop_waiting(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _upgrade(self, rest: bytes) -> None:
         """The parser stops at an offered upgrade. A server may ignore it (RFC 9110, section 7.8)."""
