@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator
 
-from verifier.checks import available, compatible, completes, declared, effects, freshness, idempotent, lost_write
+from verifier.checks import (
+    available,
+    compatible,
+    completes,
+    declared,
+    effects,
+    fitting,
+    freshness,
+    idempotent,
+    lost_write,
+)
 from verifier.checks.attribution import violations
 from verifier.checks.context import Context
 from verifier.checks.coverage import coverage
@@ -110,32 +119,11 @@ def _unknowns(context: Context, results: list[CheckResult], plan: Plan) -> Itera
     for note in history.notes:
         if note.kind == "count":
             yield f"the counts of the run do not add up: {note.message}"
-    yield from _cut_short(context, plan)
+    yield from fitting.misfits(context, plan)
     yield from plan.same
     yield from declared.unresolved(plan)
     yield from _unexamined(context, results)
     yield from _unchecked(context)
-
-
-def _cut_short(context: Context, plan: Plan) -> Iterator[str]:
-    """Sessions that never ran to their end although everything was old: the recording does not fit the service."""
-    reached: dict[tuple[str, str], set[int]] = defaultdict(set)
-    for operation in context.history.operations:
-        if operation.source == "replay" and operation.response is not None:
-            reached[operation.step, operation.replay].add(operation.index)
-    furthest: dict[str, tuple[int, int]] = {}
-    for path in plan.paths:
-        for step in path.steps if path.kind == "control-old" else ():
-            for replay in step.replays:
-                if replay.fault is None and step.id in context.steps:
-                    got = (len(reached[step.id, replay.id]), len(replay.route))
-                    furthest[replay.session] = max(furthest.get(replay.session, got), got)
-    for session, (answered, wanted) in furthest.items():
-        if answered < wanted:
-            yield (
-                f"session {session} stopped at exchange {answered} of {wanted} in every control: "
-                "the old version does not answer it as recorded"
-            )
 
 
 def _unexamined(context: Context, results: list[CheckResult]) -> Iterator[str]:

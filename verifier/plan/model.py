@@ -19,12 +19,17 @@ class ExchangeShape:
     """What the planner must know of one exchange: its name, and whether sending it may change something.
 
     `free`: nothing of the answer before it is needed to send it, so the two may arrive in the other order.
+    `lender` is the session that it is borrowed from, "" for one of the session's own. For the checks: `recorded` is
+    the recorded status (0: not known), and `polled` tells that the exchange was recorded as polling.
     """
 
     name: str
     service: str
     write: bool
     free: bool = False
+    recorded: int = 0
+    polled: bool = False
+    lender: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +190,7 @@ class Plan:
     coverage: Coverage
     declared: Declared = Declared()
     same: tuple[str, ...] = ()  # why nothing could be learned: old and new are equal
+    sessions: tuple[SessionShape, ...] = ()  # all that are replayed; none in plans of versions that kept none
 
     @property
     def steps(self) -> tuple[PlannedStep, ...]:

@@ -75,7 +75,7 @@ def plan(matrix: Matrix, sessions: Sequence[SessionShape], seed: int, promises: 
         )
         for path in done
     )
-    return Plan(1, __version__, matrix.name, seed, proven, coverage, said, _same(matrix))
+    return Plan(1, __version__, matrix.name, seed, proven, coverage, said, _same(matrix), tuple(sessions))
 
 
 def _same(matrix: Matrix) -> tuple[str, ...]:

@@ -141,12 +141,23 @@ def _gaps(script: Script) -> tuple[float, ...]:
 def _shape(name: str, track: Track, promises: Promises, matrix: Matrix) -> SessionShape:
     exchanges = []
     script = track.script
+    prefix = name.removesuffix(script.session)  # what tells the sessions of several recordings apart
     for index, (step, service) in enumerate(zip(script.steps, track.services, strict=True)):
         request = step.exchange.request
         known = promises.operation(service, matrix.service(service).old.name, request.method, request.path)
         same_client = index > 0 and script.steps[index - 1].lender == step.lender
         free = same_client and step.poll is None and not script.depends(index, index - 1)
-        exchanges.append(ExchangeShape(known.id if known else step.name, service, request.method not in SAFE, free))
+        exchanges.append(
+            ExchangeShape(
+                known.id if known else step.name,
+                service,
+                request.method not in SAFE,
+                free,
+                recorded=step.exchange.response.status,
+                polled=step.poll is not None,
+                lender=f"{prefix}{step.lender}" if step.lender else "",
+            )
+        )
     return SessionShape(name, tuple(exchanges))
 
 
