@@ -7,27 +7,27 @@ PUT /words/NAME keeps a text, GET /words/NAME reads it.
 
 from __future__ import annotations
 
-import argparse
 import base64
 import gzip
 import hashlib
 import json
 import urllib.request
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from answering import Answering, Headers, parser, serve
 
-def handler(folder: Path, wanted: str, audit: str) -> type[BaseHTTPRequestHandler]:
-    class Guarded(BaseHTTPRequestHandler):
+
+def handler(folder: Path, wanted: str, audit: str) -> type[Answering]:
+    class Guarded(Answering):
         def do_GET(self) -> None:
             if self.path == "/healthz":
-                return self._answer(200, {})
+                return self.answer(200, {})
             return self._let_in(lambda: json.loads((folder / self.path.rpartition("/")[2]).read_text()))
 
         def do_PUT(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
+            body = self.sent()
 
             def keep() -> Any:
                 (folder / self.path.rpartition("/")[2]).write_bytes(body)
@@ -40,7 +40,7 @@ def handler(folder: Path, wanted: str, audit: str) -> type[BaseHTTPRequestHandle
             pair = base64.b64decode(given).decode()
             print("came:", pair, given, flush=True)
             if hashlib.sha256(pair.encode()).hexdigest() != wanted:
-                return self._answer(401, {"error": "who are you?"})
+                return self.answer(401, {"error": "who are you?"})
             user, _, password = pair.partition(":")
             if audit:
                 address = f"{audit}/came?who={quote(user)}&with={quote(password, safe='')}"
@@ -48,37 +48,22 @@ def handler(folder: Path, wanted: str, audit: str) -> type[BaseHTTPRequestHandle
                 sent.add_header("X-With", base64.urlsafe_b64encode(f"so: {password}!".encode()).decode())
                 urllib.request.urlopen(sent, timeout=10).read()
             told = {"user": user, "password": password, "basic": given, "escaped": quote(pair, safe="")}
-            return self._answer(200, {"word": what(), "told": told}, (("X-Told", password),))
+            return self.answer(200, {"word": what(), "told": told}, (("X-Told", password),))
 
-        def log_message(self, *_: Any) -> None:
-            """Nobody reads it."""
-
-        def _answer(self, status: int, value: Any, headers: tuple[tuple[str, str], ...] = ()) -> None:
-            body = json.dumps(value).encode()
+        def encoded(self, body: bytes) -> tuple[bytes, Headers]:
             if "gzip" in (self.headers["Accept-Encoding"] or ""):
-                body, headers = gzip.compress(body), (*headers, ("Content-Encoding", "gzip"))
-            self.send_response(status)
-            for name, text in (("Content-Type", "application/json"), ("Content-Length", str(len(body))), *headers):
-                self.send_header(name, text)
-            self.end_headers()
-            self.wfile.write(body)
+                return gzip.compress(body), (("Content-Encoding", "gzip"),)
+            return body, ()
 
     return Guarded
 
 
-class Server(ThreadingHTTPServer):
-    request_queue_size = 128
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--hash", required=True)
-    parser.add_argument("--audit", default="")
-    options = parser.parse_args()
-    options.folder.mkdir(exist_ok=True)
-    Server(("127.0.0.1", options.port), handler(options.folder, options.hash, options.audit)).serve_forever(0.05)
+    words = parser()
+    words.add_argument("--hash", required=True)
+    words.add_argument("--audit", default="")
+    options = words.parse_args()
+    serve(options, handler(options.folder, options.hash, options.audit))
 
 
 if __name__ == "__main__":
