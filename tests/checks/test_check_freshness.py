@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tests.checks.scenes import note, place, poll, usual
-from tests.checks.story import Scene, Story, everywhere, promised, told
+from tests.checks.story import Scene, Story, everywhere, orders_promises, promised, told
+from verifier.checks.judge import judge
 from verifier.checks.verdict import Judgement
+from verifier.contracts.promises import Promises
+from verifier.plan.model import ExchangeShape, SessionShape
 
 STALE = ("read-your-writes", "mixed")
 
@@ -78,11 +82,6 @@ def test_another_client_need_not_see_it_yet() -> None:
 
 
 def test_an_equal_id_in_another_service_is_another_resource() -> None:
-    from dataclasses import replace
-
-    from tests.checks.story import orders_promises
-    from verifier.contracts.promises import Promises
-
     entries = orders_promises().entries
     both = Promises((*entries, *(replace(entry, service="returns") for entry in entries)))
     story = Story(services={"orders": ("1.4", "2.0"), "returns": ("1.4", "2.0")}, promises=both)
@@ -153,3 +152,83 @@ def test_a_class_that_nothing_checks_is_never_passed(kind: str) -> None:
     judgement = everywhere(play, story=Story(promises=promised(text)))
     assert judgement.verdict == "unknown"
     assert any("getOrder" in sentence for sentence in judgement.unknowns)
+
+
+STRONG = """
+    service: orders
+    operations:
+      setNote: {writes: $request.path.id}
+      getOrder: {freshness: {class: CLASS, resource: $request.path.id}}
+"""
+CLASSES = ("read-your-writes", "strong")
+
+
+def borrowed(*lent: int, steps: tuple[tuple[int, str | None], ...], kind: str) -> set[tuple[str, str]]:
+    """What is found in a session whose exchanges `lent` are another client's, for each class of freshness.
+
+    `steps`: the exchanges in the order in which they are sent, each with the note that it writes, or (None) reads.
+    A read shows the note before the last one where versions meet, the last one elsewhere.
+    """
+    story = Story(promises=promised(STRONG.replace("CLASS", kind)))
+
+    def play(scene: Scene) -> None:
+        order, notes = story.fresh("o"), ["as it was"]
+        for index, text in steps:
+            if text is not None:
+                note(scene, order, text, index=index)
+                notes.append(text)
+            else:
+                shown = notes[-2] if scene.broken else notes[-1]
+                story.send(f"GET /orders/{order}", scene.second, (200, {"id": order, "note": shown}), index=index)
+
+    everywhere(play, "forward", story=story)
+    shapes = tuple(
+        ExchangeShape("any", "orders", text is not None, lender="lender" if index in lent else "")
+        for index, text in sorted(steps)
+    )
+    plan = replace(story.plan(), sessions=(SessionShape("s1", shapes),))
+    return told(judge(story.history(), story.promises, plan)) & {STALE}
+
+
+WRITTEN_AND_READ = ((0, "first"), (1, None))
+
+
+@pytest.mark.parametrize("lent", [(), (0, 1)])
+@pytest.mark.parametrize("kind", CLASSES)
+def test_one_client_reads_what_it_has_written(kind: str, lent: tuple[int, ...]) -> None:
+    assert borrowed(*lent, steps=WRITTEN_AND_READ, kind=kind) == {STALE}
+
+
+@pytest.mark.parametrize("lent", [0, 1])
+def test_what_another_client_has_written_need_only_be_seen_by_strong_reads(lent: int) -> None:
+    """Borrowed exchanges stand in the same replay and are not the session's own client's."""
+    assert borrowed(lent, steps=WRITTEN_AND_READ, kind="read-your-writes") == set()
+    assert borrowed(lent, steps=WRITTEN_AND_READ, kind="strong") == {STALE}
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_after_another_client_s_write_one_s_own_need_not_be_the_last(kind: str) -> None:
+    """The read shows what its client wrote, and not yet what the other one wrote after it."""
+    steps = ((0, "own"), (1, "another's"), (2, None))
+    assert borrowed(1, steps=steps, kind=kind) == ({STALE} if kind == "strong" else set())
+    assert borrowed(steps=steps, kind=kind) == {STALE}
+
+
+def test_one_s_own_write_after_another_client_s_is_to_be_seen() -> None:
+    steps = ((0, "another's"), (1, "own"), (2, None))
+    assert borrowed(0, steps=steps, kind="read-your-writes") == {STALE}
+
+
+def test_a_class_that_only_other_clients_reads_had_a_part_in_is_never_passed() -> None:
+    story = Story(promises=promised(STRONG.replace("CLASS", "read-your-writes")))
+
+    def play(scene: Scene) -> None:
+        order = story.fresh("o")
+        note(scene, order, "n", index=0)
+        story.send(f"GET /orders/{order}", scene.second, (200, {"id": order, "note": "n"}), index=1)
+
+    assert everywhere(play, story=story).verdict == "pass"
+    shapes = (ExchangeShape("setNote", "orders", True, lender="another"), ExchangeShape("getOrder", "orders", False))
+    lending = replace(story.plan(), sessions=(SessionShape("s1", shapes),))
+    judgement = judge(story.history(), story.promises, lending)
+    assert judgement.unknowns == ("orders declares getOrder read-your-writes, and no operation tested it",)

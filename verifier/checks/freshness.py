@@ -1,4 +1,4 @@
-"""Freshness: a read shows what its class promises. Here: read-your-writes and strong, within one client's session."""
+"""Freshness: a read shows what its class promises. Here: read-your-writes and strong, within one replay."""
 
 from __future__ import annotations
 
@@ -11,19 +11,23 @@ from verifier.checks.verdict import CheckResult, Finding
 from verifier.contracts.expressions import MISSING, body_json, pointed
 from verifier.history.model import Operation
 from verifier.history.outcome import SAFE
+from verifier.plan.model import Plan
 
 GUARANTEE = "read-your-writes"
 CLASSES = ("read-your-writes", "strong")
 Resource = tuple[str, str]  # service, value: names of resources are a service's own
 
 
-def check(context: Context) -> CheckResult:
+def check(context: Context, plan: Plan) -> CheckResult:
     """After an acknowledged write of a resource, the same client's next read of it shows the written fields.
 
-    Accepted work counts as written once it was reported done; after an outcome `info` either value is right.
+    Accepted work counts as written once it was reported done; after an outcome `info` either value is right. A replay
+    may hold exchanges that its session borrows of other recorded clients: what another one has written last only a
+    `strong` read has to show.
     """
     result = CheckResult(GUARANTEE)
-    for operations in _clients(context).values():
+    clients = _Clients(plan)
+    for operations in _replays(context).values():
         writes: dict[Resource, tuple[Operation, float]] = {}  # the write, and when its client knew of it
         uncertain: set[Resource] = set()
         for operation in operations:
@@ -38,14 +42,33 @@ def check(context: Context) -> CheckResult:
             if read is None or read not in writes or read in uncertain:
                 continue
             write, known = writes[read]
-            if operation.started >= known:
+            if operation.started >= known and (clients.same(write, operation) or _strong(context, operation)):
                 result.ran(operation.step, operation.service, operation.name)
                 result.findings += _stale(context, write, operation)
     return result
 
 
-def _clients(context: Context) -> dict[tuple[str, str], list[Operation]]:
-    """Each client's own operations in the order in which it learned of their ends."""
+class _Clients:
+    """Whose exchanges are whose: a session's own are one client's, those borrowed of a session are another's."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._lenders = {
+            session.id: tuple(exchange.lender for exchange in session.exchanges)
+            for session in plan.sessions
+            if any(exchange.lender for exchange in session.exchanges)
+        }
+
+    def same(self, one: Operation, other: Operation) -> bool:
+        """Whether one client has sent both, which are of one replay."""
+        return self._lender(one) == self._lender(other)
+
+    def _lender(self, operation: Operation) -> str:
+        lenders = self._lenders.get(operation.session, ())
+        return lenders[operation.index] if 0 <= operation.index < len(lenders) else ""
+
+
+def _replays(context: Context) -> dict[tuple[str, str], list[Operation]]:
+    """Each replay's own operations in the order in which its clients learned of their ends."""
     found: dict[tuple[str, str], list[Operation]] = defaultdict(list)
     for operation in context.history.operations:
         if operation.source in ("replay", "live", "poll"):
@@ -63,6 +86,11 @@ def _read(context: Context, operation: Operation) -> Resource | None:
         return None
     value = context.value(declared.freshness.resource, operation)
     return None if value is None else (operation.service, value)
+
+
+def _strong(context: Context, read: Operation) -> bool:
+    declared = context.guarantees(read)
+    return declared is not None and declared.freshness is not None and declared.freshness.kind == "strong"
 
 
 def _written(context: Context, operation: Operation) -> Iterator[tuple[str, Operation, bool]]:

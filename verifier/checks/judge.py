@@ -64,7 +64,7 @@ def run_checks(context: Context, plan: Plan) -> list[CheckResult]:
         completes.check_forward_only(context),
         effects.check_honest(context),
         effects.check_times(context),
-        freshness.check(context),
+        freshness.check(context, plan),
         *lost_write.check(context),
     ]
     return sorted(results, key=lambda result: ORDER.index(result.guarantee))
