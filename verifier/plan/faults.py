@@ -19,16 +19,17 @@ def cell(service: str, fault: Fault) -> Cell:
 
 
 def targets(sessions: Sequence[SessionShape]) -> list[tuple[SessionShape, int]]:
-    """One exchange for each distinct writing operation: the first session that has it, at its first place."""
-    seen: set[tuple[str, str]] = set()
-    found = []
-    for session in sessions:
-        for index, exchange in enumerate(session.exchanges):
-            key = (exchange.service, exchange.name)
-            if exchange.write and key not in seen:
-                seen.add(key)
-                found.append((session, index))
-    return found
+    """One exchange for each distinct writing operation: the first session that has it, at its first place.
+
+    One that is borrowed is taken only where no session has the operation of its own, and after all the others.
+    """
+    found: dict[tuple[str, str], tuple[SessionShape, int]] = {}
+    for borrowed in (False, True):
+        for session in sessions:
+            for index, exchange in enumerate(session.exchanges):
+                if exchange.write and bool(exchange.lender) is borrowed:
+                    found.setdefault((exchange.service, exchange.name), (session, index))
+    return list(found.values())
 
 
 def enumerate_faults(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from verifier.plan.model import Coverage, Declared, Plan, PlannedStep, Replay
+from verifier.plan.model import Coverage, Declared, Plan, PlannedStep, Replay, SessionShape
 
 
 def render(plan: Plan, *, replays: bool = False) -> str:
@@ -13,11 +13,26 @@ def render(plan: Plan, *, replays: bool = False) -> str:
              f"{sum(len(step.replays) for step in plan.steps)} replays"]  # fmt: skip
     for sentence in plan.same:
         lines.append(f"! {sentence}")
+    if borrowed := [sentence for session in plan.sessions if (sentence := borrowing(session))]:
+        lines += ["", *borrowed]
     for path in plan.paths:
         lines += ["", f"{path.id} ({path.kind})"]
         for step in path.steps:
             lines += _step(step, replays)
     return "\n".join([*lines, "", *_declared(plan.declared), *_coverage(plan.coverage)]) + "\n"
+
+
+def borrowing(session: SessionShape) -> str:
+    """What a session borrows of others, in a sentence; "" where it borrows nothing."""
+    borrowed = [exchange for exchange in session.exchanges if exchange.lender]
+    if not borrowed:
+        return ""
+    lenders = ", ".join(dict.fromkeys(exchange.lender for exchange in borrowed))
+    issuing = ", ".join(dict.fromkeys(exchange.name for exchange in borrowed))
+    return (
+        f"session {session.id} borrows {len(borrowed)} of its {len(session.exchanges)} exchanges of {lenders}, "
+        f"because they issue what it uses: {issuing}"
+    )
 
 
 def _declared(said: Declared) -> list[str]:

@@ -18,6 +18,7 @@ from verifier.matrix.model import Matrix, Traffic
 from verifier.matrix.parse import parse
 from verifier.plan.model import ExchangeShape, Plan, SessionShape
 from verifier.plan.planner import plan
+from verifier.plan.render import borrowing
 from verifier.replay.correlate import Rules, Script, learn_all
 from verifier.replay.credentials import Credentials, resolve
 from verifier.replay.driver import service_of
@@ -162,14 +163,10 @@ def _shape(name: str, track: Track, promises: Promises, matrix: Matrix) -> Sessi
 
 
 def borrowings(prepared: Prepared) -> Iterator[Note]:
-    """What sessions borrow of each other: those exchanges are sent, steered, disturbed and counted as their own."""
-    for name, track in prepared.tracks.items():
-        lent = [(step.lender, step.name) for step in track.script.steps if step.lender]
-        if lent:
-            lenders = ", ".join(dict.fromkeys(lender for lender, _ in lent))
-            issuing = ", ".join(dict.fromkeys(operation for _, operation in lent))
-            message = f"session {name} borrows {len(lent)} of its {len(track.script.steps)} exchanges of {lenders}"
-            yield Note("", "borrowed", f"{message}, because they issue what it uses: {issuing}")
+    """What sessions borrow of each other: those exchanges are sent, steered and counted as their own."""
+    for session in prepared.plan.sessions:
+        if sentence := borrowing(session):
+            yield Note("", "borrowed", sentence)
 
 
 def run_info(prepared: Prepared, runtime: str) -> RunInfo:
