@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,13 @@ HERE = Path(__file__).parent
 NAME = "0b7f6d2e-6f0e-4c5a-9a51-1e1d3c1a7c55"
 
 
-def verifier(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+def verifier(
+    *arguments: str | Path, cwd: Path | None = None, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     command = [VERIFIER, *(str(word) for word in arguments)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=240, stdin=subprocess.DEVNULL)
+    return subprocess.run(
+        command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=240, stdin=subprocess.DEVNULL
+    )
 
 
 def entry(method: str, path: str, sent: Any, status: int, answered: Any, second: int) -> dict[str, Any]:

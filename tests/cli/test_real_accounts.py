@@ -17,7 +17,7 @@ from urllib.parse import unquote
 import pytest
 import yaml
 
-from tests.cli.small import HERE, NAME, VERIFIER
+from tests.cli.small import HERE, NAME, verifier
 from verifier.history.message import Request, Response
 from verifier.replay.recording.har import HarWriter
 from verifier.replay.recording.model import Exchange
@@ -92,9 +92,7 @@ def run(folder: Path, command: str = "run", **environment: str) -> subprocess.Co
         "report": ["report", "run", "--format", "markdown"],
         "plan": ["plan", "guarded.yaml"],
     }[command]
-    return subprocess.run(
-        [VERIFIER, *words], cwd=folder, capture_output=True, text=True, timeout=240, env={**kept, **environment}
-    )
+    return verifier(*words, cwd=folder, environment={**kept, **environment})
 
 
 _RUN64 = re.compile(rb"[A-Za-z0-9+/_-]{6,}")
