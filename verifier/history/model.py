@@ -98,10 +98,16 @@ class FaultInjected(Struct, frozen=True, gc=False):
 
 
 class Note(Struct, frozen=True, gc=False):
-    """Something an operator must know that is no violation: an unmatched value, a count that does not add up."""
+    """Something an operator must know that is no violation: an unmatched value, a count that does not add up.
+
+    `kind`, by what it is about: of values, `unmatched` and `ambiguous`; of sessions, what they have `borrowed` and
+    `credentials` that were rejected; of exchanges, polling that has `not-ended` and what a `stream` has not kept or
+    not been disturbed by; of the run, what was `not-run` and a `count` that does not add up. Only `count` keeps a run
+    from passing.
+    """
 
     step: str
-    kind: str  # unmatched, ambiguous, count, not-run, environment
+    kind: str
     message: str
     operation: str = ""
 
