@@ -11,12 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from verifier.history.eventstream import is_event_stream
 from verifier.history.message import Headers, Request, Response, header, with_header
 from verifier.history.model import Note, Operation
 from verifier.history.outcome import outcome_of
 from verifier.plan.model import Fault
 from verifier.replay.rotation import Endpoint
-from verifier.replay.wire.streaming import is_event_stream
 
 UNFINISHED = "x-unfinished"
 KEPT = 64 << 20  # bytes of one body kept in the history, as many as of an answer that comes whole

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 
+from verifier.history.eventstream import is_event_stream
 from verifier.history.message import Request, with_header
 from verifier.replay.opened import Failed, Opened, Spliced, offer, upload
 from verifier.replay.passing import Call, Ended, Passed
 from verifier.replay.rotation import Endpoint, InHand
 from verifier.replay.wire.client import Answer, WireClient
 from verifier.replay.wire.reply import Peer
-from verifier.replay.wire.streaming import LARGE, PATIENCE, Begun, begin, is_event_stream
+from verifier.replay.wire.streaming import LARGE, PATIENCE, Begun, begin
 
 INNER_TIMEOUT = 20.0  # seconds
 WHOLE = 5.0  # seconds in which an answer that a fault is meant for is waited for as a whole

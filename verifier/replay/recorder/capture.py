@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from verifier.history.message import Request, Response, header
-from verifier.replay.recorder.entries import EVENT_STREAM, Seen
+from verifier.history.eventstream import is_event_stream
+from verifier.history.message import Request, Response
+from verifier.replay.recorder.entries import Seen
 from verifier.replay.recorder.messages import Head
 from verifier.replay.recording.model import Exchange
 
@@ -51,7 +52,7 @@ class Capture:
         sent again, so it is written the same way.
         """
         answer = self.answer
-        stream = answer is not None and is_event_stream(answer)
+        stream = answer is not None and is_event_stream(answer.headers)
         kind = "websocket" if self.websocket else "eventsource" if stream else ""
         note, size = broken, -1
         if not self.sent.whole:
@@ -68,7 +69,3 @@ class Capture:
             response = Response(answer.status, answer.headers, bytes(self.received.data))
         exchange = Exchange(request, response, self.host, self.at, now - self.at)
         return Seen(exchange, self.client, self.connection, note, size if complete else -1, kind)
-
-
-def is_event_stream(answer: Head) -> bool:
-    return (header(answer.headers, "content-type") or "").lower().startswith(EVENT_STREAM)

@@ -8,12 +8,11 @@ from typing import Any
 
 from msgspec import structs
 
+from verifier.history.eventstream import with_data
 from verifier.history.message import Response, header
 from verifier.replay.recording.harwriter import HarWriter
 from verifier.replay.recording.model import Exchange
 from verifier.replay.recording.redact import Redaction
-
-EVENT_STREAM = "text/event-stream"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +83,10 @@ class RecordingFile(HarWriter):
         redactor = self._redactor
         if redactor is None:
             return exchange
-        events = []
-        for event in exchange.response.body.split(b"\n\n"):
-            lines = event.split(b"\n")
-            data = b"\n".join(line[5:].removeprefix(b" ") for line in lines if line.startswith(b"data:"))
+
+        def clean(data: bytes) -> bytes:
             alone = replace(exchange, response=Response(200, (("Content-Type", "application/json"),), data))
-            clean = redactor.exchange(alone).response.body
-            if clean != data:
-                event = b"\n".join([line for line in lines if not line.startswith(b"data:")] + [b"data: " + clean])
-            events.append(event)
-        return replace(exchange, response=structs.replace(exchange.response, body=b"\n\n".join(events)))
+            return redactor.exchange(alone).response.body
+
+        body = with_data(exchange.response.body, clean)
+        return replace(exchange, response=structs.replace(exchange.response, body=body))

@@ -7,7 +7,8 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from verifier.replay.recorder.capture import Capture, is_event_stream
+from verifier.history.eventstream import is_event_stream
+from verifier.replay.recorder.capture import Capture
 from verifier.replay.recorder.heads import (
     answer_head,
     chunk,
@@ -226,7 +227,7 @@ class Relay:
         keep_alive = capture.asked.keep_alive and pump.done()
         await self._to_client(answer_head(answer, framing, keep_alive))
         watch: asyncio.Task[None] | None = None
-        if is_event_stream(answer):
+        if is_event_stream(answer.headers):
             self.idle = True  # it may never end, so stopping does not wait for it
             watch = asyncio.ensure_future(self._leave_with_client(service, pump))
         try:

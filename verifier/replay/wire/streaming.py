@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from math import inf
 
+from verifier.history.eventstream import is_event_stream
 from verifier.history.message import Headers, Request, Response, header
 from verifier.replay.wire.client import Answer, WireClient
 from verifier.replay.wire.connect import CONNECT_ERRORS, connect
@@ -100,10 +101,6 @@ async def _connect(client: WireClient, pool: Pool, within: float) -> StreamConne
         )
     client._open.add(conn)
     return conn
-
-
-def is_event_stream(headers: Headers) -> bool:
-    return (header(headers, "content-type") or "").lower().startswith("text/event-stream")
 
 
 class StreamConnection(Connection):

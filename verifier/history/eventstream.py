@@ -1,0 +1,91 @@
+"""Server-sent events (WHATWG HTML, section 9.2): the media type, and the data of events as they arrive."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+from verifier.history.message import Headers, header
+
+MEDIA_TYPE = "text/event-stream"
+_END = re.compile(rb"\r\n|\n|\r")
+_BOM = b"\xef\xbb\xbf"
+
+
+def is_event_stream(headers: Headers) -> bool:
+    return (header(headers, "content-type") or "").lower().startswith(MEDIA_TYPE)
+
+
+class EventReader:
+    """Takes a stream apart piece by piece; an event counts once the empty line after it has come."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._data: list[bytes] = []
+        self._rest: bytes | None = None  # of a line that has not ended; None before the first byte
+        self._after_return = False  # a line feed that comes now ends no line
+
+    def feed(self, piece: bytes) -> list[bytes]:
+        """The data of the events that this piece completes; those without data are none."""
+        if not piece:
+            return []
+        text = piece.removeprefix(b"\n") if self._after_return else piece
+        text = text.removeprefix(_BOM) if self._rest is None else self._rest + text
+        self._after_return = piece.endswith(b"\r")
+        *lines, self._rest = _END.split(text)
+        found = [data for line in lines if (data := self._line(line)) is not None]
+        self.count += len(found)
+        return found
+
+    def _line(self, line: bytes) -> bytes | None:
+        if line:
+            if (value := _data(line)) is not None:
+                self._data.append(value)
+            return None
+        data, self._data = self._data, []
+        return b"\n".join(data) if data else None
+
+
+def events(body: bytes) -> list[bytes]:
+    """The data of each whole event of a body. An event that is cut off is none."""
+    return EventReader().feed(body)
+
+
+def with_data(body: bytes, change: Callable[[bytes], bytes]) -> bytes:
+    """The body with the data of each event changed, also of one that is cut off; all other lines stay as they are."""
+    return b"".join(b"".join(_changed(event, change)) for event in _grouped(body))
+
+
+def _grouped(body: bytes) -> Iterator[list[tuple[bytes, bytes]]]:
+    """The lines of each event with how they end, the empty one after it included."""
+    lines: list[tuple[bytes, bytes]] = []
+    position = 0
+    for end in _END.finditer(body):
+        lines.append((body[position : end.start()], end[0]))
+        if end.start() == position:
+            yield lines
+            lines = []
+        position = end.end()
+    yield [*lines, (body[position:], b"")]
+
+
+def _changed(lines: list[tuple[bytes, bytes]], change: Callable[[bytes], bytes]) -> Iterator[bytes]:
+    values = [value for line, _ in lines if (value := _data(line)) is not None]
+    old = b"\n".join(values)
+    new = change(old) if values else old
+    if new == old:
+        yield from (line + end for line, end in lines)
+        return
+    told = new.split(b"\n")
+    for line, end in lines:
+        if _data(line) is None:
+            yield line + end
+        elif told:  # all of it where the first was, which keeps the order of the fields
+            yield (end or b"\n").join(b"data: " + part for part in told) + end
+            told = []
+
+
+def _data(line: bytes) -> bytes | None:
+    """The value of a data field; None for any other line."""
+    name, _, value = line.partition(b":")
+    return value.removeprefix(b" ") if name.removeprefix(_BOM) == b"data" else None
