@@ -26,7 +26,6 @@ from verifier.replay.passing import UNFINISHED, Call, Passed
 from verifier.replay.rotation import Endpoint
 from verifier.replay.wire.heads import linger
 from verifier.replay.wire.pipe import Pipe
-from verifier.replay.wire.streaming import PATIENCE
 from verifier.runtime.base import Address
 
 TRACE = "0123456789abcdef0123456789abcdef"
@@ -434,14 +433,22 @@ def test_a_slow_answer_that_ends_is_lost_like_any_other() -> None:
             writer.write(ASK)
             talk = await payments.asked()
             talk.say(TRICKLE + chunk(b'{"a": '))
-            await asyncio.sleep(2 * PATIENCE)  # what would be passed on by now if no fault were meant for it
+            # No fault is meant for a later call: once that one is passed on, so would this one have been.
+            other_reader, other_writer = await payments.caller()
+            other_writer.write(ASK)
+            other = await payments.asked(2)
+            other.say(TRICKLE + chunk(b"2"))
+            await other_reader.readuntil(chunk(b"2"))
+            other.say(LAST)
+            assert (await payments.recorded()).fault == ""
             talk.say(chunk(b"1}") + LAST)
             assert await reader.read() == b""
-            entry = await payments.recorded()
+            entry = await payments.recorded(2)
             assert entry.response is not None
             assert (entry.response.body, entry.outcome, entry.fault) == (b'{"a": 1}', "info", "inner-lost-answer")
             assert len(payments.made.injected) == 1
             writer.close()
+            other_writer.close()
 
     live(scenario())
 
