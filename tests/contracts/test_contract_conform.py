@@ -195,9 +195,49 @@ def test_text_bodies_are_read_as_what_the_schema_means(wire: Conformance) -> Non
     assert _rules(wire.answer(request, Response(200, (("Content-Type", "text/plain"),), b"x"))) == ["body-schema"]
 
 
+EVENT = "{type: object, required: [id], properties: {id: {type: integer}, note: {type: string}}}"
+LOOSE = "{type: object, properties: {id: {type: integer}}}"
+ENVELOPE = "{type: object, required: [event, data], properties: {event: {enum: [moved]}, data: {type: string}}}"
+
+
+@pytest.mark.parametrize(
+    ("schema", "body", "pointers"),
+    [
+        (EVENT, 'data: {"id": 1}\n\ndata: {"id": 2}\n\n', []),
+        (EVENT, 'data: {"id": 1}\r\n\r\n: ping\r\n\r\ndata: [DONE]\r\n\r\n', []),
+        (EVENT, 'data: {"id": 1}\n\ndata: {"id": "cut o', []),
+        (EVENT, "", []),
+        (EVENT, 'data: {"id": 1}\n\ndata: {"id": "2"}\n\n', ["/body/1/id"]),
+        (EVENT, 'data: {"key": 1}\n\ndata: [DONE]\n\n', ["/body/0"]),
+        (EVENT, "data: moved\n\ndata: gone\n\n", ["/body/0"]),
+        (LOOSE, 'data: {"id": 1}\n\ndata: {}\n\n', []),
+        (LOOSE, 'data: {"id": "1"}\n\n', ["/body/0/id"]),
+        (f"{{type: array, items: {EVENT}}}", 'data: {"id": 1}\n\n', []),
+        (f"{{type: array, items: {EVENT}}}", 'data: {"id": "1"}\n\n', ["/body/0"]),
+        ("{type: string}", "data: moved\n\n", []),
+        (ENVELOPE, "event: moved\ndata: it\n\n", []),
+        (ENVELOPE, 'event: moved\ndata: {"id": 1}\n\n', []),
+        (ENVELOPE, "event: gone\ndata: it\n\n", ["/body/0"]),
+    ],
+)
+def test_event_streams_are_read_as_what_the_schema_means(
+    tmp_path: Path, schema: str, body: str, pointers: list[str]
+) -> None:
+    file = tmp_path / "1.yaml"
+    file.write_text(
+        "openapi: 3.1.0\ninfo: {title: t, version: '1'}\npaths:\n  /moves:\n    get:\n      operationId: moves\n"
+        f"      responses: {{'200': {{description: ok, content: {{text/event-stream: {{schema: {schema}}}}}}}}}\n"
+    )
+    stream = Response(200, (("Content-Type", "text/event-stream; charset=utf-8"),), body.encode())
+    found = Conformance(load(file)).answer(Request("GET", "/moves"), stream)
+    assert [(item.rule, item.pointer) for item in found] == [("body-schema", pointer) for pointer in pointers]
+
+
 @given(
     st.binary(max_size=60),
-    st.sampled_from(["application/json", "text/plain", "", "gzip", "application/x-www-form-urlencoded"]),
+    st.sampled_from(
+        ["application/json", "text/event-stream", "text/plain", "", "gzip", "application/x-www-form-urlencoded"]
+    ),
 )
 def test_no_body_makes_it_raise(wire: Conformance, body: bytes, kind: str) -> None:
     headers: Headers = (

@@ -29,7 +29,7 @@ TEXT = st.binary(max_size=8).map(lambda text: text.replace(b"\r", b".").replace(
     ],
 )
 def test_events(body: bytes, data: list[bytes]) -> None:
-    assert events(body) == data
+    assert [event["data"] for event in events(body)] == data
 
 
 @given(st.lists(st.lists(TEXT, min_size=1, max_size=3), max_size=4), ENDS, st.data())
@@ -39,7 +39,7 @@ def test_pieces_do_not_matter(values: list[list[bytes]], end: bytes, data: st.Da
     reader = EventReader()
     found = [one for start, stop in zip([0, *cuts], [*cuts, len(body)], strict=True)
              for one in reader.feed(body[start:stop])]  # fmt: skip
-    assert found == [b"\n".join(event) for event in values]
+    assert found == [{"data": b"\n".join(event)} for event in values]
     assert reader.count == len(values)
 
 
@@ -48,7 +48,7 @@ def test_changing_nothing_changes_nothing(lines: list[bytes], end: bytes) -> Non
     body = end.join(lines)
     assert with_data(body, lambda data: data) == body
     longer = with_data(body + end + end, lambda data: data + b"!")
-    assert events(longer) == [data + b"!" for data in events(body + end + end)]
+    assert events(longer) == [{**event, "data": event["data"] + b"!"} for event in events(body + end + end)]
     assert [line for line in longer.split(end) if line and not line.startswith(b"data")] == [
         line for line in lines if line and not line.startswith(b"data")
     ]
@@ -57,6 +57,11 @@ def test_changing_nothing_changes_nothing(lines: list[bytes], end: bytes) -> Non
 def test_data_of_several_lines_and_of_a_cut_event_are_changed_too() -> None:
     body = b"id: 1\r\ndata: {\r\ndata: }\r\nevent: x\r\n\r\ndata: {}"
     assert with_data(body, lambda _: b"[\n]") == (b"id: 1\r\ndata: [\r\ndata: ]\r\nevent: x\r\n\r\ndata: [\ndata: ]")
+
+
+def test_fields_of_an_event() -> None:
+    body = b": note\nevent: moved\nid: 4\nid: 5\ndata: a\ndata: b\n\ndata: c\n\n"
+    assert events(body) == [{"event": b"moved", "id": b"5", "data": b"a\nb"}, {"data": b"c"}]
 
 
 def test_the_media_type() -> None:

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, unquote
 
 import jsonschema_rs
 
-from verifier.contracts import wire
+from verifier.contracts import streamed, wire
 from verifier.contracts.model import (
     Answer,
     Contract,
@@ -23,6 +23,7 @@ from verifier.contracts.model import (
     is_json,
 )
 from verifier.contracts.routes import path_values
+from verifier.history.eventstream import MEDIA_TYPE
 from verifier.history.message import Request, Response, header
 
 UNDOCUMENTED_OPERATION: Final = "undocumented-operation"
@@ -191,6 +192,9 @@ class Conformance:
             return (Mismatch("unreadable-body", operation, "/body", str(error)),)
         if not known or check.ok(value):
             return ()
+        if sent == MEDIA_TYPE:
+            told = islice(streamed.misfits(check.validator, value), _SHOWN)
+            return tuple(Mismatch("body-schema", operation, f"/body{pointer}", message) for pointer, message in told)
         return tuple(islice(_wrong(check, value, operation, "body"), _SHOWN))
 
     def _check(self, schema: Schema | None) -> _Check | None:

@@ -1,4 +1,4 @@
-"""Server-sent events (WHATWG HTML, section 9.2): the media type, and the data of events as they arrive."""
+"""Server-sent events (WHATWG HTML, section 9.2): the media type, and the fields of events as they arrive."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from verifier.history.message import Headers, header
 
 MEDIA_TYPE = "text/event-stream"
+Event = dict[str, bytes]  # by field name; "data" is always there, its lines joined by line feeds
 _END = re.compile(rb"\r\n|\n|\r")
 _BOM = b"\xef\xbb\xbf"
 
@@ -21,33 +22,36 @@ class EventReader:
 
     def __init__(self) -> None:
         self.count = 0
-        self._data: list[bytes] = []
+        self._event: Event = {}
         self._rest: bytes | None = None  # of a line that has not ended; None before the first byte
         self._after_return = False  # a line feed that comes now ends no line
 
-    def feed(self, piece: bytes) -> list[bytes]:
-        """The data of the events that this piece completes; those without data are none."""
+    def feed(self, piece: bytes) -> list[Event]:
+        """The events that this piece completes; what has no data is none."""
         if not piece:
             return []
         text = piece.removeprefix(b"\n") if self._after_return else piece
         text = text.removeprefix(_BOM) if self._rest is None else self._rest + text
         self._after_return = piece.endswith(b"\r")
         *lines, self._rest = _END.split(text)
-        found = [data for line in lines if (data := self._line(line)) is not None]
+        found = [event for line in lines if (event := self._line(line)) is not None]
         self.count += len(found)
         return found
 
-    def _line(self, line: bytes) -> bytes | None:
-        if line:
-            if (value := _data(line)) is not None:
-                self._data.append(value)
-            return None
-        data, self._data = self._data, []
-        return b"\n".join(data) if data else None
+    def _line(self, line: bytes) -> Event | None:
+        if not line:
+            event, self._event = self._event, {}
+            return event if "data" in event else None
+        name, _, value = line.partition(b":")
+        field, value = name.decode("utf-8", "replace"), value.removeprefix(b" ")
+        before = self._event.get(field) if field == "data" else None
+        if field:
+            self._event[field] = value if before is None else before + b"\n" + value
+        return None
 
 
-def events(body: bytes) -> list[bytes]:
-    """The data of each whole event of a body. An event that is cut off is none."""
+def events(body: bytes) -> list[Event]:
+    """The whole events of a body. One that is cut off is none."""
     return EventReader().feed(body)
 
 

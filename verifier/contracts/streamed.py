@@ -1,0 +1,49 @@
+"""Event streams against a schema. OpenAPI before 3.2 does not say what it describes, so every usual meaning counts:
+
+the whole text, the list of all events' data, the data of each event, or each event with its fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import jsonschema_rs
+
+from verifier.contracts import wire
+from verifier.history.eventstream import Event, events
+
+
+def misfits(validator: jsonschema_rs.Validator, text: str) -> Iterator[tuple[str, str]]:
+    """What no meaning allows, as (pointer below the body, message). An event that is cut off says nothing yet.
+
+    Data that are no JSON are let pass where other events' are: streams have their sentinels (`[DONE]`) and pings.
+    """
+    if validator.is_valid(text):
+        return
+    found = events(text.encode())
+    read = [_json(event) for event in found]
+    if any(read) and validator.is_valid([value for values in read for value in values]):
+        return
+    # Where nothing is required, any object will do, and an event's fields prove nothing about its data.
+    telling = not validator.is_valid({})
+    for number, (event, values) in enumerate(zip(found, read, strict=True)):
+        ways = (*values, *_with_fields(event, values)) if telling else values
+        if values and not any(validator.is_valid(way) for way in ways):
+            for error in validator.iter_errors(values[0]):
+                yield "".join(f"/{part}" for part in (number, *error.instance_path)), error.message
+    if found and not any(read) and not any(validator.is_valid(value) for value in _with_fields(found[0], [])):
+        yield "/0", f"the data of no event are JSON, as {found[0]['data'][:80]!r}"
+
+
+def _json(event: Event) -> list[Any]:
+    """The value of its data; none where they are no JSON."""
+    try:
+        return [wire.decode_json(event["data"])]
+    except wire.Undecodable:
+        return []
+
+
+def _with_fields(event: Event, values: list[Any]) -> list[Any]:
+    fields = {name: text.decode("utf-8", "replace") for name, text in event.items()}
+    return [fields, *({**fields, "data": value} for value in values)]
