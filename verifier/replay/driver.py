@@ -118,7 +118,8 @@ class Driver:
                         operation = structs.replace(operation, produced=produced)
                     stage.record(operation)
                     seen.append(operation.version)
-                    self.remember(operation, seen, request)
+                    if stop.listen is None:
+                        self.remember(operation, seen, request)
                     continue
                 attempts = await come_back(stage, what, request, stop.recorded, operation)
                 operation = await self._went_on(what, player, stop, attempts, attempts[-1])
@@ -127,7 +128,8 @@ class Driver:
                 if told := rejected(operation, stage.credentials):
                     stage.record(Note(step, "credentials", told, operation.id))
                 break
-            self.remember(operation, seen, operation.request)
+            if stop.listen is None:
+                self.remember(operation, seen, operation.request)
         self._report(step, planned, player)
 
     def _plain(self, session: str) -> tuple[int, ...]:
@@ -170,7 +172,10 @@ class Driver:
         return structs.replace(seen, produced=produced)
 
     def remember(self, operation: Operation, versions: Sequence[str], request: Request) -> None:
-        """Keep what was read, to be read back. `request` may be without its trace: a sweep gives it one of its own."""
+        """Keep what was read, to be read back; no event stream, which says what happens and not what is.
+
+        `request` may be without its trace: a sweep gives it one of its own.
+        """
         if request.method != "GET" or operation.response is None or operation.response.status >= 300:
             return
         key = (operation.service, request.target)
@@ -216,7 +221,7 @@ def _attempts(step: str, planned: Replay, stops: Sequence[Stop], trace: str) -> 
     attempts = [
         Attempt(
             step, planned.id, planned.session, index, 1, "replay", stops[index].service, version, stops[index].name,
-            "", "", None, "", "" if stops[index].traced else stops[index].begin + trace,
+            "", "", None, "", "" if stops[index].traced else stops[index].begin + trace, stops[index].listen,
         )
         for index, version in enumerate(planned.route)
     ]  # fmt: skip

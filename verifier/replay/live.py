@@ -74,7 +74,7 @@ class _Live:
         for index, stop in enumerate(track.stops):
             what = Attempt(
                 self.step, replay_id, session, index, 1, "live", stop.service, "", stop.name,
-                trace="" if stop.traced else stop.begin + trace,
+                trace="" if stop.traced else stop.begin + trace, listen=stop.listen,
             )  # fmt: skip
             *earlier, operation = await exchange(stage, what, player.request(index), stop.recorded)
             produced = player.answer(index, operation.response) if operation.response is not None else ()
@@ -88,4 +88,5 @@ class _Live:
             await finish_accepted(stage, what, operation)
             if stop.poll is not None:
                 operation = await poll_recorded(stage, what, player, stop.poll, operation)
-            self.driver.remember(operation, (operation.version,), operation.request)
+            if stop.listen is None:
+                self.driver.remember(operation, (operation.version,), operation.request)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlsplit
 
 from msgspec import Struct, structs
@@ -17,6 +18,7 @@ from verifier.matrix.model import Retry
 from verifier.plan.model import Fault
 from verifier.replay.credentials import Credentials
 from verifier.replay.gateway import Cause, Gateway, injection
+from verifier.replay.listening import Listen, listened
 from verifier.replay.recording.coding import plainly
 from verifier.replay.rotation import Endpoint, Rotation
 from verifier.replay.traces import again, own_trace, replay_trace
@@ -42,6 +44,7 @@ class Attempt(Struct, frozen=True, gc=False):
     inner: Fault | None = None
     label: str = ""  # the operation's id, where it is not an attempt of a planned exchange
     trace: str = ""  # the `traceparent` of the first attempt, where the gateway expects it and the request has none
+    listen: Listen | None = None  # where an event stream was recorded
 
     @property
     def id(self) -> str:
@@ -88,22 +91,36 @@ class Stage:
         if endpoint is None:
             answer = self._refused(hold)
         else:
-            address = endpoint.address
             with self.rotation.under_way(endpoint):
-                answer = await self.client.send(
-                    address.host,
-                    address.port,
-                    traced if self.credentials is None else self.credentials.put_in(traced),
-                    timeout=self.timeout,
-                    hold=hold,
-                    cut_answer_after=cut_answer_after,
-                    slow_read=slow_read,
-                )
+                answer = await self._send(endpoint, what, traced, hold, cut_answer_after, slow_read)
         if answer.response is None:
             self.failed += 1
         else:
             self.answered += 1
         return self._operation(what, traced, answer, endpoint, seen)
+
+    def _send(
+        self,
+        endpoint: Endpoint,
+        what: Attempt,
+        request: Request,
+        hold: Hold | None,
+        cut_answer_after: int | None,
+        slow_read: float | None,
+    ) -> Coroutine[Any, Any, Answer]:
+        address, within = endpoint.address, self.timeout
+        sent = request if self.credentials is None else self.credentials.put_in(request)
+        if what.listen is not None and hold is None and cut_answer_after is None and slow_read is None:
+            return listened(self.client, address.host, address.port, sent, what.listen, within)
+        return self.client.send(
+            address.host,
+            address.port,
+            sent,
+            timeout=within,
+            hold=hold,
+            cut_answer_after=cut_answer_after,
+            slow_read=slow_read,
+        )
 
     def _operation(
         self, what: Attempt, request: Request, answer: Answer, endpoint: Endpoint | None, seen: bool

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from verifier.history.message import Response, header
 from verifier.replay.correlate import Poll, Script, ScriptStep
+from verifier.replay.listening import Listen, listen_as
 from verifier.replay.traces import begin
 
 SHORT = 0.1  # seconds; the longest gap of a compressed pace
@@ -22,12 +23,14 @@ class Stop(Struct, frozen=True, gc=False):
     poll: Poll | None
     traced: bool
     begin: str  # of the trace of its first attempt
+    listen: Listen | None = None
 
 
 def _stop(index: int, step: ScriptStep, service: str) -> Stop:
     request, response = step.exchange.request, step.exchange.response
     traced = header(request.headers, "traceparent") is not None
-    return Stop(service, step.name, response, step.poll, traced, begin(index))
+    listen = listen_as(response, needed=bool(step.produces))
+    return Stop(service, step.name, response, step.poll, traced, begin(index), listen)
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,6 +100,10 @@ class WireClient:
         faults = Faults(hold, cut_after, cut_answer_after, slow_read)
         return self._send_any(pool, request, data, timeout, faults, http2)
 
+    def now(self) -> float:
+        """The clock of its answers, in seconds."""
+        return self._clock()
+
     async def _send_reusing(self, pool: Pool, request: Request, data: bytes, within: float) -> Answer:
         """The usual case, and the fast one: no fault, and a connection that was used a moment ago."""
         started = self._clock()
