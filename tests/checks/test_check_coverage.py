@@ -9,7 +9,7 @@ from msgspec import structs
 from tests.checks.story import NEW, OLD, Story
 from verifier.checks.coverage import coverage
 from verifier.history.model import FaultInjected
-from verifier.plan.model import Count, Coverage, Fault, LeftOut, Plan, Replay
+from verifier.plan.model import Count, Coverage, ExchangeShape, Fault, LeftOut, Plan, Replay, SessionShape
 
 PAIRS = ((OLD, OLD), (OLD, NEW), (NEW, OLD), (NEW, NEW))
 TOTALS = Coverage(Count(2, 2), Count(1, 1), Count(4, 4), Count(2, 3), (LeftOut("x", "y", 1),))
@@ -76,7 +76,23 @@ def test_pairs_count_as_they_were_answered() -> None:
     for change in ({"version": OLD}, {"response": None}, {"fault": "reset"}):
         spoiled = structs.replace(last, **change)
         history = structs.replace(story.history(), operations=(*operations[:-1], spoiled))
-        assert coverage(history, plan).routes == Count(3, 4)
+        found = coverage(history, plan)
+        assert found.routes == Count(3, 4)
+        assert [item.count for item in found.left_out if item.what == "planned routes"] == [1]
+
+
+def test_operations_of_two_services_may_have_one_name() -> None:
+    story, plan = planned()
+    *before, after = plan.paths[0].steps[1].replays
+    assert after.fault is not None
+    fault = Fault("duplicate-after", 1, "POST /a", OLD, NEW)  # the other one is of exchange 0
+    step = replace(plan.paths[0].steps[1], replays=(*before, replace(after, fault=fault)))
+    path = replace(plan.paths[0], steps=(plan.paths[0].steps[0], step, plan.paths[0].steps[2]))
+    history = structs.replace(story.history(), faults=(happened("rollout.2", "r5", "duplicate-after"),))
+    for services, covered in ((("orders", "stock"), 1), (("orders", "orders"), 2)):
+        shapes = tuple(ExchangeShape("POST /a", service, write=True) for service in services)
+        both = replace(plan, paths=(path,), sessions=(SessionShape("s1", shapes),))
+        assert coverage(history, both).faults == Count(covered, 3)
 
 
 def test_steps_that_failed_or_never_ran_cover_nothing() -> None:

@@ -81,3 +81,9 @@ def test_a_step_that_could_not_be_completed_says_why() -> None:
 def test_no_text_reaches_the_terminal_as_a_control_sequence(hostile: str) -> None:
     told = text.render(*report_hostile.run(hostile), values.TIMING)
     assert printable(told) == told
+
+
+def test_a_defect_is_told_by_its_first_step_and_where_its_proof_is_from() -> None:
+    for step, told in (("rollout.2", "in 2 steps: only"), ("rollout.4", "in 2 steps, here in rollout.4: only")):
+        found = rendered(values.judgement((replace(values.DOUBLED, step=step),)))
+        assert f"first in rollout.2, seen 3 times {told}" in found

@@ -96,6 +96,7 @@ def _telling(context: Context, group: list[Finding]) -> Finding:
 
 def _violation(context: Context, shown: Finding, group: list[Finding], attribution: Attribution) -> Violation:
     run = context.history.run
+    showing = {finding.step for finding in group}
     return Violation(
         guarantee=shown.guarantee,
         attribution=attribution,
@@ -107,6 +108,6 @@ def _violation(context: Context, shown: Finding, group: list[Finding], attributi
         experience=shown.experience,
         evidence=shown.evidence,
         reproduce=f"verifier run {run.file} --seed {run.seed} --runtime {run.runtime}",
-        steps=tuple(dict.fromkeys(finding.step for finding in group)),
+        steps=(*(name for name in context.steps if name in showing), *sorted(showing - context.steps.keys())),
         count=len(group),
     )

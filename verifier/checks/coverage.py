@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import combinations, pairwise
 
 from verifier.history.model import History
 from verifier.plan.model import Count, Coverage, Fault, LeftOut, Plan, PlannedStep, Replay
 
-Cell = tuple[str, str, str, str, str]
+Cell = tuple[str, str, str, str, str, str]
 Pair = tuple[str, int, int, str, str]
 
 
@@ -16,10 +16,17 @@ def coverage(history: History, plan: Plan) -> Coverage:
     """Counts from the history; the totals are the plan's."""
     done = {step.id for step in history.steps if not step.error}
     carried = [step for step in plan.steps if step.id in done]
-    planned_cells = {_cell(fault) for step in plan.steps for fault in _faults(step)}
+    services = {
+        (session.id, index): exchange.service
+        for session in plan.sessions
+        for index, exchange in enumerate(session.exchanges)
+    }
+    planned_cells = {
+        _cell(replay, replay.fault, services) for step in plan.steps for replay in step.replays if replay.fault
+    }
     happened = {(fault.step, fault.replay, fault.kind) for fault in history.faults}
     cells = {
-        _cell(replay.fault)
+        _cell(replay, replay.fault, services)
         for step in plan.steps
         for replay in step.replays
         if replay.fault and _where(step, replay, replay.fault) in happened
@@ -28,10 +35,13 @@ def coverage(history: History, plan: Plan) -> Coverage:
     left_out = list(plan.coverage.left_out)
     if missed:
         left_out.append(LeftOut("planned faults", "the replay ended before, or the call was never made", missed))
+    routes = _routes(history, plan)
+    if (unmet := plan.coverage.routes.covered - routes) > 0:
+        left_out.append(LeftOut("planned routes", "the replay ended before, or another version answered", unmet))
     return Coverage(
         states=Count(_mixtures(carried), _mixtures(plan.steps)),
         transitions=Count(_moves(plan, done), _moves(plan, {step.id for step in plan.steps})),
-        routes=Count(_routes(history, plan), plan.coverage.routes.total),
+        routes=Count(routes, plan.coverage.routes.total),
         faults=Count(plan.coverage.faults.covered - missed, plan.coverage.faults.total),
         left_out=tuple(left_out),
     )
@@ -44,12 +54,10 @@ def _where(step: PlannedStep, replay: Replay, fault: Fault) -> tuple[str, str, s
     return (step.id, replay.id, fault.kind)
 
 
-def _faults(step: PlannedStep) -> Iterable[Fault]:
-    return (replay.fault for replay in step.replays if replay.fault)
-
-
-def _cell(fault: Fault) -> Cell:
-    return (fault.name, fault.kind, fault.callee, fault.first, fault.second)
+def _cell(replay: Replay, fault: Fault, services: Mapping[tuple[str, int], str]) -> Cell:
+    """Operation × fault × version pair. Operations of two services may have one name."""
+    service = services.get((replay.session, fault.index), "")
+    return (service, fault.name, fault.kind, fault.callee, fault.first, fault.second)
 
 
 def _mixtures(steps: Iterable[PlannedStep]) -> int:

@@ -65,7 +65,7 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A defect: the first finding that shows it, where else it was seen, and whose doing it is."""
+    """A defect: the finding that shows it best, in `step`; all `steps` that show it, in order; whose doing it is."""
 
     guarantee: str
     attribution: Attribution
@@ -79,6 +79,11 @@ class Violation:
     reproduce: str
     steps: tuple[str, ...] = ()
     count: int = 1
+
+    @property
+    def first(self) -> str:
+        """The step that shows it first."""
+        return self.steps[0] if self.steps else self.step
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,8 +81,9 @@ def _told(found: Iterable[Violation], evidence: Evidence) -> str:
     """Each violation with its proof, as plain text."""
     lines: list[str] = []
     for violation in found:
+        where = f"{words.subject(violation)} · first in {violation.first}"
         lines += [
-            f"{violation.guarantee} · {violation.attribution} · {words.subject(violation)} · first in {violation.step}",
+            f"{violation.guarantee} · {violation.attribution} · {where}",
             violation.message,
             f"What the user would have seen: {violation.experience}",
             *proof(rows(evidence, violation), ""),

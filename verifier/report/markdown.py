@@ -74,7 +74,7 @@ def _summary(found: list[Violation]) -> list[str]:
     ]
     for violation in found[: 3 * IN_FULL]:
         cells = (
-            violation.guarantee, violation.attribution, words.subject(violation), violation.step,
+            violation.guarantee, violation.attribution, words.subject(violation), violation.first,
             f"{violation.count}×", violation.experience,
         )  # fmt: skip
         lines.append("| " + " | ".join(plain(shortened(value, 200)) for value in cells) + " |")

@@ -85,9 +85,10 @@ def violation_block(
 ) -> list[str]:
     shown = rows(evidence, violation)
     often = f"{words.counted(violation.count, 'time')} in {words.counted(len(violation.steps), 'step')}"
+    shown_in = f", here in {violation.step}" if violation.step != violation.first else ""
     lines = [
         f"{number}. {violation.guarantee} · {violation.attribution} · {words.subject(violation)}",
-        f"   first in {violation.step}, seen {often}: {words.ATTRIBUTIONS[violation.attribution]}",
+        f"   first in {violation.first}, seen {often}{shown_in}: {words.ATTRIBUTIONS[violation.attribution]}",
         *wrapped(violation.message, "   "),
         *wrapped(f"What the user would have seen: {violation.experience}", "   "),
         *proof(shown, "   "),

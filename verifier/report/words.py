@@ -130,7 +130,7 @@ def sentence(judgement: Judgement) -> str:
         names = list(dict.fromkeys(violation.guarantee for violation in broken))
         return (
             f"Do not deploy this way: {counted(len(broken), 'defect')} in {counted(len(names), 'guarantee')} "
-            f"({', '.join(names)}): {first.experience} (first seen in {first.step}; "
+            f"({', '.join(names)}): {first.experience} (first seen in {first.first}; "
             f"{ATTRIBUTIONS[first.attribution]})."
         )
     old = len(earlier(judgement))
