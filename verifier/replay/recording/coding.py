@@ -9,7 +9,6 @@ from verifier.history.message import Headers, Response, header, with_header
 LARGEST = 256 * 1024 * 1024  # bytes; beyond it a body is taken for a decompression bomb
 READABLE = frozenset(("gzip", "x-gzip", "deflate", "identity"))
 _GZIP = zlib.MAX_WBITS | 16
-_PLAIN = b'{["<'  # how bodies begin that are read most; no coded body does
 _MESSAGE = frozenset(("content-encoding", "content-length"))  # what no longer describes a body without its codings
 
 
@@ -25,11 +24,9 @@ def readable(headers: Headers) -> Headers:
 
 def plainly(response: Response) -> Response:
     """An answer without its content codings; as it is where it has none, or is not what they say."""
-    body = response.body
-    if body[:1] in _PLAIN:
-        return response
+    # How the body begins tells nothing: bare deflate data may begin like JSON.
     codings = header(response.headers, "content-encoding")
-    plain = decode(body, codings) if codings else None
+    plain = decode(response.body, codings) if codings and response.body else None
     if plain is None:
         return response
     headers = tuple(pair for pair in response.headers if pair[0].lower() not in _MESSAGE)
