@@ -36,6 +36,8 @@ def parse_entry(value: object, number: int) -> Entry:
         raise Skip("a WebSocket, which is passed through but not replayed")
     request, response = _member(entry, "request"), _member(entry, "response")
     authority, target = fields.url(request.get("url"), "request.url")
+    if request.get("_target") == "*":  # our own mark: no URL stands for the whole server
+        target = "*"
     method = fields.method(request.get("method"), "request.method")
     status = fields.status(response.get("status"), "response.status")
     at = started(entry.get("startedDateTime"), "startedDateTime")
@@ -112,8 +114,8 @@ def _took(value: object) -> float:
     return round(max(0.0, value) / 1000, 6)
 
 
-def _encode(text: str, media_type: object, key: str) -> bytes:
-    """The bytes that were sent: in the charset that the media type names, else UTF-8."""
+def encode(text: str, media_type: object, key: str = "") -> bytes:
+    """The bytes that were sent: in the charset that the media type names, else UTF-8. Raises Wrong."""
     name = str(media_type or "").lower().partition("charset=")[2].partition(";")[0].strip(" \"'")
     try:
         return text.encode(name or "utf-8")
@@ -140,7 +142,7 @@ def _body(holder: Mapping[str, Any], encoding: object, key: str) -> bytes:
     if not isinstance(text, str):
         raise Wrong(f"{key}.text", "must be text")
     if encoding in (None, ""):
-        return _encode(text, holder.get("mimeType"), f"{key}.text")
+        return encode(text, holder.get("mimeType"), f"{key}.text")
     if not isinstance(encoding, str) or encoding.lower() != "base64":
         raise Wrong(f"{key}.encoding", f"is an unknown encoding: {str(encoding)[:40]!r}")
     return _decode64(text, f"{key}.text")

@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import tempfile
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ from urllib.parse import parse_qsl, urlsplit
 from verifier import __version__
 from verifier.history.message import Headers, Request, Response, header
 from verifier.replay.recording.coding import decode
+from verifier.replay.recording.entry import encode
 from verifier.replay.recording.model import Exchange
 from verifier.replay.recording.placeholders import Placeholders, Standing
 from verifier.replay.recording.redact import Redaction, Redactor
@@ -112,9 +114,12 @@ class HarWriter:
             "headersSize": -1,
             "bodySize": len(request.body),
         }
+        if request.target == "*":
+            sent |= {"url": f"http://{exchange.host}/", "_target": "*"}
         if request.body:
-            text, encoding = _text(request.body)
-            sent["postData"] = {"mimeType": header(request.headers, "content-type") or "", "params": [], "text": text}
+            media_type = header(request.headers, "content-type") or ""
+            text, encoding = _text(request.body, media_type)
+            sent["postData"] = {"mimeType": media_type, "params": [], "text": text}
             sent["postData"] |= {"_encoding": encoding} if encoding else {}
         return {
             "startedDateTime": (self._began + timedelta(seconds=exchange.at)).isoformat(timespec="microseconds"),
@@ -138,9 +143,9 @@ class HarWriter:
 
 
 def _content(answer: Response) -> dict[str, Any]:
-    text, encoding = _text(answer.body)
-    content: dict[str, Any] = {"size": len(answer.body), "mimeType": header(answer.headers, "content-type") or ""}
-    content["text"] = text
+    media_type = header(answer.headers, "content-type") or ""
+    text, encoding = _text(answer.body, media_type)
+    content: dict[str, Any] = {"size": len(answer.body), "mimeType": media_type, "text": text}
     if encoding:
         content["encoding"] = encoding
     if header(answer.headers, "content-encoding"):
@@ -148,12 +153,13 @@ def _content(answer: Response) -> dict[str, Any]:
     return content
 
 
-def _text(body: bytes) -> tuple[str, str]:
-    """The body as HAR carries it: text where it is UTF-8, else base64."""
-    try:
-        return body.decode("utf-8"), ""
-    except UnicodeDecodeError:
-        return base64.b64encode(body).decode(), "base64"
+def _text(body: bytes, media_type: str) -> tuple[str, str]:
+    """The body as HAR carries it: text where it is UTF-8 and readers find the same bytes in it, else base64."""
+    with suppress(UnicodeDecodeError):
+        text = body.decode("utf-8")
+        if encode(text, media_type) == body:
+            return text, ""
+    return base64.b64encode(body).decode(), "base64"
 
 
 def _headers(headers: Headers) -> list[dict[str, str]]:
