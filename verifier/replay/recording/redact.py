@@ -12,6 +12,7 @@ import base64
 import binascii
 import hashlib
 import json
+import math
 import re
 import secrets
 from dataclasses import dataclass, replace
@@ -32,6 +33,8 @@ _FIELDS = ("password", "passwd", "secret", "client_secret", "token", "access_tok
            "session_token", "csrf_token", "api_key")  # fmt: skip
 # A parameter of an address inside a text.
 _PARAMETER = re.compile(r"(?<=[?&;])([\w.\-\[\]%]+)=([^&#\s\"'<>]+)")
+# What stands before a JSON document: white space, and the byte order marks and zeros of its encodings.
+_BEFORE = b" \t\r\n\0\xef\xbb\xbf\xfe\xff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ class Redactor:
         headers = self._sent_headers(request.headers)
         body = self._body(request.body, header(request.headers, "content-type") or "")
         path, mark, query = request.target.partition("?")
-        target = path + mark + self._pairs(query, plus=False)
+        target = path + mark + self._pairs(query)
         answer_headers = self._sent_headers(answer.headers)
         answer_body = self._body(answer.body, header(answer.headers, "content-type") or "")
         return replace(
@@ -83,7 +86,8 @@ class Redactor:
         if len(secret) >= SHORTEST_SEARCHED and secret not in self._known:
             self._know(secret, text)
             escaped = (json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1])
-            for form in (quote(secret, safe=""), quote_plus(secret), *escaped):
+            quoted = (quote(secret, safe="", errors="surrogatepass"), quote_plus(secret, errors="surrogatepass"))
+            for form in (*quoted, *escaped):
                 self._know(form, text)
         return text
 
@@ -130,39 +134,51 @@ class Redactor:
     def _body(self, body: bytes, media_type: str) -> bytes:
         if not body:
             return body
-        if "urlencoded" in media_type.lower():
-            return self._pairs(body.decode("latin-1"), plus=True).encode("latin-1", "replace")
-        if media_type.lower().startswith("text/"):
-            return self._links(body.decode("latin-1")).encode("latin-1", "replace")
-        if body.lstrip()[:1] not in (b"{", b"["):
-            return body
+        kind = media_type.lower()
+        if "urlencoded" in kind:
+            return _bytes(self._pairs(_text(body)))
+        if body.lstrip(_BEFORE)[:1] in (b"{", b"["):  # whatever type it is said to have
+            return self._document(body)
+        return _bytes(self._links(_text(body))) if kind.startswith("text/") else body
+
+    def _document(self, body: bytes) -> bytes:
         try:
             value = json.loads(body)
             redacted = self._json(value, secret=False)
         except (ValueError, RecursionError):
-            return body
+            return _bytes(self._links(_text(body)))
         if redacted == value:
             return body
         return json.dumps(redacted, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
     def _json(self, value: Any, secret: bool) -> Any:
         if isinstance(value, dict):
-            return {name: self._json(item, secret or _plain(name) in self._fields) for name, item in value.items()}
+            return {name: self._json(item, secret or self._secret(name)) for name, item in value.items()}
         if isinstance(value, list):
             return [self._json(item, secret) for item in value]
         if isinstance(value, str):
             return self.placeholder(value) if secret else self._links(value)
         if not secret or isinstance(value, bool) or value is None:
             return value
-        digits = int(self.placeholder(f"number {value}").removeprefix(PREFIX), 16)
-        return digits % 10 ** max(1, len(str(abs(int(value)))))
+        return self._number(value, len(str(abs(int(value)))) if math.isfinite(value) else 1)
 
-    def _pairs(self, text: str, plus: bool) -> str:
+    def _number(self, value: object, digits: int) -> int:
+        most: int = 10 ** max(1, digits)
+        return int(self.placeholder(f"number {value}").removeprefix(PREFIX), 16) % most
+
+    def _secret(self, name: str) -> bool:
+        """Whether a field is secret by its name, or by its last part: `user[password]`, `user.password`."""
+        if _plain(name) in self._fields:
+            return True
+        parts = re.findall(r"[^\[\].]+", name) if "[" in name or "." in name else ()
+        return len(parts) > 0 and _plain(parts[-1]) in self._fields
+
+    def _pairs(self, text: str) -> str:
         """A query or form: only the secret values are rewritten, the rest stays byte for byte."""
         parts = text.split("&")
         for number, part in enumerate(parts):
             name, mark, value = part.partition("=")
-            if mark and value and _plain(_one(name)) in self._fields:
+            if mark and value and self._secret(_one(name)):
                 parts[number] = f"{name}={quote_plus(self.placeholder(_one(value)))}"
         return "&".join(parts)
 
@@ -172,7 +188,7 @@ class Redactor:
 
     def _parameter(self, found: re.Match[str]) -> str:
         name, value = found.groups()
-        return f"{name}={quote_plus(self.placeholder(_one(value)))}" if _plain(_one(name)) in self._fields else found[0]
+        return f"{name}={quote_plus(self.placeholder(_one(value)))}" if self._secret(_one(name)) else found[0]
 
     def _search(self, text: str) -> str:
         if not self._known:
@@ -188,10 +204,16 @@ class Redactor:
     def _search_bytes(self, body: bytes) -> bytes:
         if not self._known or not body:
             return body
-        try:
-            return self._search(body.decode()).encode()
-        except UnicodeDecodeError:
-            return self._search(body.decode("latin-1")).encode("latin-1", "replace")
+        return _bytes(self._search(_text(body)))
+
+
+def _text(body: bytes) -> str:
+    """A body as text, whatever bytes it holds; the inverse of `_bytes`."""
+    return body.decode("utf-8", "surrogateescape")
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
 
 
 def _plain(name: str) -> str:
