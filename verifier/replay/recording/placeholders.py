@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
@@ -48,15 +49,15 @@ class Placeholders:
         for placeholder, places in carried.items():
             if placeholder in self._issued or (placeholder not in self._sent and len(self._sent) >= _MOST):
                 continue
-            known, count = self._sent.get(placeholder, ([], 0))
+            known, times = self._sent.get(placeholder, ([], 0))
             known += [place for place in places if place not in known][: _MOST_PLACES - len(known)]
-            self._sent[placeholder] = (known, count + 1)
+            self._sent[placeholder] = (known, times + 1)
         if len(self._issued) < _MOST:
             self._issued |= issued(exchange.response) - self._sent.keys()
 
     def credentials(self) -> tuple[Standing, ...]:
         """In the order in which they were first sent."""
-        return tuple(Standing(name, tuple(places), count) for name, (places, count) in self._sent.items())
+        return tuple(Standing(name, tuple(places), times) for name, (places, times) in self._sent.items())
 
 
 def placeholders(recording: Recording) -> tuple[Standing, ...]:
@@ -89,6 +90,7 @@ def standing(request: Request) -> Iterator[tuple[str, str]]:
     path, _, query = request.target.partition("?")
     yield from _in(unquote(path), "$request.path")
     for name, value in parse_qsl(query, keep_blank_values=True, errors="replace"):
+        yield from _in(name, "$request.query")
         yield from _in(value, f"$request.query.{name}")
     for name, value in request.headers:
         yield from _in_header(name, value)
@@ -122,6 +124,7 @@ def _in_body(request: Request) -> Iterator[tuple[str, str]]:
     text = request.body.decode("utf-8", "replace")
     if "urlencoded" in (header(request.headers, "content-type") or "").lower():
         for name, value in parse_qsl(text, keep_blank_values=True, errors="replace"):
+            yield from _in(name, "$request.body")
             yield from _in(value, f"$request.body#/{name}")
         return
     try:
@@ -134,6 +137,7 @@ def _in_body(request: Request) -> Iterator[tuple[str, str]]:
 def _in_json(value: Any, pointer: str) -> Iterator[tuple[str, str]]:
     if isinstance(value, dict):
         for name, item in value.items():
+            yield from _in(name, pointer)
             yield from _in_json(item, f"{pointer}/{name.replace('~', '~0').replace('/', '~1')}")
     elif isinstance(value, list):
         for number, item in enumerate(value):
@@ -145,11 +149,11 @@ def _in_json(value: Any, pointer: str) -> Iterator[tuple[str, str]]:
 def as_yaml(recording: str, found: Iterable[Standing]) -> str:
     """What to put into the matrix, with names of variables to choose others for."""
     lines = ["traffic:", f"  - recording: {json.dumps(recording, ensure_ascii=False)}", "    credentials:"]
-    taken: dict[str, int] = {}
+    taken: set[str] = set()
     for entry in found:
-        name = _variable(entry.places[0])
-        taken[name] = taken.get(name, 0) + 1
-        name += f"_{taken[name]}" if taken[name] > 1 else ""
+        word = _variable(entry.places[0])
+        name = next(name for number in count(1) if (name := word if number == 1 else f"{word}_{number}") not in taken)
+        taken.add(name)
         many = f"{entry.requests} request{'s' if entry.requests != 1 else ''}"
         places = _one_line(", ".join(entry.places))
         lines.append(f"      {entry.placeholder}: {{env: {name}}}  # {places}; in {many}")
