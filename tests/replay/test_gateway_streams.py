@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 import uvloop
 from msgspec import structs
+from websockets.asyncio.client import connect
+from websockets.asyncio.server import ServerConnection, serve
 
 from tests.replay.scene import Arrival, Scene, live, scene, until
 from tests.replay.wire.wire_peers import raw_server, read_head
@@ -724,19 +725,16 @@ def test_a_partner_will_have_no_websocket() -> None:
 
 
 def test_a_real_websocket_library_talks_through_the_gateway() -> None:
-    client = pytest.importorskip("websockets.asyncio.client")
-    server_side = pytest.importorskip("websockets.asyncio.server")
-
-    async def echo(connection: Any) -> None:
+    async def echo(connection: ServerConnection) -> None:
         async for message in connection:
             await connection.send(message)
 
     async def scenario() -> None:
-        async with services("raw") as payments, server_side.serve(echo, "127.0.0.1", 0) as server:
+        async with services("raw") as payments, serve(echo, "127.0.0.1", 0) as server:
             payments.made.rotation.clear()
             place = Address("127.0.0.1", server.sockets[0].getsockname()[1])
             payments.made.rotation.add(Endpoint("payments", "1", "payments-1-1", place))
-            async with client.connect(f"ws://127.0.0.1:{payments.port}/ws") as socket:
+            async with connect(f"ws://127.0.0.1:{payments.port}/ws") as socket:
                 for message in ("hello", b"x" * 300_000):
                     await socket.send(message)
                     assert await socket.recv() == message

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 import pytest
 
 from tests.replay.correlate.building import answer, request
-from tests.replay.scene import Arrival, live, replay, scene, step
+from tests.replay.scene import Arrival, Fault, live, replay, scene, step, until
 from tests.replay.things import CREATE, LOOK, shop
 from verifier.history.message import Response
+from verifier.history.model import Operation
 from verifier.replay import listening
 from verifier.replay.listening import listen_as
 from verifier.replay.live import live_traffic
@@ -128,6 +129,39 @@ def test_a_stream_that_never_begins_is_a_time_out() -> None:
             return [(entry.outcome, entry.error) for entry in made.operations]
 
     assert live(ended()) == [("info", "timeout")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "ends"),
+    [
+        ("duplicate-at-once", ["ok", "ok"]),
+        ("duplicate-after", ["ok", "ok"]),
+        ("lost-answer", ["info", "ok"]),
+        ("reset", ["info", "ok"]),
+        ("late-arrival", ["info", "ok"]),
+        ("slow-read", ["ok"]),
+    ],
+)
+def test_streams_that_answer_a_write_are_disturbed_as_others_are(kind: str, ends: list[str]) -> None:
+    streams: list[Said] = []
+    write = (request("POST", "/moves", {"v": 1}), Response(200, STREAM, ONE + TWO))
+
+    async def serve(arrival: Arrival) -> Response | Reply:
+        streams.append(Said([ONE, TWO], ends=False))
+        return Reply(Response(200, STREAM), stream=streams[-1])
+
+    async def disturbed() -> list[Operation]:
+        async with scene(serve, "1", "2") as made:
+            await made.driver(write).run(step(replay("1", fault=Fault(kind, 0, "", "1", "2"))), lambda: None)
+            assert [entry.kind for entry in made.injected] == [kind]
+            await until(lambda: all(said.left for said in streams))
+            return made.operations
+
+    found = live(disturbed())
+    assert sorted(entry.outcome for entry in found) == sorted(ends)
+    lost = [entry.error for entry in found if entry.response is None]
+    assert lost == (["reset"] if kind == "reset" else [])
+    assert {entry.response.body for entry in found if entry.response is not None} == {ONE + TWO}
 
 
 def test_live_traffic_hangs_up_too() -> None:

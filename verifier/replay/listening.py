@@ -10,7 +10,8 @@ from verifier.history.eventstream import EventReader, events, is_event_stream
 from verifier.history.message import Request, Response
 from verifier.replay.passing import KEPT_EVENTS
 from verifier.replay.wire.client import Answer, WireClient
-from verifier.replay.wire.streaming import begin
+from verifier.replay.wire.disturb import NO_FAULTS, Faults
+from verifier.replay.wire.streaming import Begun, begin
 
 SILENCE = 1.0  # seconds without a word after which a client hangs up, unless it needs what it would hear
 _WHOLE = 64 << 20  # bytes of an answer that turns out to be something else
@@ -40,31 +41,47 @@ async def listened(
     request: Request,
     listen: Listen,
     timeout: float,  # noqa: ASYNC109 - a time-out is an answer here, not an exception
+    faults: Faults = NO_FAULTS,
 ) -> Answer:
     """As `client.send`; of an event stream the answer is what was heard until it ended or was hung up.
 
-    Whoever ends it, and however: a stream is judged by its status, and by each of its whole events.
+    Whoever ends it, and however: a stream is judged by its status, and by each of its whole events. A hold keeps back
+    the whole request, a cut befalls the first piece that comes.
     """
+    if faults.hold is not None:
+        await faults.hold.wait()
     began = client.now()
     found = await begin(client, host, port, request, timeout=timeout, patience=timeout, large=_WHOLE)
     if isinstance(found, Answer):
         return found
-    heard, reader = bytearray(), EventReader()
+    heard = None
     try:
-        async with asyncio.timeout(timeout):
-            while reader.count < listen.events and len(heard) < KEPT_EVENTS:
-                async with asyncio.timeout(min(listen.silence, timeout)):
-                    piece = await found.body.read()
-                if not piece:
-                    break
-                heard += piece
-                reader.feed(piece)
-    except TimeoutError:
-        pass
+        if streams := is_event_stream(found.response.headers):
+            heard = await _hear(found, listen, asyncio.get_running_loop().time() + timeout, faults)
     finally:
-        broken = found.body.how
+        how = found.body.how
         found.release()
-    head = found.response
-    if broken == "garbage" or not is_event_stream(head.headers):
-        return Answer(None, broken or "timeout", True, began, client.now())
-    return Answer(Response(head.status, head.headers, bytes(heard)), "", True, began, client.now())
+    if heard is not None and how != "garbage":
+        return Answer(Response(found.response.status, found.response.headers, heard), "", True, began, client.now())
+    return Answer(None, how or ("reset" if streams else "timeout"), True, began, client.now())
+
+
+async def _hear(found: Begun, listen: Listen, deadline: float, faults: Faults) -> bytes | None:
+    """What was said while it was listened to; None once it is cut."""
+    heard, reader, now = bytearray(), EventReader(), asyncio.get_running_loop().time
+    while reader.count < listen.events and len(heard) < KEPT_EVENTS:
+        try:
+            async with asyncio.timeout_at(min(now() + listen.silence, deadline)):
+                piece = await found.body.read()
+        except TimeoutError:
+            break
+        if not piece:
+            break
+        if faults.cut_answer_after is not None:
+            found.reset()
+            return None
+        heard += piece
+        reader.feed(piece)
+        if faults.slow_read is not None:
+            await asyncio.sleep(min(len(piece) / faults.slow_read, max(0.0, deadline - now())))
+    return bytes(heard)

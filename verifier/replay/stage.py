@@ -23,6 +23,7 @@ from verifier.replay.recording.coding import plainly
 from verifier.replay.rotation import Endpoint, Rotation
 from verifier.replay.traces import again, own_trace, replay_trace
 from verifier.replay.wire.client import Answer, Hold, Together, WireClient
+from verifier.replay.wire.disturb import Faults
 
 LATER = (409, 425, 429, 503)  # statuses that may say when to try again
 
@@ -110,8 +111,9 @@ class Stage:
     ) -> Coroutine[Any, Any, Answer]:
         address, within = endpoint.address, self.timeout
         sent = request if self.credentials is None else self.credentials.put_in(request)
-        if what.listen is not None and hold is None and cut_answer_after is None and slow_read is None:
-            return listened(self.client, address.host, address.port, sent, what.listen, within)
+        if what.listen is not None:
+            faults = Faults(hold, None, cut_answer_after, slow_read)
+            return listened(self.client, address.host, address.port, sent, what.listen, within, faults)
         return self.client.send(
             address.host,
             address.port,

@@ -15,7 +15,7 @@ from verifier.replay.wire.client import Answer, WireClient
 from verifier.replay.wire.connect import CONNECT_ERRORS, connect
 from verifier.replay.wire.connection import Connection
 from verifier.replay.wire.encode import encode_request
-from verifier.replay.wire.heads import split_head
+from verifier.replay.wire.heads import linger, split_head
 from verifier.replay.wire.pipe import Pipe
 from verifier.replay.wire.pool import Pool
 
@@ -40,6 +40,11 @@ class Begun:
         self._client = client
         self._pool = pool
         self._conn = conn
+
+    def reset(self) -> None:
+        """Break off by a TCP reset."""
+        linger(self._conn._transport)
+        self.body.stop("reset")
 
     def release(self) -> None:
         """Keep the connection if the answer ended on it, else hang up."""
