@@ -165,6 +165,16 @@ class Reader:
         self.problem(at, f"must be text, not {_kind(at.value)}")
         return default
 
+    def file(self, at: Located | None, folder: Path) -> Path | None:
+        """A path relative to `folder` that must name a file."""
+        if at is None:
+            return None
+        path = (folder / self.text(at)).resolve()
+        if not path.is_file():
+            self.problem(at, f"there is no file {path}")
+            return None
+        return path
+
     def whole(self, at: Located | None, default: int, least: int = 0, most: int | None = None) -> int:
         if at is None:
             return default

@@ -20,7 +20,7 @@ from verifier.matrix.model import (
 )
 from verifier.matrix.replaying import read_replaying
 from verifier.matrix.services import read_readiness, read_service
-from verifier.matrix.traffic import existing, read_traffic
+from verifier.matrix.traffic import read_traffic
 
 NAME = re.compile(r"[a-z][a-z0-9-]*[a-z0-9]")
 REFERENCE = re.compile(r"\$\{([^}]*)\}")
@@ -98,7 +98,7 @@ def _store(reader: Reader, name: str, at: Located) -> Store:
 
 def _partner(reader: Reader, name: str, at: Located, folder: Path) -> Partner:
     items = reader.mapping(at, ("contract", "delay"))
-    return Partner(name, existing(reader, items.get("contract"), folder), reader.seconds(items.get("delay"), 0.0))
+    return Partner(name, reader.file(items.get("contract"), folder), reader.seconds(items.get("delay"), 0.0))
 
 
 def _rollout(reader: Reader, at: Located | None, declared: tuple[str, ...]) -> Rollout:

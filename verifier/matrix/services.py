@@ -54,10 +54,6 @@ def _version(reader: Reader, name: str, at: Located, shared: dict[str, Located],
         reader.problem(items.get("directory", at), f"there is no folder {directory}")
     environment = dict(reader.pairs(shared.get("environment")))
     environment.update(reader.pairs(own.get("environment")))
-    contract = items.get("contract")
-    file = (folder / reader.text(contract)).resolve() if contract is not None else None
-    if contract is not None and file is not None and not file.is_file():
-        reader.problem(contract, f"there is no file {file}")
     return Version(
         name=name,
         image=reader.text(items["image"]) if "image" in items else None,
@@ -65,7 +61,7 @@ def _version(reader: Reader, name: str, at: Located, shared: dict[str, Located],
         command=_command(reader, items.get("command")),
         directory=directory.resolve(),
         environment=tuple(sorted(environment.items())),
-        contract=file,
+        contract=reader.file(items.get("contract"), folder),
         migrations=_migrations(reader, items.get("migrate")),
     )
 

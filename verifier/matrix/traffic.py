@@ -9,7 +9,7 @@ from pathlib import Path
 from verifier.located import Located, Reader
 from verifier.matrix.model import Credential, Traffic, TrafficRules
 
-KEYS = ("recording", "client", "service", "session-header", "rules", "credentials")
+_KEYS = ("recording", "client", "service", "session-header", "rules", "credentials")
 _PLACEHOLDER = re.compile(r"redacted-[A-Za-z0-9_-]*[A-Za-z0-9]")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -21,10 +21,10 @@ def read_traffic(
     found = []
     versions = set(_version_names(services))
     for item in reader.items(at):
-        items = reader.mapping(item, KEYS)
+        items = reader.mapping(item, _KEYS)
         if "recording" not in items:
             reader.problem(item, "needs 'recording', a file of recorded traffic")
-        recording = existing(reader, items.get("recording"), folder)
+        recording = reader.file(items.get("recording"), folder)
         service = reader.choice(items.get("service"), names, names[0] if names else "")
         client = reader.text(items.get("client"))
         if client and client not in versions:
@@ -83,14 +83,3 @@ def _credential(reader: Reader, placeholder: str, kind: str, at: Located, folder
             reader.problem(at, "must be the name of an environment variable: letters, digits and underscores")
         return Credential(placeholder, "env", text, *where)
     return Credential(placeholder, "file", str((folder / text).resolve()), *where) if kind == "file" else None
-
-
-def existing(reader: Reader, at: Located | None, folder: Path) -> Path | None:
-    """A path relative to the matrix's folder that must name a file."""
-    if at is None:
-        return None
-    path = (folder / reader.text(at)).resolve()
-    if not path.is_file():
-        reader.problem(at, f"there is no file {path}")
-        return None
-    return path
