@@ -23,7 +23,7 @@ from verifier.history.store import Record
 from verifier.matrix.model import Credential
 from verifier.replay.base64swap import Base64Swap
 from verifier.replay.passing import UNFINISHED
-from verifier.replay.recording.coding import decode, readable
+from verifier.replay.recording.coding import decode, readable, uncoded
 from verifier.replay.recording.placeholders import standing
 from verifier.replay.recording.redact import PREFIX
 
@@ -156,7 +156,7 @@ class Credentials:
         masked = self.mask_bytes(plain)
         if masked is plain:
             return headers, body
-        return tuple((name, value) for name, value in headers if name.lower() != "content-encoding"), masked
+        return uncoded(headers), masked
 
 
 def resolve(declared: Iterable[Credential], file: Path, environ: Mapping[str, str]) -> Credentials | None:

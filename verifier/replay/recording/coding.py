@@ -22,6 +22,11 @@ def readable(headers: Headers) -> Headers:
     return headers if kept == parts else with_header(headers, "Accept-Encoding", ", ".join(kept) or "identity")
 
 
+def uncoded(headers: Headers) -> Headers:
+    """The same headers for a body whose codings were undone."""
+    return tuple((name, value) for name, value in headers if name.lower() != "content-encoding")
+
+
 def plainly(response: Response) -> Response:
     """An answer without its content codings; as it is where it has none, or is not what they say."""
     # How the body begins tells nothing: bare deflate data may begin like JSON.

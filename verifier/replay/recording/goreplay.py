@@ -19,7 +19,7 @@ from verifier.errors import BadInput
 from verifier.history.message import Headers, Request, Response, header
 from verifier.replay.recording import fields
 from verifier.replay.recording.assemble import Assembly, TooManyProblems
-from verifier.replay.recording.coding import decode
+from verifier.replay.recording.coding import decode, uncoded
 from verifier.replay.recording.entry import LONGEST_EXCHANGE, Entry
 from verifier.replay.recording.fields import Skip, Wrong
 from verifier.replay.recording.model import Exchange, Recording
@@ -142,8 +142,7 @@ def _undone(response: Response) -> tuple[Response, str]:
     body = decode(response.body, coding)
     if body is None:
         return response, f"the answer's body could not be decoded from {coding}"
-    kept = tuple((name, value) for name, value in response.headers if name.lower() != "content-encoding")
-    return Response(response.status, kept, body), ""
+    return Response(response.status, uncoded(response.headers), body), ""
 
 
 @dataclass(slots=True)

@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from verifier import __version__
 from verifier.history.message import Headers, Request, Response, header
-from verifier.replay.recording.coding import decode
+from verifier.replay.recording.coding import decode, uncoded
 from verifier.replay.recording.entry import encode
 from verifier.replay.recording.model import Exchange
 from verifier.replay.recording.placeholders import Placeholders, Standing
@@ -99,7 +99,7 @@ class HarWriter:
         plain = decode(body, coding)
         if plain is None:
             return headers, b"" if self._redactor is not None else body
-        return tuple((name, value) for name, value in headers if name.lower() != "content-encoding"), plain
+        return uncoded(headers), plain
 
     def _entry(self, exchange: Exchange, session: str) -> dict[str, Any]:
         request, answer = exchange.request, exchange.response
