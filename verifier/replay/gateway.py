@@ -23,12 +23,13 @@ from verifier.replay.opened import Spliced, gathered
 from verifier.replay.partner import PartnerDesk
 from verifier.replay.passing import Call, Passed
 from verifier.replay.rotation import Rotation
-from verifier.replay.sending import INNER_TIMEOUT, MOST, send
+from verifier.replay.sending import INNER_TIMEOUT, send
 from verifier.replay.traces import DIGITS, place
 from verifier.replay.wire.client import Answer, WireClient
 from verifier.replay.wire.server import Listener, Peer, Reply, serve
 
 LATE = 0.25  # seconds by which a late answer comes late
+MOST = 64 << 20  # bytes of a request to a partner
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,6 @@ from verifier.replay.wire.streaming import LARGE, PATIENCE, Begun, begin
 INNER_TIMEOUT = 20.0  # seconds
 WHOLE = 5.0  # seconds in which an answer that a fault is meant for is waited for as a whole
 WHOLE_BYTES = 32 << 20  # bytes of such an answer
-MOST = 64 << 20  # bytes of a request to a partner
 
 
 async def send(
