@@ -328,8 +328,9 @@ def test_no_backend_outlives_its_server(process_world: Any, how: str) -> None:
                 backend = psutil.Process(connection.info.backend_pid)
                 asking = asyncio.create_task(asyncio.to_thread(ask, connection))
                 active = "select count(*) from pg_stat_activity where state = 'active' and query like 'select count%'"
-                while second.execute(active).fetchone() != (2,):  # noqa: ASYNC110 - that query, and this one
-                    await asyncio.sleep(0.01)
+                async with asyncio.timeout(20):
+                    while second.execute(active).fetchone() != (2,):  # noqa: ASYNC110 - that query, and this one
+                        await asyncio.sleep(0.01)
                 if how == "stopped":
                     await runtime.stop_store("db")
                 else:
