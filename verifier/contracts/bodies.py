@@ -20,6 +20,7 @@ from verifier.contracts.textual import textual
 from verifier.contracts.variants import alternatives
 from verifier.contracts.verdicts import MEANING, Column, Finding
 from verifier.contracts.wire import readings
+from verifier.pointers import escape
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +197,7 @@ def _spelled(path: Path, document: Node) -> Path:
 
 
 def _pointer(path: Path) -> str:
-    return "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in path)
+    return "".join(f"/{escape(part)}" for part in path)
 
 
 def once(found: Iterable[Finding]) -> Iterator[Finding]:

@@ -15,6 +15,7 @@ from urllib.parse import unquote
 
 import yaml
 
+from verifier import pointers
 from verifier.errors import BadInput
 from verifier.located import Located
 
@@ -86,8 +87,7 @@ class Place(NamedTuple):
     pointer: str
 
     def down(self, *names: str | int) -> Place:
-        parts = (str(name).replace("~", "~0").replace("/", "~1") for name in names)
-        return Place(self.file, "/".join((self.pointer, *parts)))
+        return Place(self.file, "/".join((self.pointer, *(pointers.escape(str(name)) for name in names))))
 
 
 class Documents:
@@ -123,8 +123,7 @@ class Documents:
         value = self._document(place.file) if place.file in self._read or place.file.is_file() else None
         if value is None:
             raise self.bad(at, f"$ref leads to the missing file {place.file.name}")
-        for part in place.pointer.split("/")[1:]:
-            name = part.replace("~1", "/").replace("~0", "~")
+        for name in pointers.names(place.pointer):
             try:
                 value = value[int(name)] if isinstance(value, list) else value[name]
             except (KeyError, IndexError, ValueError, TypeError):
@@ -173,8 +172,8 @@ def _node(file: Path, pointer: str) -> yaml.Node | None:
         node: yaml.Node | None = yaml.compose(file.read_text(encoding="utf-8-sig"), _Loader)
     except (OSError, ValueError, yaml.YAMLError, RecursionError):
         return None
-    for part in pointer.split("/")[1:]:
-        below = dict(_children(node)).get(part.replace("~1", "/").replace("~0", "~"))
+    for name in pointers.names(pointer):
+        below = dict(_children(node)).get(name)
         if below is None:
             break
         node = below

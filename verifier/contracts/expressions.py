@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from verifier.contracts.routes import segment_pattern
 from verifier.history.message import Request, Response, header
+from verifier.pointers import names
 
 MISSING = object()
 INDEX = re.compile(r"0|[1-9][0-9]{0,9}")
@@ -84,8 +85,7 @@ def body_json(body: bytes) -> Any:
 
 def pointed(value: Any, pointer: str) -> Any:
     """The value at a JSON pointer (RFC 6901), MISSING where there is none."""
-    for token in pointer.split("/")[1:]:
-        name = token.replace("~1", "/").replace("~0", "~")
+    for name in names(pointer):
         if isinstance(value, dict) and name in value:
             value = value[name]
         elif isinstance(value, list) and INDEX.fullmatch(name) and int(name) < len(value):

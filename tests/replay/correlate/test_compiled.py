@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from tests.replay.correlate.building import BEGAN, JSON, session
 from tests.replay.correlate.plainly import PlainPlayer, as_json
 from verifier.history.message import Headers, Request, Response
+from verifier.pointers import escape
 from verifier.replay.correlate import Rules, Script, learn
 from verifier.replay.correlate.leaves import leaves
-from verifier.replay.correlate.model import MISSING, at_pointer, escape, json_of
+from verifier.replay.correlate.model import MISSING, at_pointer, json_of
 
 # Values that are followed, renewed, shifted, or nothing of the kind.
 VALUES = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-from verifier.replay.correlate.model import escape
+from verifier.pointers import escape
 from verifier.replay.correlate.names import GENERIC, stem
 from verifier.replay.correlate.parts import Part
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from verifier.history.message import Response
+from verifier.pointers import names
 from verifier.replay.recording.redact import PREFIX
 
 
@@ -120,10 +121,7 @@ def as_json(body: bytes) -> Any:
 
 def at_pointer(value: Any, pointer: str) -> Any:
     """The value at a JSON pointer (RFC 6901), MISSING where there is none."""
-    if not pointer:
-        return value
-    for token in pointer.split("/")[1:]:
-        name = token.replace("~1", "/").replace("~0", "~") if "~" in token else token
+    for name in names(pointer):
         if isinstance(value, dict) and name in value:
             value = value[name]
         elif isinstance(value, list) and name.isdecimal() and int(name) < len(value):
@@ -142,11 +140,6 @@ def as_text(value: Any) -> str | None:
     if isinstance(value, int | float):
         return json.dumps(value)
     return None
-
-
-def escape(name: str) -> str:
-    """One token of a JSON pointer."""
-    return name.replace("~", "~0").replace("/", "~1")
 
 
 def shown(text: str) -> str:

@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from verifier.history.message import Headers
-from verifier.replay.correlate.model import MISSING, Poll, as_json, as_text, escape
+from verifier.pointers import escape
+from verifier.replay.correlate.model import MISSING, Poll, as_json, as_text
 from verifier.replay.recording.model import Exchange
 
 # A state is a word; a number that grows or a time that passes is none.

@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from verifier.history.message import Request, Response, header
+from verifier.pointers import escape
 from verifier.replay.recording.model import Exchange, Recording
 from verifier.replay.recording.redact import PLACEHOLDER, PREFIX
 
@@ -138,7 +139,7 @@ def _in_json(value: Any, pointer: str) -> Iterator[tuple[str, str]]:
     if isinstance(value, dict):
         for name, item in value.items():
             yield from _in(name, pointer)
-            yield from _in_json(item, f"{pointer}/{name.replace('~', '~0').replace('/', '~1')}")
+            yield from _in_json(item, f"{pointer}/{escape(name)}")
     elif isinstance(value, list):
         for number, item in enumerate(value):
             yield from _in_json(item, f"{pointer}/{number}")
