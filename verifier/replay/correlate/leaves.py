@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from verifier.pointers import names
 from verifier.replay.correlate.model import MISSING, at_pointer, json_of
 
 Leaves = Callable[[bytes], Any]
@@ -47,21 +48,17 @@ def leaves(*pointers: str) -> Leaves:
     return read
 
 
-def _names(pointer: str) -> list[str]:
-    return [token.replace("~1", "/").replace("~0", "~") for token in pointer.split("/")[1:]]
-
-
 def _tree(pointers: tuple[str, ...]) -> _Tree | None:
     """None where a whole document is wanted, an element of a list, or both a value and something inside of it."""
     root: _Tree = {}
     for pointer in pointers:
-        names = _names(pointer)
-        if not names or any(name.isdecimal() for name in names):
+        path = names(pointer)
+        if not path or any(name.isdecimal() for name in path):
             return None
         if any(other.startswith(f"{pointer}/") for other in pointers):
             return None
         node = root
-        for name in names:
+        for name in path:
             node = node.setdefault(name, {})
     return root
 
@@ -78,7 +75,7 @@ def _struct(tree: _Tree) -> type[msgspec.Struct]:
 
 def _path(tree: _Tree, pointer: str) -> str:
     fields = []
-    for name in _names(pointer):
+    for name in names(pointer):
         fields.append(f"f{list(tree).index(name)}")
         tree = tree[name]
     return ".".join(fields)
