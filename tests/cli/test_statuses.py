@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.small import ENTRIES, MATRIX, entry, recording, verifier, write
+from tests.cli.small import ENTRIES, MATRIX, NAME, entry, recording, verifier, write
 from verifier.cli import main as entry_point
 from verifier.errors import BrokenEnvironment
 
@@ -59,6 +59,17 @@ def test_a_recording_of_another_service_is_unknown(tmp_path: Path) -> None:
     status, told = run(write(tmp_path, OTHER, recording(alien)), tmp_path / "run")
     assert (status, verdict(tmp_path / "run")) == (3, "unknown"), told
     assert "stopped at exchange 1 of 3 in every control" in " ".join(told.split())
+
+
+def test_a_recording_that_ends_otherwise_than_the_service_does_is_unknown(tmp_path: Path) -> None:
+    """Nothing comes after the last exchange that could be missing. Judged again, the stored run is unknown too."""
+    ends = [ENTRIES[0], entry("GET", f"/words/{NAME}", None, 404, {"error": "gone"}, 6)]
+    status, told = run(write(tmp_path, OTHER, recording(ends)), tmp_path / "run")
+    assert (status, verdict(tmp_path / "run")) == (3, "unknown"), told
+    assert "stopped at exchange 2 of 2 in every control" in " ".join(told.split())
+    assert "recorded 404, came 200" in " ".join(told.split())
+    again = verifier("judge", tmp_path / "run")
+    assert again.returncode == 3, again.stdout
 
 
 CONTRACT = """\
