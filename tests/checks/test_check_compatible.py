@@ -299,3 +299,10 @@ def test_versions_of_two_services_may_have_equal_names() -> None:
     found = compatible.check(Context(story.history(), story.promises)).findings
     assert {finding.evidence[0] for finding in found} == {built_for_old.id}
     assert built_for_new.id not in {finding.evidence[0] for finding in found}
+
+
+def test_a_field_that_is_missing_is_said_to_be_missing_now_and_never_before() -> None:
+    (told_of,) = answered((200, {"id": 1, "title": "t"}), (200, {"id": 1})).violations
+    assert told_of.message.endswith("/title is missing; every answer of the old version alone has it")
+    (told_of,) = answered((200, {"id": 1}), (200, {"id": "1"})).violations
+    assert told_of.message.endswith("/id is string, was number in the answers of the old version alone")

@@ -15,7 +15,7 @@ from msgspec import structs
 
 from verifier.checks.context import CLIENT, Context, called
 from verifier.checks.readback import LATE
-from verifier.checks.shapes import Shape, body_kind, put
+from verifier.checks.shapes import LACKING, Shape, body_kind, put
 from verifier.checks.verdict import CheckResult, Finding
 from verifier.contracts.conform import Conformance, Mismatch
 from verifier.contracts.expressions import MISSING, body_json
@@ -117,7 +117,7 @@ def _against_controls(
     for pointer, what in _misfits(operation, response, baseline):
         if _polled_past(context, operation) or validators.allows(operation, response, pointer):
             continue
-        message = f"{called(operation)}: {pointer or 'the body'} {what} in the answers of the old version alone"
+        message = f"{called(operation)}: {pointer or 'the body'} {what}"
         yield _finding(context, operation, message, f"shape {pointer}")
 
 
@@ -125,9 +125,15 @@ def _misfits(operation: Operation, response: Response, baseline: Baseline) -> It
     key, body = shape_key(operation, response), body_json(response.body)
     kinds = baseline.kinds.get(key, set())
     if kinds and (kind := body_kind(response)) not in kinds:
-        yield "", f"is {kind}, was {' or '.join(sorted(kinds))}"
+        yield "", f"is {kind}, was {' or '.join(sorted(kinds))} in the answers of the old version alone"
     elif body is not MISSING and key in baseline.shapes:
-        yield from baseline.shapes[key].misfits(body)
+        for pointer, what in baseline.shapes[key].misfits(body):
+            told = (
+                "; every answer of the old version alone has it"
+                if what == LACKING
+                else " in the answers of the old version alone"
+            )
+            yield pointer, f"{what}{told}"
 
 
 def _comes_later(context: Context, operation: Operation) -> bool:

@@ -13,6 +13,8 @@ from typing import Any
 from verifier.contracts.expressions import MISSING, body_json
 from verifier.history.message import Response, header
 
+LACKING = "is missing"
+
 
 @dataclass(slots=True)
 class Shape:
@@ -44,7 +46,7 @@ class Shape:
             return
         if isinstance(value, dict):
             for name in sorted(self.always - value.keys()):
-                yield f"{pointer}/{name}", "is missing"
+                yield f"{pointer}/{name}", LACKING
             for name, item in value.items():
                 if name in self.fields:
                     yield from self.fields[name].misfits(item, f"{pointer}/{name}")
