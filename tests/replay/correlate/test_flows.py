@@ -285,3 +285,37 @@ def test_nothing_to_change_costs_nothing() -> None:
     made = script((request("GET", "/health?x=1"), answer(200, {"ok": True})))
     sent, _ = play(made)
     assert sent[0] is made.steps[0].exchange.request
+
+
+def _page(last: int) -> str:
+    return base64.b64encode(f"id:{last}".encode()).decode()
+
+
+@pytest.mark.parametrize(
+    ("given", "asked"),
+    [("next_cursor", "cursor"), ("nextPageToken", "pageToken"), ("next", "cursor"), ("next_page", "page"),
+     ("endCursor", "after")],
+)  # fmt: skip
+def test_the_next_page_is_asked_for_with_what_the_answer_gave_not_with_what_is_in_it(given: str, asked: str) -> None:
+    """A position is its service's secret: another release may write it in another way."""
+    items = {"items": [{"id": 4}, {"id": 3}], given: _page(3)}
+    made = script(
+        (request("POST", "/tickets"), answer(201, {"id": 3})),
+        (request("GET", "/tickets"), answer(200, items)),
+        (request("GET", f"/tickets?{asked}={_page(3).replace('=', '%3D')}"), answer(200, {"items": []})),
+    )
+    assert made.steps[1].produces == (f"$response.body#/{given}",)
+    items = {"items": [{"id": 44}, {"id": 43}], given: "before-43"}
+    sent, player = play(made, answer(201, {"id": 43}), answer(200, items))
+    assert sent[2].target == f"/tickets?{asked}=before-43"
+    assert player.notes == []
+
+
+@pytest.mark.parametrize(("given", "asked"), [("next_size", "size"), ("next", "limit"), ("cursor", "next_cursor")])
+def test_a_short_value_is_not_followed_where_the_names_do_not_continue_each_other(given: str, asked: str) -> None:
+    made = script(
+        (request("GET", "/tickets"), answer(200, {"items": [], given: "25" if asked == "limit" else "big"})),
+        (request("GET", f"/tickets?{asked}={'25' if asked == 'limit' else 'big'}"), answer(200, {"items": []})),
+    )
+    sent, _ = play(made, answer(200, {"items": [], given: "50"}))
+    assert sent[1] == made.steps[1].exchange.request

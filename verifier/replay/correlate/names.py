@@ -31,6 +31,8 @@ _USERS = frozenset({"login", "signin", "register", "registration", "signup", "ac
                     "member", "session", "auth"})  # fmt: skip
 _VERSIONS = frozenset({"etag", "version", "revision", "rev", "last modified"})
 _SINCE = frozenset({"since", "before", "after", "last modified", "min last modified", "max last modified"})
+# What asks for the next page, by its last word, where the answer calls it no more than "next".
+_POSITIONS = frozenset({"cursor", "token", "marker", "continuation", "offset", "page", "after"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,8 @@ def affinity(use: Place, source: Place) -> int:
         return _path_affinity(use, source_words, shared)
     if use_words == source_words:
         return 3 if shared else 1
+    if _continues(use_words, source_words):
+        return 2
     return _reference(use_words, source_words, _nearest(source))
 
 
@@ -119,6 +123,13 @@ def _path_affinity(use: Place, source_words: str, shared: bool) -> int:
     if owner and last[2] in _SELF and last[0] and _alias(last[0].rpartition(" ")[2]) == owner:
         return 2
     return 0
+
+
+def _continues(use_words: str, source_words: str) -> bool:
+    """`cursor` in the use, `next_cursor` or `next` in the answer that it takes up."""
+    if source_words == "next":
+        return use_words.rpartition(" ")[2] in _POSITIONS
+    return source_words == f"next {use_words}" or (source_words == "end cursor" and use_words in ("after", "cursor"))
 
 
 def _alias(word: str) -> str:
