@@ -31,12 +31,17 @@ def uuid_value(draw: random.Random) -> str:
     return str(uuid.UUID(int=draw.getrandbits(128), version=4))
 
 
+def with_a_digit(make: Callable[[], str]) -> str:
+    """Without any digit it could as well be words."""
+    value = make()
+    while not any(letter.isdigit() for letter in value):
+        value = make()
+    return value
+
+
 def token_value(draw: random.Random) -> str:
-    """Twenty-four letters, digits, dashes; without any digit it could as well be words."""
-    token = ""
-    while not any(letter.isdigit() for letter in token):
-        token = base64.urlsafe_b64encode(draw.randbytes(18)).decode()
-    return token
+    """Twenty-four letters, digits, dashes."""
+    return with_a_digit(lambda: base64.urlsafe_b64encode(draw.randbytes(18)).decode())
 
 
 def short_value(draw: random.Random) -> str:
@@ -44,7 +49,7 @@ def short_value(draw: random.Random) -> str:
 
 
 def long_value(draw: random.Random) -> str:
-    return f"ord_{draw.randbytes(6).hex()}"
+    return "ord_" + with_a_digit(lambda: draw.randbytes(6).hex())
 
 
 STRONG: dict[str, Callable[[random.Random], str]] = {"uuid": uuid_value, "token": token_value, "long": long_value}
