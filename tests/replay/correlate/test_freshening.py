@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.replay.correlate.building import BEGAN, answer, body, play, request, script
 from tests.replay.correlate.plainly import begin
-from verifier.history.message import header
+from verifier.history.message import Request, header
 from verifier.replay.correlate import Rules
 from verifier.replay.correlate.compiler import Compiler
 from verifier.replay.correlate.looks import EMAIL
@@ -230,6 +230,66 @@ def test_shifting_is_adding(when: datetime, seconds: int, digits: int) -> None:
 def test_what_is_no_moment(text: str) -> None:
     found = moment(text)
     assert found is None or found.kind == "epoch"
+
+
+@given(
+    st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1)),
+    st.integers(-(10**7), 10**7),
+    st.sampled_from(["Z", "", "+0130", "-0700"]),
+)
+def test_shifting_the_basic_format_is_adding_too(when: datetime, seconds: int, zone: str) -> None:
+    text = when.strftime("%Y%m%dT%H%M%S") + zone
+    found = moment(text)
+    assert found is not None and found.kind == "basic"
+    assert found.seconds == datetime.fromisoformat(when.strftime("%Y-%m-%dT%H:%M:%S") + (zone or "Z")).timestamp()
+    moved = moment(found.shifted(seconds))
+    assert moved is not None
+    assert moved.seconds - found.seconds == seconds
+    assert len(moved.text) == len(text) and moved.text.endswith(zone)
+
+
+def test_moments_in_calendars_are_no_random_tokens() -> None:
+    def event(stamp: str, start: str) -> bytes:
+        return f"BEGIN:VEVENT\r\nDTSTAMP:{stamp}\r\nDTSTART:{start}\r\nEND:VEVENT\r\n".encode()
+
+    headers = (("Content-Type", "text/calendar"),)
+    sent_once = Request("PUT", "/calendar/a", headers, event("20260102T030406Z", "20240301T103000Z"))
+    made = script((sent_once, answer(204)))
+    # The stamp is of the day of the recording and moves along; the meeting of another year stays.
+    assert play(made, now=BEGAN + 86400 + 60)[0][0].body == event("20260103T030506Z", "20240301T103000Z")
+
+
+def test_what_the_client_made_up_is_renewed_beside_what_an_answer_gave() -> None:
+    own, given = "9c1185a5c5e9fc54612808977ee8f548", "b6d767d2f8ed5d21a44b0e5886680cb9"
+
+    def text(name: str, parent: str) -> bytes:
+        return f"UID:{name}\r\nX-PARENT:{parent}\r\n".encode()
+
+    plain = (("Content-Type", "text/plain"),)
+    made = script(
+        (Request("POST", "/notes", plain, text(own, "none")), answer(200, {"revision": given})),
+        (Request("POST", "/notes", plain, text(own, given)), answer(200)),
+    )
+    later = "c51ce410c124a10e0db5e4b97fc2af39"
+    sent, _ = play(made, answer(200, {"revision": later}))
+    new = sent[0].body.split()[0].removeprefix(b"UID:").decode()
+    assert new != own and re.fullmatch("[0-9a-f]{32}", new)
+    assert [item.body for item in sent] == [text(new, "none"), text(new, later)]
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern"),
+    [
+        ("meeting.ics", r"meeting-[0-9a-f]{10}\.ics"),
+        ("left-pad-1.0.0.tgz", r"left-pad-1\.0\.0-[0-9a-f]{10}\.tgz"),
+        ("backup.tar.gz", r"backup-[0-9a-f]{10}\.tar\.gz"),
+        ("release-1.0", r"release-1\.0-[0-9a-f]{10}"),
+        (".profile", r"\.profile-[0-9a-f]{10}"),
+    ],
+)
+def test_files_keep_their_extension(name: str, pattern: str) -> None:
+    new = renewed(name, "key")
+    assert re.fullmatch(pattern, new), new
 
 
 def test_http_dates() -> None:

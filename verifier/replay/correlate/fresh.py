@@ -20,6 +20,7 @@ _VARIANT = "89ab"  # of a UUID (RFC 9562, section 4.1)
 _SUFFIX = 10  # hexadecimal digits that make a readable value unique
 _ENOUGH_BITS = 40.0
 _LONGEST_LOCAL = 64  # characters before the @ (RFC 5321, section 4.5.3.1.1)
+_EXTENSION = re.compile(r"(?:\.[A-Za-z][A-Za-z0-9]{0,4}){1,2}\Z")
 _TOKEN = re.compile(r"[A-Za-z0-9]+")
 _UUID_OR_TOKEN = re.compile(f"{UUID.pattern}|{_TOKEN.pattern}")
 _UUID_KEPT = {8, 13, 14, 18, 23}
@@ -43,7 +44,10 @@ def shape(value: str) -> Shape:
         while cells and cells[0] == ".":
             del cells[0]
         return (*cells, "@", *domain)
-    return tuple(_unique(value, "-"))
+    # Services go by a file's extension: it stays the end of the name.
+    extension = _EXTENSION.search(value)
+    stop = extension.start() if extension and extension.start() else len(value)
+    return (*_unique(value[:stop], "-"), *value[stop:])
 
 
 def _unique(value: str, joint: str) -> list[str]:

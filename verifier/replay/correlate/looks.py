@@ -13,6 +13,7 @@ MEDIA_TYPE = re.compile(r"[a-z]+/[a-z0-9.+\-]+(;.*)?\Z")
 _HEX = re.compile(r"[0-9a-f]+\Z|[0-9A-F]+\Z")
 _PLAIN_WORD = re.compile(r"[A-Z]?[a-z]+\Z|[A-Z]+\Z")
 _CAMEL = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
+_BLANK = re.compile(r"\s")
 _CUT = re.compile(r"[^A-Za-z0-9]+")
 _WORDY = frozenset({"true", "false", "null", "none", "undefined", "nan"})
 _UNIQUE_BITS = 28.0  # two unrelated values agree by accident once in 250 million
@@ -72,8 +73,8 @@ def is_random(value: str) -> bool:
     """Whether a client must have drawn it: a UUID, or a long token without readable structure."""
     if UUID.fullmatch(value):
         return True
-    if not value.isascii() or len(value) > 512 or " " in value:
-        return False
+    if not value.isascii() or len(value) > 512 or _BLANK.search(value):
+        return False  # what has several words or lines is a text, of which words may be random
     return any(_is_random_token(token) for token in re.split(r"[^A-Za-z0-9]+", value))
 
 

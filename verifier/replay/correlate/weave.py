@@ -160,11 +160,9 @@ def look(text: str, place: Place, resolve: Resolve, depth: int) -> Template | No
         found = _structured(splitter, text, place, resolve, depth)
         if found:
             return found
-    found = _words(text, place, resolve)
-    if found:
-        return found
-    made = _single(resolve(text, place, "made")) if len(text) <= LONGEST else None
-    return made or _made_words(text, place, resolve)
+    holes = _words(text, place, resolve)
+    made = _single(resolve(text, place, "made")) if not holes and len(text) <= LONGEST else None
+    return made or _assemble(text, _with_made_words(text, place, resolve, holes))
 
 
 def _single(slot: int | None) -> Template | None:
@@ -190,11 +188,14 @@ def _structured(splitter: str, text: str, place: Place, resolve: Resolve, depth:
     return _assemble(text, holes)
 
 
-def _words(text: str, place: Place, resolve: Resolve) -> Template | None:
+Holes = list[tuple[split.Part, Template]]
+
+
+def _words(text: str, place: Place, resolve: Resolve) -> Holes:
     """The words of a composed text: what stands between separators first, then runs of words, longest first."""
     if len(text) > LONGEST * 16 or not split.is_composed(text):
-        return None
-    holes: list[tuple[split.Part, Template]] = []
+        return []
+    holes: Holes = []
     for part in split.coarse(text):
         whole = part.value == text
         slot = None if whole else resolve(part.value, Place("token", part.name, (), place.via), "coarse")
@@ -202,28 +203,31 @@ def _words(text: str, place: Place, resolve: Resolve) -> Template | None:
             holes.append((part, (Hole(split.plain, slot),)))
         else:
             holes += _runs(part, place, resolve)
-    return _assemble(text, holes)
+    return holes
 
 
-def _made_words(text: str, place: Place, resolve: Resolve) -> Template | None:
+def _with_made_words(text: str, place: Place, resolve: Resolve, holes: Holes) -> Holes:
+    """The holes of a composed text, and beside them the words that the client made up."""
     if len(text) > LONGEST * 16 or not split.is_composed(text):
-        return None
-    holes: list[tuple[split.Part, Template]] = []
-    secrets = [found.span() for found in PLACEHOLDER.finditer(text)] if PREFIX in text else []
+        return holes
+    taken = [(part.start, part.end) for part, _ in holes]
+    if PREFIX in text:  # a placeholder is one thing, and nobody's invention
+        taken += [found.span() for found in PLACEHOLDER.finditer(text)]
+    found: Holes = []
     for part in split.fine(text):
-        if any(start <= part.start and part.end <= end for start, end in secrets):
-            continue  # a placeholder is one thing, and nobody's invention
+        if any(start < part.end and part.start < end for start, end in taken):
+            continue
         slot = resolve(part.value, Place("token", "id", part.containers, place.via), "word")
         if slot is not None:
-            holes.append((part, (Hole(split.plain, slot),)))
-    return _assemble(text, holes)
+            found.append((part, (Hole(split.plain, slot),)))
+    return sorted([*holes, *found], key=lambda hole: hole[0].start)
 
 
-def _runs(coarse: split.Part, place: Place, resolve: Resolve) -> list[tuple[split.Part, Template]]:
+def _runs(coarse: split.Part, place: Place, resolve: Resolve) -> Holes:
     words = split.fine(coarse.value)
     if len(words) == 1 and words[0].value == coarse.value:
         return []
-    holes: list[tuple[split.Part, Template]] = []
+    holes: Holes = []
     first = 0
     while first < len(words):
         found = None
