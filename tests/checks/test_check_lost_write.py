@@ -157,6 +157,36 @@ def test_what_was_deleted_is_not_lost_when_it_is_gone() -> None:
     assert (judgement.verdict, judgement.violations) == ("pass", ())
 
 
+@pytest.mark.parametrize(
+    ("view", "removal", "answered", "excused"),
+    [
+        ("/things/{}?full=true", "DELETE /things/{}", 204, True),
+        ("/things/{}/parts", "DELETE /things/{}", 204, True),
+        ("/things/{}/parts/1?full=true", "DELETE /things/{}/", 204, True),
+        ("/things/{}", "DELETE /things/{}", 404, True),  # gone before it came: with what it was in, as was asked
+        ("/things/{}", "DELETE /things/{}", 409, False),
+        ("/things/{}", "DELETE /things/{}/parts", 204, False),
+        ("/things/{}", "DELETE /things?name={}-other", 204, False),
+        ("/things/{}-other", "DELETE /things/{}", 204, False),
+    ],
+)
+def test_a_removal_takes_along_what_is_below_its_path_and_nothing_else(
+    view: str, removal: str, answered: int, excused: bool
+) -> None:
+    story = Story()
+
+    def play(scene: Scene) -> None:
+        name = story.fresh("t")
+        story.send(f"PUT /things/{name}", scene.first, 201, body={"text": "a"})
+        read = story.send("GET " + view.format(name), scene.second, 200, index=1)
+        story.send(removal.format(name), scene.first, answered, index=2)
+        for version in (scene.first, scene.second):
+            story.sweep(read, version, 404 if scene.broken else 200)
+
+    found = told(everywhere(play, "forward", story=story))
+    assert found == (set() if excused else {("no lost write", "mixed")})
+
+
 def test_what_was_deleted_and_can_be_read_again_is_a_lost_write() -> None:
     assert told(deleted(("forward",))) == {("no lost write", "mixed")}
     assert told(deleted(("rollback",))) == {("rollback safe", "rollback")}

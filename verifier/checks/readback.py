@@ -6,6 +6,7 @@ Also what clients removed themselves: a deleted resource must be gone.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -77,12 +78,14 @@ class Controls:
 class Removals:
     """Which resources clients removed, and which of those must be gone.
 
-    Not every removal is a DELETE of the resource itself: it may be one of its collection, or inside a batch. There
-    the client's own later read tells, where the controls answer it in the same way.
+    A DELETE removes what is below its path too, whichever view a query asks for, and so says one that finds nothing
+    left to delete. Not every removal is a DELETE of the resource itself or of what it is in: it may be inside a
+    batch. There the client's own later read tells, where the controls answer it in the same way.
     """
 
     context: Context
     _deleted: dict[Target, list[Operation]] = field(default_factory=lambda: defaultdict(list))
+    _away: dict[Target, float] = field(default_factory=dict)  # when the first DELETE of a path was sent
     _writes: dict[Origin, list[Operation]] = field(default_factory=lambda: defaultdict(list))
     _touched: dict[Target, set[Origin]] = field(default_factory=lambda: defaultdict(set))
     _missed: dict[Target, list[Operation]] = field(default_factory=lambda: defaultdict(list))
@@ -92,6 +95,7 @@ class Removals:
         for operation in self.context.history.operations:
             if _place(operation) in expected and _is_gone(operation):
                 self._missed[self._target(operation)].append(operation)
+            self._note_away(operation)
             if operation.source not in SENT or operation.outcome == "fail":
                 continue
             target = self._target(operation)
@@ -104,6 +108,8 @@ class Removals:
     def may_be_gone(self, sweep: Operation) -> bool:
         target = self._target(sweep)
         if any(operation.started < sweep.ended for operation in self._deleted.get(target, ())):
+            return True
+        if any(self._away.get((*target[:2], place), sweep.ended) < sweep.ended for place in _around(sweep)):
             return True
         read = self.context.by_id.get(sweep.parent, sweep)
         return any(read.ended <= operation.started < sweep.ended for operation in self._missed.get(target, ()))
@@ -120,6 +126,15 @@ class Removals:
                 return operation
         return None
 
+    def _note_away(self, operation: Operation) -> None:
+        answer = operation.response
+        found_nothing = answer is not None and answer.status in GONE
+        if operation.request.method != "DELETE" or operation.source not in SENT or "?" in operation.request.target:
+            return
+        if operation.outcome != "fail" or found_nothing:
+            target = (*self._target(operation)[:2], operation.request.path.rstrip("/"))
+            self._away[target] = min(operation.started, self._away.get(target, operation.started))
+
     def _read_as_gone(self) -> set[Place]:
         """Where in the traffic the old version by itself answers a client's read with "gone"."""
         phases = {name: step.phase for name, step in self.context.steps.items()}
@@ -131,6 +146,14 @@ class Removals:
 
     def _target(self, operation: Operation) -> Target:
         return (self.context.path(operation), operation.service, operation.request.target)
+
+
+def _around(operation: Operation) -> Iterator[str]:
+    """The path of an operation, and those that it is below of: /posts/1/comments, /posts/1, /posts."""
+    path = operation.request.path.rstrip("/")
+    while path:
+        yield path
+        path = path.rpartition("/")[0]
 
 
 def _place(operation: Operation) -> Place:
