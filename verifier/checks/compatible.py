@@ -9,11 +9,14 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from msgspec import structs
 
 from verifier.checks.context import CLIENT, Context, called
+from verifier.checks.files import Files
+from verifier.checks.handed import Handed
 from verifier.checks.readback import LATE
 from verifier.checks.shapes import LACKING, Shape, body_kind, put
 from verifier.checks.verdict import CheckResult, Finding
@@ -86,14 +89,18 @@ def shape_key(operation: Operation, response: Response) -> tuple[str, str, int]:
 
 def check(context: Context) -> CheckResult:
     result = CheckResult(GUARANTEE)
-    baseline = Baseline(context)
-    validators = _Validators(context)
+    baseline, validators = Baseline(context), _Validators(context)
+    files, handed = Files(context), Handed(context)
     for operation in context.history.operations:
         if operation.response is None or operation.response.status >= 500:
             continue
         if operation.source in CLIENT:
             result.ran(operation.step, operation.service, operation.name)
-            result.findings += _against_controls(context, operation, operation.response, baseline, validators)
+            found = [
+                *_against_controls(context, operation, operation.response, baseline, validators),
+                *_other_files(context, operation, operation.response, files),
+            ]
+            result.findings += (_explained(context, operation, finding, handed) for finding in found)
             result.findings += validators.answer(operation, operation.response)
         elif operation.source in ("inner", "partner"):
             result.ran(operation.step, operation.service, operation.name)
@@ -119,6 +126,23 @@ def _against_controls(
             continue
         message = f"{called(operation)}: {pointer or 'the body'} {what}"
         yield _finding(context, operation, message, f"shape {pointer}")
+
+
+def _explained(context: Context, operation: Operation, finding: Finding, handed: Handed) -> Finding:
+    """A refusal, with the version whose session, token or id the request carried where that was another one."""
+    giver = handed.by_another(operation) if not finding.detail.startswith("shape") else None
+    if giver is None:
+        return finding
+    given = f"; the request carries what {giver.version} gave in answer to {giver.request.method} {giver.request.path}"
+    versions = context.versions(operation.service, {*finding.versions, giver.version})
+    evidence = (giver.id, *finding.evidence)
+    return replace(finding, message=f"{finding.message}{given}", versions=versions, evidence=evidence)
+
+
+def _other_files(context: Context, operation: Operation, response: Response, files: Files) -> Iterable[Finding]:
+    for message in files.misfits(operation, response):
+        found = _finding(context, operation, message, "file")
+        yield replace(found, experience="what was saved reads differently now")
 
 
 def _misfits(operation: Operation, response: Response, baseline: Baseline) -> Iterable[tuple[str, str]]:
