@@ -115,10 +115,11 @@ class Planted:
 
 
 FORM = ("Content-Type", "application/x-www-form-urlencoded")
+PARTS = ("Content-Type", 'multipart/form-data; boundary="b0und"')
 
 
 def planted(source: Source, secret: str) -> Planted:
-    places = [_in_json, _in_form, _in_query]
+    places = [_in_json, _in_form, _in_query, _in_parts]
     if secret.isascii() and " " not in secret:
         places += [_in_token, _in_key]
         places += [_in_cookie] if ";" not in secret else []
@@ -162,14 +163,25 @@ def _in_form(source: Source, secret: str) -> Planted:
     return Planted(sent, lambda request: parse_qsl(request.body.decode())[1][1])
 
 
+def _in_parts(source: Source, secret: str) -> Planted:
+    head = f'--b0und\r\nContent-Disposition: form-data; name="{source.pick(FIELDS)}"\r\n\r\n'
+    before = source.pick(("", '--b0und\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n'))
+    sent = Request("POST", "/", (PARTS,), f"{before}{head}{secret}\r\n--b0und--\r\n".encode())
+    start, end = len(before) + len(head), len("\r\n--b0und--\r\n")
+    return Planted(sent, lambda request: request.body.decode()[start:-end])
+
+
 def _in_json(source: Source, secret: str) -> Planted:
-    """Also with a byte order mark and numbers beyond JSON: then no secret is written, but places are not compared."""
+    """Also where it is hardly JSON any more: then still no secret is written, but places are not compared."""
     field, other = source.pick(FIELDS), source.text(WIDE, 6)
     document = json.dumps({"n": [other, None, 1.5], "in": [{field: secret}]}, ensure_ascii=bool(source.byte() % 2))
-    huge = source.pick(("1e999", "NaN", "-1e999"))
+    huge, deep = source.pick(("1e999", "NaN", "-1e999")), f"{'[' * 3000}{']' * 3000}"
     oddities = (
-        document, f" \n{document}", f"\ufeff{document}",
+        document, f" \n{document}", f"\ufeff{document}", f"{document}\n{document}", document[:-1],
+        f"[{document}, {deep}]",
         document.replace('"n":', f'"{field}": {huge}, "n":', 1), document.replace('"n":', f'"n": {huge}, "m":', 1),
+        document.replace('"n":', f'"m": {"1" * 5000}, "n":', 1), document.replace("}]", f', "{field}": ""}}]', 1),
+        f'{{"{field}": "{json.dumps(secret)[1:-1]}',
     )  # fmt: skip
     odd = source.byte() % len(oddities)
     text = oddities[odd]

@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl, unquote
 from verifier.history.message import Request, Response, header
 from verifier.pointers import escape
 from verifier.replay.recording.model import Exchange, Recording
-from verifier.replay.recording.redact import PLACEHOLDER, PREFIX
+from verifier.replay.recording.redact import PLACEHOLDER, PREFIX, each_once
 
 _BYTES = re.compile(PLACEHOLDER.pattern.encode())
 _MOST = 10_000  # placeholders remembered for one recording
@@ -129,7 +129,7 @@ def _in_body(request: Request) -> Iterator[tuple[str, str]]:
             yield from _in(value, f"$request.body#/{name}")
         return
     try:
-        found = list(_in_json(json.loads(text), "$request.body#"))
+        found = list(_in_json(json.loads(text, object_pairs_hook=each_once), "$request.body#"))
     except (ValueError, RecursionError):
         found = list(_in(text, "$request.body"))
     yield from found

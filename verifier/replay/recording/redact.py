@@ -35,6 +35,12 @@ _FIELDS = ("password", "passwd", "secret", "client_secret", "token", "access_tok
 _PARAMETER = re.compile(r"(?<=[?&;])([\w.\-\[\]%]+)=([^&#\s\"'<>]+)")
 # What stands before a JSON document: white space, and the byte order marks and zeros of its encodings.
 _BEFORE = b" \t\r\n\0\xef\xbb\xbf\xfe\xff"
+# A member of an object in what is hardly JSON, its value perhaps cut short. A name has a bound, so time stays linear.
+_MEMBER = re.compile(
+    r'(?<!\\)("((?:[^"\\]|\\.){0,200}+)"\s*+:\s*+)("(?:[^"\\]|\\.)*+(?:"|\\?\Z)|-?\d[\d.eE+-]*+|[{\[])', re.DOTALL
+)
+_BOUNDARY = re.compile(r'boundary=(?:"([^"]+)"|([^;,\s]+))', re.IGNORECASE)
+_PART = re.compile(r'^content-disposition:[^\r\n]*?[;\s]name=(?:"([^"\r\n]*)"|([^;\s]+))', re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,17 +145,55 @@ class Redactor:
             return _bytes(self._pairs(_text(body)))
         if body.lstrip(_BEFORE)[:1] in (b"{", b"["):  # whatever type it is said to have
             return self._document(body)
+        if kind.startswith("multipart/"):
+            return _bytes(self._parts(_text(body), media_type))
         return _bytes(self._links(_text(body))) if kind.startswith("text/") else body
 
     def _document(self, body: bytes) -> bytes:
         try:
-            value = json.loads(body)
+            value = json.loads(body, object_pairs_hook=each_once)
             redacted = self._json(value, secret=False)
         except (ValueError, RecursionError):
-            return _bytes(self._links(_text(body)))
+            return self._hardly_json(_text(body))
         if redacted == value:
             return body
         return json.dumps(redacted, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+    def _hardly_json(self, text: str) -> bytes:
+        """Several documents in one, one cut short, or one nested too deeply: redacted as text.
+
+        A secret that is an object or a list has no end that could be told, so the whole body goes.
+        """
+        try:
+            return _bytes(self._links(_MEMBER.sub(self._member, text)))
+        except _Nested:
+            return b""
+
+    def _member(self, found: re.Match[str]) -> str:
+        start, name, value = found.groups()
+        if not self._secret(_unescaped(name)):
+            return found[0]
+        if value in ("{", "["):
+            raise _Nested
+        if not value.startswith('"'):
+            return f"{start}{self._number(value, len(value))}"
+        closed = len(value) > 1 and value.endswith('"')
+        return f'{start}"{self.placeholder(_unescaped(value[1 : -1 if closed else None]))}' + '"' * closed
+
+    def _parts(self, text: str, media_type: str) -> str:
+        """A multipart form: only the secret values are rewritten."""
+        boundary = _BOUNDARY.search(media_type)
+        if not boundary:
+            return text
+        mark = f"--{boundary[1] or boundary[2]}"
+        parts = text.split(mark)
+        for number, part in enumerate(parts):
+            head, gap, content = part.partition("\r\n\r\n")
+            name = _PART.search(head)
+            if gap and name and self._secret(name[1] or name[2] or ""):
+                value = content.removesuffix("\r\n")
+                parts[number] = head + gap + self.placeholder(value) + content[len(value) :]
+        return mark.join(parts)
 
     def _json(self, value: Any, secret: bool) -> Any:
         if isinstance(value, dict):
@@ -207,6 +251,10 @@ class Redactor:
         return _bytes(self._search(_text(body)))
 
 
+class _Nested(Exception):
+    """A secret in what is hardly JSON is an object or a list."""
+
+
 def _text(body: bytes) -> str:
     """A body as text, whatever bytes it holds; the inverse of `_bytes`."""
     return body.decode("utf-8", "surrogateescape")
@@ -214,6 +262,21 @@ def _text(body: bytes) -> str:
 
 def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
+
+
+def each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object without repeated names: of those, all but the last value would be lost, or overlooked."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name stands twice in one object")
+    return found
+
+
+def _unescaped(text: str) -> str:
+    try:
+        return str(json.loads(f'"{text}"', strict=False))
+    except ValueError:
+        return text
 
 
 def _plain(name: str) -> str:
