@@ -191,6 +191,16 @@ def test_logs_are_masked_where_they_hold_a_secret(tmp_path: Path) -> None:
     assert len(list(tmp_path.rglob("*.log*"))) == 2
 
 
+@pytest.mark.parametrize("size", [2, 3, 30])
+def test_backslashes_in_a_row_are_masked_and_do_not_multiply(size: int) -> None:
+    secret = "hunter" + "\\" * size + "22"
+    credentials = Credentials({PASS: secret})
+    for text in (secret, json.dumps(secret)[1:-1], quote(secret, safe=""), secret.replace("\\", "\\u005C")):
+        assert credentials.mask_text(f"<{text}>") == f"<{PASS}>"
+    other = "hunter" + "\\" * (size + size // 2) + "33"  # would not end
+    assert credentials.mask_text(other) == other
+
+
 def test_its_representation_tells_no_secret() -> None:
     assert repr(Credentials({PASS: "hunter22"})) == f"Credentials({PASS})"
 

@@ -242,7 +242,16 @@ def _exactly(placeholder: str) -> str:
 
 def _any_clothing(secret: str) -> str:
     """A pattern for a secret, character by character as any of the usual escapes writes it."""
-    return "".join(map(_one_character, secret))
+    return "".join(map(_run, re.findall(r"\\{2,}|.", secret, re.DOTALL)))
+
+
+def _run(letters: str) -> str:
+    """Several backslashes at once: one by one, each may be read as one or two, and the ways would multiply."""
+    if len(letters) == 1:
+        return _one_character(letters)
+    size = len(letters)
+    escaped = "|".join(f"(?:{re.escape(form)}){{{size}}}" for form in ("%5c", "%255c", r"\u005c", "&#92;", "&#x5c;"))
+    return rf"(?:(?i:{escaped})|\\{{{size},{2 * size}}})"
 
 
 def _one_character(letter: str) -> str:
