@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tests.checks.story import NEW, OLD, Story
+from tests.checks.story import NEW, OLD, Scene, Story, everywhere, told
 from verifier.checks.attribution import violations
 from verifier.checks.context import Context
-from verifier.checks.verdict import Finding
+from verifier.checks.verdict import Finding, Judgement
 from verifier.contracts.promises import Promises
 
 
@@ -21,3 +21,32 @@ def test_steps_come_in_the_order_of_the_run_whichever_shows_it_best() -> None:
 
     (found,) = violations(context, [finding(fourth.id, OLD, NEW), finding(third.id, NEW), finding(third.id, NEW)])
     assert (found.step, found.steps, found.first, found.count) == (fourth.id, (third.id, fourth.id), third.id, 3)
+
+
+def _session(login: int, reached: bool, mixed: int, story: Story) -> Judgement:
+    """A login and a page: what new answers to the login alone, whether it goes on, what the page is answered."""
+
+    def play(scene: Scene) -> None:
+        alone = scene.phase == "control-new"
+        story.send("POST /login", scene.first, login if scene.first == NEW else 303)
+        if reached or not alone:
+            story.send("GET /home", scene.second, mixed if scene.broken else 200, index=1)
+
+    return everywhere(play, "forward", story=story)
+
+
+def test_what_the_new_version_alone_does_not_reach_is_not_laid_to_the_mixture() -> None:
+    judgement = _session(403, False, 401, Story())
+    assert told(judgement) == {("compatible", "new-version")}
+    home = next(entry for entry in judgement.violations if entry.operation == "GET /home")
+    assert home.message.endswith("; the new version by itself does not get this far")
+
+
+def test_what_the_new_version_alone_reaches_and_answers_well_is_the_mixtures() -> None:
+    judgement = _session(403, True, 401, Story())
+    found = {entry.operation: entry.attribution for entry in judgement.violations}
+    assert found == {"POST /login": "new-version", "GET /home": "mixed"}
+
+
+def test_a_session_that_new_did_not_run_to_its_end_but_did_not_break_either_is_the_mixtures() -> None:
+    assert told(_session(303, False, 401, Story())) == {("compatible", "mixed")}

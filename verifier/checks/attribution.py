@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 
 from verifier.checks.context import Context
 from verifier.checks.verdict import Attribution, Finding, Violation
 from verifier.history.model import Phase
 
 ROLLBACK = "rollback safe"
+_Place = tuple[str, int]  # session, index
 
 
 def attribute(phases: set[Phase]) -> Attribution:
@@ -37,6 +39,7 @@ def violations(context: Context, findings: Iterable[Finding]) -> tuple[Violation
     for finding in found:
         seen[finding.signature].add(_phase(context, finding))
     _add_other_name(context, found, seen)
+    found = _cut_off(context, found, seen)
     own: dict[tuple[str, ...], set[Phase]] = defaultdict(set)
     for finding in found:
         if attribute(seen[finding.signature]) in ("mixed", "rollback"):
@@ -66,6 +69,58 @@ def _add_other_name(context: Context, found: list[Finding], seen: dict[tuple[str
     for finding in found:
         if finding.guarantee == ROLLBACK:
             seen[finding.signature] |= in_controls.get(finding.signature[1:], set())
+
+
+def _cut_off(context: Context, found: list[Finding], seen: dict[tuple[str, ...], set[Phase]]) -> list[Finding]:
+    """Lay to the new version what its own control could not show, because that broke the session off before.
+
+    Of such a place nobody knows what the new version does alone: that only the mixture breaks it must not be said. A
+    defect that was seen at one place which the control did reach stays the mixture's.
+    """
+    reached, broken = _reached_by_new(context), _broken_by_new(context, found, seen)
+    reachable = {
+        finding.signature
+        for finding in found
+        if not any(
+            place not in reached and place[1] > broken.get(place[0], place[1]) for place in _places(context, finding)
+        )
+    }
+    alone = {
+        signature
+        for signature, phases in seen.items()
+        if signature not in reachable and attribute(phases) in ("mixed", "rollback")
+    }
+    for signature in alone:
+        seen[signature].add("control-new")
+    told = "; the new version by itself does not get this far"
+    return [
+        replace(finding, message=f"{finding.message}{told}") if finding.signature in alone else finding
+        for finding in found
+    ]
+
+
+def _reached_by_new(context: Context) -> set[_Place]:
+    return {
+        (operation.session, operation.index)
+        for operation in context.client_operations()
+        if (step := context.steps.get(operation.step)) is not None and step.phase == "control-new"
+    }
+
+
+def _broken_by_new(context: Context, found: list[Finding], seen: dict[tuple[str, ...], set[Phase]]) -> dict[str, int]:
+    """For each session the first place that the new version alone breaks."""
+    first: dict[str, int] = {}
+    for finding in found:
+        if _phase(context, finding) == "control-new" and attribute(seen[finding.signature]) == "new-version":
+            for session, index in _places(context, finding):
+                first[session] = min(index, first.get(session, index))
+    return first
+
+
+def _places(context: Context, finding: Finding) -> list[_Place]:
+    """Where in the traffic a finding shows: the place of the last of its operations."""
+    named = [context.by_id[name] for name in finding.evidence if name in context.by_id]
+    return [(operation.session, operation.index) for operation in named[-1:] if operation.index >= 0]
 
 
 def _phase(context: Context, finding: Finding) -> Phase:
