@@ -22,10 +22,11 @@ from verifier.replay.correlate import Player
 from verifier.replay.credentials import rejected
 from verifier.replay.faults import Deferred, come_back, exchange_with_fault
 from verifier.replay.gateway import Cause
-from verifier.replay.polling import finish_accepted, poll_recorded
+from verifier.replay.polling import accepted_work, poll_recorded
 from verifier.replay.stage import LATER, Attempt, Stage
 from verifier.replay.traces import end
 from verifier.replay.track import Stop, Track
+from verifier.replay.unfinished import Unfinished, awaited_write
 
 
 class Resource(Struct, frozen=True, gc=False):
@@ -100,6 +101,7 @@ class Driver:
         player = track.script.player(f"{stage.seed}/{step}/{planned.id}", stage.wall())
         trace = stage.expect(step, planned.id, planned.session, disturbed)
         plain, pace, seen = self._plain(planned.session), self.replaying.pace, list[str]()
+        open_work = Unfinished(stage, track)
         for what in _attempts(step, planned, track.stops, end(trace)):
             index = what.index
             stop = track.stops[index]
@@ -109,7 +111,7 @@ class Driver:
                 stage.gateway.alone.fault = what.inner
             request = player.request(index)
             if disturbed is not None and disturbed.index == index:
-                operation = await self._disturbed(what, request, player, stop, disturbed)
+                operation = await self._disturbed(what, request, player, open_work, disturbed)
             else:
                 operation = await stage.attempt(what, request)
                 answered = operation.response
@@ -120,9 +122,11 @@ class Driver:
                     seen.append(operation.version)
                     if stop.listen is None:
                         self.remember(operation, seen, request)
+                    if open_work.works:
+                        await open_work.after(index)
                     continue
                 attempts = await come_back(stage, what, request, stop.recorded, operation)
-                operation = await self._went_on(what, player, stop, attempts, attempts[-1])
+                operation = await self._went_on(what, player, open_work, attempts, attempts[-1])
             seen.append(operation.version)
             if not as_recorded(operation, stop.recorded):
                 if told := rejected(operation, stage.credentials):
@@ -130,6 +134,7 @@ class Driver:
                 break
             if stop.listen is None:
                 self.remember(operation, seen, operation.request)
+        await open_work.rest()
         self._report(step, planned, player)
 
     def _plain(self, session: str) -> tuple[int, ...]:
@@ -144,7 +149,9 @@ class Driver:
             )
         return found
 
-    async def _disturbed(self, what: Attempt, request: Request, player: Player, stop: Stop, fault: Fault) -> Operation:
+    async def _disturbed(
+        self, what: Attempt, request: Request, player: Player, open_work: Unfinished, fault: Fault
+    ) -> Operation:
         """One exchange with what disturbs it; returns the operation whose answer the client went on with."""
         if fault.callee or fault.kind == "reorder":
             attempts = [await self.stage.attempt(what, request)]
@@ -155,18 +162,18 @@ class Driver:
             if fault.until:
                 self.deferred.setdefault(fault.until, []).append(Deferred(what, request, fault))
         seen = attempts[0] if fault.kind == "duplicate-after" else attempts[-1]
-        return await self._went_on(what, player, stop, attempts, seen)
+        return await self._went_on(what, player, open_work, attempts, seen)
 
     async def _went_on(
-        self, what: Attempt, player: Player, stop: Stop, attempts: list[Operation], seen: Operation
+        self, what: Attempt, player: Player, open_work: Unfinished, attempts: list[Operation], seen: Operation
     ) -> Operation:
         """Learn from the answer that the client saw, record all attempts, bring to its end what they began."""
-        answered = seen.response
+        answered, stop = seen.response, open_work.track.stops[what.index]
         produced = player.answer(what.index, answered) if answered is not None else ()
         for operation in attempts:
             self.stage.record(structs.replace(operation, produced=produced) if operation is seen else operation)
-        for operation in unique_answers(attempts):
-            await finish_accepted(self.stage, what, operation)
+        await open_work.begun(what, unique_answers(attempts), answered)
+        await open_work.after(what.index)
         if stop.poll is not None and answered is not None:
             return await poll_recorded(self.stage, what, player, stop.poll, structs.replace(seen, produced=produced))
         return structs.replace(seen, produced=produced)
@@ -213,7 +220,9 @@ class Driver:
             operation = await self.stage.attempt(what, late.request)
             self.stage.record(operation)
             self.stage.injected(late.fault, operation)
-            await finish_accepted(self.stage, what, operation)
+            work = accepted_work(self.stage, what, operation)
+            if work is not None and awaited_write(self.tracks[what.session], what.index, work.completes) is None:
+                await work.ends(self.stage)
 
 
 def _attempts(step: str, planned: Replay, stops: Sequence[Stop], trace: str) -> list[Attempt]:

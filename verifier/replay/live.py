@@ -10,9 +10,10 @@ from msgspec import structs
 
 from verifier.replay.driver import Driver, as_recorded
 from verifier.replay.faults import exchange
-from verifier.replay.polling import finish_accepted, poll_recorded
+from verifier.replay.polling import poll_recorded
 from verifier.replay.stage import Attempt
 from verifier.replay.traces import end
+from verifier.replay.unfinished import Unfinished
 
 
 @asynccontextmanager
@@ -71,6 +72,7 @@ class _Live:
         stage, track = self.driver.stage, self.driver.tracks[session]
         player = track.script.player(f"{stage.seed}/{self.step}/{replay_id}", stage.wall())
         trace = end(stage.expect(self.step, replay_id, session, None))
+        open_work = Unfinished(stage, track)
         for index, stop in enumerate(track.stops):
             what = Attempt(
                 self.step, replay_id, session, index, 1, "live", stop.service, "", stop.name,
@@ -84,9 +86,11 @@ class _Live:
                 await self._ended()
             await asyncio.sleep(self.pause)
             if not as_recorded(operation, stop.recorded):
-                return
-            await finish_accepted(stage, what, operation)
+                break
+            await open_work.begun(what, [operation], operation.response)
+            await open_work.after(index)
             if stop.poll is not None:
                 operation = await poll_recorded(stage, what, player, stop.poll, operation)
             if stop.listen is None:
                 self.driver.remember(operation, (operation.version,), operation.request)
+        await open_work.rest()

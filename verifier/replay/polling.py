@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from msgspec import structs
 
@@ -18,16 +19,35 @@ PATIENCE = 10.0  # seconds for recorded polling, where nothing is declared
 FAILURES = 6  # polls in a row that fail before nobody would go on
 
 
-async def finish_accepted(stage: Stage, what: Attempt, operation: Operation) -> None:
-    """Poll declared work that this operation's answer promised, until a final state or its bound."""
+@dataclass(slots=True)
+class Work:
+    """What an answer promised to do. `polls`: how often it was asked for."""
+
+    what: Attempt
+    operation: Operation
+    request: Request
+    completes: Completes
+    polls: int = 0
+
+    async def ends(self, stage: Stage, within: float = 0.0) -> bool:
+        """Poll until a final state or a bound, in seconds: its own if none is given, and then a note tells of it."""
+        asked = await _until(
+            stage, self.what, self.operation, self.request, within or self.completes.within,
+            lambda answer: _ended(self.completes, self.request, answer), self.polls, quiet=bool(within),
+        )  # fmt: skip
+        self.polls += asked.polls
+        return asked.done
+
+
+def accepted_work(stage: Stage, what: Attempt, operation: Operation) -> Work | None:
+    """The declared work that this operation's answer promised, if it did."""
     completes = stage.promises.completes(operation.service, operation.version, operation.name)
     if completes is None or operation.response is None or operation.response.status != completes.accepted:
-        return
+        return None
     address = completes.poll.value(operation.request, operation.response)
     if address is None:
-        return
-    request = Request("GET", same_origin(address), _carried(operation.request.headers))
-    await _until(stage, what, operation, request, completes.within, lambda answer: _ended(completes, request, answer))
+        return None
+    return Work(what, operation, Request("GET", same_origin(address), _carried(operation.request.headers)), completes)
 
 
 def _ended(completes: Completes, request: Request, answer: Response) -> bool:
@@ -44,11 +64,18 @@ async def poll_recorded(stage: Stage, what: Attempt, player: Player, poll: Poll,
     """Repeat a read that was recorded as polling until it shows what the recording ended with."""
     if first.response is None or poll.done(first.response):
         return first
-    last = await _until(stage, what, first, first.request, PATIENCE, poll.done)
+    last = (await _until(stage, what, first, first.request, PATIENCE, poll.done)).last
     if last is not None and last.response is not None:
         player.answer(what.index, last.response)
         return last
     return first
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    last: Operation | None
+    polls: int
+    done: bool = False
 
 
 async def _until(
@@ -58,21 +85,27 @@ async def _until(
     request: Request,
     within: float,
     done: Callable[[Response], bool],
-) -> Operation | None:
+    before: int = 0,
+    quiet: bool = False,
+) -> _Asked:
+    """Poll; `before` polls came before. A note tells that it did not end, unless that is no news (`quiet`)."""
     deadline, wait, failures, number, last = stage.clock() + within, FIRST_WAIT, 0, 0, None
     while stage.clock() < deadline and failures < FAILURES:
         await asyncio.sleep(wait)
         wait = min(wait * 1.6, LONGEST_WAIT)
         number += 1
-        poll = structs.replace(what, source="poll", version="", parent=origin.id, number=number, fault="", inner=None)
-        last = await stage.attempt(structs.replace(poll, label=f"{origin.id}/poll-{number}"), request)
+        poll = structs.replace(
+            what, source="poll", version="", parent=origin.id, number=before + number, fault="", inner=None
+        )
+        last = await stage.attempt(structs.replace(poll, label=f"{origin.id}/poll-{before + number}"), request)
         stage.record(last)
         if last.response is not None and last.response.status < 300:
             failures = 0
             if done(last.response):
-                return last
+                return _Asked(last, number, done=True)
         else:
             failures += 1
-    why = "until its bound" if failures < FAILURES else f"until {failures} polls in a row had failed"
-    stage.record(Note(what.step, "not-ended", f"was polled {why} and did not end", origin.id))
-    return last
+    if not quiet:
+        why = "until its bound" if failures < FAILURES else f"until {failures} polls in a row had failed"
+        stage.record(Note(what.step, "not-ended", f"was polled {why} and did not end", origin.id))
+    return _Asked(last, number)
