@@ -50,3 +50,13 @@ def test_what_the_new_version_alone_reaches_and_answers_well_is_the_mixtures() -
 
 def test_a_session_that_new_did_not_run_to_its_end_but_did_not_break_either_is_the_mixtures() -> None:
     assert told(_session(303, False, 401, Story())) == {("compatible", "mixed")}
+
+
+def test_a_step_that_shows_a_defect_to_live_traffic_alone_shows_it_in_passing() -> None:
+    story = Story()
+    for kind in ("control-old", "control-new", "forward", "rollback", "rollback"):
+        story.step(kind)
+        source = "live" if len(story.steps) == 4 else "replay"
+        story.send("GET /a", NEW if kind == "control-new" else OLD, 404 if len(story.steps) > 2 else 200, source=source)
+    (found,) = story.judge().violations
+    assert (found.steps, found.passing) == (("rollout.1", "rollout.2", "rollout.3"), ("rollout.2",))

@@ -76,7 +76,16 @@ def test_its_twin_where_only_going_forward_again_is_violated_there_is_none() -> 
 def test_what_the_mixture_broke_and_a_rollback_does_not_undo_is_said() -> None:
     left = replace(values.DOUBLED, steps=("rollout.2", "rollout.3"))
     said = words.going_back(values.judgement((left,)))
-    assert said == "Rolling back does not undo what the mixture broke: rollout.3 still shows it."
+    assert said == "Rolling back does not undo what was broken: rollout.3 still shows it."
+
+
+def test_its_twin_where_it_shows_only_until_the_last_replica_is_changed_back_it_is_undone() -> None:
+    left = replace(values.DOUBLED, steps=("rollout.2", "rollout.3"), passing=("rollout.3",))
+    said = words.going_back(values.judgement((left,)))
+    assert said == "Rolling back undoes it: rollout.3 shows it only while replicas are being changed."
+    more = replace(left, operation="another", passing=())
+    said = words.going_back(values.judgement((left, more)))
+    assert said == "Rolling back does not undo what was broken: rollout.3 still shows it."
 
 
 def test_a_rollback_that_held_is_said_to_have_held() -> None:

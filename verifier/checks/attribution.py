@@ -152,6 +152,8 @@ def _telling(context: Context, group: list[Finding]) -> Finding:
 def _violation(context: Context, shown: Finding, group: list[Finding], attribution: Attribution) -> Violation:
     run = context.history.run
     showing = {finding.step for finding in group}
+    lasting = {finding.step for finding in group if not _is_live(context, finding)}
+    steps = (*(name for name in context.steps if name in showing), *sorted(showing - context.steps.keys()))
     return Violation(
         guarantee=shown.guarantee,
         attribution=attribution,
@@ -163,6 +165,13 @@ def _violation(context: Context, shown: Finding, group: list[Finding], attributi
         experience=shown.experience,
         evidence=shown.evidence,
         reproduce=f"verifier run {run.file} --seed {run.seed} --runtime {run.runtime}",
-        steps=(*(name for name in context.steps if name in showing), *sorted(showing - context.steps.keys())),
+        steps=steps,
         count=len(group),
+        passing=tuple(name for name in steps if name not in lasting),
     )
+
+
+def _is_live(context: Context, finding: Finding) -> bool:
+    """Whether live traffic alone shows it: that is sent while a step changes replicas, and ends with the change."""
+    named = [context.by_id[name] for name in finding.evidence if name in context.by_id]
+    return bool(named) and all(operation.source == "live" for operation in named)

@@ -65,7 +65,10 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A defect: the finding that shows it best, in `step`; all `steps` that show it, in order; whose doing it is."""
+    """A defect: the finding that shows it best, in `step`; all `steps` that show it, in order; whose doing it is.
+
+    `passing` are those of the steps that show it only to live traffic, while replicas were still being changed.
+    """
 
     guarantee: str
     attribution: Attribution
@@ -79,6 +82,7 @@ class Violation:
     reproduce: str
     steps: tuple[str, ...] = ()
     count: int = 1
+    passing: tuple[str, ...] = ()
 
     @property
     def first(self) -> str:

@@ -157,7 +157,8 @@ def not_completed(judgement: Judgement) -> list[str]:
 def going_back(judgement: Judgement) -> str:
     """What going back does, in a sentence or two; "" when nothing was rolled back.
 
-    A state that was rolled back to may show a violation of its own, or still what the mixture broke before it.
+    A state that was rolled back to may show a violation of its own, or still what was broken before it. What only live
+    traffic meets there, while replicas are being changed, is undone by the rollback.
     """
     after = [step for step in judgement.steps if step.phase == "rollback"]
     if not after:
@@ -167,15 +168,27 @@ def going_back(judgement: Judgement) -> str:
     back = [step for step in after if step.kind != "go forward"]
     worse = [step for step in back if step.id in names]
     again = [step.id for step in after if step.kind == "go forward" and step.id in names]
-    still = [step.id for step in back if step.verdict == "fail" and step not in worse]
+    left = [step.id for step in back if step.verdict == "fail" and step not in worse]
+    passing = [name for name in left if _only_passing(judgement, name)]
+    still = [name for name in left if name not in passing]
     said = []
     if worse:
         said.append(_no_return(judgement, worse, len(back)))
     if still:
-        said.append(f"Rolling back does not undo what the mixture broke: {listed(still, 4)} still {_shows(still)} it.")
+        said.append(f"Rolling back does not undo what was broken: {listed(still, 4)} still {_shows(still)} it.")
+    elif passing and not worse:
+        said.append(
+            f"Rolling back undoes it: {listed(passing, 4)} {_shows(passing)} it only while replicas are being changed."
+        )
     if again:
         said.append(f"Going forward again after a rollback is violated in {listed(again, 4)}.")
     return " ".join(said) or f"Rolling back held, in {counted(len(after), 'step')} after a rollback."
+
+
+def _only_passing(judgement: Judgement, step: str) -> bool:
+    """Whether all that the deployment adds in a step is gone once its replicas are changed."""
+    here = [violation for violation in added(judgement) if step in violation.steps]
+    return bool(here) and all(step in violation.passing for violation in here)
 
 
 def _shows(steps: Sequence[str]) -> str:
