@@ -6,7 +6,6 @@ with a status class that the old version's controls showed at the same place, an
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
@@ -15,10 +14,11 @@ from typing import Any
 from msgspec import structs
 
 from verifier.checks.context import CLIENT, Context, called
+from verifier.checks.eventshapes import EventShapes, with_value
 from verifier.checks.files import Files
 from verifier.checks.handed import Handed
 from verifier.checks.readback import LATE
-from verifier.checks.shapes import LACKING, Shape, body_kind, put
+from verifier.checks.shapes import LACKING, Shape, body_kind
 from verifier.checks.verdict import CheckResult, Finding
 from verifier.contracts.conform import Conformance, Mismatch
 from verifier.contracts.expressions import MISSING, body_json
@@ -45,6 +45,7 @@ class Baseline:
                 self._swapped[operation.step, operation.replay].add(operation.index)
         self.classes: dict[Place, set[int]] = defaultdict(set)
         self.shapes: dict[tuple[str, str, int], Shape] = defaultdict(Shape)
+        self.events: dict[tuple[str, str, int], EventShapes] = defaultdict(EventShapes)
         self.kinds: dict[tuple[str, str, int], set[str]] = defaultdict(set)
         for operation in context.client_operations():
             step = context.steps.get(operation.step)
@@ -55,6 +56,7 @@ class Baseline:
                 continue
             key, body = shape_key(operation, operation.response), body_json(operation.response.body)
             self.kinds[key].add(body_kind(operation.response))
+            self.events[key].learn(operation.response)
             if body is not MISSING:
                 self.shapes[key].learn(body)
 
@@ -158,6 +160,8 @@ def _misfits(operation: Operation, response: Response, baseline: Baseline) -> It
                 else " in the answers of the old version alone"
             )
             yield pointer, f"{what}{told}"
+    elif key in baseline.events:
+        yield from baseline.events[key].misfits(response)
 
 
 def _comes_later(context: Context, operation: Operation) -> bool:
@@ -244,12 +248,12 @@ class _Validators:
 
         It speaks of a value when it refuses the answer with some other value in its place.
         """
-        old, body = self._of(operation.service, self._old.get(operation.service, "")), body_json(response.body)
-        if old is None or body is MISSING or old.answer(operation.request, response):
+        old = self._of(operation.service, self._old.get(operation.service, ""))
+        if old is None or old.answer(operation.request, response):
             return False
 
         def refused(value: Any) -> bool:
-            changed = json.dumps(put(body, pointer, value)).encode()
+            changed = with_value(response, pointer, value)
             return bool(old.answer(operation.request, structs.replace(response, body=changed)))
 
         others: tuple[Any, ...] = (None, True, -0.5, "", [], {})
