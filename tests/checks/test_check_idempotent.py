@@ -6,7 +6,7 @@ import pytest
 
 from tests.checks.scenes import place, poll, usual
 from tests.checks.story import Scene, Story, everywhere, told
-from verifier.checks.verdict import Attribution
+from verifier.checks.verdict import Attribution, Judgement
 from verifier.history.model import Phase
 
 
@@ -171,3 +171,39 @@ def test_an_effect_that_may_happen_more_than_once_is_not_doubled() -> None:
         _charge(scene, order)
 
     assert everywhere(play, story=Story(promises=promises)).verdict == "pass"
+
+
+def undeclared(values: dict[str, list[str]], key: str = "k") -> Judgement:
+    """A request with a key, sent twice, where nothing is declared; what each phase answers to the two."""
+    story = Story()
+
+    def play(scene: Scene) -> None:
+        name = story.fresh(key) if key else ""
+        first, second = values["broken" if scene.broken else scene.phase if scene.phase in values else ""]
+        produced = ("$response.body#/id",)
+        sent = story.send("POST /things", scene.first, (201, {"id": first}), key=name,
+                          produced=tuple((entry, first) for entry in produced))  # fmt: skip
+        story.send("POST /things", scene.second, (201, {"id": second}), key=name, retry=sent,
+                   produced=tuple((entry, second) for entry in produced))  # fmt: skip
+
+    return everywhere(play, "forward", story=story)
+
+
+def test_a_key_in_its_usual_header_is_kept_though_nothing_is_declared() -> None:
+    judgement = undeclared({"": ["a", "a"], "broken": ["a", "b"]})
+    assert told(judgement) == {("idempotent", "mixed")}
+    assert "$response.body#/id was a and b after POST /things → 1.4: 201" in judgement.violations[0].message
+
+
+@pytest.mark.parametrize(
+    ("values", "key"),
+    [
+        ({"": ["a", "a"], "broken": ["b", "b"]}, "k"),
+        ({"": ["a", "b"], "broken": ["a", "b"]}, "k"),  # the old version has never kept it
+        ({"": ["a", "a"], "control-old": ["a", "b"], "broken": ["a", "b"]}, "k"),
+        ({"": ["a", "a"], "broken": ["a", "b"]}, ""),
+    ],
+)
+def test_what_agrees_or_never_had_to_passes(values: dict[str, list[str]], key: str) -> None:
+    judgement = undeclared(values, key)
+    assert (judgement.verdict, judgement.violations) == ("pass", ())

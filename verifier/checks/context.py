@@ -62,6 +62,11 @@ class Context:
         step = self.steps.get(operation.step)
         return step.path if step else operation.step.rpartition(".")[0]
 
+    def phase(self, operation: Operation) -> str:
+        """The phase of the step that sent an operation, "" where that is not known."""
+        step = self.steps.get(operation.step)
+        return step.phase if step else ""
+
     def made_up(self, operation: Operation) -> bool:
         """Whether no client asked for an operation: a made-up request's own, or an inner call that it caused."""
         origin = self.by_id.get(operation.parent)

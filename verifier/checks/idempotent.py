@@ -1,17 +1,24 @@
-"""Idempotent: one key, one effect, and answers that agree. Violated, the user is charged twice."""
+"""Idempotent: one key, one effect, and answers that agree. Violated, the user is charged twice.
+
+Nothing declared is still something checked: requests with an `Idempotency-Key` say themselves what they expect. There
+the values of the answer have to agree that agree in the controls of the old version, wherever a key was sent again.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from verifier.checks.context import Context, called
 from verifier.checks.verdict import CheckResult, Finding
 from verifier.contracts.expressions import Expression, parse
 from verifier.contracts.guarantees import Effect, OperationGuarantees
+from verifier.history.message import header
 from verifier.history.model import Operation
+from verifier.history.outcome import SAFE
 
 GUARANTEE = "idempotent"
+KEY = "Idempotency-Key"
 
 
 def check(context: Context) -> CheckResult:
@@ -27,7 +34,48 @@ def check(context: Context) -> CheckResult:
         if not doubled and not answers:
             continue
         result.findings.append(_finding(context, attempts, doubled, answers))
+    result.add(_undeclared(context))
     return result
+
+
+def _undeclared(context: Context) -> CheckResult:
+    result, repeated = CheckResult(GUARANTEE), _repeated(context)
+    steady = _steady(context, repeated)
+    for attempts in repeated:
+        first = attempts[0]
+        expressions = steady[first.service, first.name]
+        if not expressions:
+            continue
+        result.ran(attempts[-1].step, first.service, first.name)
+        answers = _differences(context, map(parse, sorted(expressions)), attempts)
+        if answers:
+            result.findings.append(_finding(context, attempts, [], answers))
+    return result
+
+
+def _repeated(context: Context) -> list[list[Operation]]:
+    """The attempts with each key that no guarantee speaks of and that was sent more than once."""
+    found: dict[tuple[str, str, str, str], list[Operation]] = defaultdict(list)
+    for operation in context.work():
+        promised = context.guarantees(operation)
+        key = header(operation.request.headers, KEY)
+        if key is not None and operation.request.method not in SAFE and (promised is None or not promised.idempotent):
+            found[context.path(operation), operation.service, operation.name, key].append(operation)
+    return [sorted(attempts, key=lambda entry: entry.started) for attempts in found.values() if len(attempts) > 1]
+
+
+def _steady(context: Context, repeated: list[list[Operation]]) -> dict[tuple[str, str], set[str]]:
+    """By operation, the values that agreed in every control of the old version where a key was sent again."""
+    agreed: dict[tuple[str, str], set[str]] = defaultdict(set)
+    differed: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for attempts in repeated:
+        first = attempts[0]
+        if any(context.phase(entry) != "control-old" for entry in attempts) or len(_answered(attempts)) < 2:
+            continue
+        for expression in _used(attempts):
+            differs = bool(_differences(context, (expression,), attempts))
+            (differed if differs else agreed)[first.service, first.name].add(expression.text)
+    return defaultdict(set, {name: found - differed[name] for name, found in agreed.items()})
 
 
 def groups(context: Context) -> Iterator[tuple[tuple[str, OperationGuarantees], list[Operation]]]:
@@ -64,13 +112,18 @@ def effects_of(context: Context, effect: Effect, operation: Operation) -> list[O
 
 def _disagreeing(context: Context, declared: OperationGuarantees, attempts: list[Operation]) -> list[str]:
     """Sentences about values that differ between the successful answers to one key."""
-    answered = [entry for entry in attempts if entry.response is not None and entry.response.status < 300]
     expressions = declared.idempotent.same if declared.idempotent else ()
-    if not expressions:
-        expressions = _used(attempts)
+    return _differences(context, expressions or _used(attempts), attempts)
+
+
+def _answered(attempts: list[Operation]) -> list[Operation]:
+    return [entry for entry in attempts if entry.response is not None and entry.response.status < 300]
+
+
+def _differences(context: Context, expressions: Iterable[Expression], attempts: list[Operation]) -> list[str]:
     found = []
     for expression in expressions:
-        values = {value for entry in answered if (value := context.value(expression, entry)) is not None}
+        values = {value for entry in _answered(attempts) if (value := context.value(expression, entry)) is not None}
         if len(values) > 1:
             found.append(f"{expression.text} was {' and '.join(sorted(values))}")
     return found
