@@ -54,6 +54,16 @@ def test_the_three_verdicts_are_said_differently() -> None:
     assert passed == "The rollout breaks nothing that was tested, in any of 6 steps."
 
 
+def test_the_first_sentence_tells_the_worst_of_several_and_the_first_of_equals() -> None:
+    refused = replace(values.DOUBLED, guarantee="available", experience="an error during the deploy")
+    said = words.sentence(values.judgement((refused, values.DOUBLED)))
+    assert "2 defects in 2 guarantees (available, idempotent), at worst: charged twice" in said
+    missing = replace(refused, guarantee="of one's own", experience="something else")
+    assert "(of one's own, available), at worst: an error" in words.sentence(values.judgement((missing, refused)))
+    again = replace(refused, experience="another error")
+    assert "2 defects in 1 guarantee (available): an error" in words.sentence(values.judgement((refused, again)))
+
+
 def test_a_pass_does_not_hide_what_was_broken_before() -> None:
     said = words.sentence(values.judgement((values.EARLIER,), ()))
     assert said.endswith(" 1 defect of the old version was there before.")

@@ -23,6 +23,10 @@ HEADS = {
     "freshness": "fresh",
     "rollback safe": "rollb",
 }
+GRAVEST = (
+    "no lost write", "idempotent", "exactly-once effect", "honest completion", "rollback safe", "completes",
+    "honest acceptance", "forward-only states", "available", "compatible",
+)  # fmt: skip
 SYMBOLS = {"pass": "✓", "fail": "✗", "before": "!", "unknown": "?", "": "–"}
 LEGEND = "✓ held · ✗ violated · ! violated, and before the rollout too · – ran on nothing · ? unknown"
 ATTRIBUTIONS = {
@@ -122,16 +126,21 @@ def earlier(judgement: Judgement) -> list[Violation]:
     return [violation for violation in judgement.violations if violation.attribution == "pre-existing"]
 
 
+def _gravity(violation: Violation) -> int:
+    """What stays wrong comes before what a retry or a reload puts right; of equals the first."""
+    return GRAVEST.index(violation.guarantee) if violation.guarantee in GRAVEST else len(GRAVEST)
+
+
 def sentence(judgement: Judgement) -> str:
     """What a release manager reads first."""
     broken = added(judgement)
     if broken:
-        first = broken[0]
+        worst = min(broken, key=_gravity)
         names = list(dict.fromkeys(violation.guarantee for violation in broken))
         return (
             f"Do not deploy this way: {counted(len(broken), 'defect')} in {counted(len(names), 'guarantee')} "
-            f"({', '.join(names)}): {first.experience} (first seen in {first.first}; "
-            f"{ATTRIBUTIONS[first.attribution]})."
+            f"({', '.join(names)}){', at worst' if len(names) > 1 else ''}: {worst.experience} "
+            f"(first seen in {worst.first}; {ATTRIBUTIONS[worst.attribution]})."
         )
     old = len(earlier(judgement))
     before = (
