@@ -1,12 +1,13 @@
-"""Coverage-guided fuzzing of the HTTP readers, by hand: client, server, recording proxy, HTTP/2 and what streams.
+"""Coverage-guided fuzzing of the HTTP readers, by hand: client, server, recording proxy, HTTP/2, what streams, events.
 
     python tests/fuzz/http_reader.py CORPUS -max_total_time=600 -max_len=512
 
 Needs atheris (not a dependency of the tests). The first byte of the input chooses the reader, the second how the rest
 is cut into pieces. Whatever comes must end in an outcome: no exception, and nothing left waiting. With READERS=streams
 in the environment only what streams is fuzzed: answers that are handed over, requests that are handed on, offered
-WebSockets, slow reading of HTTP/2. The first two must come out as what is read as a whole. CORPUS is a folder, into
-which the messages of the property tests are put to start from.
+WebSockets, slow reading of HTTP/2, server-sent events. The first two must come out as what is read as a whole;
+`event_oracles.py` says what must hold of events. CORPUS is a folder, into which the messages of the property tests are
+put to start from.
 """
 
 import asyncio
@@ -18,7 +19,8 @@ import atheris
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "replay" / "wire"))
 
-with atheris.instrument_imports(include=["verifier", "test_wire_fuzz", "test_wire_fuzz_streams"]):
+with atheris.instrument_imports(include=["verifier", "event_oracles", "test_wire_fuzz", "test_wire_fuzz_streams"]):
+    import event_oracles as oracles
     from test_wire_fuzz import ANSWERS, REQUESTS, Reference, Transport, outcome
     from test_wire_fuzz_streams import OFFERS, STREAMS, check_answer, check_requests, make_impatient
 
@@ -28,6 +30,7 @@ with atheris.instrument_imports(include=["verifier", "test_wire_fuzz", "test_wir
     from verifier.replay.wire.server import Listener, Peer, Reply, ServerConnection
 
 HEADERS = [(b":method", b"GET"), (b":scheme", b"http"), (b":authority", b"h"), (b":path", b"/")]
+KINDS = 8
 LOOP = asyncio.new_event_loop()
 ONLY_STREAMS = os.environ.get("READERS") == "streams"
 
@@ -87,12 +90,22 @@ async def http2(data: bytes, slow: bool) -> None:
     assert stream.done.done()
 
 
+def uneven(data: bytes, size: int) -> list[bytes]:
+    """In pieces of two sizes in turn, one of which may be 0."""
+    found, start = [], 0
+    while start < len(data):
+        for most in (1 + size % 16, size // 16):
+            found.append(data[start : start + most])
+            start += most
+    return found
+
+
 def one_input(data: bytes) -> None:
     if len(data) < 3:
         return
     kind, size, rest = data[0], data[1] + 1, data[2:]
     pieces = [rest[start : start + size] for start in range(0, len(rest), size)]
-    match kind % 7 if not ONLY_STREAMS else 4 + kind % 3:
+    match kind % KINDS if not ONLY_STREAMS else 4 + kind % (KINDS - 4):
         case 0:
             client(rest, size)
         case 1:
@@ -107,13 +120,16 @@ def one_input(data: bytes) -> None:
             LOOP.run_until_complete(check_requests(pieces))
         case 6:
             LOOP.run_until_complete(http2(rest, True))
+        case 7:
+            oracles.pieces_do_not_matter(uneven(rest, size))
+            oracles.only_data_change(rest)
 
 
 def seed(corpus: Path) -> None:
     frames = b"\0\0\1\1\4\0\0\0\1\x88" + b"\0\0\5\0\0\0\0\0\1hello" + b"\0\0\5\0\1\0\0\0\1world"
-    samples = [*ANSWERS, *STREAMS, *REQUESTS, *OFFERS, frames]
+    samples = [*ANSWERS, *STREAMS, *REQUESTS, *OFFERS, frames, *oracles.STREAMS]
     for number, sample in enumerate(samples):
-        for kind in range(7):
+        for kind in range(KINDS):
             for size in (7, 255):
                 (corpus / f"seed-{number}-{kind}-{size}").write_bytes(bytes([kind, size]) + sample)
 

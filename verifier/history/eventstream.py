@@ -23,7 +23,8 @@ class EventReader:
     def __init__(self) -> None:
         self.count = 0
         self._event: Event = {}
-        self._rest: bytes | None = None  # of a line that has not ended; None before the first byte
+        self._rest = b""  # of a line that has not ended
+        self._first = True  # until the first line has ended: it may begin with a byte order mark
         self._after_return = False  # a line feed that comes now ends no line
 
     def feed(self, piece: bytes) -> list[Event]:
@@ -31,9 +32,11 @@ class EventReader:
         if not piece:
             return []
         text = piece.removeprefix(b"\n") if self._after_return else piece
-        text = text.removeprefix(_BOM) if self._rest is None else self._rest + text
         self._after_return = piece.endswith(b"\r")
-        *lines, self._rest = _END.split(text)
+        *lines, self._rest = _END.split(self._rest + text)
+        if lines and self._first:
+            lines[0] = lines[0].removeprefix(_BOM)
+            self._first = False
         found = [event for line in lines if (event := self._line(line)) is not None]
         self.count += len(found)
         return found
@@ -57,7 +60,8 @@ def events(body: bytes) -> list[Event]:
 
 def with_data(body: bytes, change: Callable[[bytes], bytes]) -> bytes:
     """The body with the data of each event changed, also of one that is cut off; all other lines stay as they are."""
-    return b"".join(b"".join(_changed(event, change)) for event in _grouped(body))
+    mark = _BOM if body.startswith(_BOM) else b""
+    return mark + b"".join(b"".join(_changed(event, change)) for event in _grouped(body.removeprefix(_BOM)))
 
 
 def _grouped(body: bytes) -> Iterator[list[tuple[bytes, bytes]]]:
@@ -81,7 +85,10 @@ def _changed(lines: list[tuple[bytes, bytes]], change: Callable[[bytes], bytes])
         yield from (line + end for line, end in lines)
         return
     told = new.split(b"\n")
-    for line, end in lines:
+    mixed = not {end for _, end in lines} <= {b"\r", b""}
+    for line, ended in lines:
+        # Where a line is left out, a return before it and a line feed after it would become one end.
+        end = b"\r\n" if mixed and ended == b"\r" else ended
         if _data(line) is None:
             yield line + end
         elif told:  # all of it where the first was, which keeps the order of the fields
@@ -92,4 +99,4 @@ def _changed(lines: list[tuple[bytes, bytes]], change: Callable[[bytes], bytes])
 def _data(line: bytes) -> bytes | None:
     """The value of a data field; None for any other line."""
     name, _, value = line.partition(b":")
-    return value.removeprefix(b" ") if name.removeprefix(_BOM) == b"data" else None
+    return value.removeprefix(b" ") if name == b"data" else None
