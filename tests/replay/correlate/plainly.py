@@ -88,7 +88,8 @@ class PlainPlayer:
     def answer(self, index: int, response: Response) -> tuple[tuple[str, str], ...]:
         step, compiled = self.script.steps[index], self.script.compiled[index]
         if compiled.stores_cookies:
-            self.jars[compiled.client].store(step.exchange.host, step.exchange.request.target, response.headers)
+            asked = step.exchange.request
+            self.jars[compiled.client].store(step.exchange.host, asked.target, response.headers, asked.headers)
         produced: dict[str, str] = {}
         for take in compiled.takes:
             answer = Answer(response)

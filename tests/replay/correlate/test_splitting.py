@@ -195,3 +195,18 @@ def test_cookie_jar() -> None:
     assert jar.sent("www.shop.example", "/") == {"d": "4"}
     jar.store("shop", "/", (("Set-Cookie", "two=; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Path=/"),))
     assert jar.sent("shop", "/a/") == {"one": "1"}
+
+
+@pytest.mark.parametrize("domain", ["shop.example", ".shop.example", "SHOP.EXAMPLE", "www.shop.example"])
+def test_a_service_recorded_under_a_name_of_its_own_keeps_the_domain_that_its_client_knew(domain: str) -> None:
+    jar = Jar()
+    jar.store("orders", "/", (("Set-Cookie", f"one=1; Domain={domain}; Path=/"),), (("Host", "www.shop.example:8099"),))
+    assert jar.sent("orders", "/a") == {"one": "1"}
+    assert jar.sent("payments", "/a") == {}
+
+
+@pytest.mark.parametrize("asked", [(), (("Host", "other.example"),), (("Host", "myshop.example"),)])
+def test_a_domain_that_is_not_the_services_sets_nothing(asked: tuple[tuple[str, str], ...]) -> None:
+    jar = Jar()
+    jar.store("orders", "/", (("Set-Cookie", "one=1; Domain=shop.example; Path=/"),), asked)
+    assert jar.sent("orders", "/") == {}

@@ -45,5 +45,5 @@ def cookie_uses(exchanges: Sequence[Exchange], clients: Sequence[str]) -> Cookie
                 break
         if header(exchange.response.headers, "set-cookie") is not None:
             setters.add(index)
-        jar.store(exchange.host, request.target, exchange.response.headers)
+        jar.store(exchange.host, request.target, exchange.response.headers, request.headers)
     return CookieUses(uses, frozenset(active), frozenset(setters))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from verifier.history.message import Headers
+from verifier.history.message import Headers, header
 
 _Key = tuple[str, str, str]  # domain, path, name
 
@@ -15,13 +15,17 @@ class Jar:
 
     cookies: dict[_Key, str] = field(default_factory=dict)
 
-    def store(self, host: str, target: str, headers: Headers) -> None:
-        """Take over the cookies of an answer from `host` to a request for `target`."""
+    def store(self, host: str, target: str, headers: Headers, asked: Headers = ()) -> None:
+        """Take over the cookies of an answer from `host` to a request for `target`, sent with the headers `asked`.
+
+        A service may have been recorded under another name than the one that its client knew (`record --as`): a
+        Domain of that one, the Host that was asked, is the service's own too.
+        """
         for name, value in headers:
             if len(name) == 10 and name.lower() == "set-cookie":
-                self._store_one(_hostname(host), target, value)
+                self._store_one(_hostname(host), target, value, asked)
 
-    def _store_one(self, host: str, target: str, line: str) -> None:
+    def _store_one(self, host: str, target: str, line: str, asked: Headers) -> None:
         pair, *attributes = line.split(";")
         name, mark, value = pair.partition("=")
         if not mark or not name.strip():
@@ -32,9 +36,10 @@ class Jar:
             key, text = key.strip().lower(), text.strip()
             if key == "domain" and text:
                 wanted = text.lstrip(".").lower()
-                if host != wanted and not host.endswith(f".{wanted}"):
+                if _belongs(host, wanted):
+                    domain = f".{wanted}"
+                elif not _belongs(_hostname(header(asked, "host") or ""), wanted):
                     return
-                domain = f".{wanted}"
             elif key == "path" and text.startswith("/"):
                 path = text
             elif key == "max-age":
@@ -61,6 +66,10 @@ class Jar:
         for _, name, value in sorted(fitting, key=lambda item: -len(item[0])):
             found.setdefault(name, value)
         return found
+
+
+def _belongs(host: str, domain: str) -> bool:
+    return host == domain or host.endswith(f".{domain}")
 
 
 def _hostname(authority: str) -> str:

@@ -54,7 +54,8 @@ class Player:
         if step.stores_cookies:
             if self._jars is None:
                 self._jars = {}
-            self._jars.setdefault(step.client, Jar()).store(step.host, step.recorded.target, response.headers)
+            jar, asked = self._jars.setdefault(step.client, Jar()), step.recorded
+            jar.store(step.host, asked.target, response.headers, asked.headers)
         return () if step.learn is None else step.learn(self, response)
 
     def _with_cookies(self, index: int, use: CookieUse, step: StepProgram, made: Request) -> Request:
