@@ -43,6 +43,8 @@ def siblings(document: Any, pointer: str) -> tuple[tuple[str, str], ...]:
 
 def take_listed(answer: Answer, take: Take, recorded: str) -> str | None:
     """The value for `take`, whose origin lies in a list; None where the answer has no such list."""
+    if take.origin.place != "json":
+        return answer.take(take.origin)
     above, index, inner = cut(take.origin.key)
     elements = at_pointer(answer.json(), above)
     if not isinstance(elements, list):

@@ -70,8 +70,8 @@ class Poll:
 class Origin:
     """Where in an answer a value stands: a runtime expression, then the selectors into what it points at.
 
-    `place` is what the first cut of the message was ("json", "header", "cookie", "html", "text") and `key` its
-    selector: a JSON pointer, a header's or cookie's name, an element. `steps` are (splitter, selector) pairs.
+    `place` is what the first cut of the message was ("json", "header", "cookie", "html", "xml", "text") and
+    `key` its selector: a JSON pointer, a header's or cookie's name, an element. `steps` are (splitter, selector) pairs.
     """
 
     expression: str
@@ -82,7 +82,7 @@ class Origin:
     @property
     def listed(self) -> bool:
         """Whether the value stands in a list, where its position may mean nothing."""
-        return self.place == "json" and any(part.isdecimal() for part in self.key.split("/"))
+        return self.place in ("json", "xml") and any(part.isdecimal() for part in self.key.split("/"))
 
 
 class _Missing:

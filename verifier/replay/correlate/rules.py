@@ -111,6 +111,8 @@ def origin(expression: str) -> Origin:
         return Origin(expression, "header", name.lower())
     if rest.startswith("body#/html/"):
         return Origin(expression, "html", rest.removeprefix("body#/html/"))
+    if rest.startswith("body#/xml/"):
+        return Origin(expression, "xml", rest.removeprefix("body#/xml/"))
     if rest.startswith("body#"):
         return Origin(expression, "json", rest.removeprefix("body#"))
     if rest == "body":

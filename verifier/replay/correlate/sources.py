@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from verifier.history.message import Request, Response, header
-from verifier.replay.correlate import html, split
+from verifier.replay.correlate import html, split, xml
 from verifier.replay.correlate.leaves import Leaves
 from verifier.replay.correlate.model import MISSING, Origin, as_json, as_text, at_pointer, json_of
 from verifier.replay.correlate.names import Place, stem
@@ -76,8 +76,17 @@ def _body_leaves(request: Request, response: Response) -> Iterator[tuple[Origin,
     elif "html" in (header(response.headers, "content-type") or "").lower():
         for key, name, value in html.values(body):
             yield Origin(f"$response.body#/html/{key}", "html", key), Place("body", name), value
+    elif (elements := _xml(response)) is not None:
+        for key, name, around_it, value in elements:
+            place = Place("body", name, (stem(around_it),) if around_it else ())
+            yield Origin(f"$response.body#/xml/{key}", "xml", key), place, value
     elif len(body) <= LONGEST:
         yield Origin("$response.body", "text", ""), Place("body", ""), body.decode("utf-8", "replace").strip()
+
+
+def _xml(response: Response) -> list[xml.Found] | None:
+    media = (header(response.headers, "content-type") or "").lower()
+    return xml.values(response.body) if "xml" in media else None
 
 
 def collection(path: str) -> tuple[str, ...]:
@@ -141,7 +150,7 @@ class Answer:
     `keys` are JSON pointers that will be asked for, and `read` gets their values without decoding all of the body.
     """
 
-    __slots__ = ("_html", "_json", "_keys", "_leaves", "_read", "_response")
+    __slots__ = ("_html", "_json", "_keys", "_leaves", "_read", "_response", "_xml")
 
     def __init__(self, response: Response, keys: Sequence[str] = (), read: Leaves | None = None) -> None:
         self._response = response
@@ -150,6 +159,7 @@ class Answer:
         self._leaves: dict[str, Any] = {}
         self._json: Any = None
         self._html: dict[str, str] | None = None
+        self._xml: dict[str, str] | None = None
 
     def take(self, origin: Origin) -> str | None:
         """The text at an origin, None where the answer has nothing there."""
@@ -176,6 +186,10 @@ class Answer:
             if self._html is None:
                 self._html = {key: value for key, _, value in html.values(self._response.body)}
             return self._html.get(origin.key)
+        if origin.place == "xml":
+            if self._xml is None:
+                self._xml = {xml.alone(key): value for key, _, _, value in xml.values(self._response.body) or ()}
+            return self._xml.get(xml.alone(origin.key))
         return self._response.body[:LONGEST].decode("utf-8", "replace").strip() or None
 
     def _leaf(self, key: str) -> Any:
