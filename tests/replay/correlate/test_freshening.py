@@ -164,6 +164,36 @@ def test_names_under_which_the_client_created_something() -> None:
     assert [item.target for item in play(kept)[0]] == ["/settings/theme"] * 2
 
 
+@pytest.mark.parametrize("found", [True, False])
+def test_a_name_under_which_what_a_post_made_is_found_later(found: bool) -> None:
+    found_or_not = answer(200 if found else 404)
+    made = script(
+        (request("POST", "/features", {"name": "new-checkout", "group": "new-checkout"}), answer(201)),
+        (request("POST", "/features", {"name": "new-checkout"}), answer(409)),
+        (request("GET", "/features/new-checkout"), found_or_not),
+        (request("POST", "/archive/revive/new-checkout"), answer(200)),
+        (request("PUT", "/features/new-checkout", {"name": "new-checkout", "text": "new-checkout"}), found_or_not),
+    )
+    sent, player = play(made)
+    assert body(sent.pop()) == {"name": body(sent[0])["name"], "text": "new-checkout"}
+    name = body(sent[0])["name"]
+    assert re.fullmatch(r"new-checkout-[0-9a-f]{10}" if found else "new-checkout", name)
+    assert body(sent[0])["group"] == "new-checkout" and body(sent[1])["name"] == name
+    assert [item.target for item in sent[2:]] == [f"/features/{name}", f"/archive/revive/{name}"]
+    assert player.notes == []
+
+
+def test_a_plain_word_is_a_name_only_where_it_is_found() -> None:
+    made = script(
+        (request("POST", "/features", {"name": "archive"}), answer(201)),
+        (request("GET", "/features/archive"), answer(200)),
+        (request("GET", "/archive/revive"), answer(200)),
+    )
+    sent, _ = play(made)
+    assert sent[1].target == "/features/" + body(sent[0])["name"] != "/features/archive"
+    assert sent[2].target == "/archive/revive"
+
+
 def test_declared_values() -> None:
     pairs = [
         (request("POST", "/a", {"request_id": KEY, "name": "blue"}), answer()),

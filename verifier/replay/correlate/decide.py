@@ -53,11 +53,13 @@ class Decision:
     """`fresh` values are renewed, `unmatched` ones reported; `moment` is set where time is to be shifted.
 
     `limit` confines a readable value ("attempt-1", "my-bucket") to the places that mean the same as this one.
+    `telling`: it is more than a plain word, and so meant by every equal segment of a path, and field of that name.
     """
 
     kind: Literal["keep", "fresh", "unmatched"]
     moment: Moment | None = None
     limit: Place | None = None
+    telling: bool = False
 
     def fits(self, place: Place) -> bool:
         """Whether the decision holds at a place."""
@@ -66,6 +68,8 @@ class Decision:
             return True
         if limit.kind == "header":
             return marks_request(place)
+        if self.telling and (place.kind == "path" or place.words == limit.words):
+            return True
         if affinity(place, limit) >= 2 or place.via.lower() == "$request.header.authorization":
             return True
         return place.words == limit.words and not names_itself(limit.name)
@@ -77,11 +81,13 @@ KEEP = Decision("keep")
 def created(uses: Sequence[Use]) -> Use | None:
     """The use that created something under a name of the client's choosing, if one did.
 
-    That is a PUT that was answered 201, or a POST answered 201 whose body names what is made. Replayed with the
-    same name it would find what an earlier replay has left.
+    That is a PUT that was answered 201, or a POST answered 201 whose body names what is made: by a key, or by a name
+    under which it was found later. Replayed with the same name it would find what an earlier replay has left.
     """
     for use in uses:
-        if use.grain == "whole" and use.status == 201 and (_is_put_name(use) or _is_post_name(use)):
+        if use.grain != "whole" or use.status != 201:
+            continue
+        if _is_put_name(use) or _is_post_name(use) or _is_found_by(use, uses):
             before = [other for other in uses if other.index < use.index and other.place == use.place]
             return use if all(other.status >= 400 for other in before) else None
     return None
@@ -99,6 +105,19 @@ def _is_post_name(use: Use) -> bool:
     if place.words in _LOGIN_NAMES:
         return True
     return is_key(place.name) and names_itself(place.name) and place.containers[:1] == collection(use.target)
+
+
+def _is_found_by(use: Use, uses: Sequence[Use]) -> bool:
+    """`POST /features {"name": "checkout"}`, then `GET /features/checkout`."""
+    place, made = use.place, collection(use.target)
+    if use.method != "POST" or not place.via.startswith("$request.body#") or not names_itself(place.name):
+        return False
+    return place.containers[:1] == made and any(
+        other.index > use.index
+        and (other.grain, other.place.kind, other.place.containers[:1]) == ("whole", "path", made)
+        and other.status < 400
+        for other in uses
+    )
 
 
 def decide(text: str, uses: Sequence[Use]) -> Decision:

@@ -151,7 +151,10 @@ class Analysis:
                 source.index < use.index and names_itself(source.place.name)
                 for source in (self.sources[text].all if text in self.sources else ())
             )
-            self._names[text] = Decision("fresh", limit=use.place) if use is not None and not known else None
+            made = use if not known else None
+            # A plain word in a path may as well be a collection's.
+            telling = not text.isalpha()
+            self._names[text] = Decision("fresh", limit=made.place, telling=telling) if made is not None else None
         return self._names[text]
 
     def creations(self) -> Iterator[tuple[str, Use]]:
