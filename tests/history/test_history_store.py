@@ -218,7 +218,9 @@ def test_headers_are_found_by_any_case() -> None:
     assert message.with_header(headers, "CONTENT-type", "z") == (("X", "c"), ("CONTENT-type", "z"))
 
 
-@pytest.mark.parametrize(("target", "path"), [("/a/b?c=1", "/a/b"), ("/", "/"), ("?x", "/"), ("/a%20b#f", "/a%20b")])
+@pytest.mark.parametrize(("target", "path"), [
+    ("/a/b?c=1", "/a/b"), ("/", "/"), ("?x", "/"), ("/a%20b#f", "/a%20b"), ("//[a?b#c", "//[a"), ("//[::1]/a?b", "/a"),
+])  # fmt: skip
 def test_the_path_of_a_request(target: str, path: str) -> None:
     assert Request("GET", target).path == path
 

@@ -22,7 +22,13 @@ class Request(Struct, frozen=True, gc=False, omit_defaults=True):
         target = self.target
         if target[:1] == "/" and target[:2] != "//" and "#" not in target and target.isprintable():
             return target.partition("?")[0]  # what urlsplit says too, an order of magnitude sooner
-        return urlsplit(target).path or "/"
+        try:
+            try:
+            return urlsplit(target).path or "/"
+        except ValueError:  # `//[x`, say, whose authority is none
+            return target.partition("?")[0]
+        except ValueError:  # brackets after two slashes that hold no address
+            return target.partition("#")[0].partition("?")[0]
 
 
 class Response(Struct, frozen=True, gc=False, omit_defaults=True):
