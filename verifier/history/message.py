@@ -23,11 +23,8 @@ class Request(Struct, frozen=True, gc=False, omit_defaults=True):
         if target[:1] == "/" and target[:2] != "//" and "#" not in target and target.isprintable():
             return target.partition("?")[0]  # what urlsplit says too, an order of magnitude sooner
         try:
-            try:
             return urlsplit(target).path or "/"
         except ValueError:  # `//[x`, say, whose authority is none
-            return target.partition("?")[0]
-        except ValueError:  # brackets after two slashes that hold no address
             return target.partition("#")[0].partition("?")[0]
 
 
