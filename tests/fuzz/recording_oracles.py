@@ -164,10 +164,18 @@ def _in_form(source: Source, secret: str) -> Planted:
 
 
 def _in_parts(source: Source, secret: str) -> Planted:
+    """As a field, or in a document that is a part: then no secret is written, but places are not compared."""
     head = f'--b0und\r\nContent-Disposition: form-data; name="{source.pick(FIELDS)}"\r\n\r\n'
     before = source.pick(("", '--b0und\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n'))
-    sent = Request("POST", "/", (PARTS,), f"{before}{head}{secret}\r\n--b0und--\r\n".encode())
     start, end = len(before) + len(head), len("\r\n--b0und--\r\n")
+    if source.byte() % 2:
+        inner = _in_json(source, secret).request
+        head = f'--b0und\r\nContent-Disposition: form-data; name="d"\r\nContent-Type: {inner.headers[0][1]}\r\n\r\n'
+        document = f"{before}{head}{inner.body.decode()}\r\n--b0und--\r\n"
+        ends = source.pick(("\r\n", "\n"))
+        sent = Request("POST", "/", (PARTS,), document.replace("\r\n", ends).encode())
+        return Planted(sent, lambda _: "")
+    sent = Request("POST", "/", (PARTS,), f"{before}{head}{secret}\r\n--b0und--\r\n".encode())
     return Planted(sent, lambda request: request.body.decode()[start:-end])
 
 

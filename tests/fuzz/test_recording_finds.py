@@ -44,6 +44,11 @@ MEMBER = b'{"password": "hunter2hunter2"}'
         (FORM, b"user%5Bpassword%5D=hunter2hunter2&a=1"),
         (PARTS, b'--b-1\r\nContent-Disposition: form-data; name="password"\r\n\r\nhunter2hunter2\r\n--b-1--\r\n'),
         (PARTS, b"--b-1\r\ncontent-disposition: form-data; name=password\r\nX: y\r\n\r\nhunter2hunter2"),
+        (PARTS, b'--b-1\nContent-Disposition: form-data; name="password"\n\nhunter2hunter2\n--b-1--\n'),
+        (PARTS, b'--b-1\r\nContent-Disposition: form-data;\r\n name="password"\r\n\r\nhunter2hunter2\r\n--b-1--\r\n'),
+        (PARTS, b'--b-1\r\nContent-Disposition: form-data; name="a"\r\n\r\n' + MEMBER + b"\r\n--b-1--\r\n"),
+        (PARTS, b'--b-1\r\nContent-Disposition: form-data; name="a"\r\n\r\n/x?token=hunter2hunter2\r\n--b-1--\r\n'),
+        ("multipart/related; boundary=b", b"--b\r\nContent-Type: application/json\r\n\r\n" + MEMBER + b"\r\n--b--\r\n"),
     ],
 )
 def test_a_secret_is_found_in_what_is_hardly_well_formed(kind: str, body: bytes, tmp_path: Path) -> None:

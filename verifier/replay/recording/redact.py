@@ -40,7 +40,13 @@ _MEMBER = re.compile(
     r'(?<!\\)("((?:[^"\\]|\\.){0,200}+)"\s*+:\s*+)("(?:[^"\\]|\\.)*+(?:"|\\?\Z)|-?\d[\d.eE+-]*+|[{\[])', re.DOTALL
 )
 _BOUNDARY = re.compile(r'boundary=(?:"([^"]+)"|([^;,\s]+))', re.IGNORECASE)
-_PART = re.compile(r'^content-disposition:[^\r\n]*?[;\s]name=(?:"([^"\r\n]*)"|([^;\s]+))', re.IGNORECASE | re.MULTILINE)
+# Of a part: what ends its headers, its field's name (a header may be folded), its media type.
+_GAP = re.compile(r"\r?\n\r?\n")
+_PART = re.compile(
+    r'^content-disposition:(?:[^\r\n]|\r?\n(?=[ \t]))*?[;\s]name=(?:"([^"\r\n]*)"|([^;\s]+))',
+    re.IGNORECASE | re.MULTILINE,
+)
+_PART_TYPE = re.compile(r"^content-type:[ \t]*([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,19 +187,27 @@ class Redactor:
         return f'{start}"{self.placeholder(_unescaped(value[1 : -1 if closed else None]))}' + '"' * closed
 
     def _parts(self, text: str, media_type: str) -> str:
-        """A multipart form: only the secret values are rewritten."""
+        """A multipart body: secret fields are rewritten, and what is secret in parts that are documents or texts."""
         boundary = _BOUNDARY.search(media_type)
         if not boundary:
             return text
         mark = f"--{boundary[1] or boundary[2]}"
         parts = text.split(mark)
         for number, part in enumerate(parts):
-            head, gap, content = part.partition("\r\n\r\n")
-            name = _PART.search(head)
-            if gap and name and self._secret(name[1] or name[2] or ""):
-                value = content.removesuffix("\r\n")
-                parts[number] = head + gap + self.placeholder(value) + content[len(value) :]
+            gap = _GAP.search(part)
+            if gap:
+                head, content = part[: gap.end()], part[gap.end() :]
+                value = content.removesuffix("\n").removesuffix("\r")
+                parts[number] = head + self._part(head, value) + content[len(value) :]
         return mark.join(parts)
+
+    def _part(self, head: str, value: str) -> str:
+        name, kind = _PART.search(head), _PART_TYPE.search(head)
+        if name and self._secret(name[1] or name[2] or ""):
+            return self.placeholder(value)
+        media_type = kind[1] if kind else "text/plain"
+        # Not parts of parts: they could be nested without end.
+        return value if media_type.lower().startswith("multipart/") else _text(self._body(_bytes(value), media_type))
 
     def _json(self, value: Any, secret: bool) -> Any:
         if isinstance(value, dict):
