@@ -5,13 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.replay.correlate.building import answer, request
 from tests.replay.scene import Arrival, Scene, live, replay, scene, step
 from verifier.contracts.promises import Promises, promises_of
-from verifier.history.message import Response
+from verifier.history.message import Request, Response
 from verifier.history.model import Operation
 from verifier.replay.polling import FAILURES
+from verifier.replay.stage import same_origin
+from verifier.replay.wire.encode import encode_request
 from verifier.replay.wire.server import Reply
 
 CONTRACT = """\
@@ -47,7 +51,7 @@ def accepted(location: str = "/jobs/7") -> Response:
     return answer(202, {"ok": True}, (("Location", location),))
 
 
-@pytest.mark.parametrize("location", ["/jobs/7", "http://orders:8080/jobs/7"])
+@pytest.mark.parametrize("location", ["/jobs/7", "http://orders:8080/jobs/7", "jobs/7", "./jobs/7#state"])
 @pytest.mark.parametrize("final", ["done", "failed"])
 def test_polling_ends_with_a_final_state(final: str, location: str, tmp_path: Path) -> None:
     async def scenario() -> None:
@@ -205,3 +209,27 @@ def test_a_recorded_poll_gives_up_after_repeated_failure() -> None:
             assert driver.resources == {}
 
     live(scenario())
+
+
+@pytest.mark.parametrize(
+    ("address", "target"),
+    [
+        ("/jobs/7?full=1", "/jobs/7?full=1"),
+        ("https://orders.example/jobs/7?a=b", "/jobs/7?a=b"),
+        ("//orders:8080/jobs/7", "/jobs/7"),
+        ("http://orders", "/"),
+        ("7", "/jobs/7"),
+        ("../states/7", "/states/7"),
+        ("?state=7", "/jobs/8?state=7"),
+        ("/jobs/the seventh", "/jobs/the%20seventh"),
+        ("//[7", "//[7"),
+        ("http://[7", "/http://[7"),
+    ],
+)
+def test_an_address_that_a_service_gives_is_asked_for_as_a_browser_would(address: str, target: str) -> None:
+    assert same_origin(address, "/jobs/8?now=1") == target
+
+
+@given(st.text())
+def test_any_address_can_be_asked_for(address: str) -> None:
+    assert encode_request(Request("GET", same_origin(address, "/jobs")), b"orders").startswith(b"GET /")

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote
 
 from verifier.contracts.routes import segment_pattern
 from verifier.history.message import Request, Response, header
@@ -47,7 +47,7 @@ class Expression:
         if self.part == "body":
             return as_text(pointed(body_json(message.body), self.name))
         if self.part == "query":
-            query = parse_qs(urlsplit(request.target).query, keep_blank_values=True)
+            query = parse_qs(request.target.partition("#")[0].partition("?")[2], keep_blank_values=True)
             return next(iter(query.get(self.name, [])), None)
         return path_values(template, request.path).get(self.name)
 

@@ -47,7 +47,8 @@ def accepted_work(stage: Stage, what: Attempt, operation: Operation) -> Work | N
     address = completes.poll.value(operation.request, operation.response)
     if address is None:
         return None
-    return Work(what, operation, Request("GET", same_origin(address), _carried(operation.request.headers)), completes)
+    target = same_origin(address, operation.request.target)
+    return Work(what, operation, Request("GET", target, _carried(operation.request.headers)), completes)
 
 
 def _ended(completes: Completes, request: Request, answer: Response) -> bool:

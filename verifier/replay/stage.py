@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from msgspec import Struct, structs
 
@@ -25,6 +26,7 @@ from verifier.replay.traces import again, own_trace, replay_trace
 from verifier.replay.wire.client import Answer, Hold, Together, WireClient
 from verifier.replay.wire.disturb import Faults
 
+_UNSENDABLE = re.compile(r"[\x00-\x20\x7f]")
 LATER = (409, 425, 429, 503)  # statuses that may say when to try again
 
 
@@ -190,10 +192,17 @@ class Stage:
             self.record(injection(fault, attempts[0]))
 
 
-def same_origin(target: str) -> str:
-    """Path and query of an address that a service gave, which may be absolute."""
-    parts = urlsplit(target)
-    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+def same_origin(address: str, asked: str) -> str:
+    """Path and query of an address that a service gave in answer to the target `asked`: absolute, or relative to it.
+
+    Written as a browser would ask for it: without the fragment, white space and control characters encoded.
+    """
+    try:
+        parts = urlsplit(urljoin(f"http://service{asked}", address))
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    except ValueError:  # brackets that hold no address
+        target = address.partition("#")[0]
+    return _UNSENDABLE.sub(lambda found: f"%{ord(found[0]):02X}", target if target.startswith("/") else f"/{target}")
 
 
 def retry_after(answer: Response | None) -> float | None:

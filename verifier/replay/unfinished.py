@@ -26,7 +26,7 @@ def awaited_write(track: Track, index: int, completes: Completes) -> int | None:
     """
     recorded = track.script.steps[index].exchange
     address = completes.poll.value(recorded.request, recorded.response)
-    target = same_origin(address) if address is not None else None
+    target = same_origin(address, recorded.request.target) if address is not None else None
     found = None
     for later in range(index + 1, len(track.stops)):
         sent = track.script.steps[later].exchange

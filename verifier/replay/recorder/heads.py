@@ -23,7 +23,10 @@ def origin_form(target: str) -> str:
     """Path and query; clients that take the recorder for a forward proxy send the absolute form."""
     if target.startswith("/") or "://" not in target:
         return target
-    parts = urlsplit(target)
+    try:
+        parts = urlsplit(target)
+    except ValueError:  # no authority that could be told from the path
+        return target
     return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from verifier import __version__
 from verifier.history.message import Headers, Request, Response, header
@@ -167,5 +167,6 @@ def _headers(headers: Headers) -> list[dict[str, str]]:
 
 
 def _query(target: str) -> list[dict[str, str]]:
-    pairs = parse_qsl(urlsplit(target).query, keep_blank_values=True, encoding="utf-8", errors="replace")
+    query = target.partition("#")[0].partition("?")[2]
+    pairs = parse_qsl(query, keep_blank_values=True, encoding="utf-8", errors="replace")
     return [{"name": name, "value": value} for name, value in pairs]
