@@ -109,6 +109,20 @@ def test_what_is_not_said_has_a_default(folder: Path) -> None:
     assert dict(found.services[0].new.environment) == {"NEW": "true"}
 
 
+def test_what_a_shell_expands_is_no_reference(folder: Path) -> None:
+    """The twin is a misspelt reference, among the changes below."""
+    command = "sh -c 'serve --db ${DATABASE_URL#sqlite://} ${PORT:-80}'"
+    found = read(
+        folder,
+        f"""\
+        services:
+          web: {{port: 80, versions: {{"1": {{command: "{command}"}}, "2": {{command: serve}}}}}}
+        traffic: [{{recording: traffic.har}}]
+        """,
+    )
+    assert "${DATABASE_URL#sqlite://}" in " ".join(found.services[0].old.command)
+
+
 # Changes of the good matrix, each with the line and the key of the problem that it makes, and a part of the sentence.
 WRONG = [
     ("port: 8080", "prot: 8080", (4, "services.orders.prot", "did you mean 'port'")),

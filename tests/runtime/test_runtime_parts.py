@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,13 +20,13 @@ from hypothesis import strategies as st
 from verifier.errors import BrokenEnvironment
 from verifier.runtime import cleanup, engine, images, labels, reach, stores, sweep
 from verifier.runtime import select as selecting
-from verifier.runtime.base import Build, StartFailure
+from verifier.runtime.base import Address, Build, StartFailure
 from verifier.runtime.images import Wanted
 from verifier.runtime.local import signal_number
 from verifier.runtime.logs import LineSearch, tail
 from verifier.runtime.owner import Owner, place, start_of
 from verifier.runtime.postgres import Account
-from verifier.runtime.readiness import until_ready
+from verifier.runtime.readiness import http_answers, until_ready
 from verifier.runtime.sweep import Leftover, until_quiet
 
 
@@ -169,6 +170,36 @@ def test_readiness_polls_often_at_first_and_ends_with_the_replica(tmp_path: Path
         assert failure == StartFailure("exited", "exited with status 5 before it was ready", "")
 
     asyncio.run(scenario())
+
+
+def test_who_does_not_get_ready_is_told_of_with_what_came_instead(tmp_path: Path) -> None:
+    async def failure(*found: bool | str) -> StartFailure | None:
+        answers = iter(found)
+
+        async def probe() -> bool | str:
+            return next(answers, found[-1])
+
+        return await until_ready(probe, asyncio.get_running_loop().create_future(), 0.2, tmp_path / "log")
+
+    said = asyncio.run(failure("GET /health got no answer", "GET /health was answered 404"))
+    assert said == StartFailure("never-ready", "not ready within 0.2 s: GET /health was answered 404", "")
+    assert asyncio.run(failure(False)) == StartFailure("never-ready", "not ready within 0.2 s", "")
+    assert asyncio.run(failure("GET /health was answered 404", True)) is None
+
+
+def test_http_answers_tell_what_came() -> None:
+    def answers(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/down":
+            raise httpx.ConnectError("refused", request=request)
+        return httpx.Response(204 if request.url.path == "/health" else 404)
+
+    async def asked(path: str) -> bool | str:
+        async with httpx.AsyncClient(transport=httpx.MockTransport(answers)) as client:
+            return await http_answers(client, Address("127.0.0.1", 1), path)
+
+    assert asyncio.run(asked("health")) is True
+    assert asyncio.run(asked("/healthz")) == "GET /healthz was answered 404"
+    assert asyncio.run(asked("/down")) == "GET /down got no answer (refused)"
 
 
 def test_known_stores_have_urls() -> None:

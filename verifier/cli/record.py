@@ -20,6 +20,8 @@ from verifier.replay.recorder import Recorder, RecordingFile, Upstream
 from verifier.replay.recording.placeholders import as_yaml
 from verifier.replay.recording.redact import Redaction
 
+_SHOWN = 5  # exchanges that are told of by name
+
 
 @click.command()
 @click.option("--listen", metavar="HOST:PORT", required=True, help="Loopback address to listen on; port 0 takes any.")
@@ -59,6 +61,9 @@ def record(
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(recorder_run)
     click.echo(f"{file.count} exchanges in {out}", err=True)
+    if file.left_out:
+        shown = "".join(f"\n  {line}" for line in file.left_out[:_SHOWN])
+        click.echo(f"{len(file.left_out)} of them cannot be replayed:{shown}", err=True)
     if file.credentials:
         click.echo(
             "these secrets were redacted, and no recorded answer issues them anew: where the service checks them,\n"

@@ -24,6 +24,7 @@ from verifier.matrix.traffic import read_traffic
 
 NAME = re.compile(r"[a-z][a-z0-9-]*[a-z0-9]")
 REFERENCE = re.compile(r"\$\{([^}]*)\}")
+_SHELL = re.compile(r"[^\w.-]")  # what no reference holds, and a shell's expansion does: `${DB#sqlite://}`
 T = TypeVar("T")
 PROCESS_STORES = ("sqlite", "postgres")
 
@@ -149,6 +150,6 @@ def _check_references(reader: Reader, items: dict[str, Located], stores: Iterabl
     for at in walk(services):
         if isinstance(at.value, str):
             for name in REFERENCE.findall(at.value):
-                if name not in allowed:
+                if name not in allowed and not _SHELL.search(name):
                     known = ", ".join(sorted(f"${{{entry}}}" for entry in allowed)) or "none: no store is declared"
                     reader.problem(at, f"${{{name}}} stands for nothing; known: {known}")

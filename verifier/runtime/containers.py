@@ -164,7 +164,7 @@ class Containers:
         at, value = self.address(box), ready.value
         search = LineSearch(box.log, value, begin) if ready.kind == "log" else None
 
-        async def http() -> bool:
+        async def http() -> bool | str:
             return await http_answers(self._open.http, at, value)
 
         async def tcp() -> bool:
@@ -176,7 +176,8 @@ class Containers:
         async def line() -> bool:
             return search is not None and search.found()
 
-        return {"http": http, "tcp": tcp, "command": command, "log": line}[ready.kind]
+        probes: dict[str, Probe] = {"http": http, "tcp": tcp, "command": command, "log": line}
+        return probes[ready.kind]
 
     async def discard(self, box: Box) -> None:
         """Kill and remove a container. Removed only when its log is complete: the engine's copy goes with it."""

@@ -124,8 +124,9 @@ class Launcher:
         async def special() -> bool:
             return asked is not None and await asked(address) and own()
 
-        async def http() -> bool:
-            return self._client is not None and await http_answers(self._client, address, value) and own()
+        async def http() -> bool | str:
+            found = await http_answers(self._client, address, value) if self._client is not None else False
+            return own() if found is True else found
 
         async def tcp() -> bool:
             return await tcp_answers(address) and own()
@@ -143,7 +144,8 @@ class Launcher:
         async def line() -> bool:
             return search is not None and search.found()
 
-        return special if asked else {"http": http, "tcp": tcp, "command": command, "log": line}[job.ready.kind]
+        probes: dict[str, Probe] = {"http": http, "tcp": tcp, "command": command, "log": line}
+        return special if asked else probes[job.ready.kind]
 
 
 def fill(text: str, port: int) -> str:

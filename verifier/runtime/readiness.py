@@ -19,7 +19,7 @@ LONGEST_PAUSE = 0.05
 _GROWTH = 1.5
 _ATTEMPT = 2.0
 
-Probe = Callable[[], Awaitable[bool]]
+Probe = Callable[[], Awaitable[bool | str]]  # True when ready; a text says what came instead
 Clock = Callable[[], float]
 
 
@@ -35,6 +35,7 @@ async def until_ready(
 
     Returns None when ready, else why not; `within` is seconds.
     """
+    told = ""
     deadline = clock() + within
     pause = FIRST_PAUSE
     while (left := deadline - clock()) > 0 and not ended.done():
@@ -46,24 +47,28 @@ async def until_ready(
             if not attempt.done():
                 attempt.cancel()
                 await asyncio.wait({attempt})
-        if not attempt.cancelled() and attempt.result() and not ended.done():
-            return None
+        if not attempt.cancelled():
+            found = attempt.result()
+            if found is True and not ended.done():
+                return None
+            told = f": {found}" if isinstance(found, str) else told
         await asyncio.wait({ended}, timeout=min(pause, max(0.0, deadline - clock())))
         pause = min(LONGEST_PAUSE, pause * _GROWTH)
     if ended.done():
         return StartFailure(
             "exited", f"exited with status {ended.result()} before it was ready", tail(log, 20, log_start)
         )
-    return StartFailure("never-ready", f"not ready within {within:g} s", tail(log, 20, log_start))
+    return StartFailure("never-ready", f"not ready within {within:g} s{told}", tail(log, 20, log_start))
 
 
-async def http_answers(client: httpx.AsyncClient, address: Address, path: str) -> bool:
-    """Whether `GET path` answers 2xx."""
+async def http_answers(client: httpx.AsyncClient, address: Address, path: str) -> bool | str:
+    """Whether `GET path` answers 2xx; else what came."""
+    path = f"/{path.lstrip('/')}"
     try:
-        answer = await client.get(f"http://{address.host}:{address.port}/{path.lstrip('/')}", timeout=_ATTEMPT)
-    except (httpx.HTTPError, httpx.InvalidURL):
-        return False
-    return answer.is_success
+        answer = await client.get(f"http://{address.host}:{address.port}{path}", timeout=_ATTEMPT)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        return f"GET {path} got no answer ({str(error) or type(error).__name__})"
+    return answer.is_success or f"GET {path} was answered {answer.status_code}"
 
 
 async def tcp_answers(address: Address, stays_open: float = 0.0) -> bool:

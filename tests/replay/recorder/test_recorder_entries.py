@@ -35,3 +35,21 @@ def test_secrets_leave_events_and_nothing_else_does(tmp_path: Path, end: str, la
     assert text.count("redacted-") == (2 if last else 1)
     for kept in ("event: signed-in" + end, "data: plain words" + end + end):
         assert kept in text
+
+
+def test_what_cannot_be_replayed_is_told(tmp_path: Path) -> None:
+    upload, refused = Request("POST", "/upload?key=secret", (), b""), Request("GET", "/old")
+    file = RecordingFile(tmp_path / "x.har", Redaction(), None, 0.0)
+    for request, status, note, kind in (
+        (Request("GET", "/fine"), 200, "", ""),
+        (Request("GET", "/events"), 200, "an event stream that was still open: stopped", "eventsource"),
+        (upload, 0, "not recorded: over the limit", ""),
+        (refused, 0, "", ""),
+        (Request("GET", "/socket"), 101, "", "websocket"),
+    ):
+        file.put(Seen(Exchange(request, Response(status), "shop", 0.0, 1.0), note=note, kind=kind))
+    file.close()
+    assert file.left_out == [
+        "POST /upload: not recorded: over the limit", "GET /old: no answer", "GET /socket: websocket"
+    ]  # fmt: skip
+    assert file.count == 5

@@ -41,6 +41,7 @@ class RecordingFile(HarWriter):
     def __init__(self, path: Path, redact: Redaction, session_header: str | None, began: float) -> None:
         super().__init__(path, redact, began)
         self.count = 0
+        self.left_out: list[str] = []  # a sentence for each exchange that cannot be replayed
         self._session_header = session_header
         self._sessions: dict[str, str] = {}
         self._seen: Seen | None = None
@@ -52,6 +53,9 @@ class RecordingFile(HarWriter):
         self._seen = seen
         self.add(seen.exchange, self._session(seen.exchange))
         self.count += 1
+        if seen.kind == "websocket" or not seen.exchange.response.status:
+            request = seen.exchange.request
+            self.left_out.append(f"{request.method} {request.path}: {seen.note or seen.kind or 'no answer'}")
 
     def _session(self, exchange: Exchange) -> str:
         value = header(exchange.request.headers, self._session_header) if self._session_header else None
