@@ -320,9 +320,11 @@ def test_a_step_has_no_more_replays_than_its_share_of_the_budget(data: st.DataOb
     system = data.draw(matrices())
     made = plan(system, data.draw(sessions(system)), 2)
     share = max(4, int(system.budget * 8 / len(made.steps)))
-    for step in made.steps:
-        plain = sum(replay.fault is None for replay in step.replays)
-        assert len(step.replays) <= max(share, plain)
+    for path in made.paths:
+        for step in path.steps:
+            plain = [(replay.session, replay.route) for replay in step.replays if replay.fault is None]
+            assert len(plain) == len(set(plain)) * (2 if path.kind.startswith("control") else 1)
+            assert len(step.replays) - len(plain) <= max(0, share - len(set(plain)))
 
 
 def test_services_of_one_version_make_no_other_order() -> None:

@@ -99,13 +99,15 @@ def _replays(
     tally: _Tally,
 ) -> tuple[Replay, ...]:
     draw = random.Random(f"{seed}/{step.id}")
-    chosen = [
-        (session, row, None) for session in sessions for row in _routes(step, session, matrix.replaying.strength, tally)
-    ]
+    planned: list[tuple[SessionShape, tuple[str, ...], Fault | None]] = []
+    for session in sessions:
+        rows = _routes(step, session, matrix.replaying.strength, tally)
+        limit -= len(rows)
+        # Replays of one session may meet in a mixture, over a name that only one can take: so they do in the controls.
+        planned += [(session, row, None) for row in rows for _ in range(2 if path.kind.startswith("control") else 1)]
     possible = list(enumerate_faults(path, step, sessions, matrix.faults, calls))
     tally.every_cell.update(cell(session.exchanges[fault.index].service, fault) for session, fault in possible)
-    faulted = _select(possible, max(0, limit - len(chosen)), draw, tally.cells)
-    planned: list[tuple[SessionShape, tuple[str, ...], Fault | None]] = [*chosen]
+    faulted = _select(possible, max(0, limit), draw, tally.cells)
     planned += [(session, _around(step, session, fault, draw), fault) for session, fault in faulted]
     return tuple(
         Replay(f"r{number}", session.id, row, fault) for number, (session, row, fault) in enumerate(planned, 1)

@@ -54,13 +54,13 @@ def _declared(said: Declared) -> list[str]:
 def _step(step: PlannedStep, replays: bool) -> list[str]:
     mixture = ", ".join(f"{entry.service} {entry.count}×{entry.version}" for entry in step.state)
     kinds = Counter(replay.fault.kind for replay in step.replays if replay.fault)
-    plain = sum(replay.fault is None for replay in step.replays)
+    plain = [(replay.session, replay.route) for replay in step.replays if replay.fault is None]
+    routes = f"{len(set(plain))} routes" + (", each twice" if len(set(plain)) < len(plain) else "")
     faults = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
     lines = [
         f"  {step.id:<16} {step.kind:<11} {step.description}",
         f"  {'':<28} {mixture}" + (f" · migrated: {', '.join(step.migrations)}" if step.migrations else ""),
-        f"  {'':<28} {'under live traffic; ' if step.live else ''}{plain} routes"
-        + (f"; faults: {faults}" if faults else ""),
+        f"  {'':<28} {'under live traffic; ' if step.live else ''}{routes}" + (f"; faults: {faults}" if faults else ""),
     ]
     return lines + [_replay(replay) for replay in step.replays] if replays else lines
 
