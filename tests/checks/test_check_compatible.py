@@ -182,6 +182,19 @@ def test_two_at_once_may_come_out_as_one_after_the_other(late: int, found: bool)
     assert (told(everywhere(play, "forward", story=story)) == FOUND) is found
 
 
+def _removed_twice(fault: str, first: int | None, again: int) -> Story:
+    """A thing is removed, and again because the first answer did not come: in the controls after a reset."""
+    story = Story()
+
+    def play(scene: Scene) -> None:
+        story.send("DELETE /things/1", scene.first, 204)
+        kind, before, after = (fault, first, again) if scene.broken else ("reset", None, 404)
+        lost = story.send("DELETE /things/1", scene.first, before, fault=kind, outcome="info")
+        story.send("DELETE /things/1", scene.second, after, retry=lost, fault=kind)
+
+    return everywhere(play, "forward", story=story)
+
+
 @pytest.mark.parametrize(
     ("first", "again", "found"), [(204, 404, False), (422, 404, True), (204, 422, False), (204, 302, True)]
 )
@@ -189,18 +202,7 @@ def test_a_lost_answer_is_what_an_undisturbed_request_gets_and_only_its_retry_me
     first: int, again: int, found: bool
 ) -> None:
     """In the controls the connection was reset instead: of the first of two no answer is known there."""
-    story = Story()
-
-    def play(scene: Scene) -> None:
-        story.send("DELETE /things/1", scene.first, 204)
-        if not scene.broken:
-            lost = story.send("DELETE /things/1", scene.first, None, fault="reset", outcome="info")
-            story.send("DELETE /things/1", scene.second, 404, retry=lost, fault="reset")
-            return
-        lost = story.send("DELETE /things/1", scene.first, first, fault="lost-answer", outcome="info")
-        story.send("DELETE /things/1", scene.second, again, retry=lost, fault="lost-answer")
-
-    assert (("compatible", "mixed") in told(everywhere(play, "forward", story=story))) is found
+    assert (("compatible", "mixed") in told(_removed_twice("lost-answer", first, again))) is found
 
 
 @pytest.mark.parametrize(
@@ -211,18 +213,7 @@ def test_of_two_that_overtake_each_other_only_one_may_be_answered_as_the_first(
     late: int | None, retry: int, found: bool
 ) -> None:
     """In the controls the retry came second, and met what the first had done."""
-    story = Story()
-
-    def play(scene: Scene) -> None:
-        story.send("DELETE /things/1", scene.first, 204)
-        if not scene.broken:
-            lost = story.send("DELETE /things/1", scene.first, None, fault="reset", outcome="info")
-            story.send("DELETE /things/1", scene.second, 404, retry=lost, fault="reset")
-            return
-        lost = story.send("DELETE /things/1", scene.first, late, fault="late-arrival", outcome="info")
-        story.send("DELETE /things/1", scene.second, retry, retry=lost, fault="late-arrival")
-
-    assert (("compatible", "mixed") in told(everywhere(play, "forward", story=story))) is found
+    assert (("compatible", "mixed") in told(_removed_twice("late-arrival", late, retry))) is found
 
 
 @pytest.mark.parametrize(("in_controls", "found"), [(None, False), (404, False), (200, True)])

@@ -24,6 +24,7 @@ import aiohttp
 import httpx
 import uvloop
 
+from tests.benchmarks.replay.placed import gateway_before
 from tests.benchmarks.replay.promised import promises
 from verifier.history.message import Request
 from verifier.history.model import RunInfo
@@ -32,15 +33,11 @@ from verifier.plan.model import Fault, Replay
 from verifier.rehearsal.walk import run_clock
 from verifier.replay.correlate import Script, learn
 from verifier.replay.driver import Driver
-from verifier.replay.gateway import Gateway
-from verifier.replay.partner import PartnerDesk
 from verifier.replay.recording.model import Exchange, Session
-from verifier.replay.rotation import Endpoint, Rotation
 from verifier.replay.stage import Stage
 from verifier.replay.sweep import thin
 from verifier.replay.track import Track
 from verifier.replay.wire import WireClient
-from verifier.runtime.base import Address
 
 LENGTH = 10  # exchanges of the session
 STEP, PATH = 100, 2000  # replays of one step, of one path
@@ -160,21 +157,10 @@ async def verifier(run: Run) -> None:
 
 def product(port: int, writer: HistoryWriter) -> Stage:
     """What a rehearsal drives replays with: all its own parts, and the history's clock."""
-    rotation, promised, clock = Rotation(), promises(), run_clock(time.monotonic, time.monotonic())
+    promised, clock = promises(), run_clock(time.monotonic, time.monotonic())
     client = WireClient(clock=clock)
-    rotation.add(Endpoint("shop", "1", "shop-1-1", Address("127.0.0.1", port)))
-    gateway = Gateway(
-        host="127.0.0.1",
-        rotation=rotation,
-        client=client,
-        desk=PartnerDesk(promised),
-        promises=promised,
-        partners={},
-        ports={"shop": 80},
-        record=writer.add,
-        clock=clock,
-    )
-    return Stage(rotation, client, gateway, promised, writer.add, clock, lambda: 1.6e9, 1)
+    gateway = gateway_before(port, client, promised, writer, clock)
+    return Stage(gateway.rotation, client, gateway, promised, writer.add, clock, lambda: 1.6e9, 1)
 
 
 def written(file: Path) -> int:

@@ -19,15 +19,12 @@ from pathlib import Path
 
 import uvloop
 
+from tests.benchmarks.replay.placed import gateway_before
 from verifier.contracts.promises import Promises
 from verifier.history.message import Request
 from verifier.history.model import RunInfo
 from verifier.history.store import HistoryWriter
-from verifier.replay.gateway import Gateway
-from verifier.replay.partner import PartnerDesk
-from verifier.replay.rotation import Endpoint, Rotation
 from verifier.replay.wire import WireClient
-from verifier.runtime.base import Address
 
 RATE = 1000  # requests per second, each way
 HEADERS = (("User-Agent", "shop/1.4"), ("Accept", "application/json"))
@@ -35,21 +32,10 @@ HEADERS = (("User-Agent", "shop/1.4"), ("Accept", "application/json"))
 
 async def gateway(port: int) -> None:
     """Serve until standard input ends; print the port first."""
-    client, rotation, promises = WireClient(), Rotation(), Promises()
-    rotation.add(Endpoint("shop", "1", "shop-1-1", Address("127.0.0.1", port)))
+    client = WireClient()
     with tempfile.TemporaryDirectory(prefix="verifier-benchmark-") as folder:
         writer = HistoryWriter(Path(folder), RunInfo(1, "", "benchmark", 0, "process", (), (), ()))
-        served = Gateway(
-            host="127.0.0.1",
-            rotation=rotation,
-            client=client,
-            desk=PartnerDesk(promises),
-            promises=promises,
-            partners={},
-            ports={"shop": 80},
-            record=writer.add,
-            clock=time.monotonic,
-        )
+        served = gateway_before(port, client, Promises(), writer, time.monotonic)
         ports = await served.attach("caller-1-1", "caller", "1", ("shop",))
         print(ports["shop"], flush=True)
         loop = asyncio.get_running_loop()

@@ -1,0 +1,32 @@
+"""A gateway before the one service that the benchmarks talk to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from verifier.contracts.promises import Promises
+from verifier.history.store import HistoryWriter
+from verifier.replay.gateway import Gateway
+from verifier.replay.partner import PartnerDesk
+from verifier.replay.rotation import Endpoint, Rotation
+from verifier.replay.wire import WireClient
+from verifier.runtime.base import Address
+
+
+def gateway_before(
+    port: int, client: WireClient, promised: Promises, writer: HistoryWriter, clock: Callable[[], float]
+) -> Gateway:
+    """In its rotation is one replica of `shop` 1, on that port of loopback."""
+    rotation = Rotation()
+    rotation.add(Endpoint("shop", "1", "shop-1-1", Address("127.0.0.1", port)))
+    return Gateway(
+        host="127.0.0.1",
+        rotation=rotation,
+        client=client,
+        desk=PartnerDesk(promised),
+        promises=promised,
+        partners={},
+        ports={"shop": 80},
+        record=writer.add,
+        clock=clock,
+    )
