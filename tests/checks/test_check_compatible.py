@@ -340,3 +340,52 @@ def test_a_field_that_is_missing_is_said_to_be_missing_now_and_never_before() ->
     assert told_of.message.endswith("/title is missing; every answer of the old version alone has it")
     (told_of,) = answered((200, {"id": 1}), (200, {"id": "1"})).violations
     assert told_of.message.endswith("/id is string, was number in the answers of the old version alone")
+
+
+@pytest.mark.parametrize(
+    ("request_", "in_controls", "found"),
+    [
+        ("POST /names", (201, 409), False),
+        ("POST /names", (201, 201), True),
+        ("POST /names", (409, 409), True),
+        ("GET /names/1", (200, 404), True),
+    ],
+)
+def test_a_write_that_varies_by_itself_in_one_session_does_so_in_another(
+    request_: str, in_controls: tuple[int, int], found: bool
+) -> None:
+    """Of replays that take one name, one gets it. A read is another matter: it asks for what its own session made."""
+    story = Story()
+    good = 200 if request_.startswith("GET") else 201
+
+    def play(scene: Scene) -> None:
+        for number, status in enumerate(in_controls, 1):
+            story.replay = f"r{number}"
+            story.send(request_, scene.first, status)
+        story.replay = "r9"
+        story.send(request_, scene.second, (404 if good == 200 else 409) if scene.broken else good, session="s2")
+
+    assert (("compatible", "mixed") in told(everywhere(play, "forward", story=story))) is found
+
+
+@pytest.mark.parametrize(("ends_early", "found"), [(True, False), (False, True)])
+def test_a_late_duplicate_after_a_session_that_ended_early_meets_what_that_did_not_remove(
+    ends_early: bool, found: bool
+) -> None:
+    story = Story()
+
+    def play(scene: Scene) -> None:
+        story.replay = "r1"
+        first = story.send("PUT /things/1", scene.first, 200, fault="duplicate-next-step")
+        if not (scene.broken and ends_early):
+            story.send("DELETE /things/1", scene.first, 204, index=1)
+        story.replay = "r2"
+        story.send("PUT /things/2", scene.second, 200, index=2, session="s2")
+        story.step(scene.phase)
+        story.replay = "r2"
+        story.send("PUT /things/2", scene.first, 200, index=2, session="s2")
+        story.send("PUT /things/2", scene.second, 200, index=2, session="s2")
+        late = 200 if scene.broken else 404
+        story.send("PUT /things/1", scene.second, late, retry=first, fault="duplicate-next-step")
+
+    assert (("compatible", "mixed") in told(everywhere(play, "forward", story=story))) is found

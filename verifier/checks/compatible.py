@@ -6,19 +6,19 @@ with a status class that the old version's controls showed at the same place, an
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 from msgspec import structs
 
+from verifier.checks.baseline import Baseline, comes_later, shape_key
 from verifier.checks.context import CLIENT, Context, called
-from verifier.checks.eventshapes import EventShapes, with_value
+from verifier.checks.eventshapes import with_value
 from verifier.checks.files import Files
 from verifier.checks.handed import Handed
 from verifier.checks.readback import LATE
-from verifier.checks.shapes import LACKING, Shape, body_kind
+from verifier.checks.shapes import LACKING, body_kind
 from verifier.checks.verdict import CheckResult, Finding
 from verifier.contracts.conform import Conformance, Mismatch
 from verifier.contracts.expressions import MISSING, body_json
@@ -27,81 +27,6 @@ from verifier.history.model import Operation
 
 GUARANTEE = "compatible"
 LATER = frozenset({409, 425, 429, 503})
-Place = tuple[str, int, str, str]
-AT_ONCE = "duplicate at once"
-AFTERWARDS = "duplicate afterwards"
-REORDER = "reorder"
-LOST = "lost-answer"
-OVERTAKEN = "late-arrival"
-IN_TURN = ("", "duplicate", "retry")
-
-
-class Baseline:
-    """What the old version did by itself, learned from the controls with all old."""
-
-    def __init__(self, context: Context) -> None:
-        self._context = context
-        self._swapped: dict[tuple[str, str], set[int]] = defaultdict(set)
-        for operation in context.client_operations():
-            if operation.fault == REORDER:
-                self._swapped[operation.step, operation.replay].add(operation.index)
-        self.classes: dict[Place, set[int]] = defaultdict(set)
-        self.shapes: dict[tuple[str, str, int], Shape] = defaultdict(Shape)
-        self.events: dict[tuple[str, str, int], EventShapes] = defaultdict(EventShapes)
-        self.kinds: dict[tuple[str, str, int], set[str]] = defaultdict(set)
-        for operation in context.client_operations():
-            step = context.steps.get(operation.step)
-            if step is None or step.phase != "control-old" or operation.response is None:
-                continue
-            self.classes[self.place(operation)].add(operation.response.status // 100)
-            if operation.response.status >= 300 or operation.request.method == "HEAD":
-                continue
-            key, body = shape_key(operation, operation.response), body_json(operation.response.body)
-            self.kinds[key].add(body_kind(operation.response))
-            self.events[key].learn(operation.response)
-            if body is not MISSING:
-                self.shapes[key].learn(body)
-
-    def place(self, operation: Operation) -> Place:
-        """Where in the traffic an answer belongs; live traffic belongs where undisturbed replays do."""
-        source = "replay" if operation.source == "live" else operation.source
-        return (operation.session, operation.index, source, self._disturbed_by(operation))
-
-    def _disturbed_by(self, operation: Operation) -> str:
-        if operation.fault in LATE:
-            # Nothing has happened yet to the first; the other may meet what its session has removed since.
-            return AFTERWARDS if _comes_later(self._context, operation) else ""
-        if operation.fault == REORDER:
-            swapped = self._swapped[operation.step, operation.replay]
-            # The later one is sent first, and is the only one where the session ends with it.
-            before = len(swapped) == 1 or operation.index > min(swapped)
-            return f"{REORDER}, sent {'early' if before else 'late'}"
-        if operation.fault == LOST and not operation.parent:
-            return ""  # to the service it is as any other request: only its answer is kept from the client
-        return self._context.family(operation)
-
-    def came_first(self, operation: Operation) -> bool:
-        """Whether it was answered as an undisturbed request is, and the other one of two that overtook each other
-        was not. Then it met what the other one meets in the controls, and the other way round.
-        """
-        first = operation.parent or operation.id
-        at, pair = self.place(operation), [*self._context.children.get(first, ()), self._context.by_id.get(first)]
-        alone = self.classes.get((*at[:3], ""), set())
-        return operation.fault == OVERTAKEN and [
-            entry.id for entry in pair if entry and entry.response and entry.response.status // 100 in alone
-        ] == [operation.id]
-
-    def known(self, at: Place) -> set[int]:
-        """The status classes seen at a place. Two requests at once may come out as any one after the other would."""
-        found = set(self.classes.get(at, ()))
-        if found and at[3] == AT_ONCE:
-            for family in IN_TURN:
-                found |= self.classes.get((*at[:3], family), set())
-        return found
-
-
-def shape_key(operation: Operation, response: Response) -> tuple[str, str, int]:
-    return (operation.service, operation.name, response.status // 100)
 
 
 def check(context: Context) -> CheckResult:
@@ -134,7 +59,7 @@ def _against_controls(
         was = " or ".join(f"{entry}xx" for entry in sorted(known))
         # A sweep that finds nothing is a lost write, and is told there.
         excused = operation.source == "sweep" or _came_back(context, operation) or baseline.came_first(operation)
-        if not excused:
+        if not excused and not baseline.after_less(operation):
             yield _finding(context, operation, f"{called(operation)}; the old version answers {was}", f"{status}xx")
         return
     if status != 2 or operation.request.method == "HEAD":
@@ -180,11 +105,6 @@ def _misfits(operation: Operation, response: Response, baseline: Baseline) -> It
         yield from baseline.events[key].misfits(response)
 
 
-def _comes_later(context: Context, operation: Operation) -> bool:
-    """Whether it is a duplicate from another step: a retry in the same one is its client's own."""
-    return bool(operation.parent) and context.by_id.get(operation.parent, operation).step != operation.step
-
-
 def _came_back(context: Context, operation: Operation) -> bool:
     """An answer that asks to come back later is not the last word where the client did, and was answered.
 
@@ -192,7 +112,7 @@ def _came_back(context: Context, operation: Operation) -> bool:
     """
     if not _asks_to_wait(operation):
         return False
-    if operation.fault in LATE and _comes_later(context, operation):
+    if operation.fault in LATE and comes_later(context, operation):
         return True
     first = operation.parent or operation.id
     attempts = [*context.children.get(first, ()), *([context.by_id[first]] if first in context.by_id else ())]

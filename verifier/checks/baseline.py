@@ -1,0 +1,131 @@
+"""What the old version does by itself: the status classes and shapes of its answers, learned from the controls."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from verifier.checks.context import Context
+from verifier.checks.eventshapes import EventShapes
+from verifier.checks.readback import LATE
+from verifier.checks.shapes import Shape, body_kind
+from verifier.contracts.expressions import MISSING, body_json
+from verifier.history.message import Response
+from verifier.history.model import Operation
+from verifier.history.outcome import SAFE
+
+Place = tuple[str, int, str, str]
+AT_ONCE = "duplicate at once"
+AFTERWARDS = "duplicate afterwards"
+REORDER = "reorder"
+LOST = "lost-answer"
+OVERTAKEN = "late-arrival"
+IN_TURN = ("", "duplicate", "retry")
+
+
+class Baseline:
+    """What the old version did by itself, learned from the controls with all old."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._swapped: dict[tuple[str, str], set[int]] = defaultdict(set)
+        for operation in context.client_operations():
+            if operation.fault == REORDER:
+                self._swapped[operation.step, operation.replay].add(operation.index)
+        self.classes: dict[Place, set[int]] = defaultdict(set)
+        names: dict[Place, str] = {}
+        self.shapes: dict[tuple[str, str, int], Shape] = defaultdict(Shape)
+        self.events: dict[tuple[str, str, int], EventShapes] = defaultdict(EventShapes)
+        self.kinds: dict[tuple[str, str, int], set[str]] = defaultdict(set)
+        for operation in context.client_operations():
+            step = context.steps.get(operation.step)
+            if step is None or step.phase != "control-old" or operation.response is None:
+                continue
+            place = self.place(operation)
+            if operation.request.method not in SAFE:
+                names[place] = f"{operation.service} {operation.name}"
+            self.classes[place].add(operation.response.status // 100)
+            if operation.response.status >= 300 or operation.request.method == "HEAD":
+                continue
+            key, body = shape_key(operation, operation.response), body_json(operation.response.body)
+            self.kinds[key].add(body_kind(operation.response))
+            self.events[key].learn(operation.response)
+            if body is not MISSING:
+                self.shapes[key].learn(body)
+        self._add_what_varies(names)
+        self._reached: dict[tuple[str, str], int] = defaultdict(int)
+        self._furthest: dict[str, int] = defaultdict(int)
+        for operation in context.client_operations():
+            if operation.source == "replay":
+                replay = (operation.step, operation.replay)
+                self._reached[replay] = max(self._reached[replay], operation.index)
+                if context.phase(operation) == "control-old":
+                    self._furthest[operation.session] = max(self._furthest[operation.session], operation.index)
+
+    def _add_what_varies(self, names: dict[Place, str]) -> None:
+        """A write that is answered now so, now so, at one place of the traffic, varies by itself wherever it is sent.
+
+        Such is a name that two replays cannot take at once: which of them meet is chance, and is no news.
+        """
+        varying: dict[tuple[str, str, str], set[int]] = defaultdict(set)
+        for place, name in names.items():
+            if len(self.classes[place]) > 1:
+                varying[name, place[2], place[3]] |= self.classes[place]
+        for place, name in names.items():
+            found = varying.get((name, place[2], place[3]), set())
+            if found & self.classes[place]:
+                self.classes[place] |= found
+
+    def place(self, operation: Operation) -> Place:
+        """Where in the traffic an answer belongs; live traffic belongs where undisturbed replays do."""
+        source = "replay" if operation.source == "live" else operation.source
+        return (operation.session, operation.index, source, self._disturbed_by(operation))
+
+    def _disturbed_by(self, operation: Operation) -> str:
+        if operation.fault in LATE:
+            # Nothing has happened yet to the first; the other may meet what its session has removed since.
+            return AFTERWARDS if comes_later(self._context, operation) else ""
+        if operation.fault == REORDER:
+            swapped = self._swapped[operation.step, operation.replay]
+            # The later one is sent first, and is the only one where the session ends with it.
+            before = len(swapped) == 1 or operation.index > min(swapped)
+            return f"{REORDER}, sent {'early' if before else 'late'}"
+        if operation.fault == LOST and not operation.parent:
+            return ""  # to the service it is as any other request: only its answer is kept from the client
+        return self._context.family(operation)
+
+    def came_first(self, operation: Operation) -> bool:
+        """Whether it was answered as an undisturbed request is, and the other one of two that overtook each other
+        was not. Then it met what the other one meets in the controls, and the other way round.
+        """
+        first = operation.parent or operation.id
+        at, pair = self.place(operation), [*self._context.children.get(first, ()), self._context.by_id.get(first)]
+        alone = self.classes.get((*at[:3], ""), set())
+        return operation.fault == OVERTAKEN and [
+            entry.id for entry in pair if entry and entry.response and entry.response.status // 100 in alone
+        ] == [operation.id]
+
+    def after_less(self, operation: Operation) -> bool:
+        """Whether a duplicate comes after a session that ended before its time: what the rest of it would have
+        removed or changed is still there.
+        """
+        first = self._context.by_id.get(operation.parent)
+        if first is None or operation.fault not in LATE or not comes_later(self._context, operation):
+            return False
+        return self._reached[first.step, first.replay] < self._furthest[first.session]
+
+    def known(self, at: Place) -> set[int]:
+        """The status classes seen at a place. Two requests at once may come out as any one after the other would."""
+        found = set(self.classes.get(at, ()))
+        if found and at[3] == AT_ONCE:
+            for family in IN_TURN:
+                found |= self.classes.get((*at[:3], family), set())
+        return found
+
+
+def shape_key(operation: Operation, response: Response) -> tuple[str, str, int]:
+    return (operation.service, operation.name, response.status // 100)
+
+
+def comes_later(context: Context, operation: Operation) -> bool:
+    """Whether it is a duplicate from another step: a retry in the same one is its client's own."""
+    return bool(operation.parent) and context.by_id.get(operation.parent, operation).step != operation.step
