@@ -40,6 +40,8 @@ MEMBER = b'{"password": "hunter2hunter2"}'
         ("application/json", b'{"password": {"is": "hunter2hunter2"'),
         ("application/json", b'{"user.password": "hunter2hunter2"}'),
         ("text/plain;charset=UTF-8", MEMBER),
+        ("application/json", b'{"data": "{\\"password\\": \\"hunter2hunter2\\"}"}'),
+        ("application/json", b'{"data": "{\\"in\\": \\"{\\\\\\"password\\\\\\": \\\\\\"hunter2hunter2\\\\\\"}\\"}"}'),
         (FORM, b"user[password]=hunter2hunter2"),
         (FORM, b"user%5Bpassword%5D=hunter2hunter2&a=1"),
         (PARTS, b'--b-1\r\nContent-Disposition: form-data; name="password"\r\n\r\nhunter2hunter2\r\n--b-1--\r\n'),

@@ -215,10 +215,16 @@ class Redactor:
         if isinstance(value, list):
             return [self._json(item, secret) for item in value]
         if isinstance(value, str):
-            return self.placeholder(value) if secret else self._links(value)
+            return self.placeholder(value) if secret else self._string(value)
         if not secret or isinstance(value, bool) or value is None:
             return value
         return self._number(value, len(str(abs(int(value)))) if math.isfinite(value) else 1)
+
+    def _string(self, text: str) -> str:
+        """A string of a document, which may be one itself."""
+        if text.lstrip()[:1] not in ("{", "["):
+            return self._links(text)
+        return self._document(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
 
     def _number(self, value: object, digits: int) -> int:
         most: int = 10 ** max(1, digits)
