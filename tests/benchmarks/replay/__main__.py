@@ -61,7 +61,8 @@ def sample(name: str, port: int, seconds: float, connections: int) -> Sample:
     url = f"http://127.0.0.1:{port}/"
     if name == "hey":
         output, cpu = on_one_core(["hey", "-cpus", "1", "-z", f"{seconds}s", "-c", str(connections), url])
-        count = int(output.split("[200]\t")[1].split()[0])
+        # Its histogram may have a line that begins like this one.
+        count = int(output.partition("Status code distribution:")[2].split("[200]\t")[1].split()[0])
     elif name == "wrk":
         output, cpu = on_one_core(["wrk", "-t1", f"-d{max(1, round(seconds))}s", "-c", str(connections), url])
         count = int(output.split(" requests in")[0].split()[-1])
