@@ -17,6 +17,7 @@ from verifier.matrix.model import Retry
 from verifier.plan.model import Replay
 from verifier.replay.correlate import learn
 from verifier.replay.driver import Driver
+from verifier.replay.rotation import Rotation
 from verifier.replay.stage import Attempt
 from verifier.replay.track import Track
 
@@ -31,6 +32,7 @@ class Scripted:
     retry = Retry()
     promises = Promises()
     gateway = SimpleNamespace(alone=None)
+    rotation = Rotation()  # empty: nothing can be sent past `attempt`
     credentials = None
 
     def __init__(self, answers: Sequence[Response]) -> None:

@@ -23,9 +23,10 @@ from verifier.replay.credentials import rejected
 from verifier.replay.faults import Deferred, come_back, exchange_with_fault
 from verifier.replay.gateway import Cause
 from verifier.replay.polling import accepted_work, poll_recorded
-from verifier.replay.stage import LATER, Attempt, Stage
+from verifier.replay.stage import Attempt, Stage
+from verifier.replay.stretch import Leg, Stretch, legs
 from verifier.replay.traces import end
-from verifier.replay.track import Stop, Track
+from verifier.replay.track import Track
 from verifier.replay.unfinished import Unfinished, awaited_write
 
 
@@ -59,7 +60,7 @@ class Driver:
     resources: dict[tuple[str, str], Resource] = field(default_factory=dict)
     thinned: set[int] = field(default_factory=set)
     thinned_steps: set[str] = field(default_factory=set)
-    _statuses: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    _known_legs: dict[str, tuple[Leg, ...]] = field(default_factory=dict)
 
     async def run(self, step: PlannedStep, progress: Callable[[], None]) -> None:
         """All replays of a step: those with inner faults one at a time, the others side by side."""
@@ -97,57 +98,56 @@ class Driver:
             self.stage.gateway.alone = None
 
     async def replay(self, step: str, planned: Replay) -> None:
-        stage, track, disturbed = self.stage, self.tracks[planned.session], planned.fault
+        stage, track = self.stage, self.tracks[planned.session]
         player = track.script.player(f"{stage.seed}/{step}/{planned.id}", stage.wall())
-        trace = stage.expect(step, planned.id, planned.session, disturbed)
-        plain, pace, seen = self._plain(planned.session), self.replaying.pace, list[str]()
+        trace = end(stage.expect(step, planned.id, planned.session, planned.fault))
+        order, disturbed = _order(planned)
+        stretch = Stretch(
+            stage, step, planned, order, self._legs(planned.session), disturbed, player, trace, self.remember
+        )
         open_work = Unfinished(stage, track)
-        for what in _attempts(step, planned, track.stops, end(trace)):
-            index = what.index
-            stop = track.stops[index]
-            if pace != "fast" and (gap := track.gap(index, pace)):
-                await asyncio.sleep(gap)
-            if stage.gateway.alone is not None:  # an inner fault is meant for the calls of one exchange
-                stage.gateway.alone.fault = what.inner
-            request = player.request(index)
-            if disturbed is not None and disturbed.index == index:
-                operation = await self._disturbed(what, request, player, open_work, disturbed)
-            else:
-                operation = await stage.attempt(what, request)
-                answered = operation.response
-                if answered is not None and answered.status == plain[index]:
-                    if produced := player.answer(index, answered):
-                        operation = structs.replace(operation, produced=produced)
-                    stage.record(operation)
-                    seen.append(operation.version)
-                    if stop.listen is None:
-                        self.remember(operation, seen, request)
-                    if open_work.works:
-                        await open_work.after(index)
-                    continue
-                attempts = await come_back(stage, what, request, stop.recorded, operation)
-                operation = await self._went_on(what, player, open_work, attempts, attempts[-1])
-            seen.append(operation.version)
-            if not as_recorded(operation, stop.recorded):
-                if told := rejected(operation, stage.credentials):
-                    stage.record(Note(step, "credentials", told, operation.id))
+        swift = self.replaying.pace == "fast" and stage.gateway.alone is None and stage.credentials is None
+        while stretch.at < len(order):
+            if swift and not open_work.works:
+                await stretch.go()
+                if stretch.at == len(order):
+                    break
+            if not await self._exchange(stretch, open_work):
                 break
-            if stop.listen is None:
-                self.remember(operation, seen, operation.request)
+            stretch.at += 1
         await open_work.rest()
         self._report(step, planned, player)
 
-    def _plain(self, session: str) -> tuple[int, ...]:
-        """For each exchange the recorded status, if nothing can follow such an answer: nearly all are such; else -1."""
-        found = self._statuses.get(session)
+    def _legs(self, session: str) -> tuple[Leg, ...]:
+        found = self._known_legs.get(session)
         if found is None:
-            following = self.stage.promises.accepting.union(LATER, self.stage.retry.statuses)
-            stops = self.tracks[session].stops
-            found = self._statuses[session] = tuple(
-                stop.recorded.status if stop.poll is None and stop.recorded.status not in following else -1
-                for stop in stops
-            )
+            found = self._known_legs[session] = legs(self.stage, self.tracks[session])
         return found
+
+    async def _exchange(self, stretch: Stretch, open_work: Unfinished) -> bool:
+        """The exchange that a stretch has come to, with all that may follow. Whether the session can go on."""
+        stage, index, player, fault = self.stage, stretch.order[stretch.at], stretch.player, stretch.planned.fault
+        what, stop = stretch.attempt(index), open_work.track.stops[index]
+        if self.replaying.pace != "fast" and (gap := open_work.track.gap(index, self.replaying.pace)):
+            await asyncio.sleep(gap)
+        if stage.gateway.alone is not None:  # an inner fault is meant for the calls of one exchange
+            stage.gateway.alone.fault = what.inner
+        request = player.request(index)
+        if fault is not None and fault.index == index:
+            operation = await self._disturbed(what, request, player, open_work, fault)
+        else:
+            first = stretch.odd or await stage.attempt(what, request)
+            attempts = await come_back(stage, what, request, stop.recorded, first)
+            operation = await self._went_on(what, player, open_work, attempts, attempts[-1])
+        if operation.version not in stretch.seen:
+            stretch.seen.append(operation.version)
+        if not as_recorded(operation, stop.recorded):
+            if told := rejected(operation, stage.credentials):
+                stage.record(Note(stretch.step, "credentials", told, operation.id))
+            return False
+        if stop.listen is None:
+            self.remember(operation, stretch.seen, operation.request)
+        return True
 
     async def _disturbed(
         self, what: Attempt, request: Request, player: Player, open_work: Unfinished, fault: Fault
@@ -225,35 +225,16 @@ class Driver:
                 await work.ends(self.stage)
 
 
-def _attempts(step: str, planned: Replay, stops: Sequence[Stop], trace: str) -> list[Attempt]:
-    """The first attempt of each exchange, in the order in which they are sent. `trace` is how their traces end."""
-    attempts = [
-        Attempt(
-            step, planned.id, planned.session, index, 1, "replay", stops[index].service, version, stops[index].name,
-            "", "", None, "", "" if stops[index].traced else stops[index].begin + trace, stops[index].listen,
-        )
-        for index, version in enumerate(planned.route)
-    ]  # fmt: skip
-    fault = planned.fault
+def _order(planned: Replay) -> tuple[Sequence[int], Sequence[int]]:
+    """The exchanges in the order in which they are sent, and those that the fault is meant for."""
+    order, fault = list(range(len(planned.route))), planned.fault
     if fault is None:
-        return attempts
-    return [_marked(attempts[index], fault) for index in _order(planned)]
-
-
-def _marked(what: Attempt, fault: Fault) -> Attempt:
-    """An attempt of a disturbed replay, with what this exchange has of the fault."""
-    inner = fault if fault.callee and fault.index == what.index else None
-    swapped = fault.kind == "reorder" and what.index in (fault.index, fault.index + 1)
-    return structs.replace(what, inner=inner, fault=fault.kind) if inner is not None or swapped else what
-
-
-def _order(planned: Replay) -> list[int]:
-    """The exchanges in the order in which they are sent."""
-    order = list(range(len(planned.route)))
-    if planned.fault is not None and planned.fault.kind == "reorder":
-        at = planned.fault.index
-        order[at], order[at + 1] = order[at + 1], order[at]
-    return order
+        return order, ()
+    if fault.kind != "reorder":
+        return order, (fault.index,)
+    at = fault.index
+    order[at], order[at + 1] = order[at + 1], order[at]
+    return order, (at, at + 1)
 
 
 async def _all(one: Callable[[Replay], Coroutine[None, None, None]], planned: list[Replay]) -> None:

@@ -32,6 +32,9 @@ class InHand:
         self.count += 1
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None) -> None:
+        self.left()
+
+    def left(self) -> None:
         self.count -= 1
         if self.ended is not None and not self.count and not self.ended.done():
             self.ended.set_result(None)

@@ -12,7 +12,7 @@ from msgspec import Struct, structs
 
 from verifier.contracts.promises import Promises
 from verifier.history.message import Request, Response, header, with_header
-from verifier.history.model import Operation, Outcome, Source
+from verifier.history.model import Operation, Source
 from verifier.history.outcome import outcome_of
 from verifier.history.store import Record
 from verifier.matrix.model import Retry
@@ -96,11 +96,7 @@ class Stage:
         else:
             with self.rotation.under_way(endpoint):
                 answer = await self._send(endpoint, what, traced, hold, cut_answer_after, slow_read)
-        if answer.response is None:
-            self.failed += 1
-        else:
-            self.answered += 1
-        return self._operation(what, traced, answer, endpoint, seen)
+        return self.ended(what, traced, answer, endpoint, seen)
 
     def _send(
         self,
@@ -126,21 +122,22 @@ class Stage:
             slow_read=slow_read,
         )
 
-    def _operation(
-        self, what: Attempt, request: Request, answer: Answer, endpoint: Endpoint | None, seen: bool
+    def ended(
+        self, what: Attempt, request: Request, answer: Answer, endpoint: Endpoint | None, seen: bool = True
     ) -> Operation:
+        """Count how an attempt ended, as the operation that the history keeps."""
         service, response = what.service, answer.response
-        if response is not None:
+        if response is None:
+            self.failed += 1
+        else:
+            self.answered += 1
             response = plainly(response)
         version, replica = (endpoint.version, endpoint.replica) if endpoint is not None else (what.version, "")
         operation = self.promises.called(service, version, request)
         name = operation.id if operation is not None else what.fallback
-        if response is not None and 200 <= response.status < 300 and response.status not in self.promises.accepting:
-            outcome: Outcome = "ok"  # as `outcome_of` finds too: nothing declares that status as a promise
-        else:
-            completes = self.promises.completes(service, version, name)
-            accepted = completes.accepted if completes is not None else 202
-            outcome = outcome_of(request.method, response, answer.error, answer.sent, accepted)
+        completes = self.promises.completes(service, version, name)
+        accepted = completes.accepted if completes is not None else 202
+        outcome = outcome_of(request.method, response, answer.error, answer.sent, accepted)
         # By position, in the order of the model: with names it takes three times as long.
         return Operation(
             what.id,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from verifier.replay.correlate.script import Slot
 
 Begin = Callable[[str, float], list[str]]  # the replay's key, the seconds that moments are shifted by
-Build = Callable[[list[str]], Request]  # the values of all slots
+Build = Callable[[list[str], Headers], Request]  # the values of all slots, and headers to be added
 
 # What an encoder leaves as it is, asked first because most identifiers are.
 _UNTOUCHED: dict[object, Callable[[str], object]] = {
@@ -74,12 +74,13 @@ class Compiler:
         headers: ast.expr = self._name(recorded.headers)
         if woven.headers:
             headers = self._headers(recorded.headers, dict(woven.headers))
+        headers = ast.BinOp(headers, ast.Add(), _name("more"))
         target = ast.Constant(recorded.target) if woven.target is None else self._text(woven.target)
         body: ast.expr = ast.Constant(recorded.body)
         if woven.body is not None:
             body = _method(self._text(woven.body), "encode", ast.Constant(woven.charset), ast.Constant("replace"))
         made = _call(_name("Request"), ast.Constant(recorded.method), target, headers, body)
-        return self._function(("values",), [ast.Return(made)])
+        return self._function(("values", "more"), [ast.Return(made)])
 
     def _headers(self, recorded: Headers, changed: dict[int, Template]) -> ast.expr:
         pairs: list[ast.expr] = [self._name(pair) for pair in recorded]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from verifier.history.message import Request, Response
+from verifier.history.message import Headers, Request, Response
 from verifier.replay.correlate.jar import Jar
 from verifier.replay.correlate.program import Program, StepProgram
 from verifier.replay.correlate.rivals import Rivals
@@ -36,14 +36,18 @@ class Player:
         self._noted: set[tuple[int, int]] = set()
         self._jars: dict[str, Jar] | None = None
 
-    def request(self, index: int) -> Request:
-        """The request of step `index` with all values of this replay."""
+    def request(self, index: int, more: Headers = ()) -> Request:
+        """The request of step `index` with all values of this replay, and `more` headers behind its own."""
         step = self._steps[index]
         if step.reported:
             self._tell_reports(index)
         if self.troubled & step.uses:
             self._tell_troubles(index, self.troubled & step.uses)
-        made = step.recorded if step.build is None else step.build(self.values)
+        if step.build is not None:
+            made = step.build(self.values, more)
+        else:
+            asked = step.recorded
+            made = Request(asked.method, asked.target, asked.headers + more, asked.body) if more else asked
         if step.cookie is None:
             return made
         return self._with_cookies(index, step.cookie, step, made)

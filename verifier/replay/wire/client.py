@@ -43,6 +43,7 @@ class Answer(Struct, frozen=True, gc=False):
 
 
 _SWEEP_AT = 256  # keys
+Posted = tuple[Pool, Connection]  # a request that was sent by `post`, and is not kept yet
 
 
 class WireClient:
@@ -122,6 +123,37 @@ class WireClient:
         if not pool.takes_back(conn):
             self._drop(conn)
         return Answer(conn.response, error, True, conn.started, conn.answered, True)
+
+    def post(
+        self, host: str, port: int, request: Request, within: float, taker: Callable[[Connection], object]
+    ) -> Posted | None:
+        """Send as `send` does, and have `taker` called by the callback that ends it, in place of a task woken.
+
+        Then the connection has the answer, and is to be given to `keep`. None, and nothing is sent, unless a connection
+        was used a moment ago: the first request to an address goes by `send`. Raises ValueError as `send` does.
+        """
+        pool = self._pools.get((host, port, None, None))
+        if pool is None or pool.http2 is not None or not pool.idle:
+            return None
+        data = encode_request(request, pool.authority, pool.blocks)
+        conn = self._take(pool, self._clock())
+        if conn is None:
+            return None
+        conn.expect(request.method == "HEAD", within)
+        conn.hand_to(taker)
+        if not self._outbox:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._outbox.append((conn, data))
+        return pool, conn
+
+    def keep(self, posted: Posted) -> None:
+        """Have a connection carry other requests if it can; one whose request has not ended is closed."""
+        pool, conn = posted
+        if not conn.over():
+            conn.hand_to(None)
+            self._drop(conn)
+        elif not pool.takes_back(conn):
+            self._drop(conn)
 
     async def _send_any(
         self, pool: Pool, request: Request, data: bytes, within: float, faults: Faults, http2: bool
