@@ -12,7 +12,8 @@ from msgspec import structs
 from tests.replay.correlate.building import answer, request
 from tests.replay.scene import Arrival, live, replay, scene, step
 from verifier.history.message import Response
-from verifier.replay.driver import Resource, touched
+from verifier.replay.driver import Resource
+from verifier.replay.stretch import touched
 from verifier.replay.sweep import MOST_OLDER, choose, sweep, thin
 
 PUT = (request("PUT", "/things/6a7b0c9e-3a52-4a43-9c6e-0a2f5dd3e0b1", {"v": 1}), answer(200, {"v": 1}))

@@ -96,6 +96,10 @@ class Service:
             for method, finder in finders(contract).items()
         }
 
+    def finders(self, method: str) -> dict[str, Finder]:
+        """By version, what finds most requests of one method; what it does not find, `called` may."""
+        return {version: finder for (version, of), finder in self._finders.items() if of == method}
+
     def called(self, version: str, request: Request) -> ContractOperation | None:
         """The operation that a request addresses."""
         method = request.method

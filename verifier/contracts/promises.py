@@ -8,7 +8,7 @@ from pathlib import Path
 
 from verifier.contracts.guarantees import Completes, Guarantees, OperationGuarantees, read
 from verifier.contracts.load import load
-from verifier.contracts.lookup import Service
+from verifier.contracts.lookup import Finder, Service
 from verifier.contracts.model import Contract, ContractOperation
 from verifier.history.message import Request
 
@@ -68,6 +68,11 @@ class Promises:
         """As `operation` for the request's method and path, and much sooner for most of them."""
         found = self._services.get(service)
         return found.called(version, request) if found is not None else None
+
+    def finders(self, service: str, method: str) -> dict[str, Finder]:
+        """By version, what finds the operation of most requests; where it does not, `called` has to be asked."""
+        found = self._services.get(service)
+        return found.finders(method) if found is not None else {}
 
     def guarantees(self, service: str, version: str, operation: str) -> OperationGuarantees | None:
         """What an operation promises in this version."""

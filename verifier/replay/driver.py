@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from urllib.parse import urlsplit
 
 from msgspec import Struct, structs
@@ -102,9 +101,7 @@ class Driver:
         player = track.script.player(f"{stage.seed}/{step}/{planned.id}", stage.wall())
         trace = end(stage.expect(step, planned.id, planned.session, planned.fault))
         order, disturbed = _order(planned)
-        stretch = Stretch(
-            stage, step, planned, order, self._legs(planned.session), disturbed, player, trace, self.remember
-        )
+        stretch = Stretch(stage, step, planned, order, self._legs(planned.session), disturbed, player, trace, self.read)
         open_work = Unfinished(stage, track)
         swift = self.replaying.pace == "fast" and stage.gateway.alone is None and stage.credentials is None
         while stretch.at < len(order):
@@ -115,7 +112,8 @@ class Driver:
             if not await self._exchange(stretch, open_work):
                 break
             stretch.at += 1
-        await open_work.rest()
+        if open_work.works:
+            await open_work.rest()
         self._report(step, planned, player)
 
     def _legs(self, session: str) -> tuple[Leg, ...]:
@@ -139,8 +137,7 @@ class Driver:
             first = stretch.odd or await stage.attempt(what, request)
             attempts = await come_back(stage, what, request, stop.recorded, first)
             operation = await self._went_on(what, player, open_work, attempts, attempts[-1])
-        if operation.version not in stretch.seen:
-            stretch.seen.append(operation.version)
+        stretch.saw(operation.version)
         if not as_recorded(operation, stop.recorded):
             if told := rejected(operation, stage.credentials):
                 stage.record(Note(stretch.step, "credentials", told, operation.id))
@@ -178,13 +175,13 @@ class Driver:
             return await poll_recorded(self.stage, what, player, stop.poll, structs.replace(seen, produced=produced))
         return structs.replace(seen, produced=produced)
 
-    def remember(self, operation: Operation, versions: Sequence[str], request: Request) -> None:
-        """Keep what was read, to be read back; no event stream, which says what happens and not what is.
+    def remember(self, operation: Operation, versions: tuple[str, ...], request: Request) -> None:
+        """Keep what was read, to be read back; no event stream, which says what happens and not what is."""
+        if request.method == "GET" and operation.response is not None and operation.response.status < 300:
+            self.read(operation, versions, request)
 
-        `request` may be without its trace: a sweep gives it one of its own.
-        """
-        if request.method != "GET" or operation.response is None or operation.response.status >= 300:
-            return
+    def read(self, operation: Operation, versions: tuple[str, ...], request: Request) -> None:
+        """`request` may be without its trace: a sweep gives it one of its own."""
         key = (operation.service, request.target)
         if self.thinned:
             self.thinned.discard(hash(key))
@@ -197,7 +194,7 @@ class Driver:
             operation.replay,
             operation.session,
             operation.index,
-            touched(tuple(versions)),
+            versions,
         )
 
     def _report(self, step: str, planned: Replay, player: Player) -> None:
@@ -241,12 +238,6 @@ async def _all(one: Callable[[Replay], Coroutine[None, None, None]], planned: li
     async with asyncio.TaskGroup() as group:
         for replay in planned:
             group.create_task(one(replay))
-
-
-@lru_cache(maxsize=4096)
-def touched(versions: tuple[str, ...]) -> tuple[str, ...]:
-    """Each of them once, in order: one value for all resources that the same versions touched."""
-    return tuple(sorted(set(versions)))
 
 
 def as_recorded(operation: Operation, recorded: Response) -> bool:

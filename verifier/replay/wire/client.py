@@ -43,7 +43,6 @@ class Answer(Struct, frozen=True, gc=False):
 
 
 _SWEEP_AT = 256  # keys
-Posted = tuple[Pool, Connection]  # a request that was sent by `post`, and is not kept yet
 
 
 class WireClient:
@@ -124,19 +123,24 @@ class WireClient:
             self._drop(conn)
         return Answer(conn.response, error, True, conn.started, conn.answered, True)
 
-    def post(
-        self, host: str, port: int, request: Request, within: float, taker: Callable[[Connection], object]
-    ) -> Posted | None:
-        """Send as `send` does, and have `taker` called by the callback that ends it, in place of a task woken.
+    def pool(self, host: str, port: int) -> Pool:
+        """The connections to an address that any request may take."""
+        key = (host, port, None, None)
+        return self._pools.get(key) or self._new_pool(key)
 
-        Then the connection has the answer, and is to be given to `keep`. None, and nothing is sent, unless a connection
-        was used a moment ago: the first request to an address goes by `send`. Raises ValueError as `send` does.
+    def post(
+        self, pool: Pool, request: Request, within: float, now: float, taker: Callable[[Connection], object]
+    ) -> Connection | None:
+        """Send as `send` does, and have `taker` called by the callback that ends the request, in place of a task woken.
+
+        It gets the connection, which has the answer, and gives it to `keep`. `now`: by the clock, as of late. None, and
+        nothing is sent, unless a connection was used a moment ago: the first request to an address goes by `send`.
+        Raises ValueError as `send` does.
         """
-        pool = self._pools.get((host, port, None, None))
-        if pool is None or pool.http2 is not None or not pool.idle:
+        if pool.http2 is not None or not pool.idle:
             return None
         data = encode_request(request, pool.authority, pool.blocks)
-        conn = self._take(pool, self._clock())
+        conn = self._take(pool, now)
         if conn is None:
             return None
         conn.expect(request.method == "HEAD", within)
@@ -144,11 +148,10 @@ class WireClient:
         if not self._outbox:
             asyncio.get_running_loop().call_soon(self._flush)
         self._outbox.append((conn, data))
-        return pool, conn
+        return conn
 
-    def keep(self, posted: Posted) -> None:
+    def keep(self, pool: Pool, conn: Connection) -> None:
         """Have a connection carry other requests if it can; one whose request has not ended is closed."""
-        pool, conn = posted
         if not conn.over():
             conn.hand_to(None)
             self._drop(conn)
