@@ -87,7 +87,7 @@ def test_a_recorded_refusal_is_no_reason_to_stop() -> None:
             driver = made.driver(missing, CREATE)
             await driver.run(step(replay("1", "1")), lambda: None)
             assert len(made.arrived) == 2
-            assert driver.resources == {}
+            assert not driver.resources
 
     live(scenario())
 
@@ -162,7 +162,7 @@ def test_what_was_read_is_remembered_with_all_versions_that_touched_it() -> None
         async with scene(shop, "1", "2") as made:
             driver = made.driver(CREATE, CHANGE, LOOK)
             await driver.run(step(replay("1", "2", "1")), lambda: None)
-            (found,) = driver.resources.values()
+            (found,) = driver.resources
             assert (found.service, found.request.target, found.versions) == ("orders", "/things/t-91", ("1", "2"))
             assert (found.step, found.replay, found.session, found.index) == ("rollout.1", "r1", "s1", 2)
             assert found.operation == made.operations[2].id

@@ -68,7 +68,7 @@ async def heard(said: Said, status: int = 200, after: bool = True) -> tuple[list
             (entry.request.target, entry.outcome, entry.response.body if entry.response else b"")
             for entry in made.operations
         ]
-        return found, [entry.request.target for entry in driver.resources.values()]
+        return found, [entry.request.target for entry in driver.resources]
 
 
 def test_as_many_events_as_were_recorded_are_heard_and_the_session_goes_on() -> None:

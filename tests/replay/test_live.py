@@ -89,7 +89,7 @@ def test_a_session_ends_at_the_first_unexpected_answer_and_another_begins() -> N
             async with live_traffic(driver, "rollout.2"):
                 await until(lambda: len(made.operations) > 6)
             assert {entry.index for entry in made.operations} == {0}
-            assert driver.resources == {}
+            assert not driver.resources
 
     live(scenario())
 

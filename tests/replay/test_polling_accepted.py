@@ -188,7 +188,7 @@ def test_a_recorded_poll_goes_on_until_it_shows_what_the_recording_ended_with(ne
             assert [entry.request.target for entry in made.arrived] == ["/jobs", *["/jobs/j-9"] * needed]
             assert made.notes == []
             assert len(polls(made)) == needed - 1
-            (found,) = driver.resources.values()
+            (found,) = driver.resources
             assert found.request.target == "/jobs/j-9"
 
     live(scenario())
@@ -206,7 +206,7 @@ def test_a_recorded_poll_gives_up_after_repeated_failure() -> None:
             await driver.run(step(replay("1", "1")), lambda: None)
             assert len(polls(made)) == FAILURES
             assert [note.kind for note in made.notes] == ["not-ended"]
-            assert driver.resources == {}
+            assert not driver.resources
 
     live(scenario())
 

@@ -42,6 +42,9 @@ class Scripted:
     def wall(self) -> float:
         return 0.0
 
+    def clock(self) -> float:
+        return 0.0
+
     def record(self, entry: Any) -> None:
         self.records.append(entry)
 

@@ -12,9 +12,9 @@ from msgspec import structs
 from tests.replay.correlate.building import answer, request
 from tests.replay.scene import Arrival, live, replay, scene, step
 from verifier.history.message import Response
-from verifier.replay.driver import Resource
+from verifier.replay.resources import MOST_OLDER, Resource, Resources
 from verifier.replay.stretch import touched
-from verifier.replay.sweep import MOST_OLDER, choose, sweep, thin
+from verifier.replay.sweep import sweep, thin
 
 PUT = (request("PUT", "/things/6a7b0c9e-3a52-4a43-9c6e-0a2f5dd3e0b1", {"v": 1}), answer(200, {"v": 1}))
 GET = (request("GET", "/things/6a7b0c9e-3a52-4a43-9c6e-0a2f5dd3e0b1"), answer(200, {"v": 1}))
@@ -34,11 +34,11 @@ def test_everything_acknowledged_is_read_through_every_live_version() -> None:
             assert await sweep(driver, "rollout.1") == 10
             reads = made.operations[before:]
             assert Counter((entry.request.target, entry.version) for entry in made.arrived) == {
-                (resource.request.target, version): 1 for resource in driver.resources.values() for version in "12"
+                (resource.request.target, version): 1 for resource in driver.resources for version in "12"
             }
             assert {entry.source for entry in reads} == {"sweep"}
             assert len({entry.id for entry in made.operations}) == len(made.operations)
-            assert {entry.parent for entry in reads} == {entry.operation for entry in driver.resources.values()}
+            assert {entry.parent for entry in reads} == {entry.operation for entry in driver.resources}
             assert {entry.step for entry in reads} == {"rollout.1"}
             await made.replica("orders", "3")
             assert await sweep(driver, "rollout.2") == 15
@@ -65,9 +65,9 @@ def test_what_was_left_out_is_noted() -> None:
         async with scene(well, "1") as made:
             driver = made.driver(PUT, GET)
             await driver.run(step(replay("1", "1")), lambda: None)
-            (one,) = driver.resources.values()
+            (one,) = driver.resources
             for number in range(MOST_OLDER + 20):
-                driver.resources["orders", f"/{number}"] = one
+                driver.resources.add(structs.replace(one, request=request("GET", f"/{number}")))
             assert await sweep(driver, "rollout.2") == MOST_OLDER
             (note,) = made.notes
             assert (note.kind, note.step) == ("not-run", "rollout.2")
@@ -84,21 +84,22 @@ def test_what_earlier_steps_read_is_forgotten_beyond_what_a_sweep_can_take_and_s
             for number in range(total):
                 for at, name in (("rollout.1", "a"), ("rollout.2", "b")):
                     entry = resource(number, at, name, ("1",) if number % 2 else ("1", "1"))
-                    driver.resources["orders", f"/{name}/{number}"] = entry
+                    driver.resources.add(structs.replace(entry, request=request("GET", f"/{name}/{number}")))
             thin(driver, "rollout.2")
-            left = Counter(entry.step for entry in driver.resources.values())
+            left = Counter(entry.step for entry in driver.resources)
             assert left == {"rollout.1": MOST_OLDER, "rollout.2": total}, "nothing of this step is forgotten"
-            assert len(driver.thinned) == total - MOST_OLDER
+            assert driver.resources.thinned == total - MOST_OLDER
             thin(driver, "rollout.2")
-            assert Counter(entry.step for entry in driver.resources.values()) == left
+            assert Counter(entry.step for entry in driver.resources) == left
             made.arrived.clear()
             assert await sweep(driver, "rollout.3") == MOST_OLDER
             assert made.notes[-1].message.startswith(f"{2 * total - MOST_OLDER} resources")
-            gone = next(f"/a/{n}" for n in range(total) if ("orders", f"/a/{n}") not in driver.resources)
-            counted = len(driver.thinned)
+            known = {entry.request.target for entry in driver.resources}
+            gone = next(f"/a/{number}" for number in range(total) if f"/a/{number}" not in known)
+            counted = driver.resources.thinned
             read = structs.replace(made.operations[-1], request=request("GET", gone), step="rollout.3")
             driver.remember(read, ("1",), read.request)
-            assert len(driver.thinned) == counted - 1, "it was read again"
+            assert driver.resources.thinned == counted - 1, "it was read again"
 
     live(scenario())
 
@@ -119,7 +120,10 @@ resources = st.lists(
 
 @given(resources, st.integers(0, 9))
 def test_older_ones_are_chosen_evenly_and_none_of_this_step_is_left_out(found: list[Resource], seed: int) -> None:
-    chosen, left_out = choose(found, "rollout.3", random.Random(seed))
+    known = Resources()
+    for entry in found:
+        known.add(entry)
+    chosen, left_out = known.choose("rollout.3", random.Random(seed))
     current = [entry for entry in found if entry.step == "rollout.3"]
     older = [entry for entry in chosen if entry.step != "rollout.3"]
     assert chosen[: len(current)] == current
@@ -136,4 +140,4 @@ def test_older_ones_are_chosen_evenly_and_none_of_this_step_is_left_out(found: l
         for other in had:
             # Nobody has two more than one that has not been emptied.
             assert took[one] == count or took[other] <= took[one] + 1
-    assert choose(found, "rollout.3", random.Random(seed)) == (chosen, left_out)
+    assert known.choose("rollout.3", random.Random(seed)) == (chosen, left_out)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from msgspec import Struct, structs
+from msgspec import structs
 
 from verifier.history.message import Request, Response
 from verifier.history.model import Note, Operation
@@ -22,6 +22,7 @@ from verifier.replay.credentials import rejected
 from verifier.replay.faults import Deferred, come_back, exchange_with_fault
 from verifier.replay.gateway import Cause
 from verifier.replay.polling import accepted_work, poll_recorded
+from verifier.replay.resources import Resources
 from verifier.replay.stage import Attempt, Stage
 from verifier.replay.stretch import Leg, Stretch, legs
 from verifier.replay.traces import end
@@ -29,36 +30,16 @@ from verifier.replay.track import Track
 from verifier.replay.unfinished import Unfinished, awaited_write
 
 
-class Resource(Struct, frozen=True, gc=False):
-    """Something acknowledged that can be read back: the request that read it, and the versions that touched it."""
-
-    service: str
-    name: str
-    request: Request
-    operation: str
-    step: str
-    replay: str
-    session: str
-    index: int
-    versions: tuple[str, ...]
-
-
 @dataclass(slots=True)
 class Driver:
-    """Runs the replays of one path. `resources` grows with all that was read back successfully.
-
-    `thinned` tells what a sweep has forgotten of earlier steps, by the hash of its key, and `thinned_steps` which
-    steps those are; see `sweep.thin`.
-    """
+    """Runs the replays of one path."""
 
     stage: Stage
     path: str
     tracks: Mapping[str, Track]
     replaying: Replaying = field(default_factory=Replaying)
     deferred: dict[str, list[Deferred]] = field(default_factory=dict)
-    resources: dict[tuple[str, str], Resource] = field(default_factory=dict)
-    thinned: set[int] = field(default_factory=set)
-    thinned_steps: set[str] = field(default_factory=set)
+    resources: Resources = field(default_factory=Resources)
     _known_legs: dict[str, tuple[Leg, ...]] = field(default_factory=dict)
 
     async def run(self, step: PlannedStep, progress: Callable[[], None]) -> None:
@@ -101,7 +82,9 @@ class Driver:
         player = track.script.player(f"{stage.seed}/{step}/{planned.id}", stage.wall())
         trace = end(stage.expect(step, planned.id, planned.session, planned.fault))
         order, disturbed = _order(planned)
-        stretch = Stretch(stage, step, planned, order, self._legs(planned.session), disturbed, player, trace, self.read)
+        stretch = Stretch(
+            stage, step, planned, order, self._legs(planned.session), disturbed, player, trace, self.resources.read
+        )
         open_work = Unfinished(stage, track)
         swift = self.replaying.pace == "fast" and stage.gateway.alone is None and stage.credentials is None
         while stretch.at < len(order):
@@ -178,24 +161,7 @@ class Driver:
     def remember(self, operation: Operation, versions: tuple[str, ...], request: Request) -> None:
         """Keep what was read, to be read back; no event stream, which says what happens and not what is."""
         if request.method == "GET" and operation.response is not None and operation.response.status < 300:
-            self.read(operation, versions, request)
-
-    def read(self, operation: Operation, versions: tuple[str, ...], request: Request) -> None:
-        """`request` may be without its trace: a sweep gives it one of its own."""
-        key = (operation.service, request.target)
-        if self.thinned:
-            self.thinned.discard(hash(key))
-        self.resources[key] = Resource(
-            operation.service,
-            operation.name,
-            request,
-            operation.id,
-            operation.step,
-            operation.replay,
-            operation.session,
-            operation.index,
-            versions,
-        )
+            self.resources.read(operation, versions, request)
 
     def _report(self, step: str, planned: Replay, player: Player) -> None:
         for index, kind, message in player.notes:
