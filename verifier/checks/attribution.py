@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 
-from verifier.checks.context import Context
+from verifier.checks.context import Context, as_control
 from verifier.checks.verdict import Attribution, Finding, Violation
 from verifier.history.model import Phase
 
@@ -38,6 +38,8 @@ def violations(context: Context, findings: Iterable[Finding]) -> tuple[Violation
     seen: dict[tuple[str, ...], set[Phase]] = defaultdict(set)
     for finding in found:
         seen[finding.signature].add(_phase(context, finding))
+        if finding.after is not None:
+            seen[finding.signature] |= finding.after.phases
     _add_other_name(context, found, seen)
     found = _cut_off(context, found, seen)
     own: dict[tuple[str, ...], set[Phase]] = defaultdict(set)
@@ -132,8 +134,8 @@ def _phase(context: Context, finding: Finding) -> Phase:
     step = context.steps.get(finding.step)
     if step is None:
         return "forward"
-    if step.phase == "forward" and step.kind == "start":
-        return "control-old"
+    if (control := as_control(step)) is not None:
+        return control
     together = context.live(step.id, finding.service) & set(finding.versions)
     mixed = step.phase == "rollback" and len(together) > 1 and finding.guarantee != ROLLBACK
     return "forward" if mixed else step.phase

@@ -18,7 +18,7 @@ def check(context: Context) -> CheckResult:
     """Refused, cut or late requests and answers of 5xx, but for those that a fault cut on purpose."""
     result = CheckResult(GUARANTEE)
     for operation in context.history.operations:
-        if operation.source not in ("replay", "live", "poll") or _cut_on_purpose(operation):
+        if operation.source not in ("replay", "live", "poll") or cut_on_purpose(operation):
             continue
         result.ran(operation.step, operation.service, operation.name)
         failed = operation.response is None or operation.response.status >= 500
@@ -28,8 +28,8 @@ def check(context: Context) -> CheckResult:
     return result
 
 
-def _cut_on_purpose(operation: Operation) -> bool:
-    """The first attempt alone: the retry is left in peace."""
+def cut_on_purpose(operation: Operation) -> bool:
+    """Whether a fault cut it: the first attempt alone: the retry is left in peace."""
     return operation.fault == "reset" and operation.attempt == 1 and operation.error in ("reset", "closed")
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from verifier.contracts.expressions import Expression
 from verifier.contracts.guarantees import OperationGuarantees
 from verifier.contracts.promises import Promises
-from verifier.history.model import History, Operation, Step
+from verifier.history.model import History, Operation, Phase, Step
 
 FAMILIES = {
     "duplicate-after": "duplicate",
@@ -116,6 +116,13 @@ class Context:
     def live(self, step: str, service: str) -> set[str]:
         found = self.steps.get(step)
         return {entry.version for entry in found.state if entry.service == service} if found else set()
+
+
+def as_control(step: Step) -> Phase | None:
+    """The control that a step is, None where it is none. A rollout starts as one: all old, on fresh stores."""
+    if step.phase == "forward" and step.kind == "start":
+        return "control-old"
+    return step.phase if step.phase.startswith("control") else None
 
 
 def called(operation: Operation) -> str:

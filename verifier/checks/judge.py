@@ -18,6 +18,8 @@ from verifier.checks import (
 from verifier.checks.attribution import violations
 from verifier.checks.context import Context
 from verifier.checks.coverage import coverage
+from verifier.checks.exits import Exits
+from verifier.checks.exits import unknowns as unseen
 from verifier.checks.verdict import CheckResult, Judgement, StepVerdict, Verdict, Violation
 from verifier.contracts.guarantees import OperationGuarantees
 from verifier.contracts.promises import Promises
@@ -43,9 +45,12 @@ def judge(history: History, promises: Promises, plan: Plan) -> Judgement:
     """Pure: an equal history, with equal promises and plan, gives an equal judgement."""
     context = Context(history, promises)
     results = run_checks(context, plan)
-    found = violations(context, (finding for result in results for finding in result.findings))
-    unknowns = tuple(_unknowns(context, results, plan))
-    steps = tuple(_step(context, step, results, found) for step in history.steps)
+    exits = Exits(context)
+    findings = [exits.explained(finding) for result in results for finding in result.findings]
+    found = violations(context, findings)
+    unknowns = (*_unknowns(context, results, plan), *unseen(findings))
+    hidden = {finding.step for finding in findings if finding.after is not None}
+    steps = tuple(_step(context, step, results, found, step.id in hidden) for step in history.steps)
     failing = any(violation.attribution != "pre-existing" for violation in found)
     verdict: Verdict = "fail" if failing else "unknown" if unknowns else "pass"
     return Judgement(verdict, found, steps, unknowns, coverage(context.history, plan))
@@ -70,7 +75,10 @@ def run_checks(context: Context, plan: Plan) -> list[CheckResult]:
     return sorted(results, key=lambda result: ORDER.index(result.guarantee))
 
 
-def _step(context: Context, step: Step, results: list[CheckResult], found: tuple[Violation, ...]) -> StepVerdict:
+def _step(
+    context: Context, step: Step, results: list[CheckResult], found: tuple[Violation, ...], hidden: bool
+) -> StepVerdict:
+    """`hidden`: an end of a replica that is its version's own may hide what the mixture does."""
     failed = {
         violation.guarantee
         for violation in found
@@ -81,7 +89,7 @@ def _step(context: Context, step: Step, results: list[CheckResult], found: tuple
         ran = result.steps[step.id] > 0
         state = "fail" if result.guarantee in failed else "pass" if ran else ""
         cells.append((result.guarantee, state))
-    silent = bool(step.error) or any(True for _ in _silent(context, step))
+    silent = hidden or bool(step.error) or any(True for _ in _silent(context, step))
     verdict: Verdict = "fail" if failed else "unknown" if silent else "pass"
     return StepVerdict(
         step.id,

@@ -14,6 +14,17 @@ Attribution = Literal["pre-existing", "new-version", "mixed", "rollback"]
 
 
 @dataclass(frozen=True, slots=True)
+class Exit:
+    """A version of a service whose replicas end by themselves in the step `control`: `how` is the exit status."""
+
+    service: str
+    version: str
+    how: str
+    control: str
+    phases: frozenset[Phase]  # of the controls that show it
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One counterexample. Findings with equal `signature` are the same defect seen again.
 
@@ -31,6 +42,7 @@ class Finding:
     evidence: tuple[str, ...]
     detail: str = ""  # what tells defects of one operation apart, such as the place in a body
     family: str = ""  # the family of the fault that it took
+    after: Exit | None = None  # the end of a replica that it follows from, known from a control
 
     @property
     def signature(self) -> tuple[str, str, str, str, str]:
