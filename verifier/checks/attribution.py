@@ -170,6 +170,7 @@ def _violation(context: Context, shown: Finding, group: list[Finding], attributi
         steps=steps,
         count=len(group),
         passing=tuple(name for name in steps if name not in lasting),
+        cause=shown.cause,
     )
 
 

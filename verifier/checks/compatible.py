@@ -6,6 +6,7 @@ with a status class that the old version's controls showed at the same place, an
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from msgspec import structs
 
 from verifier.checks.baseline import Baseline, comes_later, shape_key
+from verifier.checks.causes import by_schema, by_shape
 from verifier.checks.context import CLIENT, Context, called
 from verifier.checks.eventshapes import with_value
 from verifier.checks.files import Files
@@ -26,6 +28,7 @@ from verifier.history.message import Response, header
 from verifier.history.model import Operation
 
 GUARANTEE = "compatible"
+_POSITION = re.compile(r"/\d+(?=/|$)")  # in a list: its entries may stand in any order
 LATER = frozenset({409, 425, 429, 503})
 
 
@@ -68,7 +71,8 @@ def _against_controls(
         if _polled_past(context, operation) or validators.allows(operation, response, pointer):
             continue
         message = f"{called(operation)}: {pointer or 'the body'} {what}"
-        yield _finding(context, operation, message, f"shape {pointer}")
+        found = _finding(context, operation, message, f"shape {pointer}")
+        yield replace(found, cause=by_shape(operation.service, pointer, what))
 
 
 def _explained(context: Context, operation: Operation, finding: Finding, handed: Handed) -> Finding:
@@ -215,4 +219,7 @@ class _Validators:
         name = f"{operation.service} {version}".strip()
         where = f" at {mismatch.pointer}" if mismatch.pointer else ""
         message = f"{called(operation)}: {what} breaks the contract of {name}{where}: {mismatch.message}"
-        return _finding(self._context, operation, message, f"{mismatch.rule} {mismatch.pointer} of {version}")
+        place = _POSITION.sub("/*", mismatch.pointer)
+        found = _finding(self._context, operation, message, f"{mismatch.rule} {place} of {version}")
+        told = mismatch.rule == "body-schema" and what == "the answer"
+        return replace(found, cause=by_schema(operation.service, place, mismatch.message) if told else "")

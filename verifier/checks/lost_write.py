@@ -7,18 +7,26 @@ from __future__ import annotations
 
 from collections import defaultdict
 from typing import Any
+from urllib.parse import parse_qsl
 
+from verifier.checks.causes import retyped
 from verifier.checks.context import Context, called
 from verifier.checks.readback import GONE, LATE, Controls, Origin, Removals, body_of, origin
+from verifier.checks.shapes import kind
 from verifier.checks.values import NOTHING, differences
 from verifier.checks.verdict import CheckResult, Finding
-from verifier.contracts.expressions import MISSING
+from verifier.contracts.expressions import MISSING, pointed
 from verifier.history.model import Operation
 from verifier.history.outcome import SAFE
 
 GUARANTEE = "no lost write"
 ROLLBACK = "rollback safe"
 REFUSED = frozenset({401, 407, 429})  # who asks, or how often, was refused: of what was kept it says nothing
+
+PARTS = frozenset({  # names of parameters that ask for a part of a list
+    "limit", "count", "first", "last", "top", "take", "skip", "offset", "start", "page", "page_size", "per_page",
+    "pagesize", "perpage", "size", "cursor", "after", "before",
+})  # fmt: skip
 
 
 def check(context: Context) -> tuple[CheckResult, CheckResult]:
@@ -111,6 +119,8 @@ def _back(context: Context, removal: Operation, operation: Operation, guarantee:
 
 def _gone(context: Context, operation: Operation, wrote: set[str], guarantee: str, detail: str) -> Finding:
     written = f"written through {' and '.join(context.versions(operation.service, wrote))}, " if wrote else ""
+    status = operation.response.status if operation.response else 0
+    felt = f"what could be read before {'is gone' if status in GONE else 'cannot be opened'}"
     return Finding(
         guarantee=guarantee,
         service=operation.service,
@@ -118,9 +128,7 @@ def _gone(context: Context, operation: Operation, wrote: set[str], guarantee: st
         step=operation.step,
         versions=context.versions(operation.service, wrote | {operation.version}),
         message=f"{written}read before, now {called(operation)}",
-        experience="the rollback made it worse: what was saved cannot be opened"
-        if guarantee == ROLLBACK
-        else "my order vanished",
+        experience=f"the rollback made it worse: {felt}" if guarantee == ROLLBACK else felt,
         evidence=(operation.parent, operation.id),
         detail=detail,
     )
@@ -135,7 +143,9 @@ def _changed(
     values: tuple[Any, Any],
     guarantee: str,
 ) -> Finding:
-    now = "gone" if values[1] is NOTHING else repr(values[1])
+    missing = values[1] is NOTHING
+    now = _not_there(reference, operation, pointer) if missing else f"is {values[1]!r} through {operation.version}"
+    service, kinds = operation.service, (kind(values[0]), kind(values[1]))
     return Finding(
         guarantee=guarantee,
         service=operation.service,
@@ -143,8 +153,26 @@ def _changed(
         step=operation.step,
         versions=context.versions(operation.service, wrote | {operation.version, reference.version}),
         message=f"{operation.request.target}: {pointer or 'the body'} was {values[0]!r} through {reference.version}, "
-        f"is {now} through {operation.version}",
-        experience="what was saved reads differently now",
+        f"{now}",
+        experience="an entry that a list showed is not shown there now"
+        if missing
+        else "what was saved reads differently now",
         evidence=(reference.id, operation.id),
         detail=f"changed {pointer}",
+        cause="" if missing else retyped(service, pointer, {kinds[0]}, kinds[1]),
     )
+
+
+def _not_there(reference: Operation, operation: Operation, pointer: str) -> str:
+    """That an entry of a list is gone, where the list is whole; one that shows only so many may go on with it.
+
+    A list is not known to be whole when its request asks for a part, or when it shows as many entries as before: what
+    is new in it may have moved the others on.
+    """
+    before, after = (pointed(body_of(entry), pointer.removesuffix("/*")) for entry in (reference, operation))
+    asked = {name.lower() for name, _ in parse_qsl(operation.request.target.partition("?")[2], True)}
+    counted = isinstance(before, list) and isinstance(after, list)
+    if not asked & PARTS and not (counted and len(after) >= len(before)):
+        return f"is gone through {operation.version}"
+    shown = f"the {len(after)} entries" if counted else "the entries"
+    return f"is not among {shown} that {operation.version} shows: the list may go on"

@@ -42,9 +42,11 @@ def _entries(before: list[Any], after: list[Any], pointer: str) -> Iterator[Diff
     name = _identity(before, after)
     if name is not None:
         now = {item[name]: item for item in after}
+        spelled = {str(key): item for key, item in now.items()}  # 7 and "7" name one entry, told in another type
         for item in before:
-            if item[name] in now:
-                yield from differences(item, now[item[name]], f"{pointer}/*")
+            found = now.get(item[name], spelled.get(str(item[name])))
+            if found is not None:
+                yield from differences(item, found, f"{pointer}/*")
             else:
                 yield f"{pointer}/*", item, NOTHING
     elif not Counter(map(text, before)) <= Counter(map(text, after)):

@@ -42,6 +42,7 @@ class Finding:
     evidence: tuple[str, ...]
     detail: str = ""  # what tells defects of one operation apart, such as the place in a body
     family: str = ""  # the family of the fault that it took
+    cause: str = ""  # the change that it is a consequence of, equal in all of them
     after: Exit | None = None  # the end of a replica that it follows from, known from a control
 
     @property
@@ -80,6 +81,7 @@ class Violation:
     """A defect: the finding that shows it best, in `step`; all `steps` that show it, in order; whose doing it is.
 
     `passing` are those of the steps that show it only to live traffic, while replicas were still being changed.
+    Violations with an equal `cause`, where one is known, are consequences of one change.
     """
 
     guarantee: str
@@ -95,6 +97,7 @@ class Violation:
     steps: tuple[str, ...] = ()
     count: int = 1
     passing: tuple[str, ...] = ()
+    cause: str = ""
 
     @property
     def first(self) -> str:

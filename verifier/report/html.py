@@ -75,10 +75,8 @@ def render(judgement: Judgement, history: History, plan: Plan, timing: Timing) -
     """The page as text. Equal values give equal text."""
     names = words.guarantees(judgement)
     anchors = {step.id: f"step-{number}" for number, step in enumerate(judgement.steps, 1)}
-    shown = [
-        (f"v{number}", violation)
-        for number, violation in enumerate((*words.added(judgement), *words.earlier(judgement)), 1)
-    ]
+    by_cause = [item for defect in words.defects(words.added(judgement)) for item in (defect.shown, *defect.others)]
+    shown = [(f"v{number}", violation) for number, violation in enumerate((*by_cause, *words.earlier(judgement)), 1)]
     entries = ledger(history)
     listed = noteworthy(entries)
     values: dict[str, Any] = {

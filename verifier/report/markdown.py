@@ -10,7 +10,7 @@ from verifier.plan.model import Plan
 from verifier.report import words
 from verifier.report.evidence import Evidence, rows
 from verifier.report.ledger import LedgerEntry, ledger
-from verifier.report.text import IN_FULL, coverage_lines, proof, safe_now, sent_line, timing_line
+from verifier.report.text import IN_FULL, consequences, coverage_lines, proof, safe_now, sent_line, timing_line
 from verifier.report.words import one_line, printable, shortened
 
 SIGNS = {"pass": "✅", "fail": "❌", "before": "⚠️", "unknown": "❔", "": "–"}
@@ -35,8 +35,9 @@ def render(judgement: Judgement, history: History, plan: Plan, timing: Timing) -
         "",
     ]
     stopped = [f"- {plain(told)}" for told in words.not_completed(judgement)[: 3 * IN_FULL]]
-    parts = [head, [*stopped, ""] if stopped else [], _summary(added)]
-    parts += [_violation(violation, evidence, entries) for violation in added[:IN_FULL]]
+    defects = words.defects(added)
+    parts = [head, [*stopped, ""] if stopped else [], _summary(defects)]
+    parts += [_defect(defect, evidence, entries) for defect in defects[:IN_FULL]]
     parts.append(_unknowns(judgement))
     if orders := words.orders(plan):
         parts.append(
@@ -65,24 +66,27 @@ def _fitting(parts: list[list[str]]) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _summary(found: list[Violation]) -> list[str]:
+def _summary(found: list[words.Defect]) -> list[str]:
     if not found:
         return []
     lines = [
         "| guarantee | attribution | where | first in | seen | the user would have seen |",
         "|---|---|---|---|---|---|",
     ]
-    for violation in found[: 3 * IN_FULL]:
+    for defect in found[: 3 * IN_FULL]:
+        violation, others = defect.shown, len(defect.others)
+        more = f" (and {words.counted(others, 'further consequence')} of one cause)" if others else ""
         cells = (
             violation.guarantee, violation.attribution, words.subject(violation), violation.first,
-            f"{violation.count}×", violation.experience,
+            f"{violation.count}×", violation.experience + more,
         )  # fmt: skip
         lines.append("| " + " | ".join(plain(shortened(value, 200)) for value in cells) + " |")
-    more = len(found) - 3 * IN_FULL
-    return [*lines, "", *([f"… and {more} more", ""] if more > 0 else [])]
+    left = len(found) - 3 * IN_FULL
+    return [*lines, "", *([f"… and {left} more", ""] if left > 0 else [])]
 
 
-def _violation(violation: Violation, evidence: Evidence, entries: dict[str, LedgerEntry]) -> list[str]:
+def _defect(defect: words.Defect, evidence: Evidence, entries: dict[str, LedgerEntry]) -> list[str]:
+    violation, told = defect.shown, [f"- {plain(line.strip())}" for line in consequences(defect)[1:]]
     inside = [
         plain(shortened(violation.message, 1000)),
         "",
@@ -91,6 +95,7 @@ def _violation(violation: Violation, evidence: Evidence, entries: dict[str, Ledg
         f"Steps: {plain(words.listed(violation.steps, 12))}  ",
         *(f"Safe now: {plain(advice)}  " for advice in safe_now(violation, entries)),
         f"Reproduce: {code(violation.reproduce)}",
+        *(["", f"{plain(words.further(defect))}:", "", *told] if told else []),
     ]
     return folded(f"{violation.guarantee} · {violation.attribution} · {words.subject(violation)}", inside)
 

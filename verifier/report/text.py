@@ -19,6 +19,7 @@ from verifier.report.words import printable, shortened
 
 IN_FULL = 8  # violations shown with their proof; the rest get a line each
 ROWS = 12  # operations shown of one proof
+CONSEQUENCES = 6  # further consequences of one cause that get a line each
 REFUSALS = 2  # bodies of refused requests quoted for one proof
 WIDTH = 110
 
@@ -29,10 +30,13 @@ def render(judgement: Judgement, history: History, plan: Plan, timing: Timing) -
     entries = {name: entry for entry in ledger(history) for name in entry.attempts}
     added, earlier = words.added(judgement), words.earlier(judgement)
     blocks: list[list[str]] = [headline(judgement, history, plan), table(judgement)]
-    for number, violation in enumerate(added[:IN_FULL], 1):
-        blocks.append(violation_block(number, violation, evidence, entries))
-    if len(added) > IN_FULL:
-        blocks.append(["More violations", *(f"  {brief(violation)}" for violation in added[IN_FULL:])])
+    defects = words.defects(added)
+    for number, defect in enumerate(defects[:IN_FULL], 1):
+        block = violation_block(number, defect.shown, evidence, entries)
+        blocks.append([*block, *(f"   {line}" for line in consequences(defect))])
+    if len(defects) > IN_FULL:
+        more = chain.from_iterable((brief(item.shown), *consequences(item)) for item in defects[IN_FULL:])
+        blocks.append(["More violations", *(f"  {line}" for line in more)])
     if earlier:
         blocks.append(
             ["Before the rollout too (does not fail it)", *(f"  {brief(violation)}" for violation in earlier)]
@@ -130,6 +134,15 @@ def safe_now(violation: Violation, entries: dict[str, LedgerEntry]) -> list[str]
     """What the ledger advises for the writes of a proof, where anything is to be done."""
     proving = (entries[name] for name in violation.evidence if name in entries)
     return list(dict.fromkeys(entry.safe_now for entry in proving if entry.write and entry.happened not in QUIET))
+
+
+def consequences(defect: words.Defect) -> list[str]:
+    """The cause of a defect, and a line for each of the first of its further consequences."""
+    if not defect.others:
+        return []
+    more = len(defect.others) - CONSEQUENCES
+    lines = [f"{words.further(defect)}:", *(f"  {brief(other)}" for other in defect.others[:CONSEQUENCES])]
+    return [*lines, *([f"  … and {more} more, all in verdict.json"] if more > 0 else [])]
 
 
 def brief(violation: Violation) -> str:

@@ -77,6 +77,7 @@ def _violation(violation: Violation, evidence: Evidence) -> dict[str, Any]:
         "reproduce": violation.reproduce,
         "steps": list(violation.steps),
         "count": violation.count,
+        "cause": violation.cause,
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from verifier.checks.verdict import Judgement, StepVerdict, Violation
 from verifier.history.model import Replicas
@@ -126,6 +127,32 @@ def earlier(judgement: Judgement) -> list[Violation]:
     return [violation for violation in judgement.violations if violation.attribution == "pre-existing"]
 
 
+@dataclass(frozen=True, slots=True)
+class Defect:
+    """One defect as a reader should see it: its gravest violation, and the further consequences of the same cause."""
+
+    shown: Violation
+    others: tuple[Violation, ...] = ()
+
+
+def defects(found: Iterable[Violation]) -> list[Defect]:
+    """In the order given. Violations of no known cause stand for themselves."""
+    groups: dict[object, list[Violation]] = {}
+    for number, violation in enumerate(found):
+        groups.setdefault(violation.cause or number, []).append(violation)
+    every = [(min(group, key=_gravity), group) for group in groups.values()]
+    return [Defect(shown, tuple(other for other in group if other is not shown)) for shown, group in every]
+
+
+def further(defect: Defect) -> str:
+    """How many other violations a defect explains, and why; "" where none."""
+    if not defect.others:
+        return ""
+    times = counted(sum(other.count for other in defect.others), "time")
+    number = counted(len(defect.others), "further consequence")
+    return f"One cause: {defect.shown.cause}. {number} of it, seen {times}"
+
+
 def _gravity(violation: Violation) -> int:
     """What stays wrong comes before what a retry or a reload puts right; of equals the first."""
     return GRAVEST.index(violation.guarantee) if violation.guarantee in GRAVEST else len(GRAVEST)
@@ -138,7 +165,7 @@ def sentence(judgement: Judgement) -> str:
         worst = min(broken, key=_gravity)
         names = list(dict.fromkeys(violation.guarantee for violation in broken))
         return (
-            f"Do not deploy this way: {counted(len(broken), 'defect')} in {counted(len(names), 'guarantee')} "
+            f"Do not deploy this way: {counted(len(defects(broken)), 'defect')} in {counted(len(names), 'guarantee')} "
             f"({', '.join(names)}){', at worst' if len(names) > 1 else ''}: {worst.experience} "
             f"(first seen in {worst.first}; {ATTRIBUTIONS[worst.attribution]})."
         )

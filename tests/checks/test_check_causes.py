@@ -1,0 +1,176 @@
+"""Causes: one change of one field is one cause wherever it shows; what is another change is not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.checks.story import NEW, OLD, Answer, Scene, Story, everywhere
+from verifier.checks.causes import by_schema, by_shape, retyped
+from verifier.checks.verdict import Judgement
+from verifier.contracts.promises import Promises, promises_of
+
+
+@pytest.mark.parametrize(
+    ("pointer", "before", "now", "cause"),
+    [
+        ("/total", {"number"}, "string", "total of orders is number here, string there"),
+        ("/items/*/total", {"string"}, "number", "total of orders is number here, string there"),
+        ("/items/3/total", {"string", "null"}, "number", "total of orders is number here, string there"),
+        ("/total", {"number"}, "null", "total of orders is null here, number there"),
+        ("/total", {"number"}, "number", ""),
+        ("/*", {"number"}, "string", ""),
+        ("", {"array"}, "object", ""),
+    ],
+)
+def test_a_cause_names_the_field_and_its_types_wherever_it_stands(
+    pointer: str, before: set[str], now: str, cause: str
+) -> None:
+    assert retyped("orders", pointer, before, now) == cause
+
+
+@pytest.mark.parametrize(
+    ("message", "cause"),
+    [
+        ('"73" is not of type "number"', "n of s is number here, string there"),
+        ('"73" is not of type "integer"', "n of s is number here, string there"),
+        ('"a is not of type b" is not of types "integer", "null"', "n of s is number here, string there"),
+        ('"73" is not a "uuid"', ""),
+        ('{"a": … is not of type "number"', ""),
+    ],
+)
+def test_the_cause_of_a_broken_schema(message: str, cause: str) -> None:
+    assert by_schema("s", "/body/*/n", message) == cause
+
+
+def test_the_cause_of_a_shape() -> None:
+    assert by_shape("s", "/n", "is string, was null or number") == "n of s is number here, string there"
+    assert by_shape("s", "/n", "is string, was number in 'made' events of the old version alone").startswith("n of s")
+    assert by_shape("s", "/n", "is missing") == ""
+
+
+def _kept(new: dict[str, Any]) -> Judgement:
+    """Old writes {id, n}; the new version tells `new` of it: in the thing, in the list of things, and in the sweeps."""
+    story = Story()
+
+    def play(scene: Scene) -> None:
+        name = story.fresh("t")
+        old = {"id": 5, "n": 73, "m": 1}
+
+        def answer(version: str, *, many: bool = False) -> Answer:
+            told = {**old, **new} if version == NEW and scene.broken else old
+            return (200, [told] if many else told)
+
+        story.send(f"PUT /things/{name}", scene.first, 200)
+        one = story.send(f"GET /things/{name}", scene.second, answer(scene.second), index=1)
+        many = story.send(f"GET /all/{name}", scene.second, answer(scene.second, many=True), index=2)
+        for version in (scene.first, scene.second):
+            story.sweep(one, version, answer(version))
+            story.sweep(many, version, answer(version, many=True))
+
+    return everywhere(play, "forward", story=story)
+
+
+def test_one_change_of_type_has_one_cause_in_every_guarantee_and_operation() -> None:
+    judgement = _kept({"n": "73"})
+    assert {entry.guarantee for entry in judgement.violations} == {"compatible", "no lost write"}
+    assert len(judgement.violations) == 4
+    assert {entry.cause for entry in judgement.violations} == {"n of orders is number here, string there"}
+
+
+def test_an_identity_of_another_type_is_one_change_and_no_missing_entry() -> None:
+    judgement = _kept({"id": "5"})
+    assert {entry.cause for entry in judgement.violations} == {"id of orders is number here, string there"}
+    assert not any("gone" in entry.message for entry in judgement.violations)
+
+
+def test_two_changes_have_two_causes_and_a_value_of_the_same_type_none() -> None:
+    causes = {entry.cause for entry in _kept({"n": "73", "m": True}).violations}
+    assert causes == {"n of orders is number here, string there", "m of orders is boolean here, number there"}
+    assert {entry.cause for entry in _kept({"n": 74}).violations} == {""}
+
+
+@pytest.mark.parametrize(
+    ("query", "after", "said"),
+    [
+        ("", [1], "is gone through 2.0"),
+        ("?customer=a", [1], "is gone through 2.0"),
+        ("", [1, 3], "is not among the 2 entries that 2.0 shows: the list may go on"),
+        ("?Limit=2", [1], "is not among the 1 entries that 2.0 shows: the list may go on"),
+    ],
+)
+def test_an_entry_is_gone_only_from_a_list_that_is_whole(query: str, after: list[int], said: str) -> None:
+    story = Story()
+
+    def play(scene: Scene) -> None:
+        whole, now = ((200, {"items": [{"id": number} for number in ids]}) for ids in ([1, 2], after))
+        read = story.send(f"GET /things{query}", scene.second, whole)
+        story.sweep(read, scene.first, whole)
+        story.sweep(read, scene.second, now if scene.broken else whole)
+
+    (found,) = (entry for entry in everywhere(play, "forward", story=story).violations if entry.message.endswith(said))
+    assert (found.guarantee, found.attribution) == ("no lost write", "mixed")
+    assert found.experience == "an entry that a list showed is not shown there now"
+
+
+@pytest.mark.parametrize(
+    ("status", "felt"),
+    [(404, "what could be read before is gone"), (500, "what could be read before cannot be opened")],
+)
+def test_what_was_felt_is_said_of_what_was_read(status: int, felt: str) -> None:
+    story = Story()
+
+    def play(scene: Scene) -> None:
+        read = story.send("GET /help", scene.first, 200)
+        story.sweep(read, scene.second, status if scene.broken else 200)
+
+    (found,) = everywhere(play, "forward", story=story).violations
+    assert found.experience == felt
+
+
+def test_a_broken_contract_has_the_cause_of_the_shape() -> None:
+    story = Story.of_orders()
+
+    def play(scene: Scene) -> None:
+        for version in (scene.first, scene.second):
+            total: Any = "73" if scene.broken and version == NEW else 73
+            story.send("GET /orders/o1", version, (200, {"id": "o1", "total": total}), index=2)
+
+    found = everywhere(play, "forward", story=story).violations
+    assert {entry.guarantee for entry in found} == {"compatible"}
+    assert len(found) > 1
+    assert {entry.cause for entry in found} == {"total of orders is number here, string there"}
+
+
+LIST = """
+openapi: 3.1.0
+info: {title: orders, version: "1"}
+paths:
+  /all:
+    get:
+      operationId: all
+      responses:
+        "200":
+          description: All.
+          content: {application/json: {schema: {type: array, items: {properties: {n: {type: number}}}}}}
+"""
+
+
+def test_a_broken_contract_is_one_wherever_in_a_list_the_entry_stands(tmp_path: Path) -> None:
+    contract = tmp_path / "contract.yaml"
+    contract.write_text(LIST, encoding="utf-8")
+    story = Story(promises=Promises(tuple(promises_of("orders", version, contract) for version in (OLD, NEW))))
+    right, wrong = {"n": 1}, {"n": "2"}
+
+    def play(scene: Scene) -> None:
+        for told in ([right, wrong], [wrong, right]):
+            for version in (scene.first, scene.second):
+                story.send("GET /all", version, (200, told if scene.broken and version == NEW else [right, right]))
+
+    broken = [entry for entry in everywhere(play, "forward", story=story).violations if "contract" in entry.message]
+    assert [entry.count for entry in broken] == [8, 8]
+    assert {entry.message.partition("contract of ")[2].partition(" at")[0] for entry in broken} == {
+        f"orders {OLD}", f"orders {NEW}"
+    }  # fmt: skip

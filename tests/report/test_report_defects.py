@@ -1,0 +1,64 @@
+"""One cause is one defect to a reader: its gravest violation first, the others counted and listed below it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import report_values as values
+
+from verifier.checks.verdict import Violation
+from verifier.report import html, markdown, text, verdict_json, words
+
+CAUSE = "total of orders is number here, string there"
+SHAPE = replace(values.DOUBLED, guarantee="compatible", message="/total is string", cause=CAUSE, count=4)
+LOST = replace(values.DOUBLED, guarantee="no lost write", message="/total was 73", cause=CAUSE, experience="it changed")
+LISTED = replace(SHAPE, operation="listOrders", message="/*/total is string", count=5)
+ALL = (SHAPE, LISTED, LOST, values.DOUBLED)
+
+
+def _rendered(found: tuple[Violation, ...], how: object = text) -> str:
+    return how.render(values.judgement(found, ()), values.history(), values.plan(), values.TIMING)  # type: ignore[attr-defined, no-any-return]
+
+
+def test_violations_of_one_cause_are_one_defect_and_the_gravest_is_shown() -> None:
+    first, second = words.defects(ALL)
+    assert (first.shown, first.others) == (LOST, (SHAPE, LISTED))
+    assert (second.shown, second.others) == (values.DOUBLED, ())
+
+
+def test_violations_of_no_cause_or_of_others_stay_apart() -> None:
+    other = replace(LISTED, cause="id of orders is number here, string there")
+    found = (values.DOUBLED, values.DOUBLED, SHAPE, other)
+    assert [defect.shown for defect in words.defects(found)] == list(found)
+
+
+def test_the_first_sentence_counts_defects() -> None:
+    said = words.sentence(values.judgement(ALL))
+    assert "2 defects in 3 guarantees (compatible, no lost write, idempotent), at worst: it changed" in said
+
+
+def test_the_text_shows_the_gravest_with_its_proof_and_a_line_for_each_other() -> None:
+    shown = _rendered(ALL)
+    assert "1. no lost write · mixed" in shown
+    assert "2. idempotent · mixed" in shown
+    assert "3. " not in shown
+    assert f"   One cause: {CAUSE}. 2 further consequences of it, seen 9 times:" in shown
+    assert shown.count("     compatible · mixed · orders 1.4 + 2.1") == 2
+
+
+def test_what_is_not_listed_is_counted() -> None:
+    many = tuple(replace(LISTED, operation=f"list{number}") for number in range(text.CONSEQUENCES + 3))
+    assert "     … and 3 more, all in verdict.json" in _rendered((LOST, *many))
+
+
+def test_verdict_json_holds_every_violation_with_its_cause() -> None:
+    found = json.loads(_rendered(ALL, verdict_json))["violations"]
+    assert [entry["cause"] for entry in found] == [CAUSE, CAUSE, CAUSE, ""]
+
+
+def test_markdown_and_the_page_tell_the_cause() -> None:
+    comment, page = _rendered(ALL, markdown), _rendered(ALL, html)
+    assert comment.count("<summary>compatible") == 0
+    assert "(and 2 further consequences of one cause)" in comment
+    assert page.count(f"<dt>one cause</dt><dd>{CAUSE}</dd>") == 3
