@@ -58,6 +58,8 @@ def test_an_end_that_the_control_shows_too_is_the_versions_own_and_no_pass(error
     judgement = story.judge()
     assert {attribution for _, attribution in told(judgement)} == {"pre-existing"}
     assert judgement.verdict == "unknown"
+    causes = {entry.cause for entry in judgement.violations if hit.step in entry.steps}
+    assert causes == {f"orders {OLD} ends by itself"}
     (sentence,) = judgement.unknowns
     assert sentence.startswith(f"orders {OLD} ends by itself ({HOW}), in control-old-3.1 too: 2 requests and reads")
     (step,) = (entry for entry in judgement.steps if entry.id == hit.step)

@@ -47,6 +47,27 @@ def test_the_text_shows_the_gravest_with_its_proof_and_a_line_for_each_other() -
     assert shown.count("     compatible · mixed · orders 1.4 + 2.1") == 2
 
 
+def test_what_was_there_before_is_told_by_its_cause_too() -> None:
+    before = tuple(replace(entry, attribution="pre-existing", steps=("rollout.2",)) for entry in (SHAPE, LISTED, LOST))
+    shown, comment = _rendered(before), _rendered(before, markdown)
+    assert f"  One cause: {CAUSE}. 2 further consequences of it, seen 9 times:" in shown
+    assert " 1 defect of the old version was there before." in " ".join(shown.split())
+    assert "1 before the rollout too" in comment
+    assert "2 further consequences of it, seen 9 times." in comment
+
+
+def test_a_rollback_that_could_not_be_verified_is_not_said_to_hold() -> None:
+    held = values.judgement((), ())
+    hidden = tuple(
+        replace(step, verdict="unknown") if step.phase == "rollback" and step.kind == "roll back" else step
+        for step in held.steps
+    )
+    assert words.going_back(held).startswith("Rolling back held")
+    assert words.going_back(replace(held, steps=hidden)) == (
+        "Whether rolling back holds is not known: rollout.3 could not be verified."
+    )
+
+
 def test_what_is_not_listed_is_counted() -> None:
     many = tuple(replace(LISTED, operation=f"list{number}") for number in range(text.CONSEQUENCES + 3))
     assert "     … and 3 more, all in verdict.json" in _rendered((LOST, *many))

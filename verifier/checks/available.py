@@ -5,6 +5,7 @@ A replica that cannot start on the other version's data, or ends by itself, belo
 
 from __future__ import annotations
 
+from verifier.checks.causes import ends
 from verifier.checks.context import Context, called
 from verifier.checks.verdict import CheckResult, Finding
 from verifier.history.model import Operation, ReplicaEvent
@@ -72,4 +73,5 @@ def _broken(context: Context, event: ReplicaEvent) -> Finding:
         experience="the rollback does not come up" if back else "the deploy hangs with fewer replicas than planned",
         evidence=(event.replica,),
         detail=f"{event.what} {event.version}",
+        cause=ends(event.service, event.version) if event.what == "exited" else "",
     )

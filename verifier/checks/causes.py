@@ -44,3 +44,8 @@ def by_schema(service: str, pointer: str, message: str) -> str:
         return ""
     allowed = {"number" if name == "integer" else name for name in re.findall(r"\w+", found[2])}
     return retyped(service, pointer.removeprefix("/body"), allowed, kind(value))
+
+
+def ends(service: str, version: str) -> str:
+    """The cause of all that follows from replicas that end by themselves."""
+    return f"{service} {version} ends by itself"

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from verifier.checks import available, compatible, lost_write
+from verifier.checks.causes import ends
 from verifier.checks.context import Context, as_control
 from verifier.checks.readback import Origin, origin
 from verifier.checks.verdict import Exit, Finding
@@ -54,7 +55,7 @@ class Exits:
         found = ended.exit
         told = f"{finding.message}; {found.service} {found.version} had ended by itself, as in {found.control}"
         family = f"{finding.family} after {found.service} {found.version} ended by itself".strip()
-        return replace(finding, message=told, family=family, after=found)
+        return replace(finding, message=told, family=family, after=found, cause=ends(found.service, found.version))
 
     def _in_controls(self) -> dict[tuple[str, str, str], Exit]:
         """Ends in controls by service, version and how: the exit status."""

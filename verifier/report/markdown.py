@@ -123,12 +123,15 @@ def _table(judgement: Judgement) -> list[str]:
 def _earlier(found: list[Violation]) -> list[str]:
     if not found:
         return []
-    lines = [
-        f"- {plain(violation.guarantee)} · {plain(words.subject(violation))} (×{violation.count}): "
-        f"{plain(shortened(violation.message, 300))}"
-        for violation in found[: 3 * IN_FULL]
-    ]
-    return folded(f"{len(found)} before the rollout too (does not fail it)", lines)
+    defects = words.defects(found)
+    lines = []
+    for defect in defects[: 3 * IN_FULL]:
+        violation, more = defect.shown, words.further(defect)
+        lines.append(
+            f"- {plain(violation.guarantee)} · {plain(words.subject(violation))} (×{violation.count}): "
+            f"{plain(shortened(violation.message, 300))}{f' {plain(more)}.' if more else ''}"
+        )
+    return folded(f"{len(defects)} before the rollout too (does not fail it)", lines)
 
 
 def folded(title: str, inside: list[str]) -> list[str]:

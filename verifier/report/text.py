@@ -38,9 +38,8 @@ def render(judgement: Judgement, history: History, plan: Plan, timing: Timing) -
         more = chain.from_iterable((brief(item.shown), *consequences(item)) for item in defects[IN_FULL:])
         blocks.append(["More violations", *(f"  {line}" for line in more)])
     if earlier:
-        blocks.append(
-            ["Before the rollout too (does not fail it)", *(f"  {brief(violation)}" for violation in earlier)]
-        )
+        before = chain.from_iterable((brief(item.shown), *consequences(item)) for item in words.defects(earlier))
+        blocks.append(["Before the rollout too (does not fail it)", *(f"  {line}" for line in before)])
     if judgement.unknowns:
         blocks.append(["Not verified", *(line for entry in judgement.unknowns for line in wrapped(f"? {entry}", "  "))])
     if orders := words.orders(plan):

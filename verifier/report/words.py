@@ -169,7 +169,7 @@ def sentence(judgement: Judgement) -> str:
             f"({', '.join(names)}){', at worst' if len(names) > 1 else ''}: {worst.experience} "
             f"(first seen in {worst.first}; {ATTRIBUTIONS[worst.attribution]})."
         )
-    old = len(earlier(judgement))
+    old = len(defects(earlier(judgement)))
     before = (
         f" {counted(old, 'defect')} of the old version {'was' if old == 1 else 'were'} there before." if old else ""
     )
@@ -218,6 +218,9 @@ def going_back(judgement: Judgement) -> str:
         )
     if again:
         said.append(f"Going forward again after a rollback is violated in {listed(again, 4)}.")
+    unseen = [step.id for step in after if step.verdict == "unknown"]
+    if not said and unseen:
+        return f"Whether rolling back holds is not known: {listed(unseen, 4)} could not be verified."
     return " ".join(said) or f"Rolling back held, in {counted(len(after), 'step')} after a rollback."
 
 
