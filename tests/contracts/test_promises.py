@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from verifier.contracts.guarantees import Guarantees, OperationGuarantees
+from verifier.contracts.lookup import HOLE
 from verifier.contracts.model import Contract, ContractOperation
 from verifier.contracts.promises import Promises, VersionPromises
 from verifier.history.message import Request
@@ -74,6 +75,37 @@ def test_an_operation_is_found_as_if_each_contract_were_asked(
         for target in (path, f"{path}?page=2", f"{path}?a=/b#c", f"{path}#a?b", path[1:]):
             request = Request(method, target)
             assert made.called(service, version, request) == asked(made, service, version, method, request.path)
+
+
+HOLED = st.lists(st.sampled_from((*IN_PATHS, HOLE, HOLE, f"a-{HOLE}", f"?q={HOLE}")), min_size=1, max_size=5).map(
+    lambda found: "/" + "/".join(found)
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(promises(), st.sampled_from("12"), st.sampled_from(METHODS), HOLED)
+def test_what_is_settled_holds_whatever_stands_in_the_holes(made: Promises, version: str, method: str, at: str) -> None:
+    known, operation = made.settled("s", version, method, at)
+    if known:
+        for value in ("a", "b", "v1", "a.b", "7", "zz", "1.json"):
+            assert made.called("s", version, Request(method, at.replace(HOLE, value))) == operation
+
+
+def test_a_hole_is_settled_where_no_fixed_segment_competes() -> None:
+    routes = ("/orders", "/orders/{id}", "/orders/{id}/lines", "/customers/{id}", "/customers/search")
+    operations = tuple(ContractOperation(path, "GET", path, (), None, (), (), "") for path in routes)
+    made = Promises((VersionPromises("s", "1", Contract("t", "1", "f", "openapi", operations), None),))
+
+    def settled(path: str) -> str | None:
+        known, found = made.settled("s", "1", "GET", path)
+        return found.id if known and found is not None else None
+
+    assert settled(f"/orders/{HOLE}") == "/orders/{id}"
+    assert settled(f"/orders/{HOLE}/lines?page={HOLE}") == "/orders/{id}/lines"
+    assert settled(f"/customers/{HOLE}") is None, "it may be a search"
+    assert settled(f"/{HOLE}/7") is None
+    assert settled("/customers/search") == "/customers/search"
+    assert Promises().settled("s", "1", "GET", f"/{HOLE}") == (True, None), "no contract, no operation"
 
 
 def test_a_fixed_segment_comes_before_a_variable_one_and_a_dead_end_is_left_again() -> None:

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "replay" / "wire"))
 
 with atheris.instrument_imports(include=["verifier", "event_oracles", "test_wire_fuzz", "test_wire_fuzz_streams"]):
     import event_oracles as oracles
-    from test_wire_fuzz import ANSWERS, REQUESTS, Reference, Transport, outcome
+    from test_wire_fuzz import ANSWERS, REQUESTS, Reference, Transport, following, outcome
     from test_wire_fuzz_streams import OFFERS, STREAMS, check_answer, check_requests, make_impatient
 
     from verifier.history.message import Request, Response
@@ -36,8 +36,10 @@ ONLY_STREAMS = os.environ.get("READERS") == "streams"
 
 
 def client(data: bytes, size: int) -> None:
-    how, response = outcome([data[start : start + size] for start in range(0, len(data), size)])
+    pieces = [data[start : start + size] for start in range(0, len(data), size)]
+    how, response = outcome(pieces)
     assert (response is None) == (how != "")
+    assert following(pieces) == (how, response)
     assert response == Reference().first(data)
 
 

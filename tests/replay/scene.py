@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+import msgspec
+
 from tests.replay.correlate.building import session
 from verifier.contracts.promises import Promises
 from verifier.history.message import Request, Response
@@ -61,6 +63,7 @@ class Scene:
     arrived: list[Arrival] = field(default_factory=list)
     under_way: int = 0
     most_under_way: int = 0
+    lines: int = 0
     client: WireClient = field(init=False)
     rotation: Rotation = field(init=False)
     gateway: Gateway = field(init=False)
@@ -78,8 +81,14 @@ class Scene:
         )  # fmt: skip
         self.stage = Stage(
             self.rotation, self.client, self.gateway, self.promises, self.records.append, time.monotonic,
-            lambda: 1_800_000_000.0, 7, self.retry,
+            lambda: 1_800_000_000.0, 7, self.retry, write=self.write,
         )  # fmt: skip
+
+    def write(self, line: bytes) -> None:
+        """What is written as a whole line reads back as an operation."""
+        assert line.endswith(b"}\n")
+        self.lines += 1
+        self.records.append(msgspec.json.decode(line, type=Operation))
 
     async def replica(self, service: str, version: str, name: str = "") -> str:
         """Start one and put it into rotation."""

@@ -33,7 +33,8 @@ class Scripted:
     promises = Promises()
     gateway = SimpleNamespace(alone=None)
     rotation = Rotation()  # empty: nothing can be sent past `attempt`
-    credentials = None
+    credentials = write = None
+    timeout = 1.0
 
     def __init__(self, answers: Sequence[Response]) -> None:
         self.answers = list(answers)
@@ -74,7 +75,7 @@ def test_an_undisturbed_exchange(recorded: Response, answers: list[Response], at
     script = learn(session((request("PUT", "/things/a", {"v": 1}), recorded)), began=0.0)
     stage = Scripted(answers)
     driver = Driver(cast(Any, stage), "rollout", {"s1": Track(script, ("things",))})
-    asyncio.run(driver.replay("rollout.1", Replay("r1", "s1", ("1",))))
+    asyncio.run(driver.replay("rollout.1", [Replay("r1", "s1", ("1",))], lambda: None))
     sent = [entry for entry in stage.records if isinstance(entry, Operation)]
     assert [entry.response.status for entry in sent if entry.response] == attempts
     assert [entry.attempt for entry in sent] == list(range(1, len(attempts) + 1))

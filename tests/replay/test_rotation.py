@@ -63,6 +63,21 @@ def test_a_removed_replica_is_not_picked_again() -> None:
     assert made.pick("orders") is None
 
 
+def test_a_pick_that_was_not_used_is_given_again() -> None:
+    made = Rotation()
+    made.unpick("orders", "1")
+    for replica in ("a", "b", "c"):
+        made.add(endpoint(replica))
+    turns = []
+    for again in (False, True, False, True, True):
+        picked = made.pick("orders", "1")
+        assert picked is not None
+        if again:
+            made.unpick("orders", "1")
+        turns.append(picked.replica)
+    assert turns == ["a", "b", "b", "c", "c"]
+
+
 def test_drained_waits_for_what_is_in_hand_and_not_for_what_comes_later() -> None:
     async def scenario() -> None:
         made, first, later = Rotation(), asyncio.Event(), asyncio.Event()

@@ -12,8 +12,8 @@ from msgspec import structs
 from tests.replay.correlate.building import answer, request
 from tests.replay.scene import Arrival, live, replay, scene, step
 from verifier.history.message import Response
+from verifier.replay.course import touched
 from verifier.replay.resources import MOST_OLDER, Resource, Resources
-from verifier.replay.stretch import touched
 from verifier.replay.sweep import sweep, thin
 
 PUT = (request("PUT", "/things/6a7b0c9e-3a52-4a43-9c6e-0a2f5dd3e0b1", {"v": 1}), answer(200, {"v": 1}))
@@ -67,7 +67,7 @@ def test_what_was_left_out_is_noted() -> None:
             await driver.run(step(replay("1", "1")), lambda: None)
             (one,) = driver.resources
             for number in range(MOST_OLDER + 20):
-                driver.resources.add(structs.replace(one, request=request("GET", f"/{number}")))
+                driver.resources.add([structs.replace(one, request=request("GET", f"/{number}"))])
             assert await sweep(driver, "rollout.2") == MOST_OLDER
             (note,) = made.notes
             assert (note.kind, note.step) == ("not-run", "rollout.2")
@@ -84,7 +84,7 @@ def test_what_earlier_steps_read_is_forgotten_beyond_what_a_sweep_can_take_and_s
             for number in range(total):
                 for at, name in (("rollout.1", "a"), ("rollout.2", "b")):
                     entry = resource(number, at, name, ("1",) if number % 2 else ("1", "1"))
-                    driver.resources.add(structs.replace(entry, request=request("GET", f"/{name}/{number}")))
+                    driver.resources.add([structs.replace(entry, request=request("GET", f"/{name}/{number}"))])
             thin(driver, "rollout.2")
             left = Counter(entry.step for entry in driver.resources)
             assert left == {"rollout.1": MOST_OLDER, "rollout.2": total}, "nothing of this step is forgotten"
@@ -121,8 +121,7 @@ resources = st.lists(
 @given(resources, st.integers(0, 9))
 def test_older_ones_are_chosen_evenly_and_none_of_this_step_is_left_out(found: list[Resource], seed: int) -> None:
     known = Resources()
-    for entry in found:
-        known.add(entry)
+    known.add(list(found))
     chosen, left_out = known.choose("rollout.3", random.Random(seed))
     current = [entry for entry in found if entry.step == "rollout.3"]
     older = [entry for entry in chosen if entry.step != "rollout.3"]

@@ -84,6 +84,24 @@ def test_work_that_waits_for_a_callback_ends_after_it(tmp_path: Path) -> None:
     live(scenario())
 
 
+def test_what_follows_work_that_waits_is_sent_on_connections_in_use_too(tmp_path: Path) -> None:
+    """The answer that promised the work ended a stretch; it is not taken for that of the exchange behind it."""
+
+    async def scenario() -> None:
+        async with scene(Payments(), "1", promises=promised(tmp_path)) as made:
+            before = (request("GET", "/payments/0"), answer(200, {"status": "waiting"}))
+            driver = made.driver(before, before, PAY, CALL_BACK, LOOK, concurrency=1)
+            await driver.run(step(replay(*["1"] * 5), replay(*["1"] * 5, id="r2")), lambda: None)
+            assert made.lines > 0
+            for name in ("r1", "r2"):
+                sent = [entry for entry in made.operations if (entry.source, entry.replay) == ("replay", name)]
+                assert [entry.name for entry in sent] == ["look", "look", "pay", "callBack", "look"]
+                assert [entry.id for entry in sent] == [f"rollout.1/{name}/{n}.1" for n in range(1, 6)]
+            assert made.notes == []
+
+    live(scenario())
+
+
 def test_work_that_nothing_waits_for_is_polled_before_the_session_goes_on(tmp_path: Path) -> None:
     """The recorded client saw it end before it called back: so does the replay, however long it takes."""
 

@@ -17,6 +17,7 @@ _VARIABLE = re.compile(r"\{[^{}]*\}")
 _FIXED = re.compile(r"[!\"$&-.0->@-z|~]+")  # printable ASCII but for # % / ? and braces: what nothing decodes or splits
 _ANY = r"/[!\"$&-.0->@-~]+"
 _END = r"(?=\?|\Z)"
+HOLE = "~_~hole~_~"  # stands in a target for unreserved characters of RFC 3986, one or more
 Tree = dict[str, "Tree | ContractOperation"]  # by segment; the operation that ends here is under _HERE
 _HERE = "/"
 
@@ -24,10 +25,11 @@ _HERE = "/"
 class Finder:
     """The operations of one contract and one method, by the target of a request."""
 
-    __slots__ = ("_match", "_operations")
+    __slots__ = ("_bases", "_match", "_operations", "_tree")
 
     def __init__(self, tree: Tree, bases: Sequence[str]) -> None:
         self._operations: list[ContractOperation] = []
+        self._tree, self._bases = tree, tuple(bases)
         prefix = "".join(f"{re.escape(base)}|" for base in sorted(bases, key=len, reverse=True))
         self._match = re.compile(f"(?:{prefix})" + self._pattern(tree)).match
 
@@ -45,6 +47,28 @@ class Finder:
         """The operation; None where the contract has to be asked."""
         found = self._match(target)
         return self._operations[found.lastindex - 1] if found is not None and found.lastindex is not None else None
+
+    def settled(self, target: str) -> ContractOperation | None:
+        """The operation of all targets that are like this one but for their holes; None where it may differ."""
+        path = target.partition("?")[0]
+        if any(HOLE in path[: len(base)] for base in self._bases):
+            return None
+        paths = [path, *(path[len(base) :] for base in self._bases if path.startswith(base))]
+        if any(_differs(self._tree, one.split("/")[1:]) for one in paths):
+            return None
+        return self.find(target.replace(HOLE, "0"))
+
+
+def _differs(tree: Tree, segments: list[str]) -> bool:
+    """Whether what stands in a hole can decide between operations: it may be a fixed segment as well."""
+    if not segments:
+        return False
+    first, *rest = segments
+    fixed = [segment for segment in tree if segment not in ("{}", _HERE)]
+    if HOLE in first and fixed:
+        return True
+    below = [tree.get(first), tree.get("{}")]
+    return any(isinstance(node, dict) and _differs(node, rest) for node in below)
 
 
 def finders(contract: Contract) -> dict[str, Finder]:
@@ -96,9 +120,13 @@ class Service:
             for method, finder in finders(contract).items()
         }
 
-    def finders(self, method: str) -> dict[str, Finder]:
-        """By version, what finds most requests of one method; what it does not find, `called` may."""
-        return {version: finder for (version, of), finder in self._finders.items() if of == method}
+    def settled(self, version: str, method: str, target: str) -> tuple[bool, ContractOperation | None]:
+        """Whether `called` is the same for all targets that are like this one but for their holes, and what it is."""
+        if not self._every:
+            return True, None
+        finder = self._finders.get((version, method))
+        found = finder.settled(target) if finder is not None else None
+        return found is not None, found
 
     def called(self, version: str, request: Request) -> ContractOperation | None:
         """The operation that a request addresses."""

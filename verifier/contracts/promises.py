@@ -8,7 +8,7 @@ from pathlib import Path
 
 from verifier.contracts.guarantees import Completes, Guarantees, OperationGuarantees, read
 from verifier.contracts.load import load
-from verifier.contracts.lookup import Finder, Service
+from verifier.contracts.lookup import Service
 from verifier.contracts.model import Contract, ContractOperation
 from verifier.history.message import Request
 
@@ -69,10 +69,10 @@ class Promises:
         found = self._services.get(service)
         return found.called(version, request) if found is not None else None
 
-    def finders(self, service: str, method: str) -> dict[str, Finder]:
-        """By version, what finds the operation of most requests; where it does not, `called` has to be asked."""
+    def settled(self, service: str, version: str, method: str, target: str) -> tuple[bool, ContractOperation | None]:
+        """Whether `called` is the same for all targets that are like this one but for their holes, and what it is."""
         found = self._services.get(service)
-        return found.finders(method) if found is not None else {}
+        return found.settled(version, method, target) if found is not None else (True, None)
 
     def guarantees(self, service: str, version: str, operation: str) -> OperationGuarantees | None:
         """What an operation promises in this version."""

@@ -15,6 +15,7 @@ from typing import IO, Any, TypeVar
 import msgspec
 
 from verifier.errors import BadInput
+from verifier.history.line import storable
 from verifier.history.model import FaultInjected, History, Note, Operation, ReplicaEvent, RunInfo, Step
 
 Record = Operation | Step | ReplicaEvent | FaultInjected | Note
@@ -32,6 +33,16 @@ FILES: dict[type, str] = {
 _BLOCK = 1 << 16  # bytes of one kind that are written at once
 
 
+class _Waiting(list[bytes]):
+    """What is to be written, of about `size` bytes in all."""
+
+    __slots__ = ("size",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.size = 0
+
+
 class HistoryWriter:
     """Appends records to a run directory. Holds at most a block in memory, so a run may be of any length."""
 
@@ -41,26 +52,36 @@ class HistoryWriter:
         (folder / "run.json").write_bytes(msgspec.json.format(msgspec.json.encode(run)))
         # Buffered only for what `write` does not take at once, as on a disk that is nearly full.
         self._files: dict[type, IO[bytes]] = {kind: (folder / name).open("wb") for kind, name in FILES.items()}
-        self._waiting: dict[type, bytearray] = {kind: bytearray() for kind in FILES}
-        self._encode_into = msgspec.json.Encoder().encode_into
+        self._waiting: dict[type, _Waiting] = {kind: _Waiting() for kind in FILES}
+        self._lines = self._waiting[Operation]
+        self._encode = msgspec.json.Encoder().encode
 
     def add(self, record: Record) -> None:
         """A lone surrogate, which JSON can escape and UTF-8 cannot hold, is kept as U+FFFD."""
-        waiting = self._waiting[type(record)]
-        before = len(waiting)
         try:
-            self._encode_into(record, waiting, -1)
+            line = self._encode(record)
         except UnicodeEncodeError:
-            del waiting[before:]
-            self._encode_into(_storable(msgspec.to_builtins(record)), waiting, -1)
-        waiting += b"\n"
-        if len(waiting) >= _BLOCK:
+            line = self._encode(storable(msgspec.to_builtins(record)))
+        waiting = self._waiting[type(record)]
+        waiting += line, b"\n"
+        waiting.size += len(line)
+        if waiting.size >= _BLOCK:
             self._write(type(record))
+
+    def add_line(self, line: bytes) -> None:
+        """The whole line of an operation, as `add` would have written it or with its defaults too."""
+        lines = self._lines
+        lines.append(line)
+        lines.size += len(line)
+        if lines.size >= _BLOCK:
+            self._write(Operation)
 
     def _write(self, kind: type) -> None:
         """Whole lines only: what a kill cuts off is at most what the system had not taken yet."""
-        self._files[kind].write(self._waiting[kind])
-        self._waiting[kind].clear()
+        waiting = self._waiting[kind]
+        self._files[kind].write(b"".join(waiting))
+        waiting.clear()
+        waiting.size = 0
 
     def flush(self) -> None:
         for kind, file in self._files.items():
@@ -71,14 +92,6 @@ class HistoryWriter:
         self.flush()
         for file in self._files.values():
             file.close()
-
-
-def _storable(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if isinstance(value, dict):
-        return {name: _storable(item) for name, item in value.items()}
-    return [_storable(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def records(directory: Path, kind: type[R]) -> Iterator[R]:

@@ -14,6 +14,7 @@ from verifier.history.model import Note, Step, Timing
 from verifier.history.store import HistoryWriter, Record, write_value
 from verifier.plan.model import Path as PlanPath
 from verifier.plan.model import PlannedStep
+from verifier.rehearsal.collector import settled
 from verifier.rehearsal.events import Doing, Emit, PathBegan, ReplayEnded, RunBegan, StepBegan, StepEnded
 from verifier.rehearsal.prepare import Prepared, borrowings, run_info
 from verifier.rehearsal.stored import keep_inputs
@@ -58,7 +59,8 @@ class Rehearsal:
         self.emit(RunBegan(prepared.plan, self.runtime.name, self.why, str(directory)))
         secrets = prepared.credentials
         try:
-            await self._on_runtime(writer.add if secrets is None else lambda record: writer.add(secrets.mask(record)))
+            with settled():
+                await self._on_runtime(writer)
         except BrokenEnvironment as broken:
             raise BrokenEnvironment(self._masked(str(broken))) from None
         finally:
@@ -73,7 +75,11 @@ class Rehearsal:
         secrets = self.prepared.credentials
         return text if secrets is None else secrets.mask_text(text)
 
-    async def _on_runtime(self, record: Callable[[Record], None]) -> None:
+    async def _on_runtime(self, writer: HistoryWriter) -> None:
+        secrets = self.prepared.credentials
+        record: Callable[[Record], None] = (
+            writer.add if secrets is None else lambda record: writer.add(secrets.mask(record))
+        )
         client = WireClient(clock=self._now)
         stage: Stage | None = None
         for note in borrowings(self.prepared):
@@ -82,6 +88,7 @@ class Rehearsal:
             self.emit(Doing(f"opening the {self.runtime.name} runtime"))
             await self.runtime.open()
             stage = self._stage(client, record)
+            stage.write = writer.add_line if secrets is None else None
             system = System(
                 self.prepared.matrix,
                 self.runtime,

@@ -7,7 +7,7 @@ repeat that finding. The checks read it from the history.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -18,13 +18,15 @@ from verifier.history.model import Note, Operation
 from verifier.matrix.model import Replaying
 from verifier.plan.model import Fault, PlannedStep, Replay
 from verifier.replay.correlate import Player
+from verifier.replay.course import Course
 from verifier.replay.credentials import rejected
 from verifier.replay.faults import Deferred, come_back, exchange_with_fault
 from verifier.replay.gateway import Cause
+from verifier.replay.leg import Leg, legs
 from verifier.replay.polling import accepted_work, poll_recorded
 from verifier.replay.resources import Resources
 from verifier.replay.stage import Attempt, Stage
-from verifier.replay.stretch import Leg, Stretch, legs
+from verifier.replay.stretch import Stretch
 from verifier.replay.traces import end
 from verifier.replay.track import Track
 from verifier.replay.unfinished import Unfinished, awaited_write
@@ -46,21 +48,31 @@ class Driver:
         """All replays of a step: those with inner faults one at a time, the others side by side."""
         self.stage.gateway.step = step.id
         await self._send_deferred(step.id)
-        limit = asyncio.Semaphore(self.replaying.concurrency)
-
-        async def one(planned: Replay) -> None:
-            async with limit:
-                await self.replay(step.id, planned)
-                progress()
-
         together = [planned for planned in step.replays if not (planned.fault and planned.fault.callee)]
         inner = [planned for planned in step.replays if planned.fault and planned.fault.callee]
-        await _all(one, together)
+        await self.replay(step.id, together, progress)
         if self.stage.gateway.passes_traces:
-            await _all(one, inner)
+            await self.replay(step.id, inner, progress)
         else:
             for planned in inner:
-                await self._alone(step.id, planned, one)
+                await self._alone(step.id, planned, progress)
+
+    async def replay(self, step: str, replays: Iterable[Replay], progress: Callable[[], None]) -> None:
+        """Side by side, as many at a time as the matrix says."""
+        waiting = iter(replays)
+
+        def following() -> Course | None:
+            planned = next(waiting, None)
+            return None if planned is None else self._course(step, planned)
+
+        def ended(course: Course) -> None:
+            for index, kind, message in course.player.notes:
+                self.stage.record(Note(step, kind, message, f"{step}/{course.planned.id}/{index + 1}.1"))
+            progress()
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(self.replaying.concurrency):
+                group.create_task(self._one_by_one(following, ended))
 
     async def prove(self, step: PlannedStep) -> None:
         """Send the witnesses of declared breaks to the versions that should not understand them."""
@@ -68,36 +80,48 @@ class Driver:
             what = Attempt(step.id, proof.id, "", 0, 1, "proof", proof.service, proof.version, proof.operation)
             self.stage.record(await self.stage.attempt(what, proof.request))
 
-    async def _alone(self, step: str, planned: Replay, one: Callable[[Replay], Coroutine[None, None, None]]) -> None:
+    async def _alone(self, step: str, planned: Replay, progress: Callable[[], None]) -> None:
         """Without traces, the inner calls made while one replay runs by itself are taken for its own."""
         cause = Cause(f"{step}/{planned.id}/alone", step, planned.id, planned.session, planned.fault)
         self.stage.gateway.alone = cause
         try:
-            await one(planned)
+            await self.replay(step, (planned,), progress)
         finally:
             self.stage.gateway.alone = None
 
-    async def replay(self, step: str, planned: Replay) -> None:
+    def _course(self, step: str, planned: Replay) -> Course:
         stage, track = self.stage, self.tracks[planned.session]
         player = track.script.player(f"{stage.seed}/{step}/{planned.id}", stage.wall())
         trace = end(stage.expect(step, planned.id, planned.session, planned.fault))
-        order, disturbed = _order(planned)
-        stretch = Stretch(
-            stage, step, planned, order, self._legs(planned.session), disturbed, player, trace, self.resources.read
-        )
-        open_work = Unfinished(stage, track)
+        return Course(step, planned, track, self._legs(planned.session), player, trace)
+
+    async def _one_by_one(self, following: Callable[[], Course | None], ended: Callable[[Course], None]) -> None:
+        stretch = Stretch(self.stage, self.resources.add, following, ended)
+        while (course := following()) is not None:
+            stretch.course = course
+            await self._through(stretch)
+            ended(stretch.course)
+
+    async def _through(self, stretch: Stretch) -> None:
+        """The course that a stretch is at, and those that it goes on to by itself, to the end of the last one."""
+        stage, open_work = self.stage, None
         swift = self.replaying.pace == "fast" and stage.gateway.alone is None and stage.credentials is None
-        while stretch.at < len(order):
-            if swift and not open_work.works:
+        while True:
+            course = stretch.course
+            if swift and (open_work is None or not open_work.works):
                 await stretch.go()
-                if stretch.at == len(order):
-                    break
-            if not await self._exchange(stretch, open_work):
+            if stretch.course is not course:
+                course, open_work = stretch.course, None
+            if course.over:
                 break
-            stretch.at += 1
-        if open_work.works:
+            open_work = open_work or Unfinished(stage, course.track)
+            if not await self._exchange(course, open_work):
+                break
+            course.at += 1
+            if course.over:
+                break
+        if open_work is not None and open_work.works:
             await open_work.rest()
-        self._report(step, planned, player)
 
     def _legs(self, session: str) -> tuple[Leg, ...]:
         found = self._known_legs.get(session)
@@ -105,11 +129,11 @@ class Driver:
             found = self._known_legs[session] = legs(self.stage, self.tracks[session])
         return found
 
-    async def _exchange(self, stretch: Stretch, open_work: Unfinished) -> bool:
-        """The exchange that a stretch has come to, with all that may follow. Whether the session can go on."""
-        stage, index, player, fault = self.stage, stretch.order[stretch.at], stretch.player, stretch.planned.fault
-        what, stop = stretch.attempt(index), open_work.track.stops[index]
-        if self.replaying.pace != "fast" and (gap := open_work.track.gap(index, self.replaying.pace)):
+    async def _exchange(self, course: Course, open_work: Unfinished) -> bool:
+        """The exchange that a course has come to, with all that may follow. Whether the session can go on."""
+        stage, index, player, fault = self.stage, course.order[course.at], course.player, course.planned.fault
+        what, stop = course.attempt(index), course.track.stops[index]
+        if self.replaying.pace != "fast" and (gap := course.track.gap(index, self.replaying.pace)):
             await asyncio.sleep(gap)
         if stage.gateway.alone is not None:  # an inner fault is meant for the calls of one exchange
             stage.gateway.alone.fault = what.inner
@@ -117,16 +141,17 @@ class Driver:
         if fault is not None and fault.index == index:
             operation = await self._disturbed(what, request, player, open_work, fault)
         else:
-            first = stretch.odd or await stage.attempt(what, request)
+            odd, course.odd = course.odd, None
+            first = odd or await stage.attempt(what, request)
             attempts = await come_back(stage, what, request, stop.recorded, first)
             operation = await self._went_on(what, player, open_work, attempts, attempts[-1])
-        stretch.saw(operation.version)
+        course.saw(operation.version)
         if not as_recorded(operation, stop.recorded):
             if told := rejected(operation, stage.credentials):
-                stage.record(Note(stretch.step, "credentials", told, operation.id))
+                stage.record(Note(course.step, "credentials", told, operation.id))
             return False
         if stop.listen is None:
-            self.remember(operation, stretch.seen, operation.request)
+            self.remember(operation, course.seen, operation.request)
         return True
 
     async def _disturbed(
@@ -150,22 +175,19 @@ class Driver:
         """Learn from the answer that the client saw, record all attempts, bring to its end what they began."""
         answered, stop = seen.response, open_work.track.stops[what.index]
         produced = player.answer(what.index, answered) if answered is not None else ()
+        learned = structs.replace(seen, produced=produced) if produced else seen
         for operation in attempts:
-            self.stage.record(structs.replace(operation, produced=produced) if operation is seen else operation)
+            self.stage.record(learned if operation is seen else operation)
         await open_work.begun(what, unique_answers(attempts), answered)
         await open_work.after(what.index)
         if stop.poll is not None and answered is not None:
-            return await poll_recorded(self.stage, what, player, stop.poll, structs.replace(seen, produced=produced))
-        return structs.replace(seen, produced=produced)
+            return await poll_recorded(self.stage, what, player, stop.poll, learned)
+        return learned
 
     def remember(self, operation: Operation, versions: tuple[str, ...], request: Request) -> None:
         """Keep what was read, to be read back; no event stream, which says what happens and not what is."""
         if request.method == "GET" and operation.response is not None and operation.response.status < 300:
             self.resources.read(operation, versions, request)
-
-    def _report(self, step: str, planned: Replay, player: Player) -> None:
-        for index, kind, message in player.notes:
-            self.stage.record(Note(step, kind, message, f"{step}/{planned.id}/{index + 1}.1"))
 
     async def _send_deferred(self, step: str) -> None:
         """Duplicates that arrive only now: after the next step, or after the rollback."""
@@ -186,24 +208,6 @@ class Driver:
             work = accepted_work(self.stage, what, operation)
             if work is not None and awaited_write(self.tracks[what.session], what.index, work.completes) is None:
                 await work.ends(self.stage)
-
-
-def _order(planned: Replay) -> tuple[Sequence[int], Sequence[int]]:
-    """The exchanges in the order in which they are sent, and those that the fault is meant for."""
-    order, fault = list(range(len(planned.route))), planned.fault
-    if fault is None:
-        return order, ()
-    if fault.kind != "reorder":
-        return order, (fault.index,)
-    at = fault.index
-    order[at], order[at + 1] = order[at + 1], order[at]
-    return order, (at, at + 1)
-
-
-async def _all(one: Callable[[Replay], Coroutine[None, None, None]], planned: list[Replay]) -> None:
-    async with asyncio.TaskGroup() as group:
-        for replay in planned:
-            group.create_task(one(replay))
 
 
 def as_recorded(operation: Operation, recorded: Response) -> bool:

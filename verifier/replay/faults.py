@@ -54,7 +54,8 @@ async def exchange_with_fault(stage: Stage, what: Attempt, request: Request, fau
         attempts = await _late_arrival(stage, first, second, request)
     else:
         unanswered = await _unanswered(stage, first, request, fault.kind)
-        await asyncio.sleep(stage.retry.wait)
+        if stage.retry.wait:
+            await asyncio.sleep(stage.retry.wait)
         attempts = [unanswered, await stage.attempt(second, request)]
     if not fault.until:
         stage.injected(fault, *attempts)

@@ -56,7 +56,7 @@ class Rotation:
     def __init__(self) -> None:
         self._endpoints: list[Endpoint] = []
         self._choices: dict[tuple[str, str], _Choice] = {}  # of every service and version that ever was here
-        self._only: dict[tuple[str, str], Endpoint] = {}  # of the choices that are none
+        self.only: dict[tuple[str, str], Endpoint] = {}  # by service and version, of the choices that are none
         self._in_hand: dict[str, InHand] = {}
         self._leaving: dict[str, set[asyncio.Future[None]]] = {}
 
@@ -80,7 +80,7 @@ class Rotation:
     def _sort(self) -> None:
         for (service, version), choice in self._choices.items():
             choice.endpoints = [entry for entry in self.of(service) if not version or entry.version == version]
-        self._only = {key: entry.endpoints[0] for key, entry in self._choices.items() if len(entry.endpoints) == 1}
+        self.only = {key: entry.endpoints[0] for key, entry in self._choices.items() if len(entry.endpoints) == 1}
 
     def of(self, service: str) -> list[Endpoint]:
         return [entry for entry in self._endpoints if entry.service == service]
@@ -91,7 +91,7 @@ class Rotation:
     def pick(self, service: str, version: str = "") -> Endpoint | None:
         """The next endpoint of a service, of one version where one is named; None when there is none."""
         key = (service, version)
-        only = self._only.get(key)
+        only = self.only.get(key)
         if only is not None:
             return only
         choice = self._choices.get(key)
@@ -100,6 +100,12 @@ class Rotation:
         turn = choice.turn
         choice.turn = turn + 1
         return choice.endpoints[turn % len(choice.endpoints)]
+
+    def unpick(self, service: str, version: str = "") -> None:
+        """The last pick of these was not used: the next one is the same again."""
+        choice = self._choices.get((service, version))
+        if choice is not None and (service, version) not in self.only:
+            choice.turn -= 1  # `pick` takes no turn where there is but one
 
     def under_way(self, endpoint: Endpoint) -> InHand:
         """A block to be put around every request, so that `drained` knows what a replica still has in hand."""

@@ -69,6 +69,7 @@ class Stage:
     retry: Retry = field(default_factory=Retry)
     timeout: float = 15.0  # seconds for one attempt; a service that needs longer should accept the work
     credentials: Credentials | None = None  # put into what is sent, and into nothing else
+    write: Callable[[bytes], None] | None = None  # of whole operations' lines, if they may go to the history unseen
     sent: int = 0
     answered: int = 0
     failed: int = 0

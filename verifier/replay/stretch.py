@@ -1,5 +1,5 @@
-"""The exchanges of a replay that nothing disturbs, one after the other: each request leaves from within the callback
-that brought the answer before it, and no task is woken in between.
+"""Exchanges that nothing disturbs, one after the other and on into the next replay: each request leaves from within the
+callback that brought the answer before it, and no task is woken in between.
 
 Most exchanges are of this kind. What they have to go through is what `Stage.attempt` and the driver do for all others,
 decided beforehand where it is the same in every replay (`Leg`). A stretch ends in front of an exchange that is not of
@@ -9,219 +9,230 @@ this kind, and behind an answer after which more has to be done than to go on.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from binascii import b2a_base64
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from msgspec import Struct
-
-from verifier.contracts.lookup import Finder
-from verifier.history.message import Headers, Request, header
-from verifier.history.model import Operation, Outcome
-from verifier.history.outcome import outcome_of
-from verifier.plan.model import Replay
-from verifier.replay.correlate import Player
+from verifier.history.line import base64, encode, place, produced_text, text
+from verifier.history.message import Headers, Request, Response, header
+from verifier.history.model import Operation
+from verifier.replay.course import Course
 from verifier.replay.recording.coding import plainly
+from verifier.replay.resources import Entry, Reader, Reading, resource
 from verifier.replay.rotation import Endpoint, InHand
-from verifier.replay.stage import LATER, Attempt, Stage
-from verifier.replay.track import Stop, Track
+from verifier.replay.stage import Stage
 from verifier.replay.wire.client import Answer
 from verifier.replay.wire.connection import Connection
+from verifier.replay.wire.encode import encode_request
 from verifier.replay.wire.pool import Pool
 
-Read = Callable[[Operation, tuple[str, ...], Request], None]
+
+@lru_cache(maxsize=1024)
+def told(headers: Headers) -> str:
+    """The headers of an answer as the history keeps them; "" for those of a coded body, which it keeps otherwise."""
+    return text(headers) if header(headers, "content-encoding") is None else ""
 
 
-class Leg(Struct, frozen=True, gc=False):
-    """What a stretch must know of one exchange.
-
-    `status` is the recorded one if nothing can follow such an answer: nearly all are such; else -1. `plain`: whether
-    the exchange can be part of a stretch.
-    """
-
-    stop: Stop
-    service: str
-    name: str
-    begin: str  # of the trace of its first attempt
-    status: int
-    outcome: Outcome  # of an answer with that status
-    plain: bool
-    reads: bool  # whether what such an answer holds can be read back
-    finders: dict[str, Finder]  # by version
+def _nowhere(line: bytes) -> None:
+    """Where no lines are written, none are made."""
 
 
-def legs(stage: Stage, track: Track) -> tuple[Leg, ...]:
-    following = stage.promises.accepting.union(LATER, stage.retry.statuses)
-    methods = [step.exchange.request.method for step in track.script.steps]
-    return tuple(
-        _leg(stop, method, following, stage.promises.finders(stop.service, method))
-        for stop, method in zip(track.stops, methods, strict=True)
-    )
+@dataclass(slots=True)
+class Line:
+    """A connection to one endpoint, which a stretch keeps until it ends. `in_hand`: of that endpoint."""
 
-
-def _leg(stop: Stop, method: str, following: frozenset[int], finders: dict[str, Finder]) -> Leg:
-    status = stop.recorded.status if stop.poll is None and stop.recorded.status not in following else -1
-    outcome = outcome_of(method, stop.recorded, "", sent=True)
-    plain = not stop.traced and stop.listen is None
-    reads = method == "GET" and status < 300
-    return Leg(stop, stop.service, stop.name, stop.begin, status, outcome, plain, reads, finders)
-
-
-@lru_cache(maxsize=4096)
-def touched(versions: tuple[str, ...]) -> tuple[str, ...]:
-    """Each of them once, in order: one value for all resources that the same versions touched."""
-    return tuple(sorted(set(versions)))
+    endpoint: Endpoint
+    in_hand: InHand
+    pool: Pool
+    conn: Connection
+    authority: str
+    only: object = None  # the rotation's, of when it was chosen as the only endpoint of its service and version
 
 
 @dataclass(slots=True)
 class Stretch:
-    """The undisturbed part of one replay, as far as it has come: `at` is a position in `order`.
-
-    `seen`: the versions that have answered, each once, sorted. `odd`: how the exchange at `at` ended, if more has to be
-    done for it.
-    """
+    """Goes through the course it is given, and on to `following` ones, of which the one before has `ended`."""
 
     stage: Stage
-    step: str
-    planned: Replay
-    order: Sequence[int]
-    legs: tuple[Leg, ...]
-    disturbed: Sequence[int]  # the exchanges that a fault is meant for
-    player: Player
-    trace: str  # how the traces of this replay end
-    read: Read  # told of what can be read back
-    at: int = 0
-    seen: tuple[str, ...] = ()
-    odd: Operation | None = None
-    _uncoded: Headers | None = None  # the last headers that name no content coding
-    _endpoint: Endpoint | None = None
-    _in_hand: InHand = field(init=False)  # of that endpoint
-    _pool: Pool = field(init=False)  # to that endpoint
-    _conn: Connection = field(init=False)
-    _done: asyncio.Future[None] = field(init=False)
-    _request: Request = field(init=False)
+    keep: Callable[[list[Entry]], object]  # takes what can be read back
+    following: Callable[[], Course | None]
+    ended: Callable[[Course], object]
+    course: Course = field(init=False)
+    _lines: dict[str, Line] = field(default_factory=dict)  # by replica
+    _line: Line | None = None  # the one in use
+    _taker: Callable[[object], object] = field(init=False)
+    _readings: list[Entry] = field(default_factory=list)
 
     async def go(self) -> None:
-        """Go on as far as it goes."""
-        self.odd = None
-        if not self._post(self.stage.clock()):
-            return
-        self._done = asyncio.get_running_loop().create_future()
+        """Go on as far as it goes: to where the course it is at then needs more, or is over as the last one.
+
+        Raises what writing or recording raises.
+        """
+        done = asyncio.get_running_loop().create_future()
+        going = self._going(done)
+        self._taker = going.send
         try:
-            await self._done
-        except asyncio.CancelledError:
-            self._in_hand.left()
-            self.stage.client.keep(self._pool, self._conn)
-            raise
+            next(going)
+            await done
+        finally:
+            going.close()
+            if self._line is not None:
+                self._line.in_hand.left()
+                self._line = None
+            for line in self._lines.values():
+                self.stage.client.keep(line.pool, line.conn)
+            self._lines.clear()
+            self.keep(self._readings)
+            self._readings.clear()
 
-    def _post(self, now: float) -> bool:
-        """Send the next request. False: the stretch ends before it."""
-        index = self.order[self.at]
-        leg, stage = self.legs[index], self.stage
-        endpoint = stage.rotation.pick(leg.service, self.planned.route[index])
-        if endpoint is None or not leg.plain or index in self.disturbed:
-            return False
-        if endpoint is not self._endpoint or not self._pool.kept:
-            self._endpoint = endpoint
-            self._in_hand = stage.rotation.under_way(endpoint)
-            self._pool = stage.client.pool(endpoint.address.host, endpoint.address.port)
-        self._request = request = self.player.request(index, (("traceparent", leg.begin + self.trace),))
-        conn = stage.client.post(self._pool, request, stage.timeout, now, self._answered)
-        if conn is None:
-            return False
-        self._conn = conn
-        self._in_hand.count += 1
-        stage.sent += 1
-        return True
+    def _going(self, done: asyncio.Future[None]) -> Generator[None, object, None]:
+        """Runs in the callbacks that bring the answers, and tells `done` when it has come to an end.
 
-    def saw(self, version: str) -> None:
-        """A version has answered."""
-        if version not in self.seen:
-            self.seen = touched((*self.seen, version))
-
-    def _answered(self, conn: Connection) -> None:
-        """Called by the connection; what goes wrong here is told to the replay's task."""
-        if self._done.done():  # it was cancelled, and has not run since
-            return
+        Long, for a call costs as much as what it would hold, and a name that is looked up as much as a step of it.
+        """
+        stage, rotation, within = self.stage, self.stage.rotation, self.stage.timeout
+        write, pressing, readings = stage.write or _nowhere, stage.write is not None, self._readings
+        line, service, version = None, "", ""
+        now, headers, headers_told = stage.clock(), None, ""
+        course: Course | None = self.course
         try:
-            if self._ended(conn) and self._post(conn.answered):
-                return
+            while course is not None:
+                step, player, legs, order = course.step, course.player, course.legs, course.order
+                values, trace, disturbed, route = player.values, course.trace, course.disturbed, course.planned.route
+                reader = Reader(course.planned.id, course.planned.session)
+                where, placed = place(step, reader.replay, reader.session)
+                at, seen = course.at, course.seen
+                while at < len(order):
+                    index = order[at]
+                    leg = legs[index]
+                    if not leg.plain or index in disturbed:
+                        break
+                    # A rotation has another `only` whenever it has changed.
+                    if line is None or line.only is not rotation.only or not line.conn.usable:
+                        service = ""
+                    if version != route[index] or service != leg.service:
+                        service, version = leg.service, route[index]
+                        line = self._choose(service, version, now)
+                        if line is None:
+                            break
+                        conn, endpoint, pool, authority = line.conn, line.endpoint, line.pool, line.authority
+                    press = leg.press if pressing and not (player.reserved | player.troubled) & leg.uses else None
+                    if press is not None:
+                        conn.follow(press.text(values, trace, authority), within)
+                    else:
+                        request = player.request(index, (("traceparent", leg.begin + trace),))
+                        conn.follow(encode_request(request, pool.authority, pool.blocks), within)
+                    stage.sent += 1
+                    yield
+                    response, now = conn.response, conn.answered
+                    if response is None or response.status != leg.status:
+                        course.odd = self._odd(
+                            conn, endpoint, leg.asked(values, trace) if press is not None else request
+                        )
+                        break
+                    stage.answered += 1
+                    if endpoint.version not in seen:
+                        course.saw(endpoint.version)
+                        seen = course.seen
+                    if response.headers is not headers:
+                        headers = response.headers
+                        headers_told = told(headers)
+                    if press is not None:
+                        served = leg.serving.get(endpoint.replica) or leg.served_by(stage, endpoint)
+                        if not (served.text and headers_told):
+                            press, request = None, leg.asked(values, trace)
+                    if press is not None:
+                        produced = leg.learn(player, response) if leg.learn is not None else ()
+                        if produced and press.tells and not player.reserved & leg.fills:
+                            learned = f'{press.tells}{produced[0][1]}"]]'
+                        else:
+                            learned = produced_text(produced)
+                        write(press.line(
+                            values, trace, where, placed, served.text,
+                            press.content if press.body is None else base64(press.body(values)), headers_told,
+                            b2a_base64(response.body, newline=False).decode(),
+                            encode(conn.started).decode(), encode(now).decode(), learned,
+                        ))  # fmt: skip
+                        if leg.page is not None:
+                            readings.append(Reading(step, served.name, seen, reader, leg.page, values))
+                    else:
+                        self._record(conn, response, request, endpoint)
+                    at = course.at = at + 1
+                course = self._next(course)
         except Exception as problem:
-            self._done.set_exception(problem)
+            if not done.done():
+                done.set_exception(problem)
         else:
-            self._done.set_result(None)
+            if not done.done():  # it was cancelled, and its task has not run since
+                done.set_result(None)
+        yield
 
-    def _ended(self, conn: Connection) -> bool:
-        """Record how the exchange ended. Whether another one may follow at once."""
-        stage, index, endpoint, request = self.stage, self.order[self.at], self._endpoint, self._request
-        assert endpoint is not None
-        leg, response, version = self.legs[index], conn.response, endpoint.version
-        self._in_hand.left()
-        stage.client.keep(self._pool, conn)
-        if response is None or response.status != leg.status:
-            answer = Answer(response, conn.how, True, conn.started, conn.answered, True)
-            self.odd = stage.ended(self.attempt(index), request, answer, endpoint)
-            return False
-        if response.headers is not self._uncoded:
-            if header(response.headers, "content-encoding") is None:
-                self._uncoded = response.headers
-            else:
-                response = plainly(response)
-        stage.answered += 1
-        finder = leg.finders.get(version)
-        called = finder.find(request.target) if finder is not None else None
-        if called is None:
-            called = stage.promises.called(leg.service, version, request)
+    def _next(self, course: Course) -> Course | None:
+        """The course behind one that is over; None where none is, or where this one needs more."""
+        following = self.following() if course.over else None
+        if following is not None:
+            self.ended(course)
+            self.keep(self._readings)
+            self._readings.clear()
+            self.course = following
+        return following
+
+    def _choose(self, service: str, version: str, now: float) -> Line | None:
+        """A connection to an endpoint of that version; None where there is none, or none that was used of late."""
+        rotation, before = self.stage.rotation, self._line
+        if before is not None:
+            before.in_hand.left()
+            before.conn.idle_since = now
+        self._line = None
+        endpoint = rotation.pick(service, version)
+        if endpoint is None:
+            return None
+        line = self._connected(endpoint, now)
+        if line is None:
+            rotation.unpick(service, version)  # whoever sends now shall meet the one whose turn it is
+            return None
+        line.only = rotation.only if (service, version) in rotation.only else None
+        line.in_hand.count += 1
+        self._line = line
+        return line
+
+    def _connected(self, endpoint: Endpoint, now: float) -> Line | None:
+        stage, line = self.stage, self._lines.pop(endpoint.replica, None)
+        if line is not None and not (line.endpoint is endpoint and line.pool.kept and stage.client.fit(line.conn, now)):
+            stage.client.keep(line.pool, line.conn)
+            line = None
+        if line is None:
+            pool = stage.client.pool(endpoint.address.host, endpoint.address.port)
+            conn = stage.client.lend(pool, now)
+            if conn is None:
+                return None
+            conn.hand_to(self._taker)
+            conn.expect(False, stage.timeout)
+            line = Line(endpoint, stage.rotation.under_way(endpoint), pool, conn, pool.authority.decode())
+        self._lines[endpoint.replica] = line
+        return line
+
+    def _odd(self, conn: Connection, endpoint: Endpoint, request: Request) -> Operation:
+        """How an exchange ended after which a stretch cannot go on by itself."""
+        course = self.course
+        answer = Answer(conn.response, conn.how, True, conn.started, conn.answered, True)
+        return self.stage.ended(course.attempt(course.order[course.at]), request, answer, endpoint)
+
+    def _record(self, conn: Connection, response: Response, request: Request, endpoint: Endpoint) -> None:
+        """Learn from an answer, and record its operation."""
+        stage, course = self.stage, self.course
+        leg = course.legs[course.order[course.at]]
+        response = plainly(response)
+        called = stage.promises.called(leg.service, endpoint.version, request)
+        name = called.id if called is not None else leg.name
         # By position, in the order of the model: with names it takes three times as long.
         operation = Operation(
-            f"{self.step}/{self.planned.id}/{index + 1}.1",
-            self.step,
-            self.planned.id,
-            self.planned.session,
-            index,
-            1,
-            "replay",
-            called.id if called is not None else leg.name,
-            leg.service,
-            version,
-            endpoint.replica,
-            request,
-            response,
-            leg.outcome,
-            conn.started,
-            conn.answered,
-            "",
-            "",
-            "",
-            "",
-            "",
-            "",
-            self.player.answer(index, response),
-        )
+            f"{course.step}/{course.planned.id}/{leg.index + 1}.1", course.step, course.planned.id,
+            course.planned.session, leg.index, 1, "replay", name, leg.service, endpoint.version, endpoint.replica,
+            request, response, leg.outcome, conn.started, conn.answered, "", "", "", "", "", "",
+            course.player.answer(leg.index, response),
+        )  # fmt: skip
         stage.record(operation)
-        if version not in self.seen:
-            self.saw(version)
-        if leg.reads:
-            self.read(operation, self.seen, request)
-        self.at += 1
-        return self.at < len(self.order)
-
-    def attempt(self, index: int) -> Attempt:
-        """The first attempt of an exchange, with what this exchange has of the fault."""
-        leg, fault = self.legs[index], self.planned.fault
-        concerned = fault if fault is not None and index in self.disturbed else None
-        return Attempt(
-            self.step,
-            self.planned.id,
-            self.planned.session,
-            index,
-            1,
-            "replay",
-            leg.service,
-            self.planned.route[index],
-            leg.name,
-            fault=concerned.kind if concerned is not None and (concerned.callee or concerned.kind == "reorder") else "",
-            inner=concerned if concerned is not None and concerned.callee else None,
-            trace="" if leg.stop.traced else leg.begin + self.trace,
-            listen=leg.stop.listen,
-        )
+        if leg.page is not None:
+            self._readings.append(resource(operation, course.seen, request))

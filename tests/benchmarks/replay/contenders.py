@@ -3,8 +3,8 @@
     python -m tests.benchmarks.replay.contenders NAME PORT SECONDS CONNECTIONS [OPERATIONS]
 
 `verifier` is the product's own path: `Driver` and `Stage` with routes, traces, contract look-ups and the decision about
-a fault for each exchange, requests filled in by a `Player` that learns from the answers, the wire client, and every
-operation written by `HistoryWriter`.
+a fault for each exchange, requests filled in by a `Player` that learns from the answers, the wire client, what sweeps
+need kept and thinned with each step, and every operation written by `HistoryWriter`.
 `wire` is the wire client alone. With OPERATIONS, it ends after so many instead of after SECONDS.
 """
 
@@ -29,7 +29,9 @@ from tests.benchmarks.replay.promised import promises
 from verifier.history.message import Request
 from verifier.history.model import RunInfo
 from verifier.history.store import FILES, HistoryWriter
+from verifier.matrix.model import Replaying
 from verifier.plan.model import Fault, Replay
+from verifier.rehearsal.collector import settled
 from verifier.rehearsal.walk import run_clock
 from verifier.replay.correlate import Script, learn
 from verifier.replay.driver import Driver
@@ -40,7 +42,7 @@ from verifier.replay.track import Track
 from verifier.replay.wire import WireClient
 
 LENGTH = 10  # exchanges of the session
-STEP, PATH = 100, 2000  # replays of one step, of one path
+STEP, STEPS = 1000, 5  # replays of one step, steps of one path
 FAULT_EVERY = 10  # replays; in one of them an answer is lost and the request repeated
 HEADERS = (("User-Agent", "shop/1.4"), ("Accept", "application/json"), ("Accept-Encoding", "gzip"))
 
@@ -63,9 +65,18 @@ class Run:
 
     async def work(self, one: Callable[[], Awaitable[None]]) -> None:
         """Do `one` again and again on every connection until it is over, and measure that."""
+
+        async def repeat() -> None:
+            while not self.over:
+                await one()
+
+        await self.measure(asyncio.gather(*[repeat() for _ in range(self.connections)]))
+
+    async def measure(self, everything: Awaitable[object]) -> None:
+        """Measure what goes on until it is over."""
         before, began = resource.getrusage(resource.RUSAGE_SELF), time.monotonic()
         self._end = began + self._seconds
-        await asyncio.gather(*[self._repeat(one) for _ in range(self.connections)])
+        await everything
         after, ended = resource.getrusage(resource.RUSAGE_SELF), time.monotonic()
         cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         self.result = {
@@ -74,10 +85,6 @@ class Run:
             "peak_mb": after.ru_maxrss / 1024,
             "count": self.count,
         }
-
-    async def _repeat(self, one: Callable[[], Awaitable[None]]) -> None:
-        while not self.over:
-            await one()
 
 
 async def record(port: int) -> Session:
@@ -127,27 +134,29 @@ def check(script: Script) -> None:
 async def verifier(run: Run) -> None:
     script = learn(await record(run.port), began=0.0)
     check(script)
-    disturbed = 0
     with tempfile.TemporaryDirectory(prefix="verifier-benchmark-") as folder:
         writer = HistoryWriter(Path(folder), RunInfo(1, "", "benchmark", 0, "process", (), (), ()))
         stage = product(run.port, writer)
         tracks = {"s1": Track(script, ("shop",) * LENGTH)}
-        walker, numbers = Driver(stage, "path1", tracks), iter(range(1 << 62))
+        plans = [planned(number) for number in range(STEP)]  # of each step: all is planned before a run begins
+        faults, steps = sum(plan.fault is not None for plan in plans), 0
 
-        async def one() -> None:
-            nonlocal disturbed, walker
-            number = next(numbers)
-            plan, step = planned(number), f"path{number // PATH + 1}.{number // STEP + 1}"
-            if number % PATH == 0:  # a new path begins on fresh stores
-                stage.gateway.forget()
-                walker = Driver(stage, f"path{number // PATH + 1}", tracks)
-            elif number % STEP == 0:  # as the sweep does after every step
-                thin(walker, step)
-            await walker.replay(step, plan)
-            disturbed += plan.fault is not None
-            run.count += LENGTH + (plan.fault is not None)
+        async def one_after_the_other() -> None:
+            nonlocal steps
+            while not run.over:
+                if steps % STEPS == 0:  # a new path begins on fresh stores
+                    stage.gateway.forget()
+                    name = f"path{steps // STEPS + 1}"
+                    walker = Driver(stage, name, tracks, Replaying(concurrency=run.connections))
+                step = f"{name}.{steps % STEPS + 1}"
+                thin(walker, step)  # as a sweep does
+                await walker.replay(step, plans, lambda: None)
+                steps += 1
+                run.count += STEP * LENGTH + faults
 
-        await run.work(one)
+        with settled():
+            await run.measure(one_after_the_other())
+        disturbed = steps * faults
         writer.close()
         assert stage.sent == stage.answered == run.count
         lines = {name: written(Path(folder) / "history" / name) for name in FILES.values()}
@@ -160,7 +169,9 @@ def product(port: int, writer: HistoryWriter) -> Stage:
     promised, clock = promises(), run_clock(time.monotonic, time.monotonic())
     client = WireClient(clock=clock)
     gateway = gateway_before(port, client, promised, writer, clock)
-    return Stage(gateway.rotation, client, gateway, promised, writer.add, clock, lambda: 1.6e9, 1)
+    return Stage(
+        gateway.rotation, client, gateway, promised, writer.add, clock, lambda: 1.6e9, 1, write=writer.add_line
+    )
 
 
 def written(file: Path) -> int:

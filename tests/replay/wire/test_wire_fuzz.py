@@ -86,6 +86,9 @@ class Timers:
     def call_at(self, _when: float, _what: object) -> Timers:
         return self
 
+    def call_soon(self, _what: object) -> None:
+        pass
+
     def cancel(self) -> None:
         pass
 
@@ -110,6 +113,31 @@ def outcome(pieces: list[bytes], head_only: bool = False) -> tuple[str, Response
     except StopIteration as end:
         return end.value, connection.response
     raise AssertionError("a finished request is awaited for ever")
+
+
+def following(pieces: list[bytes]) -> tuple[str, Response | None]:
+    """The same where another request had been answered before on the connection, and its taker hears of both."""
+    transport, ended = Transport(), []
+    connection = Connection(Timers(), lambda: 0.0, 1000)  # type: ignore[arg-type]
+    connection.connection_made(transport)  # type: ignore[arg-type]
+    connection.hand_to(lambda conn: ended.append((conn.how, conn.response)))
+    connection.expect(False, 1.0)
+    for _ in range(2):  # the second time by what is known of the first
+        connection.data_received(KNOWN + b"xy")
+        connection.follow(b"", 1.0)
+    assert [how for how, _ in ended] == ["", ""]
+    for piece in pieces:
+        if transport.closed:
+            break
+        connection.data_received(piece)
+    if not transport.closed:
+        connection.eof_received()
+    connection.connection_lost(None)
+    assert len(ended) == 3, "told once of each"
+    return ended[-1]
+
+
+KNOWN = b"HTTP/1.1 200 OK\r\nX-Known: yes\r\nContent-Length: 2\r\n\r\n"
 
 
 def pieces_of(data: bytes, cuts: list[int]) -> list[bytes]:
@@ -141,6 +169,7 @@ def test_any_answer_has_one_outcome_however_it_is_cut(data: bytes, cuts: list[in
     assert how in ("", "closed", "garbage")
     assert (response is None) == (how != "")
     assert outcome([bytes([byte]) for byte in data], head_only) == outcome([data] if data else [], head_only)
+    assert following(pieces_of(data, cuts)) == outcome(pieces_of(data, cuts))
 
 
 class Reference:
@@ -255,9 +284,6 @@ def test_any_http2_bytes_end_or_wait(data: bytes) -> None:
         assert await stream.done in ("", "closed", "garbage", "reset", "refused")
 
     asyncio.run(main())
-
-
-KNOWN = b"HTTP/1.1 200 OK\r\nX-Known: yes\r\nContent-Length: 2\r\n\r\n"
 
 
 @pytest.mark.parametrize(

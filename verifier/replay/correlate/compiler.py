@@ -62,25 +62,34 @@ class Compiler:
         values: list[ast.expr] = []
         for at, slot in enumerate(slots):
             if at in shapes:
-                values.append(_joined(list(_runs(shapes[at], drawn, used))))
+                values.append(joined(list(_runs(shapes[at], drawn, used))))
             elif slot.fresh and slot.moment is not None:
                 values.append(_call(self._name(slot.moment.shifted), _name("shift")))
             else:
                 values.append(ast.Constant(slot.recorded))
         return self._function(("key", "shift"), [*body, ast.Return(ast.List(values, ast.Load()))])
 
-    def request(self, recorded: Request, woven: Woven) -> str:
-        """Adds a `Build` for one request."""
+    def request(self, recorded: Request, woven: Woven | None) -> str:
+        """Adds a `Build` for one request. Without templates nothing changes in it."""
         headers: ast.expr = self._name(recorded.headers)
-        if woven.headers:
+        if woven is not None and woven.headers:
             headers = self._headers(recorded.headers, dict(woven.headers))
         headers = ast.BinOp(headers, ast.Add(), _name("more"))
-        target = ast.Constant(recorded.target) if woven.target is None else self._text(woven.target)
+        target = self._target(recorded, woven)
         body: ast.expr = ast.Constant(recorded.body)
-        if woven.body is not None:
+        if woven is not None and woven.body is not None:
             body = _method(self._text(woven.body), "encode", ast.Constant(woven.charset), ast.Constant("replace"))
-        made = _call(_name("Request"), ast.Constant(recorded.method), target, headers, body)
+        made: ast.expr = _call(_name("Request"), ast.Constant(recorded.method), target, headers, body)
+        if woven is None:
+            made = ast.IfExp(_name("more"), made, self._name(recorded))
         return self._function(("values", "more"), [ast.Return(made)])
+
+    def target(self, recorded: Request, woven: Woven | None) -> str:
+        """Adds a function from the values of all slots to the target of one request."""
+        return self._function(("values",), [ast.Return(self._target(recorded, woven))])
+
+    def _target(self, recorded: Request, woven: Woven | None) -> ast.expr:
+        return ast.Constant(recorded.target) if woven is None or woven.target is None else self._text(woven.target)
 
     def _headers(self, recorded: Headers, changed: dict[int, Template]) -> ast.expr:
         pairs: list[ast.expr] = [self._name(pair) for pair in recorded]
@@ -95,7 +104,7 @@ class Compiler:
         return self._bound
 
     def _text(self, template: Template) -> ast.expr:
-        return _joined([ast.Constant(piece) if isinstance(piece, str) else self._hole(piece) for piece in template])
+        return joined([ast.Constant(piece) if isinstance(piece, str) else self._hole(piece) for piece in template])
 
     def _hole(self, hole: Hole) -> ast.expr:
         value = self._text(hole.inner) if hole.inner is not None else _value(hole.slot)
@@ -122,6 +131,14 @@ class Compiler:
         return name
 
 
+def function(arguments: Sequence[str], body: list[ast.stmt]) -> Callable[..., Any]:
+    """One function by itself, of what needs no values bound to names."""
+    compiler = Compiler()
+    name = compiler._function(arguments, body)
+    found: Callable[..., Any] = compiler.finish()[name]
+    return found
+
+
 def _runs(cells: Shape, drawn: dict[str, str], used: Counter[str]) -> Iterator[ast.expr]:
     """A shape as what stays and what was drawn; `used` counts how much of each alphabet has been."""
     for alphabet, run in groupby(cells, key=lambda cell: cell if len(cell) > 1 else ""):
@@ -134,7 +151,7 @@ def _runs(cells: Shape, drawn: dict[str, str], used: Counter[str]) -> Iterator[a
             yield ast.Constant("".join(letters))
 
 
-def _joined(parts: list[ast.expr]) -> ast.expr:
+def joined(parts: list[ast.expr]) -> ast.expr:
     """The texts one after the other. A value alone is itself: all are plain strings."""
     if len(parts) == 1:
         return parts[0]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 Encode = Callable[[str], str]
@@ -26,3 +27,19 @@ class Part:
 
 def plain(value: str) -> str:
     return value
+
+
+# Text of the characters that nothing encodes: the unreserved ones of RFC 3986, section 2.3.
+unreserved = re.compile(r"[A-Za-z0-9_.\-~]+").fullmatch
+
+
+def bits(numbers: Iterable[int]) -> int:
+    """A set of small numbers, one bit each."""
+    return sum(1 << number for number in set(numbers))
+
+
+def reserved(values: list[str]) -> int:
+    """Those with other characters than unreserved ones, one bit each."""
+    if unreserved("".join(values)):  # the usual case, asked at once
+        return 0
+    return bits(at for at, value in enumerate(values) if not unreserved(value))

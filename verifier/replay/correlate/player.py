@@ -21,15 +21,17 @@ class Player:
     steps that were sent, and what this replay's answers did not deliver. `kind`: "unmatched" or "ambiguous".
 
     For the prepared steps: `values` are those of all slots, `troubled` the slots about which a request that uses
-    them has something to say (one bit each), `rivals` what is known of slots that several places fill.
+    them has something to say, `reserved` those with a value of other than unreserved characters (one bit each),
+    `rivals` what is known of slots that several places fill.
     """
 
-    __slots__ = ("_jars", "_noted", "_script", "_steps", "notes", "rivals", "troubled", "values")
+    __slots__ = ("_jars", "_noted", "_script", "_steps", "notes", "reserved", "rivals", "troubled", "values")
 
     def __init__(self, script: Script, program: Program, key: str, now: float) -> None:
         self.notes: list[tuple[int, str, str]] = []
         self.values = program.begin(key, now - script.began)
         self.troubled = program.unlearned
+        self.reserved = program.reserved
         self.rivals: Rivals | None = None
         self._script = script
         self._steps = program.steps
@@ -43,11 +45,7 @@ class Player:
             self._tell_reports(index)
         if self.troubled & step.uses:
             self._tell_troubles(index, self.troubled & step.uses)
-        if step.build is not None:
-            made = step.build(self.values, more)
-        else:
-            asked = step.recorded
-            made = Request(asked.method, asked.target, asked.headers + more, asked.body) if more else asked
+        made = step.build(self.values, more)
         if step.cookie is None:
             return made
         return self._with_cookies(index, step.cookie, step, made)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from verifier.history.message import Request
 from verifier.replay.correlate.compiler import Begin, Build, Compiler
+from verifier.replay.correlate.parts import bits, reserved
 from verifier.replay.correlate.taking import Learn, learner
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class StepProgram(Struct, frozen=True, gc=False):
-    """What a replay does at one step. `build` and `learn` are None where there is nothing to do.
+    """What a replay does at one step. `learn` is None where there is nothing to do.
 
     `uses`: the slots in its request that only answers fill, as a number with one bit each.
     """
@@ -26,7 +27,8 @@ class StepProgram(Struct, frozen=True, gc=False):
     host: str
     uses: int
     reported: bool
-    build: Build | None
+    build: Build
+    target: Callable[[list[str]], str]
     cookie: CookieUse | None
     learn: Learn | None
     stores_cookies: bool
@@ -34,40 +36,41 @@ class StepProgram(Struct, frozen=True, gc=False):
 
 
 class Program(Struct, frozen=True, gc=False):
-    """`unlearned`: the slots that only answers fill, one bit each."""
+    """`unlearned`: the slots that only answers fill, `reserved` those that begin with other than unreserved characters
+    (one bit each).
+    """
 
     begin: Begin
     unlearned: int
+    reserved: int
     steps: tuple[StepProgram, ...]
 
 
 def prepare(script: Script) -> Program:
     compiler = Compiler()
     begin = compiler.begin(script.slots)
-    builds = [
-        compiler.request(step.exchange.request, compiled.woven) if compiled.woven is not None else ""
-        for step, compiled in zip(script.steps, script.compiled, strict=True)
-    ]
+    asked = [step.exchange.request for step in script.steps]
+    woven = [compiled.woven for compiled in script.compiled]
+    builds = [compiler.request(*both) for both in zip(asked, woven, strict=True)]
+    targets = [compiler.target(*both) for both in zip(asked, woven, strict=True)]
     functions = compiler.finish()
     places = Counter(take.slot for compiled in script.compiled for take in compiled.takes)
     sole = frozenset(slot for slot, count in places.items() if count == 1)
-    unlearned = _bits(number for number, slot in enumerate(script.slots) if not slot.fresh)
+    unlearned = bits(number for number, slot in enumerate(script.slots) if not slot.fresh)
     steps = tuple(
         StepProgram(
             recorded=step.exchange.request,
             host=step.exchange.host,
-            uses=_bits(compiled.uses) & unlearned,
+            uses=bits(compiled.uses) & unlearned,
             reported=bool(step.unmatched or step.ambiguous),
-            build=functions[build] if build else None,
+            build=functions[build],
+            target=functions[target],
             cookie=compiled.cookie,
             learn=learner(compiled.takes, script.slots, sole) if compiled.takes else None,
             stores_cookies=compiled.stores_cookies,
             client=compiled.client,
         )
-        for step, compiled, build in zip(script.steps, script.compiled, builds, strict=True)
+        for step, compiled, build, target in zip(script.steps, script.compiled, builds, targets, strict=True)
     )
-    return Program(functions[begin], unlearned, steps)
-
-
-def _bits(numbers: Iterable[int]) -> int:
-    return sum(1 << number for number in set(numbers))
+    # A value that is drawn or shifted has characters of the kinds that the recorded one has.
+    return Program(functions[begin], unlearned, reserved([slot.recorded for slot in script.slots]), steps)

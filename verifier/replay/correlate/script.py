@@ -126,8 +126,13 @@ class Script:
 
         `key` names the replay: what the client makes up is drawn from it, so equal keys give equal values.
         """
+        return Player(self, self.program, key, now)
+
+    @property
+    def program(self) -> Program:
+        """All that is the same in every replay, made once."""
         program = self._program
         if program is None:
             program = prepare(self)
             object.__setattr__(self, "_program", program)  # derived from the rest: the same whenever it is made
-        return Player(self, program, key, now)
+        return program

@@ -9,6 +9,7 @@ from verifier.history.message import Response
 from verifier.replay.correlate.leaves import leaves
 from verifier.replay.correlate.lists import take_listed
 from verifier.replay.correlate.model import as_text
+from verifier.replay.correlate.parts import bits, unreserved
 from verifier.replay.correlate.rivals import Rivals
 from verifier.replay.correlate.sources import Answer
 
@@ -43,6 +44,10 @@ def _one(take: Take) -> Learn:
         player.values[slot] = value
         if player.troubled & bit:
             player.troubled ^= bit
+        if not (value.isascii() and value.isalnum()) and unreserved(value) is None:
+            player.reserved |= bit
+        elif player.reserved & bit:
+            player.reserved ^= bit
         return ((expression, value),)
 
     return learn
@@ -50,6 +55,8 @@ def _one(take: Take) -> Learn:
 
 def _several(takes: Sequence[Take], slots: Sequence[Slot], sole: frozenset[int]) -> Learn:
     prepared = [(take, take.slot in sole, take.origin.listed, slots[take.slot].recorded) for take in takes]
+    filled = {take.slot for take in takes}
+    every = bits(filled)
     json = [take.origin for take in takes if take.origin.place == "json"]
     # An element of a list is found by its neighbours, so that the whole document is needed.
     keys = () if any(origin.listed for origin in json) else tuple(dict.fromkeys(origin.key for origin in json))
@@ -74,6 +81,8 @@ def _several(takes: Sequence[Take], slots: Sequence[Slot], sole: frozenset[int])
                 player.troubled = rivals.learn(take, value, player.values, player.troubled)
             if take.rank == 0:
                 produced.setdefault(take.origin.expression, value)
+        coded = bits(slot for slot in filled if not unreserved(player.values[slot]))
+        player.reserved = (player.reserved & ~every) | coded
         return tuple(produced.items())
 
     return learn

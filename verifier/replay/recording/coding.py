@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from functools import lru_cache
 
 from verifier.history.message import Headers, Response, header, with_header
 
@@ -30,12 +31,18 @@ def uncoded(headers: Headers) -> Headers:
 def plainly(response: Response) -> Response:
     """An answer without its content codings; as it is where it has none, or is not what they say."""
     # How the body begins tells nothing: bare deflate data may begin like JSON.
-    codings = header(response.headers, "content-encoding")
+    codings = _codings(response.headers)
     plain = decode(response.body, codings) if codings and response.body else None
     if plain is None:
         return response
     headers = tuple(pair for pair in response.headers if pair[0].lower() not in _MESSAGE)
     return Response(response.status, headers, plain)
+
+
+@lru_cache(maxsize=1024)
+def _codings(headers: Headers) -> str | None:
+    """Asked for every answer, and answers often have the same headers."""
+    return header(headers, "content-encoding")
 
 
 def decode(body: bytes, codings: str, largest: int = LARGEST) -> bytes | None:

@@ -28,7 +28,7 @@ class Awaited:
         self._taker: Callable[[Any], object] | None = None
 
     def hand_to(self, taker: Callable[[Any], object] | None) -> None:
-        """Have a function called when this wait ends, in place of a task; None: nothing."""
+        """Have a function called whenever a wait ends, in place of a task; None: not any more."""
         self._taker = taker
 
     def __await__(self) -> Generator[Any, None, str]:
@@ -63,7 +63,6 @@ class Awaited:
         """Run the sender's task. Only from callbacks of the loop: a task cannot run inside another one."""
         taker = self._taker
         if taker is not None:
-            self._taker = None
             taker(self)
             return
         wakeup = self._wakeup

@@ -20,11 +20,12 @@ from verifier.replay.wire.disturb import NO_FAULTS, Faults, leave, write_disturb
 from verifier.replay.wire.encode import encode_request, http2_headers
 from verifier.replay.wire.hold import Hold, Together
 from verifier.replay.wire.http2 import Http2Connection, exchange
+from verifier.replay.wire.outbox import Outbox
 from verifier.replay.wire.pool import Pool
 
 __all__ = ["Answer", "Hold", "Together", "WireClient"]
 
-_BUSY = 50e-6  # seconds of idleness below which a connection is taken without asking the kernel about it
+_BUSY = 500e-6  # seconds of idleness below which a connection is taken without asking the kernel about it
 
 
 class Answer(Struct, frozen=True, gc=False):
@@ -62,7 +63,7 @@ class WireClient:
         self._pools: dict[tuple[str, int, Hashable, ssl.SSLContext | None], Pool] = {}
         self._open: set[Connection | Http2Connection] = set()
         self._sweep_at = _SWEEP_AT
-        self._outbox: list[tuple[Connection, bytes]] = []
+        self._outbox = Outbox(clock)
 
     def send(
         self,
@@ -112,9 +113,7 @@ class WireClient:
             return await self._send_any(pool, request, data, within, NO_FAULTS, False)
         conn.expect(request.method == "HEAD", within)
         try:
-            if not self._outbox:
-                asyncio.get_running_loop().call_soon(self._flush)
-            self._outbox.append((conn, data))
+            conn.post(data)
             error = await conn
         except BaseException:
             self._drop(conn)
@@ -128,34 +127,22 @@ class WireClient:
         key = (host, port, None, None)
         return self._pools.get(key) or self._new_pool(key)
 
-    def post(
-        self, pool: Pool, request: Request, within: float, now: float, taker: Callable[[Connection], object]
-    ) -> Connection | None:
-        """Send as `send` does, and have `taker` called by the callback that ends the request, in place of a task woken.
+    def lend(self, pool: Pool, now: float) -> Connection | None:
+        """A connection of HTTP/1.1 that was used a moment ago, for requests that its borrower sends; None without one.
 
-        It gets the connection, which has the answer, and gives it to `keep`. `now`: by the clock, as of late. None, and
-        nothing is sent, unless a connection was used a moment ago: the first request to an address goes by `send`.
-        Raises ValueError as `send` does.
+        It is to be given back to `keep`. `now`: by the clock, as of late.
         """
-        if pool.http2 is not None or not pool.idle:
-            return None
-        data = encode_request(request, pool.authority, pool.blocks)
-        conn = self._take(pool, now)
-        if conn is None:
-            return None
-        conn.expect(request.method == "HEAD", within)
-        conn.hand_to(taker)
-        if not self._outbox:
-            asyncio.get_running_loop().call_soon(self._flush)
-        self._outbox.append((conn, data))
-        return conn
+        return self._take(pool, now) if pool.http2 is None else None
+
+    def fit(self, conn: Connection, now: float) -> bool:
+        """Whether a connection that was lent may carry another request."""
+        age = now - conn.idle_since
+        return conn.usable and (age < _BUSY or (age <= self._idle_limit and not conn.stale()))
 
     def keep(self, pool: Pool, conn: Connection) -> None:
         """Have a connection carry other requests if it can; one whose request has not ended is closed."""
-        if not conn.over():
-            conn.hand_to(None)
-            self._drop(conn)
-        elif not pool.takes_back(conn):
+        conn.hand_to(None)
+        if not conn.over() or not pool.takes_back(conn):
             self._drop(conn)
 
     async def _send_any(
@@ -226,8 +213,7 @@ class WireClient:
         idle = pool.idle
         while idle:
             conn = idle.pop()
-            age = now - conn.idle_since
-            if conn.usable and (age < _BUSY or (age <= self._idle_limit and not conn.stale())):
+            if self.fit(conn, now):
                 return conn
             self._drop(conn)
         return None
@@ -239,25 +225,14 @@ class WireClient:
         loop = asyncio.get_running_loop()
 
         def choose(negotiated: str | None) -> Connection | Http2Connection:
-            kind = Http2Connection if http2 or negotiated == "h2" else Connection
-            return kind(loop, self._clock, self._max_body)
+            if http2 or negotiated == "h2":
+                return Http2Connection(loop, self._clock, self._max_body)
+            return Connection(loop, self._clock, self._max_body, self._outbox)
 
         async with asyncio.timeout_at(deadline):
             conn = await connect(pool.host, pool.port, pool.tls, choose, slow)
         self._open.add(conn)
         return conn
-
-    def _flush(self) -> None:
-        """Write what has come together while the loop's callbacks ran.
-
-        A service that waits is woken by a write, which costs more than the write: by all of them together, once.
-        """
-        outbox, self._outbox = self._outbox, []
-        now = self._clock()
-        for conn, data in outbox:
-            conn.started = now
-            if conn.usable:
-                conn.write(data)
 
     def _unsent(self, problem: Exception, hold: Hold | None, started: float) -> Answer:
         leave(hold)

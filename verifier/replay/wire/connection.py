@@ -2,8 +2,7 @@
 
 How a request ended is a word: "" (answered), "timeout", "reset", "closed" or "garbage".
 
-For speed the parser is not asked for headers, which would be a call for each of them: it checks the head, and the
-lines that it found good are split here, most of them known from earlier answers. A known head is not parsed at all.
+For speed a head that is known from an earlier answer is not parsed: `gathering.py` takes what is left.
 """
 
 from __future__ import annotations
@@ -16,72 +15,49 @@ from typing import cast
 
 import httptools
 
-from verifier.history.message import Response, header
-from verifier.replay.wire.awaited import Awaited
-from verifier.replay.wire.heads import known_heads, linger, remember_head, split_head
+from verifier.history.message import Response
+from verifier.replay.wire.gathering import Gathering
+from verifier.replay.wire.heads import NO_HEAD, known_heads, linger
+from verifier.replay.wire.outbox import Outbox
 
 MAX_HEAD = 1 << 20  # bytes of status line and headers in one answer
-_H = ord("H")
 
 
-class Connection(Awaited, asyncio.Protocol):
+class Connection(Gathering, asyncio.Protocol):
     """State of one keep-alive connection. `usable` says whether another request may follow.
 
     After `expect` and `write`, awaiting the connection gives the word for how the request ended.
     """
 
     __slots__ = (
-        "_body",
-        "_clock",
-        "_cutting",
         "_deadline",
         "_drained",
-        "_head_end",
-        "_head_only",
-        "_head_start",
-        "_limit",
+        "_head",
         "_looks_at",
-        "_max_body",
-        "_parser",
+        "_outbox",
         "_poll",
-        "_rate",
-        "_raw",
-        "_size",
-        "_special",
-        "_status",
         "_timer",
-        "_transport",
-        "answered",
         "idle_since",
-        "response",
         "started",
-        "usable",
         "used",
         "write",
     )
 
     write: Callable[[bytes], None]
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Callable[[], float], max_body: int) -> None:
-        super().__init__(loop)
-        self._clock = clock
-        self._max_body = self._limit = max_body
-        self._transport: asyncio.Transport
-        self._parser = httptools.HttpResponseParser(self)
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, clock: Callable[[], float], max_body: int, outbox: Outbox | None = None
+    ) -> None:
+        super().__init__(loop, clock, max_body)
+        self._outbox = outbox if outbox is not None else Outbox(clock)
+        self._head = NO_HEAD
         self._timer: asyncio.TimerHandle | None = None
         self._deadline = 0.0
         self._looks_at = inf  # when the timer looks at the deadline
-        self._raw = b""  # everything from the answer's first byte on, until its head is whole
-        self._head_start = self._head_end = 0
-        self._body: bytes | bytearray = b""
-        self._size = self._status = 0
-        self._cutting = self._head_only = self._special = False
         self._poll = select.poll()
-        self._rate = 0.0  # bytes per second at which answers are read; 0: as they come
         self._drained: asyncio.Future[None] | None = None
-        self.response: Response | None = None
-        self.answered = self.idle_since = self.started = 0.0
-        self.usable = self.used = False
+        self.idle_since = self.started = 0.0
+        self.used = False
 
     # --- used by the client ---
 
@@ -93,12 +69,34 @@ class Connection(Awaited, asyncio.Protocol):
         self.response = None
         # One timer serves many requests: it is moved only when it would be late, and looks again when it is early.
         if deadline < self._looks_at:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer = self._loop.call_at(deadline, self._expire)
-            self._looks_at = deadline
+            self._watch(deadline)
         if not self.usable:
             self._finish("closed")
+
+    def _watch(self, at: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(at, self._expire)
+        self._looks_at = at
+
+    def post(self, data: bytes) -> None:
+        """Write a request whose answer is expected, together with what else is posted meanwhile."""
+        outbox = self._outbox
+        if not outbox:
+            self._loop.call_soon(outbox.flush)
+        outbox.append((self, data))
+
+    def follow(self, data: bytes, within: float) -> None:
+        """Post another request, of the same kind and for the same taker, on a connection that is usable."""
+        deadline = self._deadline = self._loop.time() + within
+        if deadline < self._looks_at:
+            self._watch(deadline)
+        self._waiting = True
+        self.response = None
+        outbox = self._outbox
+        if not outbox:
+            self._loop.call_soon(outbox.flush)
+        outbox.append((self, data))
 
     def over(self) -> bool:
         """Whether the request has ended."""
@@ -119,11 +117,10 @@ class Connection(Awaited, asyncio.Protocol):
         return not self.usable or bool(self._poll.poll(0))
 
     def shut(self) -> None:
-        self.usable = False
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._transport.abort()
+        super().shut()
 
     def reset(self) -> None:
         """Cut the request: a TCP reset instead of an orderly end, once what was written has been drained."""
@@ -149,14 +146,18 @@ class Connection(Awaited, asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self._waiting and not self._raw and not self._special:
-            end = data.find(b"\r\n\r\n") + 4
-            known = known_heads.get(data[:end])
-            if known is not None and len(data) - end == known[2] <= self._max_body:
-                self.response = Response(known[0], known[1], data[end:])
+            head = self._head  # most likely the last one again
+            if not (len(data) == head.whole and data.startswith(head.raw)):
+                head = self._head = known_heads.get(data[: data.find(b"\r\n\r\n") + 4], NO_HEAD)
+            if len(data) == head.whole and len(data) - head.end <= self._max_body:
+                self.response = Response(head.status, head.headers, data[head.end :])
                 self._waiting = False
                 self._how = ""
                 self.answered = self._clock()
-                self._wake()
+                if self._taker is not None:
+                    self._taker(self)
+                else:
+                    self._wake()
                 return
         self._parse(data)
 
@@ -203,80 +204,7 @@ class Connection(Awaited, asyncio.Protocol):
         if self._drained is not None and not self._drained.done():
             self._drained.set_result(None)
 
-    # --- httptools ---
-
-    def on_headers_complete(self) -> None:
-        if not self._waiting:
-            self.usable = False  # a second answer to one request
-            return
-        raw = self._raw
-        if raw[self._head_start] != _H:
-            # The parser passes over line breaks in front of a message, so they are no part of its head.
-            self._head_start += len(raw[self._head_start :]) - len(raw[self._head_start :].lstrip(b"\r\n"))
-        end = raw.index(b"\r\n\r\n", self._head_start)
-        status = self._parser.get_status_code()
-        if status < 200 and status != 101:
-            self._head_start = end + 4
-            return
-        self._head_end = end
-        self._status = status
-        if self._head_only:
-            # The parser cannot be told that no body follows, so it is not used again.
-            self.usable = self._parser.should_keep_alive()
-            self._complete()
-            self._parser = httptools.HttpResponseParser(self)
-
-    def on_body(self, data: bytes) -> None:
-        if not self._waiting:
-            self.usable = False
-            return
-        if not self._size:
-            self._body = data
-        else:
-            if isinstance(self._body, bytes):
-                self._body = bytearray(self._body)
-            self._body += data
-        self._size += len(data)
-        if self._size > self._limit:
-            if self._cutting:
-                linger(self._transport)
-            self._spoil("reset" if self._cutting else "garbage")
-
-    def on_message_complete(self) -> None:
-        if self._head_end:  # else the message was an interim answer
-            if not self._parser.should_keep_alive():
-                self.usable = False
-            self._complete()
-
     # --- inside ---
-
-    def _complete(self) -> None:
-        body = self._body
-        raw, end = self._raw, self._head_end
-        headers = split_head(raw[self._head_start : end])
-        self.response = Response(self._status, headers, body if type(body) is bytes else bytes(body))
-        # Whole in one piece and framed by its length alone; what is chunked may be as long as its first piece was.
-        whole = self.usable and not self._head_only and not self._head_start and len(raw) - end - 4 == len(body)
-        if whole and (self._status in (204, 304) or header(headers, "content-length") is not None):
-            remember_head(raw[: end + 4], self._status, headers, len(body))
-        self._finish("")
-
-    def _finish(self, how: str) -> None:
-        self.answered = self._clock()
-        self._how = how
-        self._waiting = False
-        self._raw = self._body = b""
-        self._size = self._head_start = self._head_end = 0
-        if self._special:
-            self._limit, self._cutting, self._special = self._max_body, False, False
-            if self._rate:
-                self.usable = False
-
-    def _spoil(self, how: str) -> None:
-        self.usable = False
-        if self._waiting:
-            self._finish(how)
-        self.shut()
 
     def _expire(self) -> None:
         self._timer = None
@@ -287,16 +215,8 @@ class Connection(Awaited, asyncio.Protocol):
             self._spoil("timeout")
             self._wake()
         else:
-            self._timer = self._loop.call_at(self._deadline, self._expire)
-            self._looks_at = self._deadline
+            self._watch(self._deadline)
 
     def _read_on(self) -> None:
         if self.usable and not self._transport.is_closing():
             self._transport.resume_reading()
-
-    def _ends_with_connection(self) -> bool:
-        """Whether the answer's body ends where the connection does (RFC 9112, section 6.3)."""
-        if self._status in (204, 304):
-            return False
-        names = {name.lower() for name, _ in split_head(self._raw[self._head_start : self._head_end])}
-        return "content-length" not in names and "transfer-encoding" not in names

@@ -6,6 +6,8 @@ import asyncio
 import socket
 import struct
 
+from msgspec import Struct
+
 from verifier.history.message import Headers
 
 _KEPT = 4096
@@ -13,9 +15,22 @@ _lines: dict[bytes, tuple[str, str]] = {}
 _LONGEST_HEAD = 2048  # bytes
 _HEADS_KEPT = 1024
 
-# Whole heads, up to and with the empty line, of answers that the parser has found good and whose connection went on:
-# status, headers, and how many bytes of body follow. Equal bytes at the start of an answer mean the same again.
-known_heads: dict[bytes, tuple[int, Headers, int]] = {}
+
+class Head(Struct, frozen=True, gc=False):
+    """A whole head, up to and with the empty line, of `end` bytes; with its body, the answer has `whole` bytes."""
+
+    raw: bytes
+    status: int
+    headers: Headers
+    end: int
+    whole: int
+
+
+NO_HEAD = Head(b"", 0, (), 0, -1)
+
+# Heads of answers that the parser has found good and whose connection went on. Equal bytes at the start of an answer
+# mean the same again.
+known_heads: dict[bytes, Head] = {}
 
 
 def remember_head(head: bytes, status: int, headers: Headers, length: int) -> None:
@@ -23,7 +38,7 @@ def remember_head(head: bytes, status: int, headers: Headers, length: int) -> No
     if len(head) <= _LONGEST_HEAD:
         if len(known_heads) >= _HEADS_KEPT:
             known_heads.clear()
-        known_heads[head] = (status, headers, length)
+        known_heads[head] = Head(head, status, headers, len(head), len(head) + length)
 
 
 def split_head(raw: bytes) -> Headers:

@@ -1,0 +1,36 @@
+"""Requests that are written together, once the loop's callbacks have run.
+
+A service that waits is woken by a write, which costs more than the write: by all of them together, once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+
+class Sender(Protocol):
+    """A connection. `started`: by the clock, before the first byte left."""
+
+    usable: bool
+    started: float
+    write: Callable[[bytes], None]
+
+
+class Outbox(list[tuple[Sender, bytes]]):
+    """What waits to be written. Who puts something into an empty one has `flush` called by the loop."""
+
+    __slots__ = ("_clock",)
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        super().__init__()
+        self._clock = clock
+
+    def flush(self) -> None:
+        waiting = self.copy()
+        self.clear()
+        now = self._clock()
+        for conn, data in waiting:
+            conn.started = now
+            if conn.usable:
+                conn.write(data)
