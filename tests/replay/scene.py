@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ from tests.replay.correlate.building import session
 from verifier.contracts.promises import Promises
 from verifier.history.message import Request, Response
 from verifier.history.model import FaultInjected, Note, Operation
+from verifier.history.store import Lines
 from verifier.matrix.model import Replaying, Retry
 from verifier.plan.model import Fault, Path, PlannedStep, Replay
 from verifier.replay.correlate import learn
@@ -81,14 +83,8 @@ class Scene:
         )  # fmt: skip
         self.stage = Stage(
             self.rotation, self.client, self.gateway, self.promises, self.records.append, time.monotonic,
-            lambda: 1_800_000_000.0, 7, self.retry, write=self.write,
+            lambda: 1_800_000_000.0, 7, self.retry, lines=Kept(self),
         )  # fmt: skip
-
-    def write(self, line: bytes) -> None:
-        """What is written as a whole line reads back as an operation."""
-        assert line.endswith(b"}\n")
-        self.lines += 1
-        self.records.append(msgspec.json.decode(line, type=Operation))
 
     async def replica(self, service: str, version: str, name: str = "") -> str:
         """Start one and put it into rotation."""
@@ -131,6 +127,19 @@ class Scene:
         script = learn(session(*pairs), began=0.0)
         tracks = {"s1": Track(script, (service,) * len(script.steps))}
         return Driver(self.stage, "rollout", tracks, Replaying(retry=self.retry, **replaying))
+
+
+class Kept(Lines):
+    """Lines that are read back at once: each is an operation of the scene."""
+
+    def __init__(self, made: Scene) -> None:
+        super().__init__(io.BytesIO())
+        self._made = made
+
+    def append(self, line: str) -> None:
+        assert line.endswith("}\n")
+        self._made.lines += 1
+        self._made.records.append(msgspec.json.decode(line.encode("latin-1"), type=Operation))
 
 
 @asynccontextmanager

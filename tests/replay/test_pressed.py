@@ -118,7 +118,7 @@ def answers(leg: Leg, values: list[str], response: Response, produced: tuple[tup
         line.produced_text(produced),
     )  # fmt: skip
     plan = Replay("r\u00fc1", "s1", ("1",))
-    assert msgspec.json.decode(written, type=Operation) == Operation(
+    assert msgspec.json.decode(written.encode("latin-1"), type=Operation) == Operation(
         f'st"ep/{plan.id}/{leg.index + 1}.1', 'st"ep', plan.id, "s1", leg.index, 1, "replay", leg.name, leg.service,
         "1", "shop-1", leg.asked(values, "-trace"), response, leg.outcome, 1.5, 2.000001, produced=produced,
     )  # fmt: skip

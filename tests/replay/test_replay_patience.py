@@ -33,7 +33,7 @@ class Scripted:
     promises = Promises()
     gateway = SimpleNamespace(alone=None)
     rotation = Rotation()  # empty: nothing can be sent past `attempt`
-    credentials = write = None
+    credentials = lines = None
     timeout = 1.0
 
     def __init__(self, answers: Sequence[Response]) -> None:

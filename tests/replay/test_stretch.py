@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import io
 import json
 from collections import Counter
 from typing import Any
@@ -18,6 +19,7 @@ from verifier.contracts.model import Contract, ContractOperation
 from verifier.contracts.promises import Promises, VersionPromises
 from verifier.history.message import Response
 from verifier.history.model import Operation
+from verifier.history.store import Lines
 from verifier.replay.wire.server import Reply
 
 LIST = (request("GET", "/things?of=t-100"), answer(200, [{"id": "t-100"}]))
@@ -45,7 +47,7 @@ def history(pairs: Any, routes: list[tuple[str, ...]], handler: Any, lines: bool
     async def scenario() -> Scene:
         async with scene(handler, "1", "2", **settings) as made:
             if not lines:
-                made.stage.write = None
+                made.stage.lines = None
             driver = made.driver(*pairs, concurrency=1)
             ended: list[None] = []
             planned = [replay(*route, id=f"r{number}") for number, route in enumerate(routes, 1)]
@@ -207,10 +209,11 @@ def test_an_error_within_a_callback_reaches_the_run() -> None:
         async with scene(shop, "1") as made:
             driver = made.driver(LOOK, LOOK, LOOK)
 
-            def full(line: bytes) -> None:
-                raise OSError("no space left on device")
+            class Full(Lines):
+                def append(self, line: str) -> None:
+                    raise OSError("no space left on device")
 
-            made.stage.write = full
+            made.stage.lines = Full(io.BytesIO())
             with pytest.raises(ExceptionGroup) as raised:
                 await driver.run(step(replay("1", "1", "1")), lambda: None)
             assert raised.group_contains(OSError, match="no space left")

@@ -58,7 +58,7 @@ def produced_text(produced: tuple[tuple[str, str], ...]) -> str:
 def operation_line(
     index: int, method: str, target: str, asked: Headers, status: int, outcome: Outcome,
     where: str, place: str, served: str, content: str, headers: str, body: str, started: str, ended: str, produced: str,
-) -> bytes:  # fmt: skip
+) -> str:  # fmt: skip
     """A first attempt that was answered.
 
     `where` is step and replay as in its id; `content` and `body`, of request and response, are base64.
@@ -68,7 +68,7 @@ def operation_line(
         f'{{"id":"{where}/{index + 1}.1",{place},"index":{index},"attempt":1,"source":"replay",{served},'
         f'"request":{{{request}}},"response":{{"status":{status},"headers":{headers},"body":"{body}"}},'
         f'"outcome":"{outcome}","started":{started},"ended":{ended}{produced}}}\n'
-    ).encode("latin-1")
+    )
 
 
 def base64(body: bytes) -> str:

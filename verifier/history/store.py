@@ -30,21 +30,30 @@ FILES: dict[type, str] = {
 }
 
 
-_BLOCK = 1 << 16  # bytes of one kind that are written at once
+MOST = 64  # lines that wait
+LARGE = 1 << 14  # bytes of a line that does not
 
 
-class _Waiting(list[bytes]):
-    """What is to be written, of about `size` bytes in all."""
+class Lines(list[str]):
+    """Whole lines that wait to be written, as Latin-1 text of their bytes.
 
-    __slots__ = ("size",)
+    Who appends one calls `relieve` when there are MOST of them, or when one is LARGE.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_file",)
+
+    def __init__(self, file: IO[bytes]) -> None:
         super().__init__()
-        self.size = 0
+        self._file = file
+
+    def relieve(self) -> None:
+        """Write them: whole lines only, so a kill cuts off at most what the system had not taken yet."""
+        self._file.write("".join(self).encode("latin-1"))
+        self.clear()
 
 
 class HistoryWriter:
-    """Appends records to a run directory. Holds at most a block in memory, so a run may be of any length."""
+    """Appends records to a run directory. Holds few in memory, so a run may be of any length."""
 
     def __init__(self, directory: Path, run: RunInfo) -> None:
         folder = directory / "history"
@@ -52,8 +61,8 @@ class HistoryWriter:
         (folder / "run.json").write_bytes(msgspec.json.format(msgspec.json.encode(run)))
         # Buffered only for what `write` does not take at once, as on a disk that is nearly full.
         self._files: dict[type, IO[bytes]] = {kind: (folder / name).open("wb") for kind, name in FILES.items()}
-        self._waiting: dict[type, _Waiting] = {kind: _Waiting() for kind in FILES}
-        self._lines = self._waiting[Operation]
+        self._waiting = {kind: Lines(file) for kind, file in self._files.items()}
+        self.lines = self._waiting[Operation]  # of operations, for those who write a line themselves
         self._encode = msgspec.json.Encoder().encode
 
     def add(self, record: Record) -> None:
@@ -62,30 +71,14 @@ class HistoryWriter:
             line = self._encode(record)
         except UnicodeEncodeError:
             line = self._encode(storable(msgspec.to_builtins(record)))
-        waiting = self._waiting[type(record)]
-        waiting += line, b"\n"
-        waiting.size += len(line)
-        if waiting.size >= _BLOCK:
-            self._write(type(record))
-
-    def add_line(self, line: bytes) -> None:
-        """The whole line of an operation, as `add` would have written it or with its defaults too."""
-        lines = self._lines
-        lines.append(line)
-        lines.size += len(line)
-        if lines.size >= _BLOCK:
-            self._write(Operation)
-
-    def _write(self, kind: type) -> None:
-        """Whole lines only: what a kill cuts off is at most what the system had not taken yet."""
-        waiting = self._waiting[kind]
-        self._files[kind].write(b"".join(waiting))
-        waiting.clear()
-        waiting.size = 0
+        lines = self._waiting[type(record)]
+        lines.append(line.decode("latin-1") + "\n")
+        if len(lines) >= MOST or len(line) >= LARGE:
+            lines.relieve()
 
     def flush(self) -> None:
         for kind, file in self._files.items():
-            self._write(kind)
+            self._waiting[kind].relieve()
             file.flush()
 
     def close(self) -> None:

@@ -88,7 +88,7 @@ class Rehearsal:
             self.emit(Doing(f"opening the {self.runtime.name} runtime"))
             await self.runtime.open()
             stage = self._stage(client, record)
-            stage.write = writer.add_line if secrets is None else None
+            stage.lines = writer.lines if secrets is None else None
             system = System(
                 self.prepared.matrix,
                 self.runtime,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
 
 from verifier.history.model import Operation
@@ -72,9 +71,14 @@ class Course:
         )
 
 
-def _order(planned: Replay) -> tuple[Sequence[int], Sequence[int]]:
+@lru_cache(maxsize=1024)
+def _straight(length: int) -> tuple[int, ...]:
+    return tuple(range(length))
+
+
+def _order(planned: Replay) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The exchanges in the order in which they are sent, and those that the fault is meant for."""
-    order, fault = range(len(planned.route)), planned.fault
+    order, fault = _straight(len(planned.route)), planned.fault
     if fault is None:
         return order, ()
     if fault.kind != "reorder":

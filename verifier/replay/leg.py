@@ -34,7 +34,7 @@ class Press(Struct, frozen=True, gc=False):
     """
 
     text: Callable[[list[str], str, str], bytes]
-    line: Callable[[list[str], str, str, str, str, str, str, str, str, str, str], bytes]
+    line: Callable[[list[str], str, str, str, str, str, str, str, str, str, str], str]
     body: Callable[[list[str]], bytes] | None  # the request's, where it is another one in each replay
     content: str  # where it is not, in base64
     tells: str  # how the line begins to say what was learned, if that is one value at the most; `"]]` ends it
@@ -133,7 +133,7 @@ def _press(leg: Leg, step: StepProgram, compiled: Compiled) -> Press | None:
     def make_text(values: list[str], trace: str, authority: str) -> bytes:
         return encode_request(leg.asked(values, trace), authority.encode())
 
-    def make_line(values: list[str], trace: str, *told: str) -> bytes:
+    def make_line(values: list[str], trace: str, *told: str) -> str:
         asked = leg.asked(values, trace)
         return operation_line(leg.index, asked.method, asked.target, asked.headers, leg.status, leg.outcome, *told)
 

@@ -1,4 +1,4 @@
-"""Bytes that are nearly the same each time, as code: made once with marks in place of what differs, cut at the marks.
+"""What is nearly the same each time, as code: made once with marks in place of what differs, and cut at the marks.
 
 What is cut is compared, for other marks, with what is made in the ordinary way, and used only where the two are equal.
 So a function made here gives what the ordinary one gives for all values of unreserved characters: nothing that writes
@@ -10,10 +10,11 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Collection
+from typing import Any
 
 from verifier.replay.correlate.compiler import function, joined
 
-Make = Callable[..., bytes]  # from the values of slots, and some more texts
+Make = Callable[..., Any]  # text or bytes, from the values of slots and some more texts
 _SALTS = "aZ0_.-~", "9q~-.__-x"
 _LENGTH = re.compile(r"(\r\nContent-Length: )(\d+)\r\n\r\n")
 
@@ -25,7 +26,7 @@ def pressed(make: Make, slots: Collection[int], more: int) -> Make | None:
     """
     try:
         values, texts = _marks(_SALTS[0], slots, more)
-        made = _function(make(values, *texts).decode("latin-1"), values, texts)
+        made = _function(make(values, *texts), values, texts)
         values, texts = _marks(_SALTS[1], slots, more)
         return made if made(values, *texts) == make(values, *texts) else None
     except ValueError:
@@ -39,7 +40,8 @@ def _marks(salt: str, slots: Collection[int], more: int) -> tuple[list[str], lis
     return values, [f"{salt}-{number}.M" for number in range(more)]
 
 
-def _function(text: str, values: list[str], texts: list[str]) -> Make:
+def _function(sample: str | bytes, values: list[str], texts: list[str]) -> Make:
+    text = sample if isinstance(sample, str) else sample.decode("latin-1")
     names = [f"text{number}" for number in range(len(texts))]
     holes: dict[str, ast.expr] = {mark: ast.Name(name, ast.Load()) for name, mark in zip(names, texts, strict=True)}
     for at, mark in enumerate(values):
@@ -55,8 +57,9 @@ def _function(text: str, values: list[str], texts: list[str]) -> Make:
         whole = joined([*before, size, ast.Constant("\r\n\r\n"), ast.Name("body", ast.Load())])
     else:
         whole = joined(_pieces(text, cut, holes))
-    coded = ast.Call(ast.Attribute(whole, "encode", ast.Load()), [ast.Constant("latin-1")], [])
-    return function(("values", *names), [*body, ast.Return(coded)])
+    if isinstance(sample, bytes):
+        whole = ast.Call(ast.Attribute(whole, "encode", ast.Load()), [ast.Constant("latin-1")], [])
+    return function(("values", *names), [*body, ast.Return(whole)])
 
 
 def _pieces(text: str, cut: re.Pattern[str], holes: dict[str, ast.expr]) -> list[ast.expr]:

@@ -14,7 +14,7 @@ from verifier.contracts.promises import Promises
 from verifier.history.message import Request, Response, header, with_header
 from verifier.history.model import Operation, Source
 from verifier.history.outcome import outcome_of
-from verifier.history.store import Record
+from verifier.history.store import Lines, Record
 from verifier.matrix.model import Retry
 from verifier.plan.model import Fault
 from verifier.replay.credentials import Credentials
@@ -69,7 +69,7 @@ class Stage:
     retry: Retry = field(default_factory=Retry)
     timeout: float = 15.0  # seconds for one attempt; a service that needs longer should accept the work
     credentials: Credentials | None = None  # put into what is sent, and into nothing else
-    write: Callable[[bytes], None] | None = None  # of whole operations' lines, if they may go to the history unseen
+    lines: Lines | None = None  # takes whole operations' lines, if they may go to the history unseen
     sent: int = 0
     answered: int = 0
     failed: int = 0

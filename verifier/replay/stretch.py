@@ -17,6 +17,7 @@ from functools import lru_cache
 from verifier.history.line import base64, encode, place, produced_text, text
 from verifier.history.message import Headers, Request, Response, header
 from verifier.history.model import Operation
+from verifier.history.store import LARGE, MOST
 from verifier.replay.course import Course
 from verifier.replay.recording.coding import plainly
 from verifier.replay.resources import Entry, Reader, Reading, resource
@@ -32,10 +33,6 @@ from verifier.replay.wire.pool import Pool
 def told(headers: Headers) -> str:
     """The headers of an answer as the history keeps them; "" for those of a coded body, which it keeps otherwise."""
     return text(headers) if header(headers, "content-encoding") is None else ""
-
-
-def _nowhere(line: bytes) -> None:
-    """Where no lines are written, none are made."""
 
 
 @dataclass(slots=True)
@@ -92,7 +89,7 @@ class Stretch:
         Long, for a call costs as much as what it would hold, and a name that is looked up as much as a step of it.
         """
         stage, rotation, within = self.stage, self.stage.rotation, self.stage.timeout
-        write, pressing, readings = stage.write or _nowhere, stage.write is not None, self._readings
+        lines, readings = stage.lines, self._readings
         line, service, version = None, "", ""
         now, headers, headers_told = stage.clock(), None, ""
         course: Course | None = self.course
@@ -102,7 +99,7 @@ class Stretch:
                 values, trace, disturbed, route = player.values, course.trace, course.disturbed, course.planned.route
                 reader = Reader(course.planned.id, course.planned.session)
                 where, placed = place(step, reader.replay, reader.session)
-                at, seen = course.at, course.seen
+                at, known = course.at, ""
                 while at < len(order):
                     index = order[at]
                     leg = legs[index]
@@ -117,7 +114,7 @@ class Stretch:
                         if line is None:
                             break
                         conn, endpoint, pool, authority = line.conn, line.endpoint, line.pool, line.authority
-                    press = leg.press if pressing and not (player.reserved | player.troubled) & leg.uses else None
+                    press = leg.press if not (player.reserved | player.troubled) & leg.uses else None
                     if press is not None:
                         conn.follow(press.text(values, trace, authority), within)
                     else:
@@ -132,28 +129,31 @@ class Stretch:
                         )
                         break
                     stage.answered += 1
-                    if endpoint.version not in seen:
-                        course.saw(endpoint.version)
+                    if endpoint.version != known:
+                        known = endpoint.version
+                        course.saw(known)
                         seen = course.seen
                     if response.headers is not headers:
                         headers = response.headers
                         headers_told = told(headers)
                     if press is not None:
                         served = leg.serving.get(endpoint.replica) or leg.served_by(stage, endpoint)
-                        if not (served.text and headers_told):
+                        if lines is None or not (served.text and headers_told):
                             press, request = None, leg.asked(values, trace)
-                    if press is not None:
+                    if press is not None and lines is not None:
                         produced = leg.learn(player, response) if leg.learn is not None else ()
                         if produced and press.tells and not player.reserved & leg.fills:
                             learned = f'{press.tells}{produced[0][1]}"]]'
                         else:
                             learned = produced_text(produced)
-                        write(press.line(
+                        lines.append(press.line(
                             values, trace, where, placed, served.text,
                             press.content if press.body is None else base64(press.body(values)), headers_told,
-                            b2a_base64(response.body, newline=False).decode(),
-                            encode(conn.started).decode(), encode(now).decode(), learned,
+                            b2a_base64(response.body, newline=False).decode(), conn.stamp, encode(now).decode(),
+                            learned,
                         ))  # fmt: skip
+                        if len(lines) >= MOST or len(response.body) >= LARGE:
+                            lines.relieve()
                         if leg.page is not None:
                             readings.append(Reading(step, served.name, seen, reader, leg.page, values))
                     else:

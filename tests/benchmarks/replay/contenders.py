@@ -169,9 +169,7 @@ def product(port: int, writer: HistoryWriter) -> Stage:
     promised, clock = promises(), run_clock(time.monotonic, time.monotonic())
     client = WireClient(clock=clock)
     gateway = gateway_before(port, client, promised, writer, clock)
-    return Stage(
-        gateway.rotation, client, gateway, promised, writer.add, clock, lambda: 1.6e9, 1, write=writer.add_line
-    )
+    return Stage(gateway.rotation, client, gateway, promised, writer.add, clock, lambda: 1.6e9, 1, lines=writer.lines)
 
 
 def written(file: Path) -> int:

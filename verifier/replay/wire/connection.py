@@ -38,6 +38,7 @@ class Connection(Gathering, asyncio.Protocol):
         "_poll",
         "_timer",
         "idle_since",
+        "stamp",
         "started",
         "used",
         "write",
@@ -58,6 +59,7 @@ class Connection(Gathering, asyncio.Protocol):
         self._drained: asyncio.Future[None] | None = None
         self.idle_since = self.started = 0.0
         self.used = False
+        self.stamp = "0.0"
 
     # --- used by the client ---
 

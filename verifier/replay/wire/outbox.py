@@ -10,10 +10,13 @@ from typing import Protocol
 
 
 class Sender(Protocol):
-    """A connection. `started`: by the clock, before the first byte left."""
+    """A connection. `started`: by the clock, before the first byte left; `stamp`: the same as text, made once for all
+    that leave together.
+    """
 
     usable: bool
     started: float
+    stamp: str
     write: Callable[[bytes], None]
 
 
@@ -30,7 +33,9 @@ class Outbox(list[tuple[Sender, bytes]]):
         waiting = self.copy()
         self.clear()
         now = self._clock()
+        stamp = repr(now)
         for conn, data in waiting:
             conn.started = now
+            conn.stamp = stamp
             if conn.usable:
                 conn.write(data)
