@@ -36,7 +36,7 @@ def told(headers: Headers) -> str:
 
 
 @dataclass(slots=True)
-class Line:
+class Way:
     """A connection to one endpoint, which a stretch keeps until it ends. `in_hand`: of that endpoint."""
 
     endpoint: Endpoint
@@ -56,8 +56,8 @@ class Stretch:
     following: Callable[[], Course | None]
     ended: Callable[[Course], object]
     course: Course = field(init=False)
-    _lines: dict[str, Line] = field(default_factory=dict)  # by replica
-    _line: Line | None = None  # the one in use
+    _ways: dict[str, Way] = field(default_factory=dict)  # by replica
+    _way: Way | None = None  # the one in use
     _taker: Callable[[object], object] = field(init=False)
     _readings: list[Entry] = field(default_factory=list)
 
@@ -74,12 +74,12 @@ class Stretch:
             await done
         finally:
             going.close()
-            if self._line is not None:
-                self._line.in_hand.left()
-                self._line = None
-            for line in self._lines.values():
-                self.stage.client.keep(line.pool, line.conn)
-            self._lines.clear()
+            if self._way is not None:
+                self._way.in_hand.left()
+                self._way = None
+            for way in self._ways.values():
+                self.stage.client.keep(way.pool, way.conn)
+            self._ways.clear()
             self.keep(self._readings)
             self._readings.clear()
 
@@ -90,7 +90,7 @@ class Stretch:
         """
         stage, rotation, within = self.stage, self.stage.rotation, self.stage.timeout
         lines, readings = stage.lines, self._readings
-        line, service, version = None, "", ""
+        way, service, version = None, "", ""
         now, headers, headers_told = stage.clock(), None, ""
         course: Course | None = self.course
         try:
@@ -106,14 +106,14 @@ class Stretch:
                     if not leg.plain or index in disturbed:
                         break
                     # A rotation has another `only` whenever it has changed.
-                    if line is None or line.only is not rotation.only or not line.conn.usable:
+                    if way is None or way.only is not rotation.only or not way.conn.usable:
                         service = ""
                     if version != route[index] or service != leg.service:
                         service, version = leg.service, route[index]
-                        line = self._choose(service, version, now)
-                        if line is None:
+                        way = self._choose(service, version, now)
+                        if way is None:
                             break
-                        conn, endpoint, pool, authority = line.conn, line.endpoint, line.pool, line.authority
+                        conn, endpoint, pool, authority = way.conn, way.endpoint, way.pool, way.authority
                     press = leg.press if not (player.reserved | player.troubled) & leg.uses else None
                     if press is not None:
                         conn.follow(press.text(values, trace, authority), within)
@@ -178,40 +178,40 @@ class Stretch:
             self.course = following
         return following
 
-    def _choose(self, service: str, version: str, now: float) -> Line | None:
+    def _choose(self, service: str, version: str, now: float) -> Way | None:
         """A connection to an endpoint of that version; None where there is none, or none that was used of late."""
-        rotation, before = self.stage.rotation, self._line
+        rotation, before = self.stage.rotation, self._way
         if before is not None:
             before.in_hand.left()
             before.conn.idle_since = now
-        self._line = None
+        self._way = None
         endpoint = rotation.pick(service, version)
         if endpoint is None:
             return None
-        line = self._connected(endpoint, now)
-        if line is None:
+        way = self._connected(endpoint, now)
+        if way is None:
             rotation.unpick(service, version)  # whoever sends now shall meet the one whose turn it is
             return None
-        line.only = rotation.only if (service, version) in rotation.only else None
-        line.in_hand.count += 1
-        self._line = line
-        return line
+        way.only = rotation.only if (service, version) in rotation.only else None
+        way.in_hand.count += 1
+        self._way = way
+        return way
 
-    def _connected(self, endpoint: Endpoint, now: float) -> Line | None:
-        stage, line = self.stage, self._lines.pop(endpoint.replica, None)
-        if line is not None and not (line.endpoint is endpoint and line.pool.kept and stage.client.fit(line.conn, now)):
-            stage.client.keep(line.pool, line.conn)
-            line = None
-        if line is None:
+    def _connected(self, endpoint: Endpoint, now: float) -> Way | None:
+        stage, way = self.stage, self._ways.pop(endpoint.replica, None)
+        if way is not None and not (way.endpoint is endpoint and way.pool.kept and stage.client.fit(way.conn, now)):
+            stage.client.keep(way.pool, way.conn)
+            way = None
+        if way is None:
             pool = stage.client.pool(endpoint.address.host, endpoint.address.port)
             conn = stage.client.lend(pool, now)
             if conn is None:
                 return None
             conn.hand_to(self._taker)
             conn.expect(False, stage.timeout)
-            line = Line(endpoint, stage.rotation.under_way(endpoint), pool, conn, pool.authority.decode())
-        self._lines[endpoint.replica] = line
-        return line
+            way = Way(endpoint, stage.rotation.under_way(endpoint), pool, conn, pool.authority.decode())
+        self._ways[endpoint.replica] = way
+        return way
 
     def _odd(self, conn: Connection, endpoint: Endpoint, request: Request) -> Operation:
         """How an exchange ended after which a stretch cannot go on by itself."""
