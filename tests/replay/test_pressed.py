@@ -63,6 +63,7 @@ def test_what_is_pressed_is_what_is_made(pieces: list[str], values: list[str], m
         (lambda value: value.replace("_", "-"), False),
         (lambda value: str(len(value)), False),
         (lambda value: value[:5], False),
+        (lambda value: value if value.isdigit() else f'"{value}"', False),  # a number in JSON
     ],
 )
 def test_what_writes_a_value_otherwise_is_not_pressed(write: Callable[[str], str], safe: bool) -> None:
@@ -125,7 +126,7 @@ def answers(leg: Leg, values: list[str], response: Response, produced: tuple[tup
 
 
 @given(replays())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_a_pressed_exchange_is_the_exchange(replay: tuple[Script, list[tuple[int, Response | None]]]) -> None:
     script, happened = replay
     player, every = script.player("key", BEGAN), sides(script)

@@ -1,8 +1,8 @@
 """What is nearly the same each time, as code: made once with marks in place of what differs, and cut at the marks.
 
 What is cut is compared, for other marks, with what is made in the ordinary way, and used only where the two are equal.
-So a function made here gives what the ordinary one gives for all values of unreserved characters: nothing that writes
-requests writes these otherwise, and the marks hold all kinds of them.
+So a function made here gives what the ordinary one gives for all values of unreserved characters: what writes requests
+writes them as they are, but for numbers in JSON, and the marks hold all kinds of them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from verifier.replay.correlate.compiler import function, joined
 
 Make = Callable[..., Any]  # text or bytes, from the values of slots and some more texts
-_SALTS = "aZ0_.-~", "9q~-.__-x"
+_MARKS = "aZ0_.-~{}.K", "9q~-.__-x{}.K", "7{}04"  # the last are numbers, which JSON writes without quotes
 _LENGTH = re.compile(r"(\r\nContent-Length: )(\d+)\r\n\r\n")
 
 
@@ -25,19 +25,19 @@ def pressed(make: Make, slots: Collection[int], more: int) -> Make | None:
     `make` takes a list of values, of which it uses those of `slots`, and so many more texts; it may raise ValueError.
     """
     try:
-        values, texts = _marks(_SALTS[0], slots, more)
+        (values, texts), *others = [_marked(mark, slots, more) for mark in _MARKS]
         made = _function(make(values, *texts), values, texts)
-        values, texts = _marks(_SALTS[1], slots, more)
-        return made if made(values, *texts) == make(values, *texts) else None
+        same = all(made(values, *texts) == make(values, *texts) for values, texts in others)
+        return made if same else None
     except ValueError:
         return None
 
 
-def _marks(salt: str, slots: Collection[int], more: int) -> tuple[list[str], list[str]]:
+def _marked(mark: str, slots: Collection[int], more: int) -> tuple[list[str], list[str]]:
     values = [""] * (max(slots, default=-1) + 1)
     for number in slots:
-        values[number] = f"{salt}{number}.K"
-    return values, [f"{salt}-{number}.M" for number in range(more)]
+        values[number] = mark.format(number)
+    return values, [f"{mark.format(number)}-M" for number in range(more)]
 
 
 def _function(sample: str | bytes, values: list[str], texts: list[str]) -> Make:

@@ -40,6 +40,6 @@ def bits(numbers: Iterable[int]) -> int:
 
 def reserved(values: list[str]) -> int:
     """Those with other characters than unreserved ones, one bit each."""
-    if unreserved("".join(values)):  # the usual case, asked at once
+    if all(values) and unreserved("".join(values)):  # the usual case, asked at once
         return 0
     return bits(at for at, value in enumerate(values) if not unreserved(value))
