@@ -223,12 +223,12 @@ def test_an_error_within_a_callback_reaches_the_run() -> None:
 
 def test_a_run_that_is_cancelled_within_a_stretch_leaves_nothing_in_hand() -> None:
     async def scenario() -> None:
-        waiting = asyncio.Event()
+        waiting, released = asyncio.Event(), asyncio.Event()
 
         async def stuck(arrival: Arrival) -> Response:
             if arrival.number == 3:
                 waiting.set()
-                await asyncio.sleep(60)
+                await released.wait()
             return await shop(arrival)
 
         async with scene(stuck, "1") as made:
@@ -238,6 +238,7 @@ def test_a_run_that_is_cancelled_within_a_stretch_leaves_nothing_in_hand() -> No
             going.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await going
+            released.set()
             assert [made.rotation.under_way(entry).count for entry in made.rotation.of("orders")] == [0]
             assert len(made.operations) == 2
 

@@ -93,12 +93,8 @@ class Timers:
         pass
 
 
-def outcome(pieces: list[bytes], head_only: bool = False) -> tuple[str, Response | None]:
-    """What a client makes of these pieces, after which the other side closes."""
-    transport = Transport()
-    connection = Connection(Timers(), lambda: 0.0, 1000)  # type: ignore[arg-type]
-    connection.connection_made(transport)  # type: ignore[arg-type]
-    connection.expect(head_only, 1.0)
+def feed(connection: Connection, transport: Transport, pieces: list[bytes]) -> None:
+    """The other side says this, and closes."""
     for piece in pieces:
         if transport.closed:
             break
@@ -106,6 +102,15 @@ def outcome(pieces: list[bytes], head_only: bool = False) -> tuple[str, Response
     if not transport.closed:
         connection.eof_received()
     connection.connection_lost(None)
+
+
+def outcome(pieces: list[bytes], head_only: bool = False) -> tuple[str, Response | None]:
+    """What a client makes of these pieces, after which the other side closes."""
+    transport = Transport()
+    connection = Connection(Timers(), lambda: 0.0, 1000)  # type: ignore[arg-type]
+    connection.connection_made(transport)  # type: ignore[arg-type]
+    connection.expect(head_only, 1.0)
+    feed(connection, transport, pieces)
     assert connection.over()
     assert not connection.usable
     try:
@@ -126,13 +131,7 @@ def following(pieces: list[bytes]) -> tuple[str, Response | None]:
         connection.data_received(KNOWN + b"xy")
         connection.follow(b"", 1.0)
     assert [how for how, _ in ended] == ["", ""]
-    for piece in pieces:
-        if transport.closed:
-            break
-        connection.data_received(piece)
-    if not transport.closed:
-        connection.eof_received()
-    connection.connection_lost(None)
+    feed(connection, transport, pieces)
     assert len(ended) == 3, "told once of each"
     return ended[-1]
 
