@@ -123,6 +123,24 @@ def test_a_value_that_no_file_can_hold_is_written_as_any_other_record_has_it() -
     assert written.produced == (("$response.body#/id", "\ufffd"),)
 
 
+def test_a_number_in_a_body_stays_a_number() -> None:
+    made = (request("POST", "/things", {"key": "k"}), answer(201, {"id": 7310245566}))
+    used = (request("POST", "/lines", {"thing": 7310245566, "n": 1}), answer(201, {"n": 1}))
+    named = (request("POST", "/lines", {"thing": "7310245566", "n": 1}), answer(201, {"n": 1}))
+
+    async def numbered(arrival: Arrival) -> Response:
+        if arrival.request.target == "/things":
+            return answer(201, {"id": 8420356677})
+        return answer(201, {"n": 1})
+
+    done = same((made, used, named, used, named), numbered)
+    assert done.lines > 0
+    sent = {entry.index: entry.request.body for entry in done.operations}
+    assert sent[1] == sent[3] == b'{"thing": 8420356677, "n": 1}'
+    assert sent[2] == sent[4] == b'{"thing": "8420356677", "n": 1}'
+    assert {entry.request.body for entry in done.arrived if entry.request.target == "/lines"} == {sent[1], sent[2]}
+
+
 def test_coded_answers_are_recorded_uncoded() -> None:
     async def zipped(arrival: Arrival) -> Response:
         plain = await shop(arrival)
