@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from verifier.runtime import cleanup
-from verifier.runtime.sweep import Leftover
+from verifier.runtime.leftovers import Leftover
 
 ROOT = Path(__file__).resolve().parents[1]
 VERIFIER = str(Path(sys.executable).with_name("verifier"))

@@ -28,8 +28,7 @@ from msgspec import structs
 from verifier.checks.judge import judge
 from verifier.checks.verdict import Judgement
 from verifier.contracts.guarantees import read
-from verifier.contracts.promises import Promises, promises_of
-from verifier.history.message import Request, Response
+from verifier.contracts.registry import Promises, promises_of
 from verifier.history.model import (
     History,
     Note,
@@ -44,6 +43,7 @@ from verifier.history.model import (
     Step,
 )
 from verifier.history.outcome import outcome_of
+from verifier.http.message import Request, Response
 from verifier.plan.model import Count, Coverage, Plan, PlannedStep
 from verifier.plan.model import Path as PlanPath
 

@@ -6,7 +6,7 @@ from tests.checks.story import NEW, OLD, Scene, Story, everywhere, told
 from verifier.checks.attribution import violations
 from verifier.checks.context import Context
 from verifier.checks.verdict import Finding, Judgement
-from verifier.contracts.promises import Promises
+from verifier.contracts.registry import Promises
 
 
 def test_steps_come_in_the_order_of_the_run_whichever_shows_it_best() -> None:

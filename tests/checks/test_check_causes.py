@@ -10,7 +10,7 @@ import pytest
 from tests.checks.story import NEW, OLD, Answer, Scene, Story, everywhere
 from verifier.checks.causes import by_schema, by_shape, retyped
 from verifier.checks.verdict import Judgement
-from verifier.contracts.promises import Promises, promises_of
+from verifier.contracts.registry import Promises, promises_of
 
 
 @pytest.mark.parametrize(

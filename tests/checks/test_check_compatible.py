@@ -314,7 +314,7 @@ def test_versions_of_two_services_may_have_equal_names() -> None:
     import dataclasses
 
     from tests.checks.story import orders_promises
-    from verifier.contracts.promises import Promises
+    from verifier.contracts.registry import Promises
 
     old, new = orders_promises().entries
     strict = dataclasses.replace(old, version="2.0", guarantees=None)

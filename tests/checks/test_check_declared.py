@@ -10,7 +10,7 @@ import pytest
 from tests.checks.story import NEW, OLD, Answer, Scene, Story, everywhere, told
 from verifier.checks.judge import judge
 from verifier.checks.verdict import Judgement
-from verifier.contracts.seams import Line, Seam
+from verifier.contracts.expectations import Line, Seam
 from verifier.plan.model import Break, Declared, SeamBreak
 
 

@@ -10,7 +10,7 @@ import pytest
 from tests.checks.story import Scene, Story, everywhere, told
 from verifier.checks.eventshapes import EventShapes, with_value
 from verifier.checks.verdict import Judgement
-from verifier.history.message import Response
+from verifier.http.message import Response
 
 STREAM = {"Content-Type": "text/event-stream; charset=utf-8"}
 Told = tuple[str, Any]  # the type of an event, "" for the usual one, and its data

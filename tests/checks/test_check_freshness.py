@@ -11,7 +11,7 @@ from tests.checks.scenes import note, place, poll, usual
 from tests.checks.story import Scene, Story, everywhere, orders_promises, promised, told
 from verifier.checks.judge import judge
 from verifier.checks.verdict import Judgement
-from verifier.contracts.promises import Promises
+from verifier.contracts.registry import Promises
 from verifier.plan.model import ExchangeShape, SessionShape
 
 STALE = ("read-your-writes", "mixed")

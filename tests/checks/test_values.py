@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from verifier.checks.shapes import Shape, body_kind, put
 from verifier.checks.values import NOTHING, differences, leaves
-from verifier.history.message import Response
+from verifier.http.message import Response
 
 SCALARS = st.one_of(st.none(), st.booleans(), st.integers(-3, 3), st.sampled_from(["", "a", "b"]))
 NAMES = st.sampled_from(["id", "name", "a", "b"])

@@ -18,10 +18,10 @@ import pytest
 import yaml
 
 from tests.cli.small import HERE, NAME, verifier
-from verifier.history.message import Request, Response
-from verifier.replay.recording.har import HarWriter
-from verifier.replay.recording.model import Exchange
-from verifier.replay.recording.placeholders import as_yaml
+from verifier.http.message import Request, Response
+from verifier.recording.har import HarWriter
+from verifier.recording.model import Exchange
+from verifier.recording.placeholders import as_yaml
 
 USER, PASSWORD = "anna.real-account", 'c0rrect h"rse/bättery+5taple'
 BASIC = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()

@@ -8,9 +8,9 @@ import json
 from pathlib import Path
 
 from tests.cli.small import HERE, verifier
-from verifier.history.message import Request, Response
-from verifier.replay.recording.har import HarWriter
-from verifier.replay.recording.model import Exchange
+from verifier.http.message import Request, Response
+from verifier.recording.har import HarWriter
+from verifier.recording.model import Exchange
 
 TOKEN, SID, ORDER = "5f2c9e7a41d84b06c80d1b3e", "c80d1b3e6fa945725f2c9e7a", "e6fa945725f2c9e7a41d84b0"
 SECOND = "0f2c9e7a41d84b06c80d1b3f"

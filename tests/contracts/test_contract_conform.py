@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from verifier.contracts.conform import UNDOCUMENTED_OPERATION, Conformance
 from verifier.contracts.load import load
-from verifier.history.message import Headers, Request, Response
+from verifier.http.message import Headers, Request, Response
 
 DOCUMENT = """
 openapi: 3.0.3

@@ -14,7 +14,7 @@ from verifier.contracts.conform import Conformance
 from verifier.contracts.generate import requests, witness_request
 from verifier.contracts.load import load
 from verifier.contracts.model import Contract
-from verifier.history.message import Request
+from verifier.http.message import Request
 
 
 @pytest.fixture(scope="module")

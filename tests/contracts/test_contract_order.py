@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from verifier.contracts.hurts import Caller, hurts
+from verifier.contracts.impact import Caller, hurts
 from verifier.contracts.order import Conflict, Order, conflicts, safe_orders
 from verifier.contracts.verdicts import Comparison, Finding
 

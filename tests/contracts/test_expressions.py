@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from verifier.contracts.expressions import MISSING, as_text, body_json, parse, path_values, pointed
-from verifier.history.message import Request, Response
+from verifier.http.message import Request, Response
 
 REQUEST = Request(
     "POST",

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from verifier.contracts.expressions import parse
 from verifier.contracts.guarantees import Assumption, Completes, Effect, Freshness, Idempotent, read
-from verifier.contracts.promises import Promises, promises_of
+from verifier.contracts.registry import Promises, promises_of
 from verifier.errors import BadInput, Problem
 
 GOOD = """\

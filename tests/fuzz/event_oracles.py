@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from verifier.history.eventstream import Event, EventReader, events, with_data
+from verifier.http.eventstream import Event, EventReader, events, with_data
 
 BOM = b"\xef\xbb\xbf"
 STREAMS = [

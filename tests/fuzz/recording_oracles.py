@@ -19,13 +19,13 @@ from urllib.parse import parse_qsl, quote, quote_plus, unquote
 
 import yaml
 
-from verifier.history.message import Headers, Request, Response, header
+from verifier.http.coding import READABLE, decode, plainly, readable
+from verifier.http.message import Headers, Request, Response, header
+from verifier.recording.har import HarWriter, read_har
+from verifier.recording.model import Exchange, Recording
+from verifier.recording.placeholders import as_yaml, placeholders
+from verifier.recording.redact import PLACEHOLDER, Redaction, Redactor
 from verifier.replay.credentials import Credentials
-from verifier.replay.recording.coding import READABLE, decode, plainly, readable
-from verifier.replay.recording.har import HarWriter, read_har
-from verifier.replay.recording.model import Exchange, Recording
-from verifier.replay.recording.placeholders import as_yaml, placeholders
-from verifier.replay.recording.redact import PLACEHOLDER, Redaction, Redactor
 
 T = TypeVar("T")
 LATEST = 250_000_000_000.0  # seconds since the epoch: a writer's clock is in no year after 9892

@@ -20,10 +20,10 @@ with atheris.instrument_imports(include=["verifier", "recording_oracles"]):
     import recording_oracles as oracles
     from test_recording_fuzz import CAPTURE, LINE, SEED
 
+    from verifier.correlation.analysis import learn
     from verifier.errors import BadInput
-    from verifier.replay.correlate import learn
-    from verifier.replay.recording.har import read_har
-    from verifier.replay.recording.load import load
+    from verifier.recording.har import read_har
+    from verifier.recording.load import load
 
 FOLDER = Path(tempfile.mkdtemp(prefix="fuzz-recording-"))
 SUFFIXES = (".har", ".har", ".jsonl", ".gor")

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.fuzz.event_oracles import BOM, STREAMS, only_data_change, pieces_do_not_matter, read_at_once
-from verifier.history.eventstream import EventReader, events, with_data
+from verifier.http.eventstream import EventReader, events, with_data
 
 LINES = st.sampled_from([b"data: y", b"data:", b"data", b"id: 1", b":", b"", b"", b" data: x", BOM + b"data", b"\xff"])
 BODIES = st.lists(st.tuples(LINES, st.sampled_from([b"\r", b"\n", b"\r\n", b"\n\n", b""])), max_size=12)

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.replay.recording.test_har_writer import exchange, record
-from verifier.history.message import Request, Response
-from verifier.replay.recording.coding import plainly
-from verifier.replay.recording.load import load
-from verifier.replay.recording.model import Exchange
-from verifier.replay.recording.placeholders import Standing, as_yaml, standing
-from verifier.replay.recording.redact import Redaction
+from tests.recording.test_har_writer import exchange, record
+from verifier.http.coding import plainly
+from verifier.http.message import Request, Response
+from verifier.recording.load import load
+from verifier.recording.model import Exchange
+from verifier.recording.placeholders import Standing, as_yaml, standing
+from verifier.recording.redact import Redaction
 
 JSON = (("Content-Type", "application/json"),)
 FORM = "application/x-www-form-urlencoded"

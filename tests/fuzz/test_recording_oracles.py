@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.fuzz import recording_oracles as oracles
-from tests.replay.recording.test_recording_fuzz import CAPTURE, LINE, SEED, mutated
+from tests.recording.test_recording_fuzz import CAPTURE, LINE, SEED, mutated
 from verifier.errors import BadInput
-from verifier.replay.recording.load import load
+from verifier.recording.load import load
 
 CASES = st.binary(min_size=1, max_size=200)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from systems import matrix, service, version
 
-from verifier.contracts.promises import Promises, promises_of
+from verifier.contracts.registry import Promises, promises_of
 from verifier.matrix.model import Matrix, Traffic
 from verifier.plan.model import Break, ExchangeShape, Plan, SessionShape, live_versions
 from verifier.plan.planner import plan

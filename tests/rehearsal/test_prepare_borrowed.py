@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.small import ENTRIES, entry, recording
-from tests.rehearsal.pretend import Pretend, matrix, prepared
+from tests.rehearsal.fake_runtime import Pretend, matrix, prepared
 from verifier.matrix.model import Credential, Traffic
 from verifier.rehearsal.prepare import borrowings, prepare
 from verifier.rehearsal.walk import Rehearsal

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.rehearsal.pretend import TAIL, Pretend, Ran, matrix, rehearse
+from tests.rehearsal.fake_runtime import TAIL, Pretend, Ran, matrix, rehearse
 from verifier.checks.judge import judge
-from verifier.contracts.promises import Promises
+from verifier.contracts.registry import Promises
 from verifier.errors import BrokenEnvironment
 from verifier.history.store import read
 from verifier.matrix.model import Migrations

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.replay.correlate.building import answer, request
-from tests.replay.scene import Arrival, live, replay, scene, step
-from verifier.history.message import Headers, Response
-from verifier.replay.recording.coding import plainly, readable
+from tests.correlation.building import answer, request
+from tests.replay.services import Arrival, live, replay, scene, step
+from verifier.http.coding import plainly, readable
+from verifier.http.message import Headers, Response
 
 CREATE = (request("POST", "/things", {"v": 1}), answer(201, {"id": "t-100", "v": 1}))
 LOOK = (request("GET", "/things/t-100"), answer(200, {"id": "t-100", "v": 1}))

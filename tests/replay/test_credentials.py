@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from verifier.errors import BadInput
-from verifier.history.message import Request, Response, header
 from verifier.history.model import FaultInjected, Note, Operation, ReplicaEvent, Step
+from verifier.http.message import Request, Response, header
 from verifier.matrix.model import Credential
 from verifier.replay.credentials import Credentials, rejected, resolve
 

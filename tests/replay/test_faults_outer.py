@@ -6,12 +6,12 @@ import asyncio
 
 import pytest
 
-from tests.replay.correlate.building import answer, request
-from tests.replay.scene import Arrival, Fault, Scene, live, replay, scene, step
-from verifier.history.message import Response
+from tests.correlation.building import answer, request
+from tests.replay.services import Arrival, Fault, Scene, live, replay, scene, step
 from verifier.history.model import Operation
+from verifier.http.message import Response
+from verifier.http.server import Reply
 from verifier.matrix.model import Retry
-from verifier.replay.wire.server import Reply
 
 PUT = (request("PUT", "/things/a", {"v": 1}), answer(200, {"v": 1}))
 GET = (request("GET", "/things/a"), answer(200, {"v": 1}))

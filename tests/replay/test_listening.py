@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tests.replay.correlate.building import answer, request
-from tests.replay.scene import Arrival, Fault, live, replay, scene, step, until
-from tests.replay.things import CREATE, LOOK, shop
-from verifier.history.message import Response
+from tests.correlation.building import answer, request
+from tests.replay.recordings import CREATE, LOOK, shop
+from tests.replay.services import Arrival, Fault, live, replay, scene, step, until
 from verifier.history.model import Operation
+from verifier.http.handler import Reply
+from verifier.http.message import Response
 from verifier.replay import listening
 from verifier.replay.listening import listen_as
 from verifier.replay.live import live_traffic
-from verifier.replay.wire.reply import Reply
 
 STREAM = (("Content-Type", "text/event-stream"),)
 ONE, TWO = b'data: {"at": 1}\n\n', b'data: {"at": 2}\n\n'

@@ -6,11 +6,11 @@ import asyncio
 
 import pytest
 
-from tests.replay.correlate.building import answer, request
-from tests.replay.scene import Arrival, live, scene, until
-from verifier.history.message import Response
+from tests.correlation.building import answer, request
+from tests.replay.services import Arrival, live, scene, until
+from verifier.http.message import Response
+from verifier.http.server import Reply
 from verifier.replay.live import live_traffic
-from verifier.replay.wire.server import Reply
 
 PUT = (request("PUT", "/things/c2f9a8de-1f58-4a0f-8c1c-b8b7d0b6c0aa", {"v": 1}), answer(200, {"v": 1}))
 GET = (request("GET", "/things/c2f9a8de-1f58-4a0f-8c1c-b8b7d0b6c0aa"), answer(200, {"v": 1}))

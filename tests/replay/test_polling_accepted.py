@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.replay.correlate.building import answer, request
-from tests.replay.scene import Arrival, Scene, live, replay, scene, step
-from verifier.contracts.promises import Promises, promises_of
-from verifier.history.message import Request, Response
+from tests.correlation.building import answer, request
+from tests.replay.services import Arrival, Scene, live, replay, scene, step
+from verifier.contracts.registry import Promises, promises_of
 from verifier.history.model import Operation
+from verifier.http.encode import encode_request
+from verifier.http.message import Request, Response
+from verifier.http.server import Reply
+from verifier.replay.context import same_origin
 from verifier.replay.polling import FAILURES
-from verifier.replay.stage import same_origin
-from verifier.replay.wire.encode import encode_request
-from verifier.replay.wire.server import Reply
 
 CONTRACT = """\
 openapi: 3.0.3

@@ -9,16 +9,16 @@ from typing import Any, cast
 
 import pytest
 
-from tests.replay.correlate.building import answer, request, session
-from verifier.contracts.promises import Promises
-from verifier.history.message import Request, Response
+from tests.correlation.building import answer, request, session
+from verifier.contracts.registry import Promises
+from verifier.correlation.analysis import learn
+from verifier.gateway.rotation import Rotation
 from verifier.history.model import Operation
+from verifier.http.message import Request, Response
 from verifier.matrix.model import Retry
 from verifier.plan.model import Replay
-from verifier.replay.correlate import learn
-from verifier.replay.driver import Driver
-from verifier.replay.rotation import Rotation
-from verifier.replay.stage import Attempt
+from verifier.replay.context import Attempt
+from verifier.replay.session import Driver
 from verifier.replay.track import Track
 
 LATER = answer(409, {"error": "please retry"}, (("Retry-After", "0"),))

@@ -10,8 +10,8 @@ from msgspec import structs
 
 from verifier.checks.verdict import Judgement
 from verifier.contracts.order import Move, Order
-from verifier.history.message import Request, Response
 from verifier.history.model import History, Note, ReplicaEvent
+from verifier.http.message import Request, Response
 from verifier.plan.model import Declared, LeftOut, Plan
 
 ATTACKS = (

@@ -8,8 +8,8 @@ from dataclasses import replace
 from msgspec import structs
 
 from verifier.checks.verdict import Judgement, StepVerdict, Violation
-from verifier.history.message import Request, Response
 from verifier.history.model import History, Note, Operation, ReplicaEvent, Replicas, RunInfo, ServiceInfo, Step, Timing
+from verifier.http.message import Request, Response
 from verifier.plan.model import Count, Coverage, LeftOut, Path, Plan, PlannedStep
 
 GUARANTEES = ("available", "compatible", "idempotent", "rollback safe")

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from verifier.cli.report import report
 from verifier.errors import BadInput
 from verifier.history.store import HistoryWriter, write_value
-from verifier.rehearsal.stored import Inputs
+from verifier.rehearsal.run_directory import Inputs
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from dataclasses import replace
 import report_values as values
 
 from verifier.checks.verdict import Violation
-from verifier.report import html, markdown, text, verdict_json, words
+from verifier.report import html, markdown, phrasing, text, verdict_json
 
 CAUSE = "total of orders is number here, string there"
 SHAPE = replace(values.DOUBLED, guarantee="compatible", message="/total is string", cause=CAUSE, count=4)
@@ -22,7 +22,7 @@ def _rendered(found: tuple[Violation, ...], how: object = text) -> str:
 
 
 def test_violations_of_one_cause_are_one_defect_and_the_gravest_is_shown() -> None:
-    first, second = words.defects(ALL)
+    first, second = phrasing.defects(ALL)
     assert (first.shown, first.others) == (LOST, (SHAPE, LISTED))
     assert (second.shown, second.others) == (values.DOUBLED, ())
 
@@ -30,11 +30,11 @@ def test_violations_of_one_cause_are_one_defect_and_the_gravest_is_shown() -> No
 def test_violations_of_no_cause_or_of_others_stay_apart() -> None:
     other = replace(LISTED, cause="id of orders is number here, string there")
     found = (values.DOUBLED, values.DOUBLED, SHAPE, other)
-    assert [defect.shown for defect in words.defects(found)] == list(found)
+    assert [defect.shown for defect in phrasing.defects(found)] == list(found)
 
 
 def test_the_first_sentence_counts_defects() -> None:
-    said = words.sentence(values.judgement(ALL))
+    said = phrasing.sentence(values.judgement(ALL))
     assert "2 defects in 3 guarantees (compatible, no lost write, idempotent), at worst: it changed" in said
 
 
@@ -62,8 +62,8 @@ def test_a_rollback_that_could_not_be_verified_is_not_said_to_hold() -> None:
         replace(step, verdict="unknown") if step.phase == "rollback" and step.kind == "roll back" else step
         for step in held.steps
     )
-    assert words.going_back(held).startswith("Rolling back held")
-    assert words.going_back(replace(held, steps=hidden)) == (
+    assert phrasing.going_back(held).startswith("Rolling back held")
+    assert phrasing.going_back(replace(held, steps=hidden)) == (
         "Whether rolling back holds is not known: rollout.3 could not be verified."
     )
 

@@ -13,7 +13,7 @@ from msgspec import structs
 
 from verifier.checks.verdict import Judgement
 from verifier.report import markdown, text
-from verifier.report.words import printable
+from verifier.report.phrasing import printable
 
 GOLDEN = Path(__file__).parent / "golden"
 

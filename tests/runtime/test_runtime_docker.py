@@ -177,7 +177,7 @@ def test_an_image_that_cannot_be_had_is_named_in_one_sentence(docker_world: Any)
 
 def test_a_health_check_path_behind_the_engine_s_proxy_is_not_fooled(docker_world: Any, monkeypatch: Any) -> None:
     """Where container addresses cannot be reached, published ports accept before the service does."""
-    from verifier.runtime import reach
+    from verifier.runtime import host_access as reach
     from verifier.runtime.base import Readiness
 
     real = reach.of

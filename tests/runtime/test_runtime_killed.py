@@ -20,7 +20,7 @@ from click.testing import CliRunner
 from verifier.cli.clean import clean
 from verifier.runtime import cleanup
 from verifier.runtime.base import Address
-from verifier.runtime.sweep import Leftover
+from verifier.runtime.leftovers import Leftover
 
 VICTIM = Path(__file__).with_name("victim.py")
 BOUND = 90.0

@@ -18,16 +18,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from verifier.errors import BrokenEnvironment
-from verifier.runtime import cleanup, engine, images, labels, reach, stores, sweep
+from verifier.runtime import cleanup, engine, host_access, images, labels, stores
+from verifier.runtime import leftovers as sweep
 from verifier.runtime import select as selecting
 from verifier.runtime.base import Address, Build, StartFailure
+from verifier.runtime.identity import Owner, place, start_of
 from verifier.runtime.images import Wanted
+from verifier.runtime.leftovers import Leftover, until_quiet
 from verifier.runtime.local import signal_number
 from verifier.runtime.logs import LineSearch, tail
-from verifier.runtime.owner import Owner, place, start_of
 from verifier.runtime.postgres import Account
 from verifier.runtime.readiness import http_answers, until_ready
-from verifier.runtime.sweep import Leftover, until_quiet
 
 
 class Time:
@@ -253,21 +254,23 @@ NETWORK = {"Id": "f" * 64, "IPAM": {"Config": [{"Subnet": "172.30.0.0/16", "Gate
      ("tcp://10.0.0.5:2376", True), ("ssh://me@build.example", True)],
 )  # fmt: skip
 def test_where_the_engine_is(host: str, elsewhere: bool) -> None:
-    assert reach.remote(host) is elsewhere
+    assert host_access.remote(host) is elsewhere
 
 
 def test_containers_reach_the_gateway_or_it_is_said_that_they_cannot() -> None:
-    desktop = reach.of(NETWORK, "Docker Desktop", "")
+    desktop = host_access.of(NETWORK, "Docker Desktop", "")
     assert (desktop.bind, desktop.host, desktop.direct) == ("127.0.0.1", "host-gateway", False)
     assert desktop.rewritten("http://127.0.0.1:81/x") == "http://host.docker.internal:81/x"
     assert desktop.rewritten("http://127.0.0.11/x") == "http://127.0.0.11/x"
-    near = reach.Reach("172.30.0.1", "172.30.0.1", True)
+    near = host_access.Reach("172.30.0.1", "172.30.0.1", True)
     assert near.rewritten("http://127.0.0.1:81/x") == "http://127.0.0.1:81/x"
     with pytest.raises(BrokenEnvironment, match=r"the container engine at tcp://10\.0\.0\.5:2376 does not run on this"):
-        reach.of(NETWORK, "Debian GNU/Linux 12", "tcp://10.0.0.5:2376")
+        host_access.of(NETWORK, "Debian GNU/Linux 12", "tcp://10.0.0.5:2376")
     with pytest.raises(BrokenEnvironment, match="does not run on this host's network"):
-        reach.of(NETWORK, "Debian GNU/Linux 12", "")  # no such bridge here
-    assert reach.gateway_of({"IPAM": {"Config": [{"Subnet": "fd00::/64"}, {"Subnet": "10.9.0.0/24"}]}}) == "10.9.0.1"
+        host_access.of(NETWORK, "Debian GNU/Linux 12", "")  # no such bridge here
+    assert (
+        host_access.gateway_of({"IPAM": {"Config": [{"Subnet": "fd00::/64"}, {"Subnet": "10.9.0.0/24"}]}}) == "10.9.0.1"
+    )
 
 
 def test_image_names_are_split_as_the_engine_does() -> None:

@@ -19,7 +19,7 @@ import psycopg
 import pytest
 
 from verifier.errors import BrokenEnvironment
-from verifier.runtime import ports, postgres, sweep
+from verifier.runtime import leftovers, ports, postgres
 from verifier.runtime.base import Address, CommandSpec, Readiness, StartFailure, StoreSpec
 from verifier.runtime.labels import ENVIRONMENT, scratch
 
@@ -334,7 +334,7 @@ def test_no_backend_outlives_its_server(process_world: Any, how: str) -> None:
                 if how == "stopped":
                     await runtime.stop_store("db")
                 else:
-                    killed = sweep.kill_processes(process_world.run_id)
+                    killed = leftovers.kill_processes(process_world.run_id)
                     assert str(backend.pid) in {item.id for item in killed}
                     psutil.wait_procs([backend], timeout=10)
                 assert not backend.is_running() or backend.status() == psutil.STATUS_ZOMBIE

@@ -10,7 +10,7 @@ from tests.shop.drive import SESSIONS
 from verifier.contracts.guarantees import read
 from verifier.contracts.load import load
 from verifier.matrix.parse import parse
-from verifier.replay.recording.har import read_har
+from verifier.recording.har import read_har
 
 ROOT = Path(__file__).resolve().parents[2]
 MATRICES = sorted((ROOT / "matrices").glob("*.yaml"))

@@ -9,9 +9,9 @@ from verifier.checks.eventshapes import EventShapes
 from verifier.checks.readback import LATE
 from verifier.checks.shapes import Shape, body_kind
 from verifier.contracts.expressions import MISSING, body_json
-from verifier.history.message import Response
 from verifier.history.model import Operation
 from verifier.history.outcome import SAFE
+from verifier.http.message import Response
 
 Place = tuple[str, int, str, str]
 AT_ONCE = "duplicate at once"

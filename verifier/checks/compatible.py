@@ -18,14 +18,14 @@ from verifier.checks.causes import by_schema, by_shape
 from verifier.checks.context import CLIENT, Context, called
 from verifier.checks.eventshapes import with_value
 from verifier.checks.files import Files
-from verifier.checks.handed import Handed
+from verifier.checks.provenance import Handed
 from verifier.checks.readback import LATE
 from verifier.checks.shapes import LACKING, body_kind
 from verifier.checks.verdict import CheckResult, Finding
 from verifier.contracts.conform import Conformance, Mismatch
 from verifier.contracts.expressions import MISSING, body_json
-from verifier.history.message import Response, header
 from verifier.history.model import Operation
+from verifier.http.message import Response, header
 
 GUARANTEE = "compatible"
 _POSITION = re.compile(r"/\d+(?=/|$)")  # in a list: its entries may stand in any order

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from verifier.contracts.expressions import Expression
 from verifier.contracts.guarantees import OperationGuarantees
-from verifier.contracts.promises import Promises
+from verifier.contracts.registry import Promises
 from verifier.history.model import History, Operation, Phase, Step
 
 FAMILIES = {

@@ -13,8 +13,8 @@ from typing import Any
 
 from verifier.checks.shapes import LACKING, Shape, put
 from verifier.contracts.expressions import MISSING, body_json
-from verifier.history.eventstream import events, is_event_stream, with_data
-from verifier.history.message import Response
+from verifier.http.eventstream import events, is_event_stream, with_data
+from verifier.http.message import Response
 
 _USUAL = "message"  # the type of an event that names none
 

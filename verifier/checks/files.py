@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 from verifier.checks.context import CLIENT, Context, called
 from verifier.checks.shapes import body_kind
-from verifier.history.message import Response, header
 from verifier.history.model import Operation
+from verifier.http.message import Response, header
 
 Place = tuple[str, str, int]  # service, session, index
 _LEAST = 2  # answers of each version alone, without which nothing is known to stay the same

@@ -13,9 +13,9 @@ from verifier.checks.context import Context, called
 from verifier.checks.verdict import CheckResult, Finding
 from verifier.contracts.expressions import Expression, parse
 from verifier.contracts.guarantees import Effect, OperationGuarantees
-from verifier.history.message import header
 from verifier.history.model import Operation
 from verifier.history.outcome import SAFE
+from verifier.http.message import header
 
 GUARANTEE = "idempotent"
 KEY = "Idempotency-Key"

@@ -10,19 +10,19 @@ from verifier.checks import (
     completes,
     declared,
     effects,
-    fitting,
     freshness,
     idempotent,
     lost_write,
+    recording_fit,
 )
 from verifier.checks.attribution import violations
 from verifier.checks.context import Context
 from verifier.checks.coverage import coverage
-from verifier.checks.exits import Exits
-from verifier.checks.exits import unknowns as unseen
+from verifier.checks.crashes import Exits
+from verifier.checks.crashes import unknowns as unseen
 from verifier.checks.verdict import CheckResult, Judgement, StepVerdict, Verdict, Violation
 from verifier.contracts.guarantees import OperationGuarantees
-from verifier.contracts.promises import Promises
+from verifier.contracts.registry import Promises
 from verifier.history.model import History, Step
 from verifier.plan.model import Plan
 
@@ -127,7 +127,7 @@ def _unknowns(context: Context, results: list[CheckResult], plan: Plan) -> Itera
     for note in history.notes:
         if note.kind == "count":
             yield f"the counts of the run do not add up: {note.message}"
-    yield from fitting.misfits(context, plan)
+    yield from recording_fit.misfits(context, plan)
     yield from plan.same
     yield from declared.unresolved(plan)
     yield from _unexamined(context, results)

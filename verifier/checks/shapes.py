@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from verifier.contracts.expressions import MISSING, body_json
-from verifier.history.message import Response, header
+from verifier.http.message import Response, header
 
 LACKING = "is missing"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from verifier.rehearsal.judged import EXIT, judge_again
+from verifier.rehearsal.judging import EXIT, judge_again
 from verifier.report import text
 
 

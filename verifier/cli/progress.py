@@ -12,7 +12,7 @@ from rich.table import Column
 
 from verifier.plan.model import PlannedStep
 from verifier.rehearsal.events import Doing, Event, PathBegan, ReplayEnded, RunBegan, StepBegan, StepEnded
-from verifier.report.words import mixture, printable
+from verifier.report.phrasing import mixture, printable
 
 
 class Progress:

@@ -16,9 +16,9 @@ import click
 import uvloop
 
 from verifier.errors import BrokenEnvironment
-from verifier.replay.recorder import Recorder, RecordingFile, Upstream
-from verifier.replay.recording.placeholders import as_yaml
-from verifier.replay.recording.redact import Redaction
+from verifier.recording.placeholders import as_yaml
+from verifier.recording.proxy import Recorder, RecordingFile, Upstream
+from verifier.recording.redact import Redaction
 
 _SHOWN = 5  # exchanges that are told of by name
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from verifier.errors import BadInput
-from verifier.rehearsal.judged import load_and_judge
-from verifier.rehearsal.stored import stored_timing
+from verifier.rehearsal.judging import load_and_judge
+from verifier.rehearsal.run_directory import stored_timing
 from verifier.report import html, junit, markdown, text, verdict_json
 
 RENDERERS = {

@@ -17,9 +17,9 @@ from verifier.cli.progress import Progress
 from verifier.errors import BadInput
 from verifier.history.store import read
 from verifier.located import parse_seconds
-from verifier.rehearsal.judged import EXIT, judge_new
+from verifier.rehearsal.judging import EXIT, judge_new
 from verifier.rehearsal.prepare import prepare
-from verifier.rehearsal.stored import stored_plan, stored_timing
+from verifier.rehearsal.run_directory import stored_plan, stored_timing
 from verifier.rehearsal.walk import Rehearsal
 from verifier.report import text
 from verifier.runtime.select import Name, make, select

@@ -15,8 +15,8 @@ from verifier.contracts.model import Schema
 from verifier.contracts.schema import Direction
 from verifier.contracts.shapes import Node, bare, defs_of, flat, follow, text_of
 from verifier.contracts.skew import Skew, skews
+from verifier.contracts.string_encoded import textual
 from verifier.contracts.subsume import decide
-from verifier.contracts.textual import textual
 from verifier.contracts.variants import alternatives
 from verifier.contracts.verdicts import MEANING, Column, Finding
 from verifier.contracts.wire import readings

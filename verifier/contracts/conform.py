@@ -23,8 +23,8 @@ from verifier.contracts.model import (
     is_json,
 )
 from verifier.contracts.routes import path_values
-from verifier.history.eventstream import MEDIA_TYPE
-from verifier.history.message import Request, Response, header
+from verifier.http.eventstream import MEDIA_TYPE
+from verifier.http.message import Request, Response, header
 
 UNDOCUMENTED_OPERATION: Final = "undocumented-operation"
 _SHOWN = 5  # mismatches reported of one body

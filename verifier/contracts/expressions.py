@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote
 
 from verifier.contracts.routes import segment_pattern
-from verifier.history.message import Request, Response, header
+from verifier.http.message import Request, Response, header
 from verifier.pointers import names
 
 MISSING = object()

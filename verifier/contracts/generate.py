@@ -17,7 +17,7 @@ from verifier.contracts.conform import Conformance
 from verifier.contracts.model import Contract, ContractOperation, Media, Parameter, Schema, is_json
 from verifier.contracts.shapes import defs_of, flat, types
 from verifier.contracts.verdicts import Finding
-from verifier.history.message import Headers, Request
+from verifier.http.message import Headers, Request
 
 # Text that survives as a path segment, a header or a cookie in every server; only used where nothing else is asked.
 _PLAIN: Final = "^[A-Za-z0-9][A-Za-z0-9._-]*$"

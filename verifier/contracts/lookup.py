@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from verifier.contracts.model import Contract, ContractOperation
-from verifier.history.message import Request
+from verifier.http.message import Request
 
 _VARIABLE = re.compile(r"\{[^{}]*\}")
 _FIXED = re.compile(r"[!\"$&-.0->@-z|~]+")  # printable ASCII but for # % / ? and braces: what nothing decodes or splits

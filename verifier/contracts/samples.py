@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from verifier.contracts.languages import Strings, Unsupported, example
+from verifier.contracts.regex_inclusion import Strings, Unsupported, example
 from verifier.contracts.shapes import TYPES, Defs, Node, effective, flat, recursive, types
 
 _DEEPEST = 12

@@ -11,7 +11,7 @@ from typing import Any
 import jsonschema_rs
 
 from verifier.contracts import wire
-from verifier.history.eventstream import Event, events
+from verifier.http.eventstream import Event, events
 
 
 def misfits(validator: jsonschema_rs.Validator, text: str) -> Iterator[tuple[str, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from verifier.contracts.languages import Strings, Unsupported, counterexample, example
+from verifier.contracts.regex_inclusion import Strings, Unsupported, counterexample, example
 from verifier.contracts.shapes import searches
 
 __all__ = ["Unsupported", "key_for", "named_by", "refused"]

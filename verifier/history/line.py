@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
-from verifier.history.message import Headers
 from verifier.history.model import Outcome
+from verifier.http.message import Headers
 
 encode = msgspec.json.Encoder().encode
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from verifier.history.message import Request, Response
+from verifier.http.message import Request, Response
 
 Outcome = Literal["ok", "accepted", "fail", "info"]
 Source = Literal["replay", "poll", "live", "sweep", "inner", "partner", "proof"]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from verifier.history.message import Response
 from verifier.history.model import Outcome
+from verifier.http.message import Response
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 from itertools import combinations
 
 from verifier.contracts.compare import compare
+from verifier.contracts.expectations import Party, seams
 from verifier.contracts.generate import requests, witness_request
-from verifier.contracts.hurts import Caller, State, hurts
+from verifier.contracts.impact import Caller, State, hurts
 from verifier.contracts.order import MEETING, Conflict, Order, conflicts, safe_orders
-from verifier.contracts.promises import Promises
-from verifier.contracts.seams import Party, seams
+from verifier.contracts.registry import Promises
 from verifier.contracts.subsume import MISSING
 from verifier.contracts.verdicts import Comparison
 from verifier.matrix.model import Matrix, Service

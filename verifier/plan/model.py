@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from verifier.contracts.expectations import Seam
 from verifier.contracts.order import Order
-from verifier.contracts.seams import Seam
-from verifier.history.message import Request
 from verifier.history.model import Phase, Replicas
+from verifier.http.message import Request
 
 ActionKind = Literal["start", "stop", "replace", "restart", "migrate"]
 PathKind = Literal["control-old", "control-new", "rollout"]

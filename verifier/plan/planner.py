@@ -10,7 +10,7 @@ from itertools import combinations, product
 from math import factorial
 
 from verifier import __version__
-from verifier.contracts.promises import Promises
+from verifier.contracts.registry import Promises
 from verifier.matrix.model import Matrix
 from verifier.plan.calls import callees
 from verifier.plan.declared import compared, declared, generated, proofs, safe_order, with_safe_order

@@ -10,22 +10,22 @@ from pathlib import Path
 
 from msgspec import structs
 
-from verifier.contracts.promises import Promises, VersionPromises, promises_of
+from verifier.contracts.registry import Promises, VersionPromises, promises_of
+from verifier.correlation import Rules, Script, learn_all
 from verifier.errors import BadInput, Problem
 from verifier.history.model import Note, RunInfo, ServiceInfo
 from verifier.history.outcome import SAFE
+from verifier.http.coding import readable
 from verifier.matrix.model import Matrix, Traffic
 from verifier.matrix.parse import parse
 from verifier.plan.model import ExchangeShape, Plan, SessionShape
 from verifier.plan.planner import plan
 from verifier.plan.render import borrowing
-from verifier.replay.correlate import Rules, Script, learn_all
+from verifier.recording.load import load
+from verifier.recording.model import Recording, Session
+from verifier.recording.placeholders import sent
 from verifier.replay.credentials import Credentials, resolve
-from verifier.replay.driver import service_of
-from verifier.replay.recording.coding import readable
-from verifier.replay.recording.load import load
-from verifier.replay.recording.model import Recording, Session
-from verifier.replay.recording.placeholders import sent
+from verifier.replay.session import service_of
 from verifier.replay.track import Track
 
 

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from verifier.errors import BrokenEnvironment
+from verifier.gateway.gateway import Gateway
+from verifier.gateway.rotation import Endpoint, Rotation
 from verifier.history.model import ReplicaEvent
 from verifier.history.store import Record
+from verifier.http.client import WireClient
 from verifier.matrix.model import Matrix, Service, Version
 from verifier.plan.model import Action
 from verifier.rehearsal.environment import environment_of
-from verifier.replay.gateway import Gateway
-from verifier.replay.rotation import Endpoint, Rotation
-from verifier.replay.wire.client import WireClient
 from verifier.runtime.base import CommandSpec, Environment, ReplicaSpec, Runtime, StartFailure, StoreSpec
 
 Key = tuple[str, int, str]

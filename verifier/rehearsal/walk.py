@@ -10,23 +10,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from verifier.errors import BrokenEnvironment
+from verifier.gateway.gateway import Gateway
+from verifier.gateway.partner import PartnerDesk
+from verifier.gateway.rotation import Rotation
 from verifier.history.model import Note, Step, Timing
 from verifier.history.store import HistoryWriter, Record, write_value
+from verifier.http.client import WireClient
 from verifier.plan.model import Path as PlanPath
 from verifier.plan.model import PlannedStep
-from verifier.rehearsal.collector import settled
 from verifier.rehearsal.events import Doing, Emit, PathBegan, ReplayEnded, RunBegan, StepBegan, StepEnded
+from verifier.rehearsal.frozen_heap import settled
 from verifier.rehearsal.prepare import Prepared, borrowings, run_info
-from verifier.rehearsal.stored import keep_inputs
+from verifier.rehearsal.run_directory import keep_inputs
 from verifier.rehearsal.system import StepFailed, System
-from verifier.replay.driver import Driver
-from verifier.replay.gateway import Gateway
+from verifier.replay.context import Stage
 from verifier.replay.live import live_traffic
-from verifier.replay.partner import PartnerDesk
-from verifier.replay.rotation import Rotation
-from verifier.replay.stage import Stage
-from verifier.replay.sweep import sweep
-from verifier.replay.wire.client import WireClient
+from verifier.replay.readback import sweep
+from verifier.replay.session import Driver
 from verifier.runtime.base import Runtime
 
 

@@ -16,16 +16,16 @@ from urllib.parse import quote, quote_plus
 
 from msgspec import structs
 
+from verifier.correlation.text.base64 import Base64Swap
 from verifier.errors import BadInput, Problem
-from verifier.history.message import Headers, Request, Response, header
+from verifier.gateway.streaming import UNFINISHED
 from verifier.history.model import Note, Operation, ReplicaEvent, Step
 from verifier.history.store import Record
+from verifier.http.coding import decode, readable, uncoded
+from verifier.http.message import Headers, Request, Response, header
 from verifier.matrix.model import Credential
-from verifier.replay.base64swap import Base64Swap
-from verifier.replay.passing import UNFINISHED
-from verifier.replay.recording.coding import decode, readable, uncoded
-from verifier.replay.recording.placeholders import standing
-from verifier.replay.recording.redact import PREFIX
+from verifier.recording.placeholders import standing
+from verifier.recording.redact import PREFIX
 
 SHORTEST = 4  # characters; a shorter secret stands everywhere by accident and could not be masked
 _LARGEST_FILE = 65536  # bytes

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from msgspec import structs
 
-from verifier.history.message import Request, Response
 from verifier.history.model import Operation
+from verifier.http.client import Together
+from verifier.http.message import Request, Response
 from verifier.plan.model import Fault
-from verifier.replay.stage import LATER, Attempt, Stage, retry_after
-from verifier.replay.wire.client import Together
+from verifier.replay.context import LATER, Attempt, Stage, retry_after
 
 SLOW = 1000.0  # bytes per second of a slow reader
 

@@ -6,12 +6,12 @@ import asyncio
 
 from msgspec import Struct
 
-from verifier.history.eventstream import EventReader, events, is_event_stream
-from verifier.history.message import Request, Response
-from verifier.replay.passing import KEPT_EVENTS
-from verifier.replay.wire.client import Answer, WireClient
-from verifier.replay.wire.disturb import NO_FAULTS, Faults
-from verifier.replay.wire.streaming import Begun, begin
+from verifier.gateway.streaming import KEPT_EVENTS
+from verifier.http.client import Answer, WireClient
+from verifier.http.eventstream import EventReader, events, is_event_stream
+from verifier.http.message import Request, Response
+from verifier.http.streaming import Begun, begin
+from verifier.http.wirefaults import NO_FAULTS, Faults
 
 SILENCE = 1.0  # seconds without a word after which a client hangs up, unless it needs what it would hear
 _WHOLE = 64 << 20  # bytes of an answer that turns out to be something else

@@ -8,12 +8,12 @@ from contextlib import asynccontextmanager
 
 from msgspec import structs
 
-from verifier.replay.driver import Driver, as_recorded
+from verifier.gateway.traces import end
+from verifier.replay.context import Attempt
 from verifier.replay.faults import exchange
+from verifier.replay.pending import Unfinished
 from verifier.replay.polling import poll_recorded
-from verifier.replay.stage import Attempt
-from verifier.replay.traces import end
-from verifier.replay.unfinished import Unfinished
+from verifier.replay.session import Driver, as_recorded
 
 
 @asynccontextmanager

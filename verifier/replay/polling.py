@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from msgspec import structs
 
 from verifier.contracts.guarantees import Completes
-from verifier.history.message import Headers, Request, Response
+from verifier.correlation import Player, Poll
 from verifier.history.model import Note, Operation
-from verifier.replay.correlate import Player, Poll
-from verifier.replay.stage import Attempt, Stage, same_origin
+from verifier.http.message import Headers, Request, Response
+from verifier.replay.context import Attempt, Stage, same_origin
 
 FIRST_WAIT, LONGEST_WAIT = 0.01, 0.25  # seconds between two polls, growing
 PATIENCE = 10.0  # seconds for recorded polling, where nothing is declared

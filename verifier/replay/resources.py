@@ -9,8 +9,8 @@ from operator import attrgetter
 
 from msgspec import Struct
 
-from verifier.history.message import Headers, Request
 from verifier.history.model import Operation
+from verifier.http.message import Headers, Request
 
 MOST_OLDER = 150  # resources of earlier steps that are read again in one sweep
 _MOST_NEW = 2048  # that are put to their keys at once

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 from msgspec import Struct
 
-from verifier.history.message import Response, header
-from verifier.replay.correlate import Poll, Script, ScriptStep
+from verifier.correlation import Poll, Script, ScriptStep
+from verifier.gateway.traces import begin
+from verifier.http.message import Response, header
 from verifier.replay.listening import Listen, listen_as
-from verifier.replay.traces import begin
 
 SHORT = 0.1  # seconds; the longest gap of a compressed pace
 

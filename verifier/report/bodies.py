@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from verifier.history.message import Headers, header
-from verifier.report.words import counted, shortened
+from verifier.http.message import Headers, header
+from verifier.report.phrasing import counted, shortened
 
 MOST = 1500  # characters of a body
 HEADERS = 25

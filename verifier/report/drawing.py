@@ -11,7 +11,7 @@ from typing import Literal
 
 from verifier.history.model import Replicas, ServiceInfo
 from verifier.plan.model import Path, PlannedStep
-from verifier.report.words import listed, mixture, shortened
+from verifier.report.phrasing import listed, mixture, shortened
 
 BOX, BOX_HIGH, PER_ROW = 50, 24, 2
 WIDE = PER_ROW * (BOX + 6) + 10  # of a column

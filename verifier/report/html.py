@@ -16,14 +16,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from verifier.checks.verdict import Judgement, StepVerdict, Violation
 from verifier.history.model import History, Operation, Timing
 from verifier.plan.model import Plan
-from verifier.report import words
+from verifier.report import phrasing
 from verifier.report.bodies import Message, message
 from verifier.report.counting import count
 from verifier.report.drawing import Drawing, draw
 from verifier.report.evidence import Evidence, Row, rows
 from verifier.report.ledger import QUIET, LedgerEntry, ledger, noteworthy
-from verifier.report.meetings import calls, service_matrices
 from verifier.report.text import safe_now
+from verifier.report.version_pairs import calls, service_matrices
 
 IN_FULL = 60  # violations with their proof
 ROWS = 20  # operations of one proof
@@ -73,10 +73,12 @@ class Shown:
 
 def render(judgement: Judgement, history: History, plan: Plan, timing: Timing) -> str:
     """The page as text. Equal values give equal text."""
-    names = words.guarantees(judgement)
+    names = phrasing.guarantees(judgement)
     anchors = {step.id: f"step-{number}" for number, step in enumerate(judgement.steps, 1)}
-    by_cause = [item for defect in words.defects(words.added(judgement)) for item in (defect.shown, *defect.others)]
-    shown = [(f"v{number}", violation) for number, violation in enumerate((*by_cause, *words.earlier(judgement)), 1)]
+    by_cause = [
+        item for defect in phrasing.defects(phrasing.added(judgement)) for item in (defect.shown, *defect.others)
+    ]
+    shown = [(f"v{number}", violation) for number, violation in enumerate((*by_cause, *phrasing.earlier(judgement)), 1)]
     entries = ledger(history)
     listed = noteworthy(entries)
     values: dict[str, Any] = {
@@ -84,9 +86,9 @@ def render(judgement: Judgement, history: History, plan: Plan, timing: Timing) -
         "history": history,
         "plan": plan,
         "timing": timing,
-        "sentence": words.sentence(judgement),
-        "back": words.going_back(judgement),
-        "orders": words.orders(plan),
+        "sentence": phrasing.sentence(judgement),
+        "back": phrasing.going_back(judgement),
+        "orders": phrasing.orders(plan),
         "guarantees": names,
         "rows": [_row(step, anchors[step.id], names, judgement, shown) for step in judgement.steps],
         "drawings": _drawings(judgement, history, plan, anchors),
@@ -98,9 +100,9 @@ def render(judgement: Judgement, history: History, plan: Plan, timing: Timing) -
         "happened": Counter(entry.happened for entry in listed),
         "notes": _notes(history),
         "sessions": count(history),
-        "symbols": words.SYMBOLS,
-        "attributions": words.ATTRIBUTIONS,
-        "legend": words.LEGEND,
+        "symbols": phrasing.SYMBOLS,
+        "attributions": phrasing.ATTRIBUTIONS,
+        "legend": phrasing.LEGEND,
     }
     return _template().render(values).rstrip() + "\n"
 
@@ -113,7 +115,7 @@ def _template() -> Template:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=lambda value: words.printable(value) if type(value) is str else value,
+        finalize=lambda value: phrasing.printable(value) if type(value) is str else value,
     )
     return environment.get_template("page.html")
 
@@ -123,11 +125,11 @@ def _row(
 ) -> StepRow:
     cells = []
     for name in names:
-        state = words.cell(judgement, step, name)
+        state = phrasing.cell(judgement, step, name)
         here = [(target, found) for target, found in shown if found.guarantee == name and step.id in found.steps]
         told = "; ".join(f"{found.attribution}: {found.experience}" for _, found in here[:3])
-        cells.append(Cell(state, words.SYMBOLS[state], here[0][0] if here else "", told))
-    return StepRow(step, anchor, words.SYMBOLS[step.verdict], words.mixture(step.state), tuple(cells))
+        cells.append(Cell(state, phrasing.SYMBOLS[state], here[0][0] if here else "", told))
+    return StepRow(step, anchor, phrasing.SYMBOLS[step.verdict], phrasing.mixture(step.state), tuple(cells))
 
 
 def _drawings(judgement: Judgement, history: History, plan: Plan, anchors: dict[str, str]) -> list[Drawing]:
@@ -141,14 +143,14 @@ def _legend(history: History) -> list[tuple[str, str]]:
     """Which tone stands for which versions."""
     changed = [service for service in history.run.services if service.old != service.new]
     found = [
-        ("old", words.listed((f"{service.name} {service.old}" for service in changed), 6)),
-        ("new", words.listed((f"{service.name} {service.new}" for service in changed), 6)),
+        ("old", phrasing.listed((f"{service.name} {service.old}" for service in changed), 6)),
+        ("new", phrasing.listed((f"{service.name} {service.new}" for service in changed), 6)),
     ]
     kept = [service for service in history.run.services if service.old == service.new]
     if any(len(service.versions) > 2 for service in changed):
         found.append(("mid", "versions in between"))
     if kept:
-        found.append(("same", words.listed((f"{service.name} {service.old}" for service in kept), 6)))
+        found.append(("same", phrasing.listed((f"{service.name} {service.old}" for service in kept), 6)))
     return [(tone, text) for tone, text in found if text]
 
 
@@ -166,7 +168,7 @@ def _shown(
             Shown(
                 anchor,
                 violation,
-                words.subject(violation),
+                phrasing.subject(violation),
                 tuple(_proof(row) for row in kept),
                 len(proof) - len(kept),
                 tuple(safe_now(violation, by_attempt)),

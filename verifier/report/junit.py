@@ -14,10 +14,10 @@ from xml.etree.ElementTree import Element, SubElement
 from verifier.checks.verdict import Judgement, StepVerdict, Violation
 from verifier.history.model import History, Timing
 from verifier.plan.model import Plan
-from verifier.report import words
+from verifier.report import phrasing as words
 from verifier.report.evidence import Evidence, rows
+from verifier.report.phrasing import one_line, printable
 from verifier.report.text import proof
-from verifier.report.words import one_line, printable
 
 
 def render(judgement: Judgement, history: History, plan: Plan, timing: Timing) -> str:

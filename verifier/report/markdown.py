@@ -7,11 +7,11 @@ import re
 from verifier.checks.verdict import Judgement, Violation
 from verifier.history.model import History, Timing
 from verifier.plan.model import Plan
-from verifier.report import words
+from verifier.report import phrasing as words
 from verifier.report.evidence import Evidence, rows
 from verifier.report.ledger import LedgerEntry, ledger
+from verifier.report.phrasing import one_line, printable, shortened
 from verifier.report.text import IN_FULL, consequences, coverage_lines, proof, safe_now, sent_line, timing_line
-from verifier.report.words import one_line, printable, shortened
 
 SIGNS = {"pass": "✅", "fail": "❌", "before": "⚠️", "unknown": "❔", "": "–"}
 ACTIVE = re.compile(r"([\\`*_\[\]<>|~$])")

@@ -11,11 +11,12 @@ from tabulate import tabulate
 from verifier.checks.verdict import Judgement, Violation
 from verifier.history.model import History, Operation, Timing
 from verifier.plan.model import Coverage, Plan
-from verifier.report import counting, words
+from verifier.report import counting
+from verifier.report import phrasing as words
 from verifier.report.bodies import excerpt
 from verifier.report.evidence import Evidence, Row, rows
 from verifier.report.ledger import QUIET, LedgerEntry, ledger
-from verifier.report.words import printable, shortened
+from verifier.report.phrasing import printable, shortened
 
 IN_FULL = 8  # violations shown with their proof; the rest get a line each
 ROWS = 12  # operations shown of one proof

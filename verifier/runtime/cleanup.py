@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from verifier.errors import BrokenEnvironment
-from verifier.runtime import engine, sweep
-from verifier.runtime.sweep import Leftover
+from verifier.runtime import engine
+from verifier.runtime import leftovers as sweep
+from verifier.runtime.leftovers import Leftover
 
 _LIMIT = 60.0
 

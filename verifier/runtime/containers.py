@@ -16,16 +16,16 @@ from docker.errors import APIError, NotFound
 from docker.types import LogConfig
 
 from verifier.errors import BrokenEnvironment
-from verifier.runtime import engine, reach
+from verifier.runtime import engine, host_access
 from verifier.runtime.base import Address, Readiness, StartFailure
-from verifier.runtime.box import Box, Place
-from verifier.runtime.guard import Guard
+from verifier.runtime.container import Box, Place
+from verifier.runtime.identity import Owner
 from verifier.runtime.labels import LABEL, OWNER_LABEL
+from verifier.runtime.leftovers import until_quiet
 from verifier.runtime.logs import LineSearch
-from verifier.runtime.owner import Owner
 from verifier.runtime.ports import LOOPBACK
 from verifier.runtime.readiness import Probe, http_answers, tcp_answers, until_ready
-from verifier.runtime.sweep import until_quiet
+from verifier.runtime.watcher_process import Guard
 
 _T = TypeVar("_T")
 _ATTEMPTS = 3
@@ -38,7 +38,7 @@ _PROXY_HOLDS = 0.15
 class _Open:
     client: docker.DockerClient
     http: httpx.AsyncClient
-    reach: reach.Reach
+    reach: host_access.Reach
 
 
 class Containers:
@@ -69,14 +69,14 @@ class Containers:
             raise
         self._opened = _Open(client, httpx.AsyncClient(trust_env=False, verify=False), way)
 
-    def _make_network(self, client: docker.DockerClient) -> reach.Reach:
+    def _make_network(self, client: docker.DockerClient) -> host_access.Reach:
         try:
             network = client.networks.create(
                 self.network, driver="bridge", labels=self._labels,
                 options={"com.docker.network.bridge.host_binding_ipv4": LOOPBACK},
             )  # fmt: skip
             network.reload()
-            return reach.of(network.attrs, str(client.info().get("OperatingSystem", "")))
+            return host_access.of(network.attrs, str(client.info().get("OperatingSystem", "")))
         except engine.FAILURES as error:
             raise BrokenEnvironment(f"no network for the run: {engine.reason(error)}") from None
 
@@ -91,7 +91,7 @@ class Containers:
         return self._open.client
 
     @property
-    def reach(self) -> reach.Reach:
+    def reach(self) -> host_access.Reach:
         return self._open.reach
 
     def address(self, box: Box) -> Address:

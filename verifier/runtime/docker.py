@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Literal
 
 from verifier.errors import BrokenEnvironment
-from verifier.runtime import engine, images, reach, stores, testcontainer
+from verifier.runtime import engine, host_access, images, stores, testcontainer
 from verifier.runtime.base import Address, CommandResult, CommandSpec, Readiness, ReplicaSpec, StartFailure, StoreSpec
-from verifier.runtime.box import Box, Place
+from verifier.runtime.container import Box, Place
 from verifier.runtime.containers import Containers, fill, published
 from verifier.runtime.labels import checked
 from verifier.runtime.local import signal_number
@@ -131,7 +131,7 @@ class DockerRuntime:
         way, client = self._all.reach, self._all.client
         hosts = dict.fromkeys(spec.aliases, way.host)
         if not way.direct:
-            hosts[reach.HOST_NAME] = way.host
+            hosts[host_access.HOST_NAME] = way.host
         arguments = self._all.arguments(name)
         arguments["extra_hosts"] = hosts
         arguments["environment"] = {key: way.rewritten(fill(text, spec.port)) for key, text in spec.environment}

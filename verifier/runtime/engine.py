@@ -11,9 +11,9 @@ import requests
 from docker.errors import APIError, DockerException, NotFound
 
 from verifier.errors import BrokenEnvironment
+from verifier.runtime.identity import Owner
 from verifier.runtime.labels import LABEL, OWNER_LABEL
-from verifier.runtime.owner import Owner
-from verifier.runtime.sweep import Leftover
+from verifier.runtime.leftovers import Leftover
 
 PING_WITHIN = 2
 FAILURES = (DockerException, requests.RequestException, OSError)

@@ -15,12 +15,12 @@ import psutil
 from verifier.errors import BrokenEnvironment
 from verifier.runtime import local
 from verifier.runtime.base import Address, Environment, Readiness, StartFailure
-from verifier.runtime.guard import Guard
+from verifier.runtime.identity import Owner
 from verifier.runtime.labels import ENVIRONMENT, OWNER_ENVIRONMENT
 from verifier.runtime.logs import LineSearch, size
-from verifier.runtime.owner import Owner
 from verifier.runtime.ports import LOOPBACK, Ports, taken
 from verifier.runtime.readiness import Probe, http_answers, tcp_answers, until_ready
+from verifier.runtime.watcher_process import Guard
 
 _ATTEMPTS = 5
 # Calls inside a run stay on this machine; a proxy in between would only break them.

@@ -11,11 +11,11 @@ from pathlib import Path
 from verifier.errors import BrokenEnvironment
 from verifier.runtime import local, postgres, stores
 from verifier.runtime.base import Readiness, StartFailure, StoreSpec
+from verifier.runtime.identity import Owner
 from verifier.runtime.labels import scratch
 from verifier.runtime.launch import Job, Launcher
-from verifier.runtime.owner import Owner
+from verifier.runtime.leftovers import mark_folder
 from verifier.runtime.ports import LOOPBACK
-from verifier.runtime.sweep import mark_folder
 
 _WITHIN = 30.0
 _QUIT_WITHIN = 10.0

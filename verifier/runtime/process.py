@@ -11,13 +11,13 @@ from typing import Literal
 from verifier.errors import BrokenEnvironment
 from verifier.runtime import local
 from verifier.runtime.base import Address, CommandResult, CommandSpec, ReplicaSpec, StartFailure, StoreSpec
+from verifier.runtime.identity import Owner
 from verifier.runtime.labels import checked
 from verifier.runtime.launch import Job, Launcher, fill
+from verifier.runtime.leftovers import kill_processes, remove_folder, until_quiet
 from verifier.runtime.local_stores import LocalStores
 from verifier.runtime.logs import size, tail
-from verifier.runtime.owner import Owner
 from verifier.runtime.ports import LOOPBACK
-from verifier.runtime.sweep import kill_processes, remove_folder, until_quiet
 
 TIMED_OUT = 124  # as timeout(1) reports it
 NOT_FOUND = 127  # as a shell reports it

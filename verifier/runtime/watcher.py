@@ -15,8 +15,8 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from verifier.runtime.owner import Owner
-from verifier.runtime.sweep import Leftover, kill_processes, remove_folder, until_quiet
+from verifier.runtime.identity import Owner
+from verifier.runtime.leftovers import Leftover, kill_processes, remove_folder, until_quiet
 
 READY = b"ready\n"
 

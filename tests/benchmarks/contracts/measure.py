@@ -18,7 +18,7 @@ from verifier.contracts.compare import compare
 from verifier.contracts.conform import Conformance
 from verifier.contracts.load import load
 from verifier.contracts.verdicts import COLUMNS
-from verifier.history.message import Request, Response
+from verifier.http.message import Request, Response
 
 _OLD_CLIENTS = ("request_old_to_new", "response_new_to_old")
 _NEW_CLIENTS = ("request_new_to_old", "response_old_to_new")

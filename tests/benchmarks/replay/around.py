@@ -26,18 +26,19 @@ from typing import Any, cast
 import uvloop
 
 from tests.benchmarks.replay.contenders import HEADERS, LENGTH, planned, product
-from verifier.history.message import Request, Response
+from verifier.correlation import Script
+from verifier.correlation.analysis import learn
 from verifier.history.model import RunInfo
 from verifier.history.store import HistoryWriter
+from verifier.http.connection import Connection
+from verifier.http.message import Request, Response
 from verifier.matrix.model import Replaying
-from verifier.rehearsal.collector import settled
-from verifier.replay.correlate import Script, learn
-from verifier.replay.driver import Driver
-from verifier.replay.recording.model import Exchange, Session
-from verifier.replay.stage import Stage
-from verifier.replay.sweep import thin
+from verifier.recording.model import Exchange, Session
+from verifier.rehearsal.frozen_heap import settled
+from verifier.replay.context import Stage
+from verifier.replay.readback import thin
+from verifier.replay.session import Driver
 from verifier.replay.track import Track
-from verifier.replay.wire.connection import Connection
 
 PORT = 1
 TOGETHER = 16  # replays at a time

@@ -26,20 +26,21 @@ import uvloop
 
 from tests.benchmarks.replay.placed import gateway_before
 from tests.benchmarks.replay.promised import promises
-from verifier.history.message import Request
+from verifier.correlation import Script
+from verifier.correlation.analysis import learn
 from verifier.history.model import RunInfo
 from verifier.history.store import FILES, HistoryWriter
+from verifier.http import WireClient
+from verifier.http.message import Request
 from verifier.matrix.model import Replaying
 from verifier.plan.model import Fault, Replay
-from verifier.rehearsal.collector import settled
+from verifier.recording.model import Exchange, Session
+from verifier.rehearsal.frozen_heap import settled
 from verifier.rehearsal.walk import run_clock
-from verifier.replay.correlate import Script, learn
-from verifier.replay.driver import Driver
-from verifier.replay.recording.model import Exchange, Session
-from verifier.replay.stage import Stage
-from verifier.replay.sweep import thin
+from verifier.replay.context import Stage
+from verifier.replay.readback import thin
+from verifier.replay.session import Driver
 from verifier.replay.track import Track
-from verifier.replay.wire import WireClient
 
 LENGTH = 10  # exchanges of the session
 STEP, STEPS = 1000, 5  # replays of one step, steps of one path

@@ -20,11 +20,11 @@ from pathlib import Path
 import uvloop
 
 from tests.benchmarks.replay.placed import gateway_before
-from verifier.contracts.promises import Promises
-from verifier.history.message import Request
+from verifier.contracts.registry import Promises
 from verifier.history.model import RunInfo
 from verifier.history.store import HistoryWriter
-from verifier.replay.wire import WireClient
+from verifier.http import WireClient
+from verifier.http.message import Request
 
 RATE = 1000  # requests per second, each way
 HEADERS = (("User-Agent", "shop/1.4"), ("Accept", "application/json"))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from verifier.contracts.promises import Promises
+from verifier.contracts.registry import Promises
+from verifier.gateway.gateway import Gateway
+from verifier.gateway.partner import PartnerDesk
+from verifier.gateway.rotation import Endpoint, Rotation
 from verifier.history.store import HistoryWriter
-from verifier.replay.gateway import Gateway
-from verifier.replay.partner import PartnerDesk
-from verifier.replay.rotation import Endpoint, Rotation
-from verifier.replay.wire import WireClient
+from verifier.http import WireClient
 from verifier.runtime.base import Address
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from verifier.contracts.model import Contract, ContractOperation
-from verifier.contracts.promises import Promises, VersionPromises
+from verifier.contracts.registry import Promises, VersionPromises
 
 ROUTES = ("/orders", "/orders/{id}", "/orders/{id}/lines", "/orders/{id}/lines/{line}", "/customers/{id}", "/health")
 

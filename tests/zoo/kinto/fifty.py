@@ -21,9 +21,9 @@ from typing import Any
 from verifier.checks.shapes import Shape
 from verifier.checks.values import leaves
 from verifier.contracts.expressions import MISSING, body_json
-from verifier.history.message import Response
 from verifier.history.model import History, Operation
 from verifier.history.store import read
+from verifier.http.message import Response
 from verifier.plan.model import Plan, Replay
 from verifier.rehearsal.events import Event
 from verifier.rehearsal.prepare import Prepared, prepare

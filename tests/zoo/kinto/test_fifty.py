@@ -8,9 +8,9 @@ import pytest
 from msgspec import structs
 
 from tests.checks.story import Story
-from tests.replay.correlate.building import answer
+from tests.correlation.building import answer
 from tests.zoo.kinto.fifty import differing
-from verifier.history.message import Response
+from verifier.http.message import Response
 
 BODY: dict[str, Any] = {"id": "a", "title": "Salt", "made": 1, "tags": ["x", "y"]}
 TOTAL = (("Total-Records", "2"),)

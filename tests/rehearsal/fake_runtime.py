@@ -1,0 +1,189 @@
+"""A runtime that starts nothing: replicas are servers of this process, and what fails is decided by the test."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from tests.correlation.building import answer, request, session
+from verifier.contracts.registry import Promises
+from verifier.correlation.analysis import learn
+from verifier.history.model import ReplicaEvent, Step
+from verifier.history.store import read
+from verifier.http.message import Request, Response
+from verifier.http.server import Listener, Peer, Reply, serve
+from verifier.matrix.model import Matrix, Migrations, Partner, Rollout, Service, Stop, Store, Version
+from verifier.plan.model import ExchangeShape, SessionShape
+from verifier.plan.planner import plan
+from verifier.rehearsal.prepare import Prepared
+from verifier.rehearsal.walk import Rehearsal
+from verifier.replay.track import Track
+from verifier.runtime.base import Address, CommandResult, CommandSpec, Readiness, ReplicaSpec, StartFailure, StoreSpec
+
+TAIL = "last words"
+NONE = Migrations()
+
+
+@dataclass
+class Pretend:
+    """`fails` says of a replica (spec, number of starts so far) whether it does not become ready.
+
+    `log` tells what was done, in order: ("start", "orders", "1"), ("stop", ...), ("command", name), ("store", name).
+    """
+
+    fails: Callable[[ReplicaSpec], bool] = lambda spec: False
+    migration: int = 0
+    name: Literal["docker", "process"] = "process"
+    log: list[tuple[str, ...]] = field(default_factory=list)
+    live: dict[str, Listener] = field(default_factory=dict)
+    most: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    specs: dict[str, ReplicaSpec] = field(default_factory=dict)
+    gone: dict[str, str] = field(default_factory=dict)
+    dies_after: dict[str, int] = field(default_factory=dict)  # requests after which a replica of a version ends
+    data: dict[str, bytes] = field(default_factory=dict)
+    stores: set[str] = field(default_factory=set)
+    closed: int = 0
+
+    @property
+    def gateway_host(self) -> str:
+        return "127.0.0.1"
+
+    async def open(self) -> None:
+        self.log.append(("open",))
+
+    async def provide(self, replicas: tuple[ReplicaSpec, ...], stores: tuple[StoreSpec, ...]) -> None:
+        self.log.append(("provide",))
+
+    async def start_store(self, spec: StoreSpec) -> str:
+        self.log.append(("store", spec.name))
+        self.stores.add(spec.name)
+        self.data.clear()
+        return f"pretend://{spec.name}"
+
+    async def stop_store(self, name: str) -> None:
+        self.log.append(("stop store", name))
+        self.stores.discard(name)
+
+    async def start(self, spec: ReplicaSpec) -> Address | StartFailure:
+        self.log.append(("start", spec.service, spec.version))
+        if self.fails(spec):
+            return StartFailure("never-ready", "not ready within 1 s", TAIL)
+
+        async def handle(sent: Request, peer: Peer) -> Reply:
+            return await self._serve(spec, sent)
+
+        self.live[spec.id] = await serve(handle, "127.0.0.1")
+        self.specs[spec.id] = spec
+        count = sum(entry.service == spec.service for entry in map(self.specs.__getitem__, self.live))
+        self.most[spec.service] = max(self.most[spec.service], count)
+        return Address("127.0.0.1", self.live[spec.id].port)
+
+    async def _serve(self, spec: ReplicaSpec, sent: Request) -> Reply:
+        if spec.id in self.gone:
+            return Reply(None)
+        if spec.version in self.dies_after:
+            self.dies_after[spec.version] -= 1
+            if self.dies_after[spec.version] < 0:
+                self.gone[spec.id] = "exited with status 9"
+                return Reply(None)
+        if sent.method == "PUT":
+            self.data[sent.path] = sent.body
+        if sent.path not in self.data:
+            return Reply(answer(404, {"error": "nothing there"}))
+        return Reply(Response(200, (("Content-Type", "application/json"),), self.data[sent.path]))
+
+    async def stop(self, replica: str, signal: str, grace: float) -> int | None:
+        spec = self.specs[replica]
+        self.log.append(("stop", spec.service, spec.version))
+        listener = self.live.pop(replica)
+        await listener.close(1.0)
+        return 0
+
+    async def exited(self, replica: str) -> str | None:
+        return self.gone.get(replica)
+
+    async def command(self, spec: CommandSpec) -> CommandResult:
+        self.log.append(("command", *spec.command))
+        return CommandResult(self.migration, TAIL)
+
+    async def close(self) -> None:
+        self.closed += 1
+        for replica in list(self.live):
+            await self.live.pop(replica).close(1.0)
+
+
+PUT = (request("PUT", "/things/9d7d4ec0-6d4e-4e0b-a6a2-6a0d0d1f9f11", {"v": "red"}), answer(200, {"v": "red"}))
+GET = (request("GET", "/things/9d7d4ec0-6d4e-4e0b-a6a2-6a0d0d1f9f11"), answer(200, {"v": "red"}))
+
+
+def version(name: str, migrations: Migrations = NONE, **environment: str) -> Version:
+    return Version(name, None, None, ("serve", name), Path("/"), tuple(sorted(environment.items())), None, migrations)
+
+
+def matrix(
+    folder: Path,
+    *,
+    replicas: int = 2,
+    migrations: Migrations = NONE,
+    rollback: str = "ends",
+    strategy: str = "rolling",
+) -> Matrix:
+    file = folder / "pretend.yaml"
+    file.write_text("matrix: pretend\n")
+    where = {"STORE": "${stores.db.url}", "SELF": "http://things:8080/x", "BANK": "http://bank:9/pay"}
+    things = Service(
+        "things", 8080, replicas, Readiness("tcp", ""), Stop(drain=0.5),
+        (version("1", **where), version("2", migrations, **where)),
+    )  # fmt: skip
+    store = Store("db", None, "sqlite", (), None, None)
+    return Matrix(
+        "pretend", file, (things,), (store,), (Partner("bank", None),),
+        Rollout(strategy, ("things",), False, False, rollback), (), (), 5.0,
+    )  # fmt: skip
+
+
+@dataclass
+class Ran:
+    """A rehearsal that has ended: its error, its events, and its history as stored."""
+
+    directory: Path
+    runtime: Pretend
+    prepared: Prepared
+    events: list[object]
+    error: BaseException | None
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        return read(self.directory).steps
+
+    def replicas(self, what: str) -> list[ReplicaEvent]:
+        return [event for event in read(self.directory).replicas if event.what == what]
+
+
+def prepared(made: Matrix) -> Prepared:
+    tracks = {"s1": Track(learn(session(PUT, GET), began=0.0), ("things", "things"))}
+    shapes = (SessionShape("s1", (ExchangeShape("PUT /things/{}", "things", True),
+                                  ExchangeShape("GET /things/{}", "things", False))),)  # fmt: skip
+    promises = Promises()
+    return Prepared(made, promises, (), tracks, plan(made, shapes, 0, promises), str(made.file))
+
+
+def rehearse(made: Matrix, runtime: Pretend, folder: Path) -> Ran:
+    directory = folder / "run"
+    directory.mkdir()
+    inputs, events = prepared(made), []
+    error: BaseException | None = None
+    try:
+        asyncio.run(Rehearsal(inputs, runtime, "for the test", directory, events.append).run())
+    except Exception as broken:
+        error = broken
+    return Ran(directory, runtime, inputs, events, error)
+
+
+def stored_json(file: Path) -> object:
+    return json.loads(file.read_text())

@@ -1,0 +1,263 @@
+"""Exchanges that go by themselves leave the same history as those that are sent one by one."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import io
+import json
+from collections import Counter
+from typing import Any
+
+import pytest
+from msgspec import structs
+
+from tests.correlation.building import answer, request
+from tests.replay.recordings import CHANGE, CREATE, LOOK, shop
+from tests.replay.services import Arrival, Scene, live, replay, scene, step
+from verifier.contracts.model import Contract, ContractOperation
+from verifier.contracts.registry import Promises, VersionPromises
+from verifier.history.model import Operation
+from verifier.history.store import Lines
+from verifier.http.message import Response
+from verifier.http.server import Reply
+
+LIST = (request("GET", "/things?of=t-100"), answer(200, [{"id": "t-100"}]))
+SESSION = (CREATE, LOOK, CHANGE, LIST, LOOK)
+OPERATIONS = tuple(
+    ContractOperation(f"{method} {path}", method, path, (), None, (), (), "")
+    for method, path in (("GET", "/things"), ("POST", "/things"), ("GET", "/things/{id}"), ("PUT", "/things/{id}"))
+)
+
+
+def promised(*more: ContractOperation) -> Promises:
+    contract = Contract("orders", "1", "f", "openapi", OPERATIONS + more)
+    return Promises(tuple(VersionPromises("orders", version, contract, None) for version in "12"))
+
+
+def timeless(made: Scene) -> list[Operation]:
+    """All operations by id, without what two runs cannot share: times, and who listened where."""
+    plain = [structs.replace(entry, started=0.0, ended=0.0) for entry in made.operations]
+    return sorted(plain, key=lambda entry: entry.id)
+
+
+def history(pairs: Any, routes: list[tuple[str, ...]], handler: Any, lines: bool, **settings: Any) -> Scene:
+    """One replay for each route, all in one step; what they have written, and what can be read back."""
+
+    async def scenario() -> Scene:
+        async with scene(handler, "1", "2", **settings) as made:
+            if not lines:
+                made.stage.lines = None
+            driver = made.driver(*pairs, concurrency=1)
+            ended: list[None] = []
+            planned = [replay(*route, id=f"r{number}") for number, route in enumerate(routes, 1)]
+            await driver.run(step(*planned), lambda: ended.append(None))
+            assert len(ended) == len(routes), "each replay is told of once"
+            made.kept = sorted(driver.resources, key=lambda entry: (entry.operation, entry.request.target))  # type: ignore[attr-defined]
+            assert made.stage.sent == made.stage.answered + made.stage.failed == len(made.operations)
+            assert not any(made.rotation.under_way(entry).count for entry in made.rotation.of("orders"))
+            return made
+
+    return live(scenario())
+
+
+def same(pairs: Any, handler: Any, **settings: Any) -> Scene:
+    """The history with lines, which is that without them."""
+    routes = [("1", "2", "1", "2", "2")[: len(pairs)], ("2", "1", "1", "1", "2")[: len(pairs)]] * 2
+    quick, plain = (history(pairs, routes, handler, lines, **settings) for lines in (True, False))
+    assert timeless(quick) == timeless(plain)
+    assert plain.lines == 0
+    bare = [[structs.replace(one, request=one.request.target) for one in made.kept] for made in (quick, plain)]  # type: ignore[attr-defined, arg-type]
+    assert bare[0] == bare[1]
+    assert quick.notes == plain.notes
+    return quick
+
+
+@pytest.mark.parametrize("promises", [Promises(), promised()])
+def test_lines_are_the_operations_that_would_have_been_recorded(promises: Promises) -> None:
+    async def numbered(arrival: Arrival) -> Response:
+        """Ids depend on the client's own key alone, so that they are the same whoever comes first."""
+        if arrival.request.method == "POST":
+            return answer(201, {"id": f"t-{json.loads(arrival.request.body)['key'][:8]}", "v": 1})
+        if "of=" in arrival.request.target:
+            return answer(200, [{"id": arrival.request.target.rpartition("=")[2]}])
+        return await shop(arrival)
+
+    made = same(SESSION, numbered, promises=promises)
+    assert made.lines >= 4 * len(SESSION) - 3, "all but the first to each replica"
+    assert {entry.name for entry in made.operations} >= {"GET /things/{id}" if promises.entries else "GET /things/{}"}
+
+
+def test_a_name_that_depends_on_the_value_is_looked_up_each_time() -> None:
+    last = ContractOperation("latest", "GET", "/things/latest", (), None, (), (), "")
+
+    async def latest(arrival: Arrival) -> Response:
+        if arrival.request.method == "POST":
+            return answer(201, {"id": "latest" if b"8" in arrival.request.body[:12] else "t-7", "v": 1})
+        return await shop(arrival)
+
+    made = same((CREATE, LOOK), latest, promises=promised(last))
+    named = {entry.name for entry in made.operations if entry.request.target == "/things/latest"}
+    assert named <= {"latest"}
+    assert {entry.name for entry in made.operations if entry.request.target == "/things/t-7"} <= {"GET /things/{id}"}
+
+
+@pytest.mark.parametrize("given", ["a b", 'q"x', "a/b", "\u00fc", "x%2Fy", "a\r\nb"])
+def test_values_that_have_to_be_encoded_are(given: str) -> None:
+    async def odd(arrival: Arrival) -> Response:
+        if arrival.request.method == "POST":
+            return Response(201, (("Content-Type", "application/json"),), json.dumps({"id": given, "v": 1}).encode())
+        return answer(200, {"id": "t", "v": 1})
+
+    made = same((CREATE, LOOK, CHANGE), odd)
+    assert any(entry.index == 1 for entry in made.operations)
+
+
+def test_a_value_that_no_file_can_hold_is_written_as_any_other_record_has_it() -> None:
+    async def lone(arrival: Arrival) -> Response:
+        return Response(201, (("Content-Type", "application/json"),), b'{"id": "\\ud800", "v": 1}')
+
+    made = history((CREATE, LOOK), [("1", "1")] * 2, lone, lines=True)
+    assert made.lines > 0
+    *_, written = [entry for entry in made.operations if entry.index == 0]
+    assert written.produced == (("$response.body#/id", "\ufffd"),)
+
+
+def test_a_number_in_a_body_stays_a_number() -> None:
+    made = (request("POST", "/things", {"key": "k"}), answer(201, {"id": 7310245566}))
+    used = (request("POST", "/lines", {"thing": 7310245566, "n": 1}), answer(201, {"n": 1}))
+    named = (request("POST", "/lines", {"thing": "7310245566", "n": 1}), answer(201, {"n": 1}))
+
+    async def numbered(arrival: Arrival) -> Response:
+        if arrival.request.target == "/things":
+            return answer(201, {"id": 8420356677})
+        return answer(201, {"n": 1})
+
+    done = same((made, used, named, used, named), numbered)
+    assert done.lines > 0
+    sent = {entry.index: entry.request.body for entry in done.operations}
+    assert sent[1] == sent[3] == b'{"thing": 8420356677, "n": 1}'
+    assert sent[2] == sent[4] == b'{"thing": "8420356677", "n": 1}'
+    assert {entry.request.body for entry in done.arrived if entry.request.target == "/lines"} == {sent[1], sent[2]}
+
+
+def test_coded_answers_are_recorded_uncoded() -> None:
+    async def zipped(arrival: Arrival) -> Response:
+        plain = await shop(arrival)
+        return Response(
+            plain.status, (*plain.headers, ("Content-Encoding", "gzip")), gzip.compress(plain.body, mtime=0)
+        )
+
+    made = same((LOOK, LOOK), zipped)
+    assert {entry.response.body for entry in made.operations if entry.response} == {b'{"id": "t-100", "v": 1}'}
+
+
+@pytest.mark.parametrize(
+    "odd", [answer(404, {}), answer(503, {}, (("Retry-After", "0"),)), Reply(None), answer(201, {})]
+)
+def test_an_answer_of_another_kind_ends_a_stretch(odd: Response | Reply) -> None:
+    async def once(arrival: Arrival) -> Response | Reply:
+        return odd if "of=" in arrival.request.target else await shop(arrival)
+
+    same(((LOOK), LOOK, LIST, LOOK, LOOK), once)
+
+
+def test_a_service_that_closes_after_each_answer_is_met_again() -> None:
+    async def closing(arrival: Arrival) -> Response:
+        plain = await shop(arrival)
+        return Response(plain.status, (*plain.headers, ("Connection", "close")), plain.body)
+
+    same((LOOK, LOOK, LIST), closing)
+
+
+def test_several_replicas_of_one_version_take_turns() -> None:
+    async def scenario() -> None:
+        async with scene(shop, "1") as made:
+            await made.replica("orders", "1", "orders-1-2")
+            driver = made.driver(LOOK, LOOK, LOOK, LOOK, concurrency=1)
+            await driver.run(step(replay("1", "1", "1", "1"), replay("1", "1", "1", "1", id="r2")), lambda: None)
+            assert Counter(entry.replica for entry in made.operations) == {"orders-1-1": 4, "orders-1-2": 4}
+            assert made.lines > 0
+
+    live(scenario())
+
+
+def test_a_replica_that_leaves_is_sent_no_more_even_within_a_stretch() -> None:
+    async def scenario() -> None:
+        async with scene(shop, "1") as made:
+            await made.replica("orders", "1", "orders-1-2")
+            first, left = made.handler, asyncio.Event()
+
+            async def leaving(arrival: Arrival) -> Response | Reply:
+                if arrival.number == 6:
+                    made.rotation.remove("orders-1-1")
+                    left.set()
+                return await first(arrival)
+
+            made.handler = leaving
+            driver = made.driver(*[LOOK] * 12, concurrency=1)
+            await driver.run(step(replay(*["1"] * 12)), lambda: None)
+            assert left.is_set()
+            assert {entry.replica for entry in made.operations[6:]} == {"orders-1-2"}
+            assert len(made.operations) == 12
+
+    live(scenario())
+
+
+def test_a_new_replica_is_met_within_a_stretch() -> None:
+    async def scenario() -> None:
+        async with scene(shop, "1") as made:
+            first = made.handler
+
+            async def joined(arrival: Arrival) -> Response | Reply:
+                if arrival.number == 4:
+                    await made.replica("orders", "1", "orders-1-2")
+                return await first(arrival)
+
+            made.handler = joined
+            driver = made.driver(*[LOOK] * 12, concurrency=1)
+            await driver.run(step(replay(*["1"] * 12)), lambda: None)
+            assert Counter(entry.replica for entry in made.operations[4:]) == {"orders-1-1": 4, "orders-1-2": 4}
+
+    live(scenario())
+
+
+def test_an_error_within_a_callback_reaches_the_run() -> None:
+    async def scenario() -> None:
+        async with scene(shop, "1") as made:
+            driver = made.driver(LOOK, LOOK, LOOK)
+
+            class Full(Lines):
+                def append(self, line: str) -> None:
+                    raise OSError("no space left on device")
+
+            made.stage.lines = Full(io.BytesIO())
+            with pytest.raises(ExceptionGroup) as raised:
+                await driver.run(step(replay("1", "1", "1")), lambda: None)
+            assert raised.group_contains(OSError, match="no space left")
+
+    live(scenario())
+
+
+def test_a_run_that_is_cancelled_within_a_stretch_leaves_nothing_in_hand() -> None:
+    async def scenario() -> None:
+        waiting, released = asyncio.Event(), asyncio.Event()
+
+        async def stuck(arrival: Arrival) -> Response:
+            if arrival.number == 3:
+                waiting.set()
+                await released.wait()
+            return await shop(arrival)
+
+        async with scene(stuck, "1") as made:
+            driver = made.driver(LOOK, LOOK, LOOK)
+            going = asyncio.ensure_future(driver.run(step(replay("1", "1", "1")), lambda: None))
+            await waiting.wait()
+            going.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await going
+            released.set()
+            assert [made.rotation.under_way(entry).count for entry in made.rotation.of("orders")] == [0]
+            assert len(made.operations) == 2
+
+    live(scenario())

@@ -1,0 +1,101 @@
+"""All that the versions of a matrix promise: contracts and guarantees, looked up by service, version, operation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from verifier.contracts.guarantees import Completes, Guarantees, OperationGuarantees, read
+from verifier.contracts.load import load
+from verifier.contracts.lookup import Service
+from verifier.contracts.model import Contract, ContractOperation
+from verifier.http.message import Request
+
+
+@dataclass(frozen=True, slots=True)
+class VersionPromises:
+    """One version of a service or partner; partners have the single version ""."""
+
+    service: str
+    version: str
+    contract: Contract | None
+    guarantees: Guarantees | None
+
+
+@dataclass(frozen=True, slots=True)
+class Promises:
+    """Looked up for every request that is sent, so the entries are indexed; of equal ones the first counts."""
+
+    entries: tuple[VersionPromises, ...] = ()
+    accepting: frozenset[int] = field(init=False, repr=False, compare=False)  # statuses that may promise work
+    _versions: dict[tuple[str, str], VersionPromises] = field(init=False, repr=False, compare=False)
+    _services: dict[str, Service] = field(init=False, repr=False, compare=False)
+    _declared: dict[tuple[str, str, str], OperationGuarantees] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        versions: dict[tuple[str, str], VersionPromises] = {}
+        for item in self.entries:
+            versions.setdefault((item.service, item.version), item)
+        names = dict.fromkeys(item.service for item in self.entries)
+        services = {
+            name: Service((item.version, item.contract) for item in self.entries if item.service == name)
+            for name in names
+        }
+        declared: dict[tuple[str, str, str], OperationGuarantees] = {}
+        for (service, version), item in versions.items():
+            for operation in item.guarantees.operations if item.guarantees else ():
+                declared.setdefault((service, version, operation.operation), operation)
+        accepted = {item.completes.accepted for item in declared.values() if item.completes is not None}
+        object.__setattr__(self, "accepting", frozenset(accepted | {202}))
+        object.__setattr__(self, "_versions", versions)
+        object.__setattr__(self, "_services", services)
+        object.__setattr__(self, "_declared", declared)
+
+    def of(self, service: str, version: str) -> VersionPromises | None:
+        return self._versions.get((service, version))
+
+    def contract(self, service: str, version: str) -> Contract | None:
+        found = self.of(service, version)
+        return found.contract if found else None
+
+    def operation(self, service: str, version: str, method: str, path: str) -> ContractOperation | None:
+        """The contract's operation for a request: by the version's own contract, else by any of its service."""
+        found = self._services.get(service)
+        return found.operation(version, method, path) if found is not None else None
+
+    def called(self, service: str, version: str, request: Request) -> ContractOperation | None:
+        """As `operation` for the request's method and path, and much sooner for most of them."""
+        found = self._services.get(service)
+        return found.called(version, request) if found is not None else None
+
+    def settled(self, service: str, version: str, method: str, target: str) -> tuple[bool, ContractOperation | None]:
+        """Whether `called` is the same for all targets that are like this one but for their holes, and what it is."""
+        found = self._services.get(service)
+        return found.settled(version, method, target) if found is not None else (True, None)
+
+    def guarantees(self, service: str, version: str, operation: str) -> OperationGuarantees | None:
+        """What an operation promises in this version."""
+        return self._declared.get((service, version, operation))
+
+    def completes(self, service: str, version: str, operation: str) -> Completes | None:
+        """How work that an operation only accepts comes to its end, where that is declared."""
+        found = self._declared.get((service, version, operation))
+        return found.completes if found is not None else None
+
+    def declared(self) -> Iterator[tuple[VersionPromises, OperationGuarantees]]:
+        for item in self.entries:
+            for operation in item.guarantees.operations if item.guarantees else ():
+                yield item, operation
+
+
+def promises_of(service: str, version: str, contract: Path | None) -> VersionPromises:
+    """Read a version's contract, and its guarantees: those of `VERSION.guarantees.yaml` beside it, else of the folder.
+
+    Raises BadInput for a document that cannot be read.
+    """
+    if contract is None:
+        return VersionPromises(service, version, None, None)
+    own, shared = contract.with_name(f"{contract.stem}.guarantees.yaml"), contract.with_name("guarantees.yaml")
+    file = own if own.is_file() else shared if shared.is_file() else None
+    return VersionPromises(service, version, load(contract), read(file) if file else None)

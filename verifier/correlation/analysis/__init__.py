@@ -1,0 +1,1 @@
+"""Which values of a recording flow from responses into requests, and which the client makes up."""

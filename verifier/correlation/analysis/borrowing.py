@@ -1,0 +1,144 @@
+"""Sessions that use what other sessions' answers issued, made replayable by themselves.
+
+Such a session borrows: the exchange that issues the value, and all that this exchange in turn depends on, become
+exchanges of its own, in recorded order, each with the cookie jar of the client that sent it. So every value is issued
+anew in every replay, whichever sessions are replayed, and in whatever order. A cause was recorded before its effect,
+so there are no cycles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from verifier.correlation.analysis.dependencies import Causes
+from verifier.correlation.analysis.learn import Analysis
+from verifier.correlation.analysis.model import Report, Rules, shown
+from verifier.correlation.analysis.needs import Step, own_steps
+from verifier.correlation.analysis.producers import Lenders, Loan, Node
+from verifier.correlation.analysis.rules import settle
+from verifier.correlation.execution.script import Script
+from verifier.recording.model import Session
+
+MOST_BORROWED = 40  # exchanges in one session; a poll counts as one
+
+
+def learn_all(
+    sessions: Sequence[Session],
+    *,
+    began: float,
+    rules: Rules = Rules(),  # noqa: B008
+    most: int = MOST_BORROWED,
+) -> tuple[Script, ...]:
+    """Analyse the sessions of one recording, in their order; see `learn` for what is reported and raised.
+
+    A session borrows at most `most` exchanges; what would take more is reported as unmatched. A value that several
+    sessions were issued alike is taken from the latest, and reported as ambiguous.
+    """
+    settled = settle(rules)
+    analyses = [Analysis(session.id, own_steps(session), began, settled) for session in sessions]
+    scripts = [analysis.script() for analysis in analyses]
+    if len(sessions) < 2:
+        return tuple(scripts)
+    lending = _Lending(analyses, scripts, Lenders(analyses, scripts), most)
+    made = []
+    for number, session in enumerate(sessions):
+        borrowed, reports = lending.borrowed(number)
+        if borrowed:
+            steps, own = lending.merged(number, borrowed)
+            script = Analysis(session.id, steps, began, settled).script()
+        else:
+            script, own = scripts[number], list(range(len(scripts[number].steps)))
+        made.append(_with_reports(script, [(own[index], report) for index, report in reports]))
+    return tuple(made)
+
+
+def _with_reports(script: Script, reports: Iterable[tuple[int, Report]]) -> Script:
+    steps = list(script.steps)
+    for index, report in reports:
+        step = steps[index]
+        if report.kind == "ambiguous":
+            steps[index] = replace(step, ambiguous=(*step.ambiguous, report))
+        else:
+            steps[index] = replace(step, unmatched=(*step.unmatched, report))
+    return replace(script, steps=tuple(steps))
+
+
+@dataclass(slots=True)
+class _Lending:
+    analyses: Sequence[Analysis]
+    scripts: Sequence[Script]
+    lenders: Lenders
+    most: int
+    _causes: dict[int, Causes] = field(default_factory=dict)
+    _known: dict[Node, set[Node]] = field(default_factory=dict)
+
+    def borrowed(self, number: int) -> tuple[set[Node], list[tuple[int, Report]]]:
+        """The steps of others that a session needs, and what is to be told about its own steps."""
+        borrowed: set[Node] = set()
+        reports: list[tuple[int, Report]] = []
+        for loan in self.lenders.loans(number):
+            taken = self._closure(number, loan.node, borrowed)
+            borrowed |= taken or set()
+            if taken is None or loan.rivals:
+                reports.append((loan.need.index, self._left_out(loan) if taken is None else self._ambiguous(loan)))
+        return borrowed, reports
+
+    def _closure(self, number: int, node: Node, known: set[Node]) -> set[Node] | None:
+        """A step of another session and all that it depends on, itself others' too; None where that is too much."""
+        found: set[Node] = set()
+        waiting = [node]
+        seen = {node}
+        while waiting:
+            current = waiting.pop()
+            if current[0] == number or current in known:
+                continue
+            found.add(current)
+            if len(found) + len(known) > self.most:
+                return None
+            needed = self._needed(current) - seen
+            seen |= needed
+            waiting += sorted(needed)
+        return found
+
+    def _needed(self, node: Node) -> set[Node]:
+        """The steps that a step depends on directly: of its own session, and of others."""
+        number, index = node
+        if node not in self._known:
+            if number not in self._causes:
+                self._causes[number] = Causes(self.scripts[number])
+            own = {(number, cause) for cause in self._causes[number].of(index)}
+            self._known[node] = own | {loan.node for loan in self.lenders.loans(number) if loan.need.index == index}
+        return self._known[node]
+
+    def merged(self, number: int, borrowed: set[Node]) -> tuple[list[Step], list[int]]:
+        """All steps in recorded order, and where the session's own are among them."""
+        own = [(number, index) for index in range(len(self.analyses[number].steps))]
+        order = sorted([*own, *borrowed], key=lambda node: (self.lenders.asked(node), node[0] == number))
+        steps = []
+        for lender, index in order:
+            step = self.analyses[lender].steps[index]
+            steps.append(step if lender == number else replace(step, lender=self.analyses[lender].session))
+        position = {node: at for at, node in enumerate(order)}
+        return steps, [position[node] for node in own]
+
+    def _ambiguous(self, loan: Loan) -> Report:
+        sessions = [self.analyses[number].session for number, _ in (*loan.rivals, loan.node)]
+        via = loan.need.place.via
+        keep = f"keep: [{shown(loan.need.text)}] if it exists before the run"
+        return Report(
+            "ambiguous",
+            f"{via} is {shown(loan.need.text)}, which sessions {', '.join(sessions[:-1])} and {sessions[-1]} were "
+            f"issued alike; that of {sessions[-1]} is replayed",
+            f"flows: [{loan.rule}], or {keep}" if loan.rule else keep,
+        )
+
+    def _left_out(self, loan: Loan) -> Report:
+        number, index = loan.node
+        name, via = self.scripts[number].steps[index].name, loan.need.place.via
+        return Report(
+            "unmatched",
+            f"{via} is {shown(loan.need.text)}, issued by {name} in session {self.analyses[number].session}; to replay "
+            f"that takes more than {self.most} exchanges of other sessions, so it is not borrowed",
+            f"keep: [{shown(loan.need.text)}] if it exists before the run, else flows: [{{from: ..., to: {via}}}]",
+        )

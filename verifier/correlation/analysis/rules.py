@@ -1,0 +1,120 @@
+"""The rules of the matrix, ready to be asked about a place in a request."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from verifier.correlation.analysis.model import Origin, Rules
+from verifier.correlation.text.classes import is_unique
+from verifier.correlation.text.names import Place
+from verifier.errors import BadInput
+from verifier.http.message import Request
+
+_OPERATION = re.compile(r"(?:([A-Z]+) (/\S*) )?(\$\S.*)\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """An expression, and the operation that it is limited to ("" for any)."""
+
+    method: str
+    path: re.Pattern[str] | None
+    expression: str
+
+    def fits(self, request: Request) -> bool:
+        if self.method and self.method != request.method:
+            return False
+        return self.path is None or self.path.fullmatch(request.path) is not None
+
+    def names(self, place: Place) -> bool:
+        """Header names count without case; a body without a pointer stands for all of it."""
+        return place.via.lower() == self.expression.lower() or (
+            self.expression == "$request.body" and place.via.startswith("$request.body")
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    origin: Origin
+    source: Pattern
+    use: Pattern
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    flows: tuple[Flow, ...]
+    keep: frozenset[str]
+    fresh: frozenset[str]
+    keep_at: tuple[Pattern, ...]
+    fresh_at: tuple[Pattern, ...]
+
+    def flow(self, request: Request, place: Place) -> Flow | None:
+        return next((flow for flow in self.flows if flow.use.fits(request) and flow.use.names(place)), None)
+
+    def kept(self, request: Request, place: Place, text: str) -> bool:
+        return self.keeps(text) or any(rule.fits(request) and rule.names(place) for rule in self.keep_at)
+
+    def keeps(self, text: str) -> bool:
+        """Whether a value is left alone, or is an unmistakable part of one that is."""
+        if text in self.keep:
+            return True
+        return bool(self.keep) and is_unique(text) and any(text in value for value in self.keep)
+
+    def renewed(self, request: Request, place: Place, text: str) -> bool:
+        return text in self.fresh or any(rule.fits(request) and rule.names(place) for rule in self.fresh_at)
+
+
+def settle(rules: Rules) -> Settled:
+    """Raises BadInput for a rule that is no runtime expression."""
+    flows = []
+    for source, use in rules.flows:
+        given, wanted = pattern(source, "from"), pattern(use, "to")
+        if not given.expression.startswith("$response."):
+            raise BadInput.one("rules", f"{source!r} must point into an answer ($response...)", key="flows.from")
+        if not wanted.expression.startswith("$request."):
+            raise BadInput.one("rules", f"{use!r} must point into a request ($request...)", key="flows.to")
+        flows.append(Flow(origin(given.expression), given, wanted))
+    at = {
+        name: tuple(pattern(text, name) for text in texts if _OPERATION.match(text))
+        for name, texts in (("keep", rules.keep), ("fresh", rules.fresh))
+    }
+    values = {
+        name: frozenset(text for text in texts if not _OPERATION.match(text))
+        for name, texts in (("keep", rules.keep), ("fresh", rules.fresh))
+    }
+    return Settled(tuple(flows), values["keep"], values["fresh"], at["keep"], at["fresh"])
+
+
+def pattern(text: str, key: str) -> Pattern:
+    found = _OPERATION.match(text)
+    if not found:
+        raise BadInput.one("rules", f"{text!r} is no runtime expression such as $response.body#/id", key=f"flows.{key}")
+    method, path, expression = found.groups()
+    compiled = None
+    if path:
+        compiled = re.compile("".join("[^/]+" if part.startswith("{") else re.escape(part) for part in _cut(path)))
+    return Pattern(method or "", compiled, expression)
+
+
+def _cut(path: str) -> list[str]:
+    return re.split(r"(\{[^}]*\})", path)
+
+
+def origin(expression: str) -> Origin:
+    """The place that an expression of an answer points at."""
+    rest = expression.removeprefix("$response.")
+    part, _, name = rest.partition(".")
+    if part == "header" and name.lower().startswith("set-cookie#"):
+        return Origin(expression, "cookie", name.partition("#")[2])
+    if part == "header" and name:
+        return Origin(expression, "header", name.lower())
+    if rest.startswith("body#/html/"):
+        return Origin(expression, "html", rest.removeprefix("body#/html/"))
+    if rest.startswith("body#/xml/"):
+        return Origin(expression, "xml", rest.removeprefix("body#/xml/"))
+    if rest.startswith("body#"):
+        return Origin(expression, "json", rest.removeprefix("body#"))
+    if rest == "body":
+        return Origin(expression, "text", "")
+    raise BadInput.one("rules", f"{expression!r} must name a header or a body of the answer", key="flows.from")

@@ -1,0 +1,1 @@
+"""Values inside texts: JSON, HTML, XML, headers; their names, classes and times."""

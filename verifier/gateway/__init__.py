@@ -1,0 +1,1 @@
+"""Calls between services and to partners: forwarded, disturbed by faults, recorded."""

@@ -1,0 +1,214 @@
+"""Calls on connections of their own: requests whose bodies are still arriving, and WebSockets.
+
+They are rare and need no speed, so they go by the recording proxy's connections, which pass both directions on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from verifier.gateway.rotation import Endpoint
+from verifier.gateway.streaming import KEPT, Call, Ended, Kept, with_body
+from verifier.http.forwarding import answer_head, chunk, is_websocket, passed_on, request_head
+from verifier.http.h1 import Broken, Framing, Head
+from verifier.http.message import Response, header, with_header
+from verifier.http.pipe import Pipe
+from verifier.recording.proxy.relay import Side, splice
+
+
+class Failed(NamedTuple):
+    """Why there is no answer (as `Answer.error`), and whether any byte of the request may have left."""
+
+    error: str
+    sent: bool
+
+
+@dataclass(slots=True)
+class Opened:
+    """A call on a connection of its own, with the head of the answer to it."""
+
+    side: Side
+    head: Head
+    release: Callable[[], None]  # closes what belongs to it
+
+    @property
+    def response(self) -> Response:
+        return Response(self.head.status, self.head.headers)
+
+    @property
+    def body(self) -> SideSource:
+        return SideSource(self.side)
+
+    @property
+    def length(self) -> int | None:
+        """Of the answer's body, in bytes; None if nobody knows it."""
+        return {"length": self.head.length, "none": 0}.get(self.head.framing)
+
+    @property
+    def switched(self) -> bool:
+        return self.head.status == 101
+
+
+class SideSource:
+    """The body of an answer, as a `Source`."""
+
+    def __init__(self, side: Side) -> None:
+        self.how: str | None = None
+        self._side = side
+        self._pieces: AsyncIterator[bytes] = side.messages.body()
+
+    async def read(self) -> bytes:
+        if self.how is None:
+            try:
+                return await anext(self._pieces)
+            except StopAsyncIteration:
+                self.how = self.how or ""
+            except Broken as broken:
+                self.how = self.how or str(broken)
+        return b""
+
+    def stop(self, how: str) -> None:
+        if self.how is None:
+            self.how = how
+            self._side.abort()
+
+
+class Spliced:
+    """A WebSocket that is passed through (see `Switch`)."""
+
+    def __init__(
+        self,
+        call: Call,
+        opened: Opened,
+        clock: Callable[[], float],
+        ended: Ended,
+    ) -> None:
+        self._call = call
+        self._opened = opened
+        self._clock = clock
+        self._ended = ended
+        self._client: Side | None = None
+
+    async def run(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        client = self._client = Side(reader, writer, "client")
+        with contextlib.suppress(Broken):
+            await client.send(answer_head(self._opened.head, "none", True))
+            client.sent = self._opened.side.sent = 0
+            await splice(client, self._opened.side)
+
+    def finish(self) -> None:
+        self._opened.release()
+        operation = self._call.operation(self._opened.response, "", True, self._clock(), lost=False)
+        there = self._opened.side.sent if self._client else 0
+        back = self._client.sent if self._client else 0
+        told = f"a WebSocket was passed through, {there} bytes to the service and {back} back; they were not kept"
+        self._ended(self._call, operation, self._call.note(operation, told))
+
+
+async def upload(call: Call, endpoint: Endpoint, pipe: Pipe, within: float) -> Opened | Failed:
+    """Pass a request on while its body arrives. `within` bounds connecting, and the wait once the body has ended.
+
+    What has been seen of the body is the call's request in the end.
+    """
+    request = call.request
+    length = header(request.headers, "content-length")
+    framing: Framing = "length" if length is not None else "chunked"
+    headers = with_header(passed_on(request.headers), "Host", call.host)
+    head = Head(request.method, request.target, 0, headers, framing, int(length or 0), True, False)
+    side = await _connect(endpoint, within)
+    if isinstance(side, Failed):
+        return side
+    kept = Kept(KEPT)
+    pump = asyncio.ensure_future(_pump(pipe, side, head, call.host, kept))
+
+    async def answer() -> Head | None:
+        answering = asyncio.ensure_future(side.messages.head(head.method == "HEAD"))
+        try:
+            await asyncio.wait((answering, pump), return_when=asyncio.FIRST_COMPLETED)
+            return await asyncio.wait_for(answering, within)
+        finally:
+            answering.cancel()
+
+    def seen() -> None:
+        pump.cancel()
+        call.request = with_body(request, kept, pipe.how == "")
+
+    stack = contextlib.ExitStack()
+    stack.callback(seen)
+    return await _opened(side, stack, answer(), False)
+
+
+async def offer(call: Call, endpoint: Endpoint, within: float) -> Opened | Failed:
+    """Pass the offer of a WebSocket on, and wait for what the service says to it."""
+    request = call.request
+    headers = with_header(request.headers, "Host", call.host)
+    side = await _connect(endpoint, within)
+    if isinstance(side, Failed):
+        return side
+
+    async def answer() -> Head | None:
+        async with asyncio.timeout(within):
+            await side.send(request_head(Head("GET", request.target, 0, headers, "none", 0, True, True), call.host))
+            return await side.messages.head()
+
+    return await _opened(side, contextlib.ExitStack(), answer(), True)
+
+
+async def _connect(endpoint: Endpoint, within: float) -> Side | Failed:
+    address = endpoint.address
+    try:
+        async with asyncio.timeout(within):
+            return Side(*await asyncio.open_connection(address.host, address.port), "service")
+    except OSError as problem:
+        return Failed("timeout" if isinstance(problem, TimeoutError) else "refused", False)
+
+
+async def _opened(
+    side: Side, stack: contextlib.ExitStack, answer: Awaitable[Head | None], may_switch: bool
+) -> Opened | Failed:
+    try:
+        head = await answer
+        if head is None:
+            raise Broken("closed")
+        if head.status == 101 and not (may_switch and is_websocket(head)):
+            raise Broken("garbage")
+    except BaseException as problem:
+        side.abort()
+        stack.close()
+        if isinstance(problem, Broken | TimeoutError):
+            return Failed(str(problem) or "timeout", True)
+        raise
+    stack.callback(side.close)
+    return Opened(side, head, stack.close)
+
+
+async def _pump(pipe: Pipe, side: Side, head: Head, host: str, kept: Kept) -> None:
+    """The request to the service. What goes wrong with the service shows in its answer, or in its absence."""
+    chunked = head.framing == "chunked"
+    with contextlib.suppress(Broken):
+        await side.send(request_head(head, host))
+        while piece := await pipe.read():
+            kept.add(piece)
+            await side.send(chunk(piece) if chunked else piece)
+        if pipe.how:
+            side.abort()  # half a request must not look like a whole one
+        elif chunked:
+            await side.send(b"0\r\n\r\n")
+
+
+async def gathered(pipe: Pipe, most: int, within: float) -> bytes | None:
+    """The whole of a body that is still arriving; None if it breaks off, is larger or does not end in time."""
+    body = bytearray()
+    try:
+        async with asyncio.timeout(within):
+            while piece := await pipe.read():
+                body += piece
+                if len(body) > most:
+                    return None
+    except TimeoutError:
+        return None
+    return None if pipe.how else bytes(body)

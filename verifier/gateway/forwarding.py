@@ -1,0 +1,58 @@
+"""How a call reaches its replica: whole and quickly if it can be, else as what streams."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+
+from verifier.gateway.connections import Failed, Opened, Spliced, offer, upload
+from verifier.gateway.rotation import Endpoint, InHand
+from verifier.gateway.streaming import Call, Ended, Passed
+from verifier.http.client import Answer, WireClient
+from verifier.http.eventstream import is_event_stream
+from verifier.http.handler import Peer
+from verifier.http.message import Request, with_header
+from verifier.http.streaming import LARGE, PATIENCE, Begun, begin
+
+INNER_TIMEOUT = 20.0  # seconds
+WHOLE = 5.0  # seconds in which an answer that a fault is meant for is waited for as a whole
+WHOLE_BYTES = 32 << 20  # bytes of such an answer
+
+
+async def send(
+    client: WireClient,
+    call: Call,
+    endpoint: Endpoint,
+    peer: Peer,
+    in_hand: InHand,
+    clock: Callable[[], float],
+    ended: Ended,
+) -> Answer | Passed | Spliced:
+    """An answer, or what goes on arriving: then the replica has it in hand until its end, and `ended` is told of it."""
+    found: Answer | Begun | Opened | Failed
+    if peer.upload is not None:
+        found = await upload(call, endpoint, peer.upload, INNER_TIMEOUT)
+    elif peer.offers_websocket:
+        found = await offer(call, endpoint, INNER_TIMEOUT)
+    else:
+        request = call.request
+        found = await begin(
+            client,
+            endpoint.address.host,
+            endpoint.address.port,
+            Request(request.method, request.target, with_header(request.headers, "Host", call.host), request.body),
+            timeout=INNER_TIMEOUT,
+            patience=PATIENCE if call.fault is None else WHOLE,
+            large=LARGE if call.fault is None else WHOLE_BYTES,
+        )
+        if isinstance(found, Answer):
+            return found
+    if isinstance(found, Failed):
+        return Answer(None, found.error, found.sent, call.started, clock())
+    if isinstance(found, Opened) and found.switched:
+        return Spliced(call, found, clock, ended)
+    stack = contextlib.ExitStack()
+    stack.callback(found.release)
+    if not is_event_stream(found.response.headers):  # that has no end for which a stop could wait
+        stack.enter_context(in_hand)
+    return Passed(call, found.response, found.length, found.body, stack, clock, ended)

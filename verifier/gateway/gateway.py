@@ -1,0 +1,291 @@
+"""The gateway: every call between services, and from services to partners, passes through it.
+
+Each replica is given addresses of its own for the services and partners it calls, so the gateway knows who calls.
+It chooses the version that serves the call, disturbs it as the replay's inner fault says, and records it.
+A call belongs to an operation by its `traceparent`; calls without one belong to the replay that runs alone, if one
+does, and are else served by turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from verifier.contracts.registry import Promises
+from verifier.gateway.connections import Spliced, gathered
+from verifier.gateway.forwarding import INNER_TIMEOUT, send
+from verifier.gateway.partner import PartnerDesk
+from verifier.gateway.rotation import Rotation
+from verifier.gateway.streaming import Call, Passed
+from verifier.gateway.traces import DIGITS, place
+from verifier.history.model import FaultInjected, Note, Operation
+from verifier.history.outcome import outcome_of
+from verifier.history.store import Record
+from verifier.http.client import Answer, WireClient
+from verifier.http.message import Request, header
+from verifier.http.server import Listener, Peer, Reply, serve
+from verifier.plan.model import Fault
+
+LATE = 0.25  # seconds by which a late answer comes late
+MOST = 64 << 20  # bytes of a request to a partner
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls through a listener, and whom; `callee` "" means: as the Host header says."""
+
+    replica: str
+    service: str
+    version: str
+    callee: str
+
+
+@dataclass(slots=True)
+class Cause:
+    """The operation that inner calls belong to, and the inner fault still to be injected into them."""
+
+    operation: str
+    step: str
+    replay: str
+    session: str
+    fault: Fault | None = None
+    injected: bool = False
+    calls: int = 0
+
+
+@dataclass(slots=True)
+class Gateway:
+    """`host` is the address to bind; `partners` maps a partner's name to its delay in seconds."""
+
+    host: str
+    rotation: Rotation
+    client: WireClient
+    desk: PartnerDesk
+    promises: Promises
+    partners: dict[str, float]
+    ports: dict[str, int]
+    record: Callable[[Record], None]
+    clock: Callable[[], float]
+    step: str = ""
+    traced: int = 0
+    untraced: int = 0
+    alone: Cause | None = None
+    _causes: dict[str, Cause] = field(default_factory=dict)
+    _replays: dict[str, tuple[str, str, str, Fault | None]] = field(default_factory=dict)
+    _listeners: dict[str, list[Listener]] = field(default_factory=dict)
+    _unknown: int = 0
+
+    async def attach(self, replica: str, service: str, version: str, callees: tuple[str, ...]) -> dict[str, int]:
+        """Open this replica's own addresses; returns the port for each callee."""
+        found = {}
+        for callee in callees:
+            listener = await serve(self.handle, self.host, 0, Caller(replica, service, version, callee), streams=True)
+            self._listeners.setdefault(replica, []).append(listener)
+            found[callee] = listener.port
+        return found
+
+    async def detach(self, replica: str) -> None:
+        for listener in self._listeners.pop(replica, []):
+            await listener.close(0.5)
+
+    async def close(self) -> None:
+        await asyncio.gather(*(self.detach(replica) for replica in list(self._listeners)))
+
+    def expect(self, trace: str, cause: Cause) -> None:
+        """Calls that carry this trace id belong to this cause."""
+        self._causes[trace] = cause
+
+    def expect_replay(self, trace: str, step: str, replay: str, session: str, fault: Fault | None) -> None:
+        """Calls whose trace id ends in this belong to a replay; which of its requests made them, the rest says."""
+        self._replays[trace] = (step, replay, session, fault)
+
+    def forget(self) -> None:
+        """Forget all traces and partner memory: a new path begins on fresh stores."""
+        self._causes.clear()
+        self._replays.clear()
+        self.desk = PartnerDesk(self.promises)
+
+    @property
+    def passes_traces(self) -> bool:
+        """Whether services pass `traceparent` on, as far as has been seen."""
+        return self.traced > 0 and self.untraced == 0
+
+    async def handle(self, request: Request, peer: Peer) -> Reply:
+        caller = peer.tag
+        if not isinstance(caller, Caller):
+            raise TypeError("a gateway listener is tagged with its caller")
+        callee = caller.callee or (header(request.headers, "host") or "").partition(":")[0]
+        cause = self._cause(request)
+        fault = cause.fault if cause.fault and cause.fault.callee == callee and not cause.injected else None
+        if fault is not None:
+            cause.injected = True
+        if callee in self.partners:
+            if peer.upload is not None:
+                body = await gathered(peer.upload, MOST, INNER_TIMEOUT)
+                if body is None:
+                    return Reply(None)
+                request = Request(request.method, request.target, request.headers, body)
+            return await self._partner(callee, request, caller, cause, fault)
+        return await self._service(callee, request, caller, cause, fault, peer)
+
+    def _cause(self, request: Request) -> Cause:
+        parts = (header(request.headers, "traceparent") or "").split("-")
+        known = self._causes.get(parts[1]) or self._of_replay(parts[1]) if len(parts) > 2 else None
+        self.traced += known is not None
+        self.untraced += known is None
+        if found := known or self.alone:
+            return found
+        self._unknown += 1
+        return Cause(f"{self.step}/inner-{self._unknown}", self.step, "", "")
+
+    def _of_replay(self, trace: str) -> Cause | None:
+        """The cause is made when the first call comes: most requests of most replays make none."""
+        found, at = self._replays.get(trace[-DIGITS:]), place(trace)
+        if found is None or at is None:
+            return None
+        step, replay, session, fault = found
+        inner = fault if fault is not None and fault.callee and fault.index == at[0] else None
+        cause = self._causes[trace] = Cause(f"{step}/{replay}/{at[0] + 1}.{at[1]}", step, replay, session, inner)
+        return cause
+
+    async def _partner(self, callee: str, request: Request, caller: Caller, cause: Cause, fault: Fault | None) -> Reply:
+        started = self.clock()
+        answer = self.desk.answer(callee, request)
+        lost = fault is not None and fault.kind == "inner-lost-answer"
+        late = self.partners[callee] + (LATE if fault is not None and fault.kind == "inner-late-answer" else 0.0)
+        if late:
+            await asyncio.sleep(late)
+        operation = Operation(
+            **self._place(callee, caller, cause),
+            source="partner",
+            name=answer.name,
+            service=callee,
+            version="",
+            replica="",
+            request=request,
+            response=answer.response,
+            outcome="info" if lost else outcome_of(request.method, answer.response, "", True),
+            started=started,
+            ended=self.clock(),
+            effect=answer.effect,
+            fault=fault.kind if fault else "",
+        )
+        self.record(operation)
+        self._injected(fault, operation)
+        return Reply(None) if lost else Reply(answer.response)
+
+    async def _service(
+        self, callee: str, request: Request, caller: Caller, cause: Cause, fault: Fault | None, peer: Peer
+    ) -> Reply:
+        steer = cause.fault if cause.fault and cause.fault.callee == callee else None
+        wanted = "" if steer is None else steer.first if fault is not None else steer.second
+        call = self._call(callee, request, caller, cause, wanted, fault)
+        if fault is not None and (peer.upload is not None or peer.offers_websocket):
+            self._misses(call, cause)
+            fault = None
+        found = await self._forward(call, peer)
+        if not isinstance(found, Operation):
+            return await self._streamed(found, call, cause)
+        if fault is not None and fault.kind == "inner-duplicate":
+            again = await self._forward(self._call(callee, request, caller, cause, fault.second, fault), peer)
+            if isinstance(again, Passed):
+                again.stop("duplicate")
+                again.finish()
+        if fault is not None and fault.kind == "inner-late-answer":
+            await asyncio.sleep(LATE)
+        self._injected(fault, found)
+        if fault is not None and fault.kind == "inner-lost-answer":
+            return Reply(None)
+        return Reply(found.response, reset=found.error == "reset")
+
+    async def _streamed(self, found: Passed | Spliced, call: Call, cause: Cause) -> Reply:
+        """Of all faults, only lateness can still befall an answer that has begun and does not end."""
+        try:
+            if call.fault is not None and call.fault.kind == "inner-late-answer":
+                await asyncio.sleep(LATE)
+            elif call.fault is not None:
+                self._misses(call, cause)
+        except BaseException:
+            found.finish()
+            raise
+        return Reply(None, switch=found) if isinstance(found, Spliced) else Reply(found.head, stream=found)
+
+    def _misses(self, call: Call, cause: Cause) -> None:
+        """The fault cannot befall this call; it stays for the next one."""
+        call.missed, call.fault, cause.injected = call.fault, None, False
+
+    def _call(
+        self, callee: str, request: Request, caller: Caller, cause: Cause, wanted: str, fault: Fault | None
+    ) -> Call:
+        place = self._place(callee, caller, cause)
+        endpoint = self.rotation.pick(callee, wanted) or self.rotation.pick(callee)
+        version = endpoint.version if endpoint else ""
+        found = self.promises.operation(callee, version, request.method, request.path)
+        name = found.id if found else f"{request.method} {request.path}"
+        host = f"{callee}:{self.ports.get(callee, 80)}"
+        return Call(place, name, callee, endpoint, request, host, self.clock(), fault)
+
+    async def _forward(self, call: Call, peer: Peer) -> Operation | Passed | Spliced:
+        """Make a call: its operation, recorded, or what goes on and is recorded when it ends."""
+        if call.endpoint is None:
+            answer = Answer(None, "refused", False, call.started, call.started)
+        else:
+            in_hand = self.rotation.under_way(call.endpoint)
+            with in_hand:
+                found = await send(self.client, call, call.endpoint, peer, in_hand, self.clock, self._ended)
+            if not isinstance(found, Answer):
+                return found
+            answer = found
+        lost = call.fault is not None and call.fault.kind == "inner-lost-answer" and answer.response is not None
+        operation = call.operation(answer.response, answer.error, answer.sent, answer.answered, lost)
+        self._recorded(call, operation)
+        return operation
+
+    def _recorded(self, call: Call, operation: Operation) -> None:
+        self.record(operation)
+        if call.missed is not None:
+            why = f"{call.missed.kind} was not injected, because it cannot befall what streams"
+            self.record(call.note(operation, why))
+
+    def _ended(self, call: Call, operation: Operation, note: Note | None) -> None:
+        """What went on has ended."""
+        self._recorded(call, operation)
+        if note is not None:
+            self.record(note)
+        if call.fault is not None and call.fault.kind == "inner-late-answer":
+            self._injected(call.fault, operation)
+
+    def _place(self, callee: str, caller: Caller, cause: Cause) -> dict[str, Any]:
+        cause.calls += 1
+        return {
+            "id": f"{cause.operation}/{callee}-{cause.calls}",
+            "step": self.step,
+            "replay": cause.replay,
+            "session": cause.session,
+            "index": -1,
+            "attempt": cause.calls,
+            "caller": caller.service,
+            "caller_version": caller.version,
+            "parent": cause.operation,
+        }
+
+    def _injected(self, fault: Fault | None, operation: Operation) -> None:
+        """A fault took place where the version that it names was reached."""
+        if fault is not None and operation.error != "refused" and operation.version == fault.first:
+            self.record(injection(fault, operation))
+
+
+def injection(fault: Fault, operation: Operation) -> FaultInjected:
+    """The record of a fault that has just happened to an operation."""
+    return FaultInjected(
+        operation.step,
+        operation.replay,
+        fault.kind,
+        operation.id,
+        operation.name,
+        fault.first,
+        fault.second,
+        operation.started,
+    )

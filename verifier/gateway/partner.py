@@ -1,0 +1,144 @@
+"""Partners: third parties outside the rollout, played by the verifier. They answer, count and can be late.
+
+A partner answers as its contract says: the first success answer's example, else a smallest value of its schema.
+A write is an effect; where the partner declares an idempotency key, a repeated key is answered as before and
+counted as suppressed.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+from verifier.contracts.breaks import MISSING
+from verifier.contracts.conform import compile_schema
+from verifier.contracts.document import Documents, Place
+from verifier.contracts.model import Contract, ContractOperation, Schema
+from verifier.contracts.registry import Promises
+from verifier.contracts.samples import Impossible, smallest
+from verifier.contracts.shapes import defs_of
+from verifier.errors import BadInput
+from verifier.history.outcome import SAFE
+from verifier.http.message import Request, Response
+
+
+@dataclass(frozen=True, slots=True)
+class PartnerAnswer:
+    name: str
+    response: Response
+    effect: Literal["", "applied", "suppressed"]
+
+
+@dataclass(slots=True)
+class PartnerDesk:
+    """The memory of all partners for one path: which keys were seen, and what was answered."""
+
+    promises: Promises
+    seen: dict[tuple[str, str, str], Response] = field(default_factory=dict)
+    count: int = 0
+
+    def answer(self, partner: str, request: Request) -> PartnerAnswer:
+        operation = self.promises.operation(partner, "", request.method, request.path)
+        name = operation.id if operation else f"{request.method} {request.path}"
+        declared = self.promises.guarantees(partner, "", name)
+        key = None
+        if declared is not None and declared.idempotent is not None:
+            template = operation.path if operation else ""
+            key = declared.idempotent.key.value(request, None, template)
+        if key is not None and (partner, name, key) in self.seen:
+            return PartnerAnswer(name, self.seen[partner, name, key], "suppressed")
+        self.count += 1
+        response = success_answer(self.promises.contract(partner, ""), operation, self.count)
+        if key is not None:
+            self.seen[partner, name, key] = response
+        return PartnerAnswer(name, response, "" if request.method in SAFE else "applied")
+
+
+def success_answer(contract: Contract | None, operation: ContractOperation | None, number: int) -> Response:
+    """The first declared 2xx answer; text fields named id are made unique by `number` where the schema lets them."""
+    if operation is None:
+        return Response(200, (("content-type", "application/json"),), b"{}")
+    answer = next((item for item in operation.answers if item.status.startswith("2")), None)
+    if answer is None:
+        return Response(204)
+    status = int(answer.status) if answer.status.isdecimal() else 200
+    media = next((item for item in answer.media if item.is_json), None)
+    if media is None:
+        return Response(status)
+    body = declared_example(contract.file, media.pointer) if contract is not None else MISSING
+    if body is MISSING:
+        if media.schema is None:
+            return Response(status)
+        body = sample(media.schema)
+    body = _told_apart(body, media.schema, number)
+    return Response(status, (("content-type", media.type),), json.dumps(body).encode())
+
+
+@lru_cache(maxsize=1024)
+def declared_example(file: str, pointer: str) -> Any:
+    """What a contract's file gives as an example of a body: at the media type itself, else at its schema.
+
+    MISSING where it gives none, or where the pointer leads into another file.
+    """
+    try:
+        documents = Documents(Path(file))
+        at = Place(documents.file, pointer.removeprefix("#"))
+        media, at = documents.follow(documents.value(at, at), at)
+        found = _example_in(documents, media, at)
+        if found is MISSING and isinstance(media, dict) and "schema" in media:
+            found = _example_in(documents, *documents.follow(media["schema"], at.down("schema")))
+    except BadInput:
+        return MISSING
+    return found
+
+
+def _example_in(documents: Documents, node: Any, at: Place) -> Any:
+    if not isinstance(node, dict):
+        return MISSING
+    if "example" in node:
+        return node["example"]
+    several = node.get("examples")
+    if isinstance(several, list) and several:
+        return several[0]
+    for name, item in several.items() if isinstance(several, dict) else ():
+        item, _ = documents.follow(item, at.down("examples", name))
+        if isinstance(item, dict) and "value" in item:
+            return item["value"]
+    return MISSING
+
+
+def sample(schema: Schema) -> Any:
+    """A small value of a schema; None where none could be built."""
+    document = schema.document
+    if isinstance(document, bool):
+        return None
+    try:
+        return smallest(document, defs_of(document))
+    except Impossible:
+        return None
+
+
+def _told_apart(body: Any, schema: Schema | None, number: int) -> Any:
+    """The body with unique ids, if the schema still takes it then: first as a suffix, then as digits at the end."""
+    check = compile_schema(schema.document) if schema is not None else None
+    for made in (_unique(body, f"-{number}", 0), _unique(body, f"{number:012x}", 12), _unique(body, f"{number:06}", 6)):
+        if check is None or check.validator.is_valid(made):
+            return made
+    return body
+
+
+def _unique(body: Any, end: str, instead: int) -> Any:
+    """Texts named id end with `end`, put in the place of their last `instead` characters."""
+    if isinstance(body, dict):
+        return {
+            name: value[: len(value) - instead] + end
+            if name == "id" and isinstance(value, str) and len(value) >= instead
+            else _unique(value, end, instead)
+            for name, value in body.items()
+        }
+    if isinstance(body, list):
+        return [_unique(item, end, instead) for item in body]
+    return body

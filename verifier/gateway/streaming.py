@@ -1,0 +1,167 @@
+"""What streams through the gateway: passed on as it comes, recorded at its end.
+
+A history keeps whole messages. Where the body of one was not kept whole, its headers say so by one more content coding,
+UNFINISHED: whoever reads bodies finds a coding that nobody can undo, and judges the rest of the message.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from verifier.gateway.rotation import Endpoint
+from verifier.history.model import Note, Operation
+from verifier.history.outcome import outcome_of
+from verifier.http.eventstream import is_event_stream
+from verifier.http.message import Headers, Request, Response, header, with_header
+from verifier.plan.model import Fault
+
+UNFINISHED = "x-unfinished"
+KEPT = 64 << 20  # bytes of one body kept in the history, as many as of an answer that comes whole
+KEPT_EVENTS = 1 << 20  # bytes of one event stream
+
+
+@dataclass(slots=True)
+class Call:
+    """One call on its way: everything of its operation but how it ended. `place` holds who calls, and why."""
+
+    place: dict[str, Any]
+    name: str
+    callee: str
+    endpoint: Endpoint | None
+    request: Request
+    host: str  # the authority that the callee knows itself by
+    started: float
+    fault: Fault | None
+    missed: Fault | None = None  # the fault that was meant for it and cannot befall it
+
+    def operation(self, response: Response | None, error: str, sent: bool, ended: float, lost: bool) -> Operation:
+        """The operation. `lost`: its caller never learned of the answer."""
+        endpoint, fault, request = self.endpoint, self.fault, self.request
+        return Operation(
+            **self.place,
+            source="inner",
+            name=self.name,
+            service=self.callee,
+            version=endpoint.version if endpoint else "",
+            replica=endpoint.replica if endpoint else "",
+            request=request,
+            response=response,
+            outcome="info" if lost else outcome_of(request.method, response, error, sent),
+            started=self.started,
+            ended=ended,
+            error=error,
+            fault=fault.kind if fault else "",
+        )
+
+    def note(self, operation: Operation, message: str) -> Note:
+        return Note(operation.step, "stream", f"{self.name} of {self.callee}: {message}", operation.id)
+
+
+@dataclass(slots=True)
+class Kept:
+    """The beginning of a body that passes by: at most `limit` bytes; the rest is counted."""
+
+    limit: int
+    data: bytearray = field(default_factory=bytearray)
+    size: int = 0
+
+    def add(self, piece: bytes) -> None:
+        self.size += len(piece)
+        if len(self.data) < self.limit:
+            self.data += piece[: self.limit - len(self.data)]
+
+    @property
+    def whole(self) -> bool:
+        return self.size == len(self.data)
+
+
+Ended = Callable[[Call, Operation, Note | None], None]  # told of a call that went on, once, at its end
+
+
+class Source(Protocol):
+    """Where an answer's body comes from. `how` is None before the end; then "" or the word for what ended it."""
+
+    how: str | None
+
+    async def read(self) -> bytes: ...
+    def stop(self, how: str) -> None: ...
+
+
+class Passed:
+    """An answer that is passed on (see `Stream`)."""
+
+    def __init__(
+        self,
+        call: Call,
+        head: Response,
+        length: int | None,
+        source: Source,
+        release: contextlib.ExitStack,
+        clock: Callable[[], float],
+        ended: Ended,
+    ) -> None:
+        self.length = length
+        self.head = head
+        self.call = call
+        self.why = ""  # who no longer wanted it
+        self._taken = False  # all that came
+        self._source = source
+        self._release = release
+        self._clock = clock
+        self._ended = ended
+        self._endless = is_event_stream(head.headers)
+        self._kept = Kept(KEPT_EVENTS if self._endless else KEPT)
+
+    async def next(self) -> bytes:
+        piece = await self._source.read()
+        self._kept.add(piece)
+        self._taken = not piece and not self.why
+        return piece
+
+    def how(self) -> str:
+        return "closed" if self._source.how is None else self._source.how
+
+    def stop(self, why: str) -> None:
+        self.why = self.why or why
+        self._source.stop("closed")
+
+    def finish(self) -> None:
+        if self._source.how is None:
+            self.stop("listener")
+        self._release.close()
+        how, kept, call = self.how(), self._kept, self.call
+        # An event stream has no end of its own: whoever closes it, and however, ends it. But it must be HTTP.
+        broken = how if not self.why and (how == "garbage" or not self._endless) else ""
+        cut = not kept.whole or (bool(how or not self._taken) and not self._endless)
+        told = self._told(how) if broken or cut else ""
+        response = None
+        if not broken:
+            headers = unfinished(self.head.headers) if cut else self.head.headers
+            response = Response(self.head.status, headers, bytes(kept.data))
+        operation = call.operation(response, broken, True, self._clock(), lost=False)
+        self._ended(call, operation, call.note(operation, told) if told else None)
+
+    def _told(self, how: str) -> str:
+        kept = self._kept
+        ends = {
+            "caller": "the caller left",
+            "listener": "the gateway was closed",
+            "duplicate": "nobody waits for the answer to a duplicate, so it was left",
+        }
+        end = ends.get(self.why, f"the service broke off ({how})" if how else "it ended")
+        return f"answered {self.head.status} in pieces; {end} after {kept.size} bytes, {len(kept.data)} were kept"
+
+
+def unfinished(headers: Headers) -> Headers:
+    """The headers of a message whose body was not kept whole."""
+    codings = [coding for coding in (header(headers, "content-encoding"), UNFINISHED) if coding]
+    return with_header(headers, "Content-Encoding", ", ".join(codings))
+
+
+def with_body(request: Request, kept: Kept, ended: bool) -> Request:
+    """The request with what was kept of its body, which is not whole if it had not ended."""
+    headers = request.headers if ended and kept.whole else unfinished(request.headers)
+    return Request(request.method, request.target, headers, bytes(kept.data))

@@ -1,0 +1,227 @@
+"""Messages to bytes: framing headers are ours, hop-by-hop headers go, header injection is refused.
+
+Text goes out as Latin-1, the inverse of how incoming bytes are read, so a forwarded header keeps its bytes; text
+outside Latin-1 (a recording edited by hand) goes out as UTF-8. A recording repeats most of its headers, so lines are
+remembered; what is remembered has been checked.
+"""
+
+from __future__ import annotations
+
+import re
+from http import HTTPStatus
+
+from verifier.http.message import Headers, Request, Response
+
+# RFC 9110, section 7.6.1, and the framing headers that the wire writes itself. `Expect` goes too: the body follows at
+# once, so there is nothing to wait for.
+HOP_BY_HOP = frozenset(
+    {"connection", "keep-alive", "te", "trailer", "upgrade"}
+    | {"proxy-connection", "proxy-authenticate", "proxy-authorization"}
+)
+FRAMING = frozenset(("content-length", "transfer-encoding", "expect", "http2-settings"))
+
+_SPECIAL = frozenset(("host", "connection", "content-length"))  # what is written for them depends on the message
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_TARGET = re.compile(r"[^\x00-\x20\x7f]+")
+_BREAK = re.compile(r"[\r\n\0]")
+_EXPECTS_BODY = frozenset(("POST", "PUT", "PATCH"))
+_LINES_KEPT = 4096
+_VALUES_KEPT = 256  # of one header
+_LONGEST_KEPT = 256  # characters of a header value; longer ones are mostly tokens
+
+_BLOCKS_KEPT = 1024
+_LONGEST_BLOCK = 4096  # bytes
+
+Blocks = dict[Headers, bytes]  # what is written for a request's headers, for one authority; checked
+
+_lines: dict[tuple[str, str], bytes] = {}
+_values: dict[str, int] = {}  # by name, how many lines are remembered
+_starts: dict[str, bytes] = {}
+_methods: set[str] = set()
+_REASONS = {status.value: status.phrase for status in HTTPStatus}
+
+
+def encode_request(request: Request, authority: bytes, blocks: Blocks | None = None) -> bytes:
+    """The whole request. `authority` is the Host when the request has none; `blocks` remembers from call to call.
+
+    Raises ValueError when the method, the target or a header could be read as something else on the wire.
+    """
+    method, target, body = request.method, request.target, request.body
+    if method not in _methods:
+        _learn_method(method)
+    # The first two questions are the quick ones; what is not printable may still be text beyond ASCII.
+    if (" " in target or not target.isprintable() or not target) and _TARGET.fullmatch(target) is None:
+        raise ValueError(f"the request target {target!r} is empty or has a space or a control character")
+    headers = request.headers
+    # A trace is another one in each request, and comes last: what is written before it is often the same.
+    traced = bool(headers) and headers[-1][0] == "traceparent" and blocks is not None
+    block = None if blocks is None else blocks.get(headers[:-1] if traced else headers)
+    if block is None:
+        block = _block(headers, authority, blocks, traced)
+    elif traced:
+        value = headers[-1][1]
+        trace = value.encode() if value.isascii() and value.isprintable() else _value("traceparent", value)
+        block = b"%b\r\ntraceparent: %b" % (block, trace)
+    first = f"{method} {target} HTTP/1.1"
+    start = first.encode() if target.isascii() else encoded(first)
+    if body or method in _EXPECTS_BODY:
+        return b"%b%b\r\nContent-Length: %d\r\n\r\n%b" % (start, block, len(body), body)
+    return start + block + b"\r\n\r\n"
+
+
+def _block(headers: Headers, authority: bytes, blocks: Blocks | None, traced: bool) -> bytes:
+    """The header lines of a request, each begun by a line break; Host comes first.
+
+    Remembered, without the trace, where each line was seen before: a value that is always new is not worth it.
+    """
+    shared = headers[:-1] if traced else headers
+    block, known, named = _written(shared, authority)
+    if named:  # by a Connection header, and the trace may be among what it names
+        return _written(headers, authority)[0]
+    if known and blocks is not None and len(block) <= _LONGEST_BLOCK:
+        if len(blocks) >= _BLOCKS_KEPT:
+            blocks.clear()
+        blocks[shared] = block
+    return block + (_line(headers[-1]) or b"") if traced else block
+
+
+def _written(headers: Headers, authority: bytes) -> tuple[bytes, bool, bool]:
+    """The lines; whether they were all known; whether a Connection header names other headers, which then stay out."""
+    host, hosted, known = b"\r\nHost: " + authority, False, True
+    lines = []
+    for pair in headers:
+        line = _lines.get(pair)
+        if line is None:
+            line = _learn(pair)
+            known = known and line is None
+        if line is not None:
+            lines.append(line)
+            continue
+        special = pair[0].lower()
+        if special == "host":
+            host, hosted = host if hosted else _written_out(pair), True
+        elif special == "connection" and (named := _nominated(pair[1])):
+            return _written(_without(headers, named), authority)[0], False, True
+    return host + b"".join(lines), known, False
+
+
+def encode_response(response: Response, method: str, keep_alive: bool) -> tuple[bytes, bytes]:
+    """Head and body of an answer to a request of that method. Raises ValueError as `encode_request` does."""
+    status = response.status
+    if not 200 <= status <= 999:
+        raise ValueError(f"status {status} cannot end an exchange")
+    lines = [encoded(f"HTTP/1.1 {status} {_REASONS.get(status, '')}")]
+    bodiless = method == "HEAD" or status in (204, 304)
+    for pair in response.headers:
+        line = _lines.get(pair)
+        if line is None:
+            line = _learn(pair)
+        if line is not None:
+            lines.append(line)
+            continue
+        special = pair[0].lower()
+        # Without a body, Content-Length describes what a GET would have brought: it is content, not framing.
+        if special == "host" or (special == "content-length" and bodiless and status != 204):
+            lines.append(_written_out(pair))
+        elif special == "connection" and (named := _nominated(pair[1])):
+            return encode_response(
+                Response(status, _without(response.headers, named), response.body), method, keep_alive
+            )
+    if not bodiless:
+        lines.append(b"\r\nContent-Length: %d" % len(response.body))
+    lines.append(b"\r\n\r\n" if keep_alive else b"\r\nConnection: close\r\n\r\n")
+    return b"".join(lines), b"" if bodiless else response.body
+
+
+def http2_headers(request: Request, scheme: str, authority: bytes) -> list[tuple[bytes, bytes]]:
+    """The header block of a request (RFC 9113, section 8.3). Raises ValueError as `encode_request` does."""
+    head, _, _ = encode_request(request, authority).partition(b"\r\n\r\n")
+    _, *lines = head.split(b"\r\n")
+    pairs = [(name.lower(), value.strip()) for name, _, value in (line.partition(b":") for line in lines)]
+    host = next(value for name, value in pairs if name == b"host")
+    pseudo = [
+        (b":method", encoded(request.method)),
+        (b":scheme", scheme.encode()),
+        (b":authority", host),
+        (b":path", encoded(request.target)),
+    ]
+    return pseudo + [pair for pair in pairs if pair[0] != b"host"]
+
+
+def encoded(text: str) -> bytes:
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
+
+
+def _learn(pair: tuple[str, str]) -> bytes | None:
+    """`_line`, remembered; but not for ever new values of a header whose values differ each time."""
+    line = _line(pair)
+    name, value = pair
+    if line is not None and len(value) <= _LONGEST_KEPT:
+        count = _values.get(name, 0)
+        if count < _VALUES_KEPT:
+            if len(_lines) >= _LINES_KEPT:
+                _lines.clear()
+                _values.clear()
+            _lines[pair] = line
+            _values[name] = count + 1
+    return line
+
+
+def _line(pair: tuple[str, str]) -> bytes | None:
+    """The line for a header: empty if it stays behind, None if that depends on the message."""
+    name, value = pair
+    start = _starts.get(name)
+    if start is None:
+        start = _learn_name(name)
+    if start is None:
+        _value(name, value)
+        return None
+    return start + _value(name, value) if start else start
+
+
+def _written_out(pair: tuple[str, str]) -> bytes:
+    return encoded(f"\r\n{pair[0]}: ") + _value(*pair)
+
+
+def _value(name: str, value: str) -> bytes:
+    # The first question is the quick one; what is not printable may still be text.
+    if not value.isprintable() and _BREAK.search(value) is not None:
+        raise ValueError(f"the header {name} holds a line break or a NUL: {value[:200]!r}")
+    return encoded(value)
+
+
+def _learn_name(name: str) -> bytes | None:
+    """How the lines of a header begin; empty if it stays behind, as HTTP/2 pseudo-headers in a browser's HAR do."""
+    lowered = name.lower()
+    if lowered in _SPECIAL:
+        return None
+    if lowered in HOP_BY_HOP or lowered in FRAMING or name.startswith(":"):
+        start = b""
+    elif _TOKEN.fullmatch(name) is None:
+        raise ValueError(f"{name!r} is not a header name")
+    else:
+        start = encoded(f"\r\n{name}: ")
+    if len(_starts) >= _LINES_KEPT:
+        _starts.clear()
+    _starts[name] = start
+    return start
+
+
+def _learn_method(method: str) -> None:
+    if _TOKEN.fullmatch(method) is None or method == "CONNECT":
+        raise ValueError(f"{method!r} is not a method that can be sent")
+    if len(_methods) < _LINES_KEPT:
+        _methods.add(method)
+
+
+def _nominated(value: str) -> frozenset[str]:
+    """Headers that a Connection header declares to be hop-by-hop."""
+    names = frozenset(part.strip().lower() for part in value.split(","))
+    return names - HOP_BY_HOP - FRAMING - {"close", "", "host"}
+
+
+def _without(headers: Headers, names: frozenset[str]) -> Headers:
+    return tuple(pair for pair in headers if pair[0].lower() not in names and pair[0].lower() != "connection")

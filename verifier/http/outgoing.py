@@ -1,0 +1,87 @@
+"""Writing answers: whole, cut in the middle, or piece by piece as they arrive."""
+
+from __future__ import annotations
+
+import asyncio
+
+from verifier.http.encode import encode_response
+from verifier.http.handler import Reply, Stream
+from verifier.http.heads import linger
+from verifier.http.message import Response
+
+
+class Outlet:
+    """The writing half of one accepted connection."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._writable: asyncio.Future[None] | None = None
+        self.full = False  # too much has been written and not yet left
+
+    def pause(self) -> None:
+        self.full = True
+        if self._writable is None:
+            self._writable = self._loop.create_future()
+
+    def resume(self) -> None:
+        self.full = False
+        waiter, self._writable = self._writable, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    async def flushed(self) -> None:
+        """Wait until what was written is not too much any more, or the connection is lost."""
+        if self._writable is not None:
+            await self._writable
+
+    def write(self, response: Response, method: str, keep_alive: bool) -> None:
+        """A whole answer; ends the connection if it is not to be kept. Raises ValueError as `encode_response`."""
+        head, body = encode_response(response, method, keep_alive)
+        if len(body) < 65536:
+            self._transport.write(head + body)
+        else:
+            self._transport.write(head)
+            self._transport.write(body)
+        if not keep_alive:
+            self._transport.close()
+
+    async def break_off(self, reply: Reply, method: str) -> None:
+        """End the connection in the middle of the answer, or without one."""
+        if reply.response is not None:
+            head, body = encode_response(reply.response, method, True)
+            self._transport.set_write_buffer_limits(0)
+            self._transport.write(head + body[: reply.cut_after])
+            if self._transport.get_write_buffer_size():
+                self.pause()
+            await self.flushed()
+        self._end(reply.reset)
+
+    async def pass_on(self, response: Response, stream: Stream, chunks: bool, keep_alive: bool) -> bool:
+        """Head and pieces as they come. Whether the answer ended as its framing says; else the connection is ended.
+
+        Where nobody knows the length, the body is chunked, or ends with the connection if the caller reads no chunks.
+        """
+        chunked = chunks and stream.length is None
+        # To a HEAD request the same head is written, with the length that is described: what is written here.
+        head, _ = encode_response(Response(response.status, response.headers), "HEAD", keep_alive)
+        if chunked:
+            head = head[:-2] + b"Transfer-Encoding: chunked\r\n\r\n"
+        transport = self._transport
+        transport.write(head)
+        while piece := await stream.next():
+            transport.write(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
+            await self.flushed()
+        how = stream.how()
+        if how:
+            self._end(how == "reset")
+        elif chunked:
+            transport.write(b"0\r\n\r\n")
+        return not how
+
+    def _end(self, reset: bool) -> None:
+        if reset:
+            linger(self._transport)
+            self._transport.abort()
+        else:
+            self._transport.close()

@@ -1,0 +1,250 @@
+"""An HTTP/1.1 server: the foundation of the gateway and of partners.
+
+How requests are read is told in `incoming`, how answers are written in `outgoing`; here they meet, in order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections import deque
+from collections.abc import Hashable
+from dataclasses import replace
+from typing import cast
+
+from verifier.http.handler import Handler, Peer, Reply, Stream, Switch
+from verifier.http.incoming import Asked, Limits, RequestReader
+from verifier.http.message import Response
+from verifier.http.outgoing import Outlet
+from verifier.http.pipe import Pipe
+from verifier.http.upgrade import take_over
+
+__all__ = ["Handler", "Listener", "Peer", "Reply", "ServerConnection", "Stream", "Switch", "serve"]
+
+_PIPELINED = 16  # requests read ahead on one connection
+
+
+class Listener:
+    """A listening address. `failures` counts handlers that raised; their callers saw a closed connection."""
+
+    def __init__(self, handler: Handler, tag: Hashable, max_head: int, max_body: int, *, streams: bool = False) -> None:
+        self.handler = handler
+        self.tag = tag
+        self.limits = Limits(max_head, max_body, streams)
+        self.port = 0
+        self.failures = 0
+        self.connections: set[ServerConnection] = set()
+        self._server: asyncio.Server
+
+    async def start(self, host: str, port: int) -> None:
+        """Raises OSError when the address cannot be had."""
+        loop = asyncio.get_running_loop()
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._server = await loop.create_server(
+            lambda: ServerConnection(self, loop), host, port, family=family, backlog=1024
+        )
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def close(self, grace: float = 5.0) -> None:
+        """Stop listening, let requests under way end for up to `grace` seconds, then close what is left.
+
+        Answers that are being passed on and WebSockets may never end, so they are ended at once.
+        """
+        self._server.close()
+        tasks = []
+        for conn in tuple(self.connections):
+            task = conn.finish()
+            if task is not None:
+                tasks.append(task)
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=grace)
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late)
+        for conn in tuple(self.connections):
+            conn.abort()
+        await self._server.wait_closed()
+
+
+async def serve(
+    handler: Handler,
+    host: str,
+    port: int = 0,
+    tag: Hashable = None,
+    *,
+    max_head: int = 64 << 10,
+    max_body: int = 64 << 20,
+    streams: bool = False,
+) -> Listener:
+    """Listen on host and port (0: any free one, see `Listener.port`). Raises OSError if it is taken.
+
+    Requests of one connection are handled in order, one after the other. A head over `max_head` bytes is answered
+    431, a body over `max_body` bytes 413, what is not HTTP 400; each ends the connection. With `streams` the handler
+    also gets requests whose bodies are still arriving (`Peer.upload`; they have no limit), and may answer the offer
+    of a WebSocket by `Reply.switch`.
+    """
+    listener = Listener(handler, tag, max_head, max_body, streams=streams)
+    await listener.start(host, port)
+    return listener
+
+
+class ServerConnection(asyncio.Protocol):
+    """One accepted connection: what its reader takes is answered in order."""
+
+    def __init__(self, listener: Listener, loop: asyncio.AbstractEventLoop) -> None:
+        self._listener = listener
+        self._loop = loop
+        self._transport: asyncio.Transport
+        self._outlet: Outlet
+        self._peer: Peer
+        self._reader = RequestReader(listener.limits, loop, self._put, self._go_on, self._open_pipe)
+        self.data_received = self._reader.feed  # type: ignore[method-assign]
+        self._queue: deque[Asked | int] = deque()
+        self._task: asyncio.Task[None] | None = None
+        self._stream: Stream | None = None  # the answer that is being passed on
+        self._switched = False
+        self._lost = False
+
+    # --- used by the listener ---
+
+    def finish(self) -> asyncio.Task[None] | None:
+        """Read nothing more; returns the task that still answers, if any."""
+        self._reader.stop("closed")
+        if self._task is None:
+            self._transport.close()
+        elif self._switched:
+            self._task.cancel()
+        elif self._stream is not None:
+            self._stream.stop("listener")
+        return self._task
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+    # --- asyncio.Protocol ---
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._outlet = Outlet(self._transport, self._loop)
+        name = transport.get_extra_info("peername") or ("", 0)
+        self._peer = Peer(name[0], name[1], self._listener.tag)
+        self._listener.connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lost = True
+        self._reader.stop("closed")
+        self._listener.connections.discard(self)
+        self._outlet.resume()
+        if self._stream is not None:
+            self._stream.stop("caller")
+
+    def pause_writing(self) -> None:
+        self._outlet.pause()
+
+    def resume_writing(self) -> None:
+        self._outlet.resume()
+
+    # --- used by the reader ---
+
+    def _put(self, item: Asked | int) -> None:
+        self._queue.append(item)
+        if type(item) is Asked and item.rest is not None:
+            self._transport.pause_reading()  # what comes belongs to whoever will be given the connection
+        if self._task is None:
+            self._task = self._loop.create_task(self._answer_all())
+        elif len(self._queue) >= _PIPELINED:
+            self._transport.pause_reading()
+
+    def _go_on(self) -> None:
+        self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _open_pipe(self) -> Pipe:
+        return Pipe(self._transport)
+
+    # --- answering ---
+
+    async def _answer_all(self) -> None:
+        try:
+            while self._queue and not self._lost:
+                item = self._queue.popleft()
+                if len(self._queue) == _PIPELINED // 2 and not self._reader.over:
+                    self._transport.resume_reading()
+                if isinstance(item, int):
+                    self._outlet.write(Response(item), "GET", False)
+                    return
+                if not await self._answer(item):
+                    return
+                if self._outlet.full:
+                    await self._outlet.flushed()
+            if self._reader.over and not self._lost:
+                self._transport.close()
+        finally:
+            self._task = None
+
+    async def _answer(self, asked: Asked) -> bool:
+        """Whether the connection goes on."""
+        request, peer = asked.request, self._peer
+        try:
+            if asked.pipe is not None or asked.rest is not None:
+                peer = replace(peer, upload=asked.pipe, offers_websocket=asked.rest is not None)
+            reply = await self._listener.handler(request, peer)
+            if reply.stream is not None:
+                return await self._pass_on(reply.response, reply.stream, asked)
+            if reply.switch is not None:
+                await self._hand_over(reply.switch, asked)
+                return False
+            if self._lost:
+                return False
+            if reply.response is not None and reply.cut_after is None and not reply.reset:
+                keep_alive = self._goes_on(asked)
+                self._outlet.write(reply.response, request.method, keep_alive)
+                return keep_alive
+            self._reader.stop("closed")
+            await self._outlet.break_off(reply, request.method)
+        except Exception as error:
+            self._listener.failures += 1
+            self._loop.call_exception_handler({"message": "a request handler failed", "exception": error})
+            self._transport.abort()
+        return False
+
+    def _goes_on(self, asked: Asked) -> bool:
+        """Whether another request may follow; not behind a body for whose end nobody waited."""
+        whole = asked.pipe is None or asked.pipe.how == ""
+        return asked.keep_alive and whole and not self._reader.over
+
+    async def _pass_on(self, response: Response | None, stream: Stream, asked: Asked) -> bool:
+        if response is None:
+            raise ValueError("a stream needs a response that begins it")
+        keep_alive = self._goes_on(asked) and (asked.chunks or stream.length is not None)
+        self._stream = stream
+        try:
+            if self._lost:
+                stream.stop("caller")
+                return False
+            if not await self._outlet.pass_on(response, stream, asked.chunks, keep_alive):
+                self._reader.stop("closed")
+                return False
+            if not keep_alive:
+                self._transport.close()
+            return keep_alive
+        finally:
+            self._stream = None
+            stream.finish()
+
+    async def _hand_over(self, switch: Switch, asked: Asked) -> None:
+        try:
+            if asked.rest is None:
+                raise ValueError("a connection is handed over only after the offer of a WebSocket")
+            if self._lost:
+                return
+            self._switched = True
+            reader, writer = take_over(self._transport, asked.rest, self._loop)
+            await switch.run(reader, writer)
+            writer.close()
+        except BaseException:
+            self._transport.abort()
+            raise
+        finally:
+            self._listener.connections.discard(self)
+            switch.finish()

@@ -1,0 +1,280 @@
+"""One client connection of the recording proxy: requests go to the service and answers come back, piece by piece."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from verifier.http.coding import readable
+from verifier.http.eventstream import is_event_stream
+from verifier.http.forwarding import (
+    answer_head,
+    chunk,
+    is_websocket,
+    origin_form,
+    passed_on,
+    request_head,
+)
+from verifier.http.h1 import Broken, Framing, Head, MessageReader
+from verifier.recording.proxy.capture import Capture
+
+_REPEATABLE = frozenset(("GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"))  # RFC 9110, section 9.2.2
+
+
+class Side:
+    """One of the two connections."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, kind: str) -> None:
+        self.messages = MessageReader(reader, "request" if kind == "client" else "response")
+        self._reader = reader
+        self._writer = writer
+        self.sent = 0  # bytes
+
+    async def send(self, data: bytes) -> None:
+        """Raises Broken when the other side is gone."""
+        self.sent += len(data)
+        try:
+            self._writer.write(data)
+            await self._writer.drain()
+        except OSError:
+            raise Broken("reset") from None
+
+    async def send_eof(self) -> None:
+        with contextlib.suppress(OSError):
+            if self._writer.can_write_eof():
+                self._writer.write_eof()
+
+    @property
+    def over(self) -> bool:
+        return self._reader.at_eof() or self._writer.is_closing()
+
+    def close(self) -> None:
+        self._writer.close()
+
+    def abort(self) -> None:
+        self._writer.transport.abort()
+
+
+async def splice(client: Side, service: Side) -> None:
+    """Pass on whatever either side of a switched connection says, until both have ended."""
+
+    async def copy(source: Side, target: Side) -> None:
+        with contextlib.suppress(Broken):
+            async for piece in source.messages.raw():
+                await target.send(piece)
+        await target.send_eof()
+
+    await asyncio.gather(copy(client, service), copy(service, client))
+
+
+class Gone(Exception):
+    """The client went away, which ends the exchange but is nobody's fault."""
+
+
+class Relay:
+    """Serves one client connection. `open_service` connects to the service and raises OSError.
+
+    `begin` makes the capture of a request; `keep` takes it when the exchange is over, with what cut it short.
+    `idle` tells whether the connection is between exchanges or in one that has no natural end.
+    """
+
+    def __init__(
+        self,
+        client: Side,
+        open_service: Callable[[], Awaitable[Side]],
+        begin: Callable[[Head], Capture],
+        keep: Callable[[Capture, str], None],
+        authority: str,
+        rewrite_host: bool,
+    ) -> None:
+        self._client = client
+        self._open_service = open_service
+        self._begin = begin
+        self._keep = keep
+        self._authority = authority
+        self._rewrite_host = rewrite_host
+        self._service: Side | None = None
+        self.idle = True
+
+    async def run(self) -> None:
+        try:
+            while (head := await self._client.messages.head()) is not None:
+                self.idle = False
+                if not await self._exchange(head):
+                    return
+                self.idle = True
+        except Broken as broken:
+            if str(broken) == "garbage":
+                with contextlib.suppress(Broken):
+                    await self._client.send(
+                        b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+                    )
+        finally:
+            if self._service is not None:
+                self._service.close()
+            self._client.close()
+
+    async def _exchange(self, head: Head) -> bool:
+        """Whether the client's connection goes on."""
+        switching = is_websocket(head)
+        if head.upgrade and not switching:
+            if head.method == "CONNECT":
+                await self._client.send(
+                    b"HTTP/1.1 501 Not Implemented\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+                )
+                return False
+            self._client.messages.ignore_upgrade()
+        headers = head.headers if switching else readable(passed_on(head.headers))
+        if self._rewrite_host:
+            headers = (("Host", self._authority), *(pair for pair in headers if pair[0].lower() != "host"))
+        capture = self._begin(replace(head, target=origin_form(head.target), headers=headers))
+        why = "the recording was stopped before the exchange ended"
+        try:
+            if any(name.lower() == "expect" for name, _ in head.headers):
+                await self._to_client(b"HTTP/1.1 100 Continue\r\n\r\n")
+            keep_alive = await self._carry(capture)
+            why = ""
+            return keep_alive
+        except Gone:
+            why = "the client left before the exchange ended"
+        except Broken as broken:
+            why = f"the service did not answer in full ({broken})"
+            await self._fail(capture)
+        finally:
+            self._keep(capture, why)
+        return False
+
+    async def _carry(self, capture: Capture) -> bool:
+        head = capture.asked
+        service, answer, pump = await self._ask(capture)
+        try:
+            capture.answer = answer
+            if answer.status == 101 and is_websocket(head):
+                capture.websocket = True
+                self.idle = True
+                await self._to_client(answer_head(answer, "none", True))
+                await splice(self._client, service)
+                return False
+            if answer.status == 101:
+                raise Broken("garbage")
+            if is_websocket(head):
+                self._client.messages.ignore_upgrade()
+                async for _ in self._client.messages.body():
+                    pass
+            return await self._answer(capture, service, answer, pump)
+        finally:
+            pump.cancel()
+
+    async def _ask(self, capture: Capture) -> tuple[Side, Head, asyncio.Task[None]]:
+        """Send the request, the body in the background, and wait for the answer's head.
+
+        A service may close an idle connection at any moment: a request that may be repeated is, once.
+        """
+        head = capture.asked
+        fresh = self._service is None or self._service.over
+        if fresh:
+            await self._connect()
+        for last in (fresh, True):
+            service = self._service
+            assert service is not None
+            pump = asyncio.ensure_future(self._pump(capture, service))
+            try:
+                answer = await service.messages.head(head.method == "HEAD")
+                if answer is None:
+                    raise Broken("closed")
+                return service, answer, pump
+            except Broken as broken:
+                pump.cancel()
+                if last or str(broken) == "garbage" or head.method not in _REPEATABLE or head.framing != "none":
+                    raise
+                await self._connect()
+            except BaseException:
+                pump.cancel()
+                raise
+        raise AssertionError("unreachable")
+
+    async def _connect(self) -> None:
+        if self._service is not None:
+            self._service.close()
+        try:
+            self._service = await self._open_service()
+        except OSError as error:
+            raise Broken(f"refused: {error.strerror or error}") from None
+
+    async def _pump(self, capture: Capture, service: Side) -> None:
+        """The request to the service. What goes wrong here shows in the answer, or in its absence."""
+        head = capture.asked
+        with contextlib.suppress(Broken):
+            await service.send(request_head(head, self._authority))
+        if is_websocket(head):
+            return
+        try:
+            async for piece in self._client.messages.body():
+                capture.sent.add(piece)
+                with contextlib.suppress(Broken):
+                    await service.send(chunk(piece) if head.framing == "chunked" else piece)
+        except Broken:
+            service.abort()  # half a request must not look like a whole one
+            return
+        if head.framing == "chunked":
+            with contextlib.suppress(Broken):
+                await service.send(b"0\r\n\r\n")
+
+    async def _answer(self, capture: Capture, service: Side, answer: Head, pump: asyncio.Task[None]) -> bool:
+        framing: Framing = "chunked" if answer.framing == "close" else answer.framing
+        keep_alive = capture.asked.keep_alive and pump.done()
+        await self._to_client(answer_head(answer, framing, keep_alive))
+        watch: asyncio.Task[None] | None = None
+        if is_event_stream(answer.headers):
+            self.idle = True  # it may never end, so stopping does not wait for it
+            watch = asyncio.ensure_future(self._leave_with_client(service, pump))
+        try:
+            async for piece in service.messages.body():
+                capture.received.add(piece)
+                await self._to_client(chunk(piece) if framing == "chunked" else piece)
+        except Broken:
+            if watch is None or not watch.done():
+                raise
+        finally:
+            left = watch is not None and watch.done()
+            if watch is not None:
+                watch.cancel()
+                with contextlib.suppress(asyncio.CancelledError, Broken):
+                    await watch
+            self.idle = False
+        if left:
+            raise Gone
+        if framing == "chunked":
+            await self._to_client(b"0\r\n\r\n")
+        if not answer.keep_alive or not pump.done():
+            service.close()
+            self._service = None
+        return keep_alive
+
+    async def _leave_with_client(self, service: Side, pump: asyncio.Task[None]) -> None:
+        """A quiet stream never writes, so a client that left would not be noticed: watch it, and hang up too."""
+        await asyncio.wait((pump,))
+        try:
+            ended = await self._client.messages.watch()
+        except Broken:
+            ended = True
+        if ended:
+            service.abort()
+        else:
+            await asyncio.Event().wait()  # it sent the next request; nothing more can be learned
+
+    async def _to_client(self, data: bytes) -> None:
+        try:
+            await self._client.send(data)
+        except Broken:
+            raise Gone from None
+
+    async def _fail(self, capture: Capture) -> None:
+        """Tell the client: by a status if nothing was said yet, else by cutting the connection."""
+        if capture.answer is None:
+            with contextlib.suppress(Broken):
+                await self._client.send(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        else:
+            self._client.abort()

@@ -1,0 +1,101 @@
+"""What a run directory holds besides the history: the inputs that a later judge needs, and how long things took.
+
+RUN/plan.json  inputs.json  inputs/…  history/…  logs/…  timing.json  verdict.json  report.html  junit.xml
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from verifier.contracts import document
+from verifier.contracts.registry import Promises, promises_of
+from verifier.history.model import Timing
+from verifier.history.store import read_value, write_value
+from verifier.plan.model import Plan
+from verifier.rehearsal.prepare import Prepared
+
+
+@dataclass(frozen=True, slots=True)
+class KeptContract:
+    """`file` is relative to the run directory."""
+
+    service: str
+    version: str
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    matrix: str
+    contracts: tuple[KeptContract, ...]
+
+
+def keep_inputs(directory: Path, prepared: Prepared) -> None:
+    """Copy the matrix and every file that a contract consists of, in folders as they were, so that references hold."""
+    folder = directory / "inputs"
+    folder.mkdir()
+    shutil.copyfile(prepared.matrix.file, folder / "matrix.yaml")
+    contracts = [contract.resolve() for _, _, contract in prepared.contracts]
+    files = sorted({file for contract in contracts for file in _files_of(contract)})
+    root = Path(os.path.commonpath([file.parent for file in files])) if files else Path()
+    for file in files:
+        copy = folder / "contracts" / file.relative_to(root)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, copy)
+    kept = (
+        KeptContract(service, version, str(Path("inputs", "contracts", file.relative_to(root))))
+        for (service, version, _), file in zip(prepared.contracts, contracts, strict=True)
+    )
+    write_value(directory / "inputs.json", Inputs(str(prepared.matrix.file), tuple(kept)))
+
+
+def _files_of(contract: Path) -> set[Path]:
+    """A contract's file, the guarantees beside it, and all files that they refer to, directly or through others."""
+    waiting = [contract, *(file for file in guarantee_files(contract) if file.is_file())]
+    found: set[Path] = set()
+    while waiting:
+        file = waiting.pop()
+        if file not in found:
+            found.add(file)
+            targets = ((file.parent / unquote(name)).resolve() for name in _referred(document.read(file)))
+            waiting += [target for target in targets if target.is_file()]
+    return found
+
+
+def _referred(node: Any, inside: bool = False) -> Iterator[str]:
+    """The file parts of `$ref`s and of a discriminator's `mapping`; what only looks like one names no file."""
+    if isinstance(node, str) and inside and "://" not in node:
+        if name := node.partition("#")[0]:
+            yield name
+    elif isinstance(node, list):
+        for item in node:
+            yield from _referred(item)
+    elif isinstance(node, dict):
+        for key, item in node.items():
+            yield from _referred(item, inside=key == "$ref" or (inside and isinstance(item, str)) or key == "mapping")
+
+
+def guarantee_files(contract: Path) -> tuple[Path, Path]:
+    """Where the guarantees of a contract's version may lie, the first one that is there counts."""
+    return contract.with_name(f"{contract.stem}.guarantees.yaml"), contract.with_name("guarantees.yaml")
+
+
+def stored_promises(directory: Path) -> Promises:
+    inputs: Inputs = read_value(directory / "inputs.json", Inputs)
+    return Promises(tuple(promises_of(item.service, item.version, directory / item.file) for item in inputs.contracts))
+
+
+def stored_plan(directory: Path) -> Plan:
+    plan: Plan = read_value(directory / "plan.json", Plan)
+    return plan
+
+
+def stored_timing(directory: Path) -> Timing:
+    timing: Timing = read_value(directory / "timing.json", Timing)
+    return timing

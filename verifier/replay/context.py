@@ -1,0 +1,213 @@
+"""One attempt: a request sent to one replica, as an operation of the history."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+from msgspec import Struct, structs
+
+from verifier.contracts.registry import Promises
+from verifier.gateway.gateway import Cause, Gateway, injection
+from verifier.gateway.rotation import Endpoint, Rotation
+from verifier.gateway.traces import again, own_trace, replay_trace
+from verifier.history.model import Operation, Source
+from verifier.history.outcome import outcome_of
+from verifier.history.store import Lines, Record
+from verifier.http.client import Answer, Hold, Together, WireClient
+from verifier.http.coding import plainly
+from verifier.http.message import Request, Response, header, with_header
+from verifier.http.wirefaults import Faults
+from verifier.matrix.model import Retry
+from verifier.plan.model import Fault
+from verifier.replay.credentials import Credentials
+from verifier.replay.listening import Listen, listened
+
+_UNSENDABLE = re.compile(r"[\x00-\x20\x7f]")
+LATER = (409, 425, 429, 503)  # statuses that may say when to try again
+
+
+class Attempt(Struct, frozen=True, gc=False):
+    """What is known of a request before it is sent. `version` "" lets the rotation choose."""
+
+    step: str
+    replay: str
+    session: str
+    index: int
+    number: int
+    source: Source
+    service: str
+    version: str
+    fallback: str  # the operation's name where no contract names it
+    fault: str = ""
+    parent: str = ""
+    inner: Fault | None = None
+    label: str = ""  # the operation's id, where it is not an attempt of a planned exchange
+    trace: str = ""  # the `traceparent` of the first attempt, where the gateway expects it and the request has none
+    listen: Listen | None = None  # where an event stream was recorded
+
+    @property
+    def id(self) -> str:
+        return self.label or f"{self.step}/{self.replay}/{self.index + 1}.{self.number}"
+
+
+@dataclass(slots=True)
+class Stage:
+    """The living things that a replay works with. One stage serves one run."""
+
+    rotation: Rotation
+    client: WireClient
+    gateway: Gateway
+    promises: Promises
+    record: Callable[[Record], None]
+    clock: Callable[[], float]
+    wall: Callable[[], float]
+    seed: int
+    retry: Retry = field(default_factory=Retry)
+    timeout: float = 15.0  # seconds for one attempt; a service that needs longer should accept the work
+    credentials: Credentials | None = None  # put into what is sent, and into nothing else
+    lines: Lines | None = None  # takes whole operations' lines, if they may go to the history unseen
+    sent: int = 0
+    answered: int = 0
+    failed: int = 0
+
+    async def attempt(
+        self,
+        what: Attempt,
+        request: Request,
+        *,
+        hold: Hold | None = None,
+        cut_answer_after: int | None = None,
+        slow_read: float | None = None,
+        seen: bool = True,
+    ) -> Operation:
+        """Send once. With `seen` false the answer is kept as evidence and its sender knows nothing (`info`)."""
+        endpoint = self.rotation.pick(what.service, what.version)
+        if what.trace and not what.label:
+            trace = what.trace if what.number == 1 else again(what.trace, what.number)
+            traced = Request(request.method, request.target, (*request.headers, ("traceparent", trace)), request.body)
+        else:
+            traced = self._traced(what, request)
+        self.sent += 1
+        if endpoint is None:
+            answer = self._refused(hold)
+        else:
+            with self.rotation.under_way(endpoint):
+                answer = await self._send(endpoint, what, traced, hold, cut_answer_after, slow_read)
+        return self.ended(what, traced, answer, endpoint, seen)
+
+    def _send(
+        self,
+        endpoint: Endpoint,
+        what: Attempt,
+        request: Request,
+        hold: Hold | None,
+        cut_answer_after: int | None,
+        slow_read: float | None,
+    ) -> Coroutine[Any, Any, Answer]:
+        address, within = endpoint.address, self.timeout
+        sent = request if self.credentials is None else self.credentials.put_in(request)
+        if what.listen is not None:
+            faults = Faults(hold, None, cut_answer_after, slow_read)
+            return listened(self.client, address.host, address.port, sent, what.listen, within, faults)
+        return self.client.send(
+            address.host,
+            address.port,
+            sent,
+            timeout=within,
+            hold=hold,
+            cut_answer_after=cut_answer_after,
+            slow_read=slow_read,
+        )
+
+    def ended(
+        self, what: Attempt, request: Request, answer: Answer, endpoint: Endpoint | None, seen: bool = True
+    ) -> Operation:
+        """Count how an attempt ended, as the operation that the history keeps."""
+        service, response = what.service, answer.response
+        if response is None:
+            self.failed += 1
+        else:
+            self.answered += 1
+            response = plainly(response)
+        version, replica = (endpoint.version, endpoint.replica) if endpoint is not None else (what.version, "")
+        operation = self.promises.called(service, version, request)
+        name = operation.id if operation is not None else what.fallback
+        completes = self.promises.completes(service, version, name)
+        accepted = completes.accepted if completes is not None else 202
+        outcome = outcome_of(request.method, response, answer.error, answer.sent, accepted)
+        # By position, in the order of the model: with names it takes three times as long.
+        return Operation(
+            what.id,
+            what.step,
+            what.replay,
+            what.session,
+            what.index,
+            what.number,
+            what.source,
+            name,
+            service,
+            version,
+            replica,
+            request,
+            response,
+            outcome if seen or response is None else "info",
+            answer.started,
+            answer.answered,
+            "",
+            "",
+            answer.error,
+            what.fault,
+            what.parent,
+        )
+
+    def expect(self, step: str, replay: str, session: str, fault: Fault | None) -> str:
+        """Have the inner calls of a replay known as its own; returns what its requests share of their trace ids."""
+        trace = replay_trace(step, replay)
+        self.gateway.expect_replay(trace, step, replay, session, fault)
+        return trace
+
+    def _refused(self, hold: Hold | None) -> Answer:
+        if isinstance(hold, Together):
+            hold.leave()
+        now = self.clock()
+        return Answer(None, "refused", False, now, now)
+
+    def _traced(self, what: Attempt, request: Request) -> Request:
+        """With a trace of its own, which the gateway is told by itself."""
+        trace = own_trace(what.id)
+        self.gateway.expect(trace, Cause(what.id, what.step, what.replay, what.session, what.inner))
+        return structs.replace(
+            request, headers=with_header(request.headers, "traceparent", f"00-{trace}-{trace[:16]}-01")
+        )
+
+    def injected(self, fault: Fault, *attempts: Operation) -> None:
+        """A fault took place where all of its attempts reached a replica."""
+        if all(attempt.error != "refused" for attempt in attempts):
+            self.record(injection(fault, attempts[0]))
+
+
+def same_origin(address: str, asked: str) -> str:
+    """Path and query of an address that a service gave in answer to the target `asked`: absolute, or relative to it.
+
+    Written as a browser would ask for it: without the fragment, white space and control characters encoded.
+    """
+    try:
+        parts = urlsplit(urljoin(f"http://service{asked}", address))
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    except ValueError:  # brackets that hold no address
+        target = address.partition("#")[0]
+    return _UNSENDABLE.sub(lambda found: f"%{ord(found[0]):02X}", target if target.startswith("/") else f"/{target}")
+
+
+def retry_after(answer: Response | None) -> float | None:
+    """Seconds after which an answer asks to try again, at most one; None where it does not ask."""
+    if answer is None or answer.status not in LATER:
+        return None
+    asked = header(answer.headers, "retry-after")
+    if asked is None:
+        return None
+    return min(1.0, float(asked)) if asked.replace(".", "", 1).isdecimal() else 1.0

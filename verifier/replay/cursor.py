@@ -1,0 +1,87 @@
+"""How far one replay has come."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from verifier.correlation import Player
+from verifier.history.model import Operation
+from verifier.plan.model import Replay
+from verifier.replay.context import Attempt
+from verifier.replay.prepared import Leg
+from verifier.replay.track import Track
+
+
+@lru_cache(maxsize=4096)
+def touched(versions: tuple[str, ...]) -> tuple[str, ...]:
+    """Each of them once, in order: one value for all resources that the same versions touched."""
+    return tuple(sorted(set(versions)))
+
+
+class Course:
+    """One replay of a step under way. `at` is a position in `order`, which holds the exchanges as they are sent.
+
+    `disturbed`: the exchanges that the fault is meant for. `trace`: how the traces of this replay end. `seen`: the
+    versions that have answered, each once, sorted. `odd`: how the exchange at `at` ended, where more is to be done.
+    """
+
+    __slots__ = ("at", "disturbed", "legs", "odd", "order", "planned", "player", "seen", "step", "trace", "track")
+
+    def __init__(
+        self, step: str, planned: Replay, track: Track, legs: tuple[Leg, ...], player: Player, trace: str
+    ) -> None:
+        self.step = step
+        self.planned = planned
+        self.track = track
+        self.legs = legs
+        self.player = player
+        self.trace = trace
+        self.order, self.disturbed = _order(planned)
+        self.at = 0
+        self.seen: tuple[str, ...] = ()
+        self.odd: Operation | None = None
+
+    @property
+    def over(self) -> bool:
+        return self.at == len(self.order)
+
+    def saw(self, version: str) -> None:
+        """A version has answered."""
+        if version not in self.seen:
+            self.seen = touched((*self.seen, version))
+
+    def attempt(self, index: int) -> Attempt:
+        """The first attempt of an exchange, with what this exchange has of the fault."""
+        leg, fault = self.legs[index], self.planned.fault
+        concerned = fault if fault is not None and index in self.disturbed else None
+        return Attempt(
+            self.step,
+            self.planned.id,
+            self.planned.session,
+            index,
+            1,
+            "replay",
+            leg.service,
+            self.planned.route[index],
+            leg.name,
+            fault=concerned.kind if concerned is not None and (concerned.callee or concerned.kind == "reorder") else "",
+            inner=concerned if concerned is not None and concerned.callee else None,
+            trace="" if leg.stop.traced else leg.begin + self.trace,
+            listen=leg.stop.listen,
+        )
+
+
+@lru_cache(maxsize=1024)
+def _straight(length: int) -> tuple[int, ...]:
+    return tuple(range(length))
+
+
+def _order(planned: Replay) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The exchanges in the order in which they are sent, and those that the fault is meant for."""
+    order, fault = _straight(len(planned.route)), planned.fault
+    if fault is None:
+        return order, ()
+    if fault.kind != "reorder":
+        return order, (fault.index,)
+    at = fault.index
+    return (*order[:at], at + 1, at, *order[at + 2 :]), (at, at + 1)

@@ -1,0 +1,71 @@
+"""What is nearly the same each time, as code: made once with marks in place of what differs, and cut at the marks.
+
+What is cut is compared, for other marks, with what is made in the ordinary way, and used only where the two are equal.
+So a function made here gives what the ordinary one gives for all values of unreserved characters: what writes requests
+writes them as they are, but for numbers in JSON, and the marks hold all kinds of them.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Collection
+from typing import Any
+
+from verifier.correlation.execution.compiler import function, joined
+
+Make = Callable[..., Any]  # text or bytes, from the values of slots and some more texts
+_MARKS = "aZ0_.-~{}.K", "9q~-.__-x{}.K", "7{}04"  # the last are numbers, which JSON writes without quotes
+_LENGTH = re.compile(r"(\r\nContent-Length: )(\d+)\r\n\r\n")
+
+
+def pressed(make: Make, slots: Collection[int], more: int) -> Make | None:
+    """A function that gives what `make` gives for values of unreserved characters, sooner; None where that is not so.
+
+    `make` takes a list of values, of which it uses those of `slots`, and so many more texts; it may raise ValueError.
+    """
+    try:
+        (values, texts), *others = [_marked(mark, slots, more) for mark in _MARKS]
+        made = _function(make(values, *texts), values, texts)
+        same = all(made(values, *texts) == make(values, *texts) for values, texts in others)
+        return made if same else None
+    except ValueError:
+        return None
+
+
+def _marked(mark: str, slots: Collection[int], more: int) -> tuple[list[str], list[str]]:
+    values = [""] * (max(slots, default=-1) + 1)
+    for number in slots:
+        values[number] = mark.format(number)
+    return values, [f"{mark.format(number)}-M" for number in range(more)]
+
+
+def _function(sample: str | bytes, values: list[str], texts: list[str]) -> Make:
+    text = sample if isinstance(sample, str) else sample.decode("latin-1")
+    names = [f"text{number}" for number in range(len(texts))]
+    holes: dict[str, ast.expr] = {mark: ast.Name(name, ast.Load()) for name, mark in zip(names, texts, strict=True)}
+    for at, mark in enumerate(values):
+        if mark:
+            holes[mark] = ast.Subscript(ast.Name("values", ast.Load()), ast.Constant(at), ast.Load())
+    cut = re.compile("|".join(map(re.escape, holes)) or r"(?!)")
+    body: list[ast.stmt] = []
+    length = _LENGTH.search(text)
+    if length is not None and cut.search(text, length.end()):  # how long the body is depends on what is in it
+        body.append(ast.Assign([ast.Name("body", ast.Store())], joined(_pieces(text[length.end() :], cut, holes))))
+        size = ast.Call(ast.Name("len", ast.Load()), [ast.Name("body", ast.Load())], [])
+        before = _pieces(text[: length.end(1)], cut, holes)
+        whole = joined([*before, size, ast.Constant("\r\n\r\n"), ast.Name("body", ast.Load())])
+    else:
+        whole = joined(_pieces(text, cut, holes))
+    if isinstance(sample, bytes):
+        whole = ast.Call(ast.Attribute(whole, "encode", ast.Load()), [ast.Constant("latin-1")], [])
+    return function(("values", *names), [*body, ast.Return(whole)])
+
+
+def _pieces(text: str, cut: re.Pattern[str], holes: dict[str, ast.expr]) -> list[ast.expr]:
+    found: list[ast.expr] = []
+    position = 0
+    for mark in cut.finditer(text):
+        found += [ast.Constant(text[position : mark.start()]), holes[mark[0]]]
+        position = mark.end()
+    return [*found, ast.Constant(text[position:])]
