@@ -28,7 +28,7 @@ from msgspec import structs
 from verifier.checks.judge import judge
 from verifier.checks.verdict import Judgement
 from verifier.contracts.guarantees import read
-from verifier.contracts.registry import Promises, promises_of
+from verifier.contracts.registry import ContractRegistry, version_contract
 from verifier.history.model import (
     History,
     Note,
@@ -55,9 +55,11 @@ EMPTY = Coverage(Count(0, 0), Count(0, 0), Count(0, 0), Count(0, 0))
 
 
 @cache
-def orders_promises() -> Promises:
+def orders_contracts() -> ContractRegistry:
     """Contracts and guarantees of the service of these stories, equal in both versions."""
-    return Promises(tuple(promises_of("orders", name, CONTRACTS / "orders" / f"{name}.yaml") for name in (OLD, NEW)))
+    return ContractRegistry(
+        tuple(version_contract("orders", name, CONTRACTS / "orders" / f"{name}.yaml") for name in (OLD, NEW))
+    )
 
 
 @dataclass(slots=True)
@@ -65,7 +67,7 @@ class Story:
     """`services` maps a name to its versions, oldest first. Without promises nothing is declared."""
 
     services: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"orders": (OLD, NEW)})
-    promises: Promises = field(default_factory=Promises)
+    registry: ContractRegistry = field(default_factory=ContractRegistry)
     clock: float = 0.0
     operations: list[Operation] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
@@ -76,7 +78,7 @@ class Story:
 
     @classmethod
     def of_orders(cls) -> Story:
-        return cls(promises=orders_promises())
+        return cls(registry=orders_contracts())
 
     def fresh(self, prefix: str) -> str:
         """A name that nothing else in the story has."""
@@ -127,7 +129,7 @@ class Story:
         response = _response(answer, headers or {})
         parent = retry or of
         started, self.clock = self.clock, self.clock + 1
-        known = self.promises.operation(service, to, method, request.path)
+        known = self.registry.operation(service, to, method, request.path)
         place = parent.index if parent else 0
         made = Operation(
             id=f"{self.steps[-1].id}/{self.replay}/{self.fresh('op')}",
@@ -187,7 +189,7 @@ class Story:
         return Plan(1, "0", "story", 7, found, EMPTY)
 
     def judge(self) -> Judgement:
-        return judge(self.history(), self.promises, self.plan())
+        return judge(self.history(), self.registry, self.plan())
 
     def _end(self) -> None:
         if self.steps:
@@ -241,10 +243,10 @@ def told(judgement: Judgement) -> set[tuple[str, str]]:
     return {(violation.guarantee, violation.attribution) for violation in judgement.violations}
 
 
-def promised(text: str) -> Promises:
-    """The contracts of `orders_promises` with other guarantees, given as YAML."""
+def promised(text: str) -> ContractRegistry:
+    """The contracts of `orders_contracts` with other guarantees, given as YAML."""
     with TemporaryDirectory() as folder:
         file = Path(folder) / "guarantees.yaml"
         file.write_text(dedent(text), encoding="utf-8")
         found = read(file)
-    return Promises(tuple(replace(entry, guarantees=found) for entry in orders_promises().entries))
+    return ContractRegistry(tuple(replace(entry, guarantees=found) for entry in orders_contracts().entries))

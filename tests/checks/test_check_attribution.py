@@ -6,7 +6,7 @@ from tests.checks.story import NEW, OLD, Scene, Story, everywhere, told
 from verifier.checks.attribution import violations
 from verifier.checks.context import Context
 from verifier.checks.verdict import Finding, Judgement
-from verifier.contracts.registry import Promises
+from verifier.contracts.registry import ContractRegistry
 
 
 def test_steps_come_in_the_order_of_the_run_whichever_shows_it_best() -> None:
@@ -14,7 +14,7 @@ def test_steps_come_in_the_order_of_the_run_whichever_shows_it_best() -> None:
     for kind in ("control-old", "control-new", "forward", "rollback"):
         story.step(kind)
     *_, third, fourth = story.steps
-    context = Context(story.history(), Promises())
+    context = Context(story.history(), ContractRegistry())
 
     def finding(step: str, *versions: str) -> Finding:
         return Finding("available", "orders", "GET /a", step, versions, "500", "an error", ())

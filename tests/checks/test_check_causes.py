@@ -10,7 +10,7 @@ import pytest
 from tests.checks.story import NEW, OLD, Answer, Scene, Story, everywhere
 from verifier.checks.causes import by_schema, by_shape, retyped
 from verifier.checks.verdict import Judgement
-from verifier.contracts.registry import Promises, promises_of
+from verifier.contracts.registry import ContractRegistry, version_contract
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,9 @@ paths:
 def test_a_broken_contract_is_one_wherever_in_a_list_the_entry_stands(tmp_path: Path) -> None:
     contract = tmp_path / "contract.yaml"
     contract.write_text(LIST, encoding="utf-8")
-    story = Story(promises=Promises(tuple(promises_of("orders", version, contract) for version in (OLD, NEW))))
+    story = Story(
+        registry=ContractRegistry(tuple(version_contract("orders", version, contract) for version in (OLD, NEW)))
+    )
     right, wrong = {"n": 1}, {"n": "2"}
 
     def play(scene: Scene) -> None:

@@ -313,13 +313,15 @@ def test_versions_of_two_services_may_have_equal_names() -> None:
     """A new caller whose version is named like the old version of the callee was not built for that one."""
     import dataclasses
 
-    from tests.checks.story import orders_promises
-    from verifier.contracts.registry import Promises
+    from tests.checks.story import orders_contracts
+    from verifier.contracts.registry import ContractRegistry
 
-    old, new = orders_promises().entries
+    old, new = orders_contracts().entries
     strict = dataclasses.replace(old, version="2.0", guarantees=None)
     newer = dataclasses.replace(new, version="3.0", contract=None, guarantees=None)
-    story = Story(services={"orders": ("2.0", "3.0"), "web": ("1.0", "2.0")}, promises=Promises((strict, newer)))
+    story = Story(
+        services={"orders": ("2.0", "3.0"), "web": ("1.0", "2.0")}, registry=ContractRegistry((strict, newer))
+    )
 
     def inner(caller_version: str) -> Any:
         story.step("forward")
@@ -330,7 +332,7 @@ def test_versions_of_two_services_may_have_equal_names() -> None:
     from verifier.checks.context import Context
 
     built_for_old, built_for_new = inner("1.0"), inner("2.0")
-    found = compatible.check(Context(story.history(), story.promises)).findings
+    found = compatible.check(Context(story.history(), story.registry)).findings
     assert {finding.evidence[0] for finding in found} == {built_for_old.id}
     assert built_for_new.id not in {finding.evidence[0] for finding in found}
 

@@ -187,7 +187,7 @@ def test_how_often_an_effect_may_happen(times: str, charges: int, found: set[str
                 scene.story.charge(order, version=version)
             place(scene, order=order, key="", to=version, answer=(201, {"id": order}))
 
-    story = Story(promises=promised(EFFECTS.format(times=times)))
+    story = Story(registry=promised(EFFECTS.format(times=times)))
     assert {name for name, _ in told(everywhere(play, "forward", story=story))} == found
 
 

@@ -11,10 +11,10 @@ from tests.checks.story import NEW, OLD, Answer, Scene, Story, everywhere, told
 from verifier.checks.judge import judge
 from verifier.checks.verdict import Judgement
 from verifier.contracts.expectations import Line, Seam
-from verifier.plan.model import Break, Declared, SeamBreak
+from verifier.plan.model import Declared, PlannedBreak, SeamBreak
 
 
-def broken(**values: Any) -> Break:
+def broken(**values: Any) -> PlannedBreak:
     """A break of requests: new clients send what old does not take."""
     known: dict[str, Any] = {
         "id": "c1", "service": "orders", "old": OLD, "new": NEW, "column": "request_new_to_old", "verdict": "breaking",
@@ -23,7 +23,7 @@ def broken(**values: Any) -> Break:
         "callers": ("client 2.0",), "steps": ("rollout.1",), "request": None,
     }  # fmt: skip
     known.update(values)
-    return Break(**{field.name: known[field.name] for field in fields(Break)})
+    return PlannedBreak(**{field.name: known[field.name] for field in fields(PlannedBreak)})
 
 
 def judged(said: Declared, proof: Answer | str = "none") -> Judgement:
@@ -37,7 +37,7 @@ def judged(said: Declared, proof: Answer | str = "none") -> Judgement:
             story.send("POST /orders", OLD, proof, source="proof", replay="proof-c1")
 
     everywhere(play, story=story)
-    return judge(story.history(), story.promises, replace(story.plan(), declared=said))
+    return judge(story.history(), story.registry, replace(story.plan(), declared=said))
 
 
 @pytest.mark.parametrize("proof", ["none", 400, 422, 500, None])

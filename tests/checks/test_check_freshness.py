@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from tests.checks.scenes import note, place, poll, usual
-from tests.checks.story import Scene, Story, everywhere, orders_promises, promised, told
+from tests.checks.story import Scene, Story, everywhere, orders_contracts, promised, told
 from verifier.checks.judge import judge
 from verifier.checks.verdict import Judgement
-from verifier.contracts.registry import Promises
+from verifier.contracts.registry import ContractRegistry
 from verifier.plan.model import ExchangeShape, SessionShape
 
 STALE = ("read-your-writes", "mixed")
@@ -82,9 +82,9 @@ def test_another_client_need_not_see_it_yet() -> None:
 
 
 def test_an_equal_id_in_another_service_is_another_resource() -> None:
-    entries = orders_promises().entries
-    both = Promises((*entries, *(replace(entry, service="returns") for entry in entries)))
-    story = Story(services={"orders": ("1.4", "2.0"), "returns": ("1.4", "2.0")}, promises=both)
+    entries = orders_contracts().entries
+    both = ContractRegistry((*entries, *(replace(entry, service="returns") for entry in entries)))
+    story = Story(services={"orders": ("1.4", "2.0"), "returns": ("1.4", "2.0")}, registry=both)
 
     def play(scene: Scene) -> None:
         order = usual(scene)
@@ -119,7 +119,7 @@ def test_a_list_shows_what_was_placed_once_it_is_done(state: str, whole: bool, w
         shown = listed if whole or not scene.broken else listed[:1]
         story.send(f"GET /orders?customer=c{order}", scene.second, (200, {"orders": shown} if wrapped else shown))
 
-    story = Story(promises=promised(LISTED))
+    story = Story(registry=promised(LISTED))
     missed = not whole and state != "failed"
     assert (STALE in told(everywhere(play, "forward", story=story))) is missed
 
@@ -149,7 +149,7 @@ def test_a_class_that_nothing_checks_is_never_passed(kind: str) -> None:
         for version in (scene.first, scene.second):
             scene.story.send("GET /orders/o1", version, (200, {"id": "o1"}))
 
-    judgement = everywhere(play, story=Story(promises=promised(text)))
+    judgement = everywhere(play, story=Story(registry=promised(text)))
     assert judgement.verdict == "unknown"
     assert any("getOrder" in sentence for sentence in judgement.unknowns)
 
@@ -169,7 +169,7 @@ def borrowed(*lent: int, steps: tuple[tuple[int, str | None], ...], kind: str) -
     `steps`: the exchanges in the order in which they are sent, each with the note that it writes, or (None) reads.
     A read shows the note before the last one where versions meet, the last one elsewhere.
     """
-    story = Story(promises=promised(STRONG.replace("CLASS", kind)))
+    story = Story(registry=promised(STRONG.replace("CLASS", kind)))
 
     def play(scene: Scene) -> None:
         order, notes = story.fresh("o"), ["as it was"]
@@ -187,7 +187,7 @@ def borrowed(*lent: int, steps: tuple[tuple[int, str | None], ...], kind: str) -
         for index, text in sorted(steps)
     )
     plan = replace(story.plan(), sessions=(SessionShape("s1", shapes),))
-    return told(judge(story.history(), story.promises, plan)) & {STALE}
+    return told(judge(story.history(), story.registry, plan)) & {STALE}
 
 
 WRITTEN_AND_READ = ((0, "first"), (1, None))
@@ -220,7 +220,7 @@ def test_one_s_own_write_after_another_client_s_is_to_be_seen() -> None:
 
 
 def test_a_class_that_only_other_clients_reads_had_a_part_in_is_never_passed() -> None:
-    story = Story(promises=promised(STRONG.replace("CLASS", "read-your-writes")))
+    story = Story(registry=promised(STRONG.replace("CLASS", "read-your-writes")))
 
     def play(scene: Scene) -> None:
         order = story.fresh("o")
@@ -230,5 +230,5 @@ def test_a_class_that_only_other_clients_reads_had_a_part_in_is_never_passed() -
     assert everywhere(play, story=story).verdict == "pass"
     shapes = (ExchangeShape("setNote", "orders", True, lender="another"), ExchangeShape("getOrder", "orders", False))
     lending = replace(story.plan(), sessions=(SessionShape("s1", shapes),))
-    judgement = judge(story.history(), story.promises, lending)
+    judgement = judge(story.history(), story.registry, lending)
     assert judgement.unknowns == ("orders declares getOrder read-your-writes, and no operation tested it",)

@@ -71,7 +71,7 @@ def test_two_answers_to_one_key_that_disagree_are_told() -> None:
 
 def test_effects_that_are_told_apart_by_the_answer_are_added_up() -> None:
     """Counted per answered id: a retry that makes a second order has one effect for each id, and two for its key."""
-    story = Story(promises=_promises("key: $request.body#/order, match: $response.body#/id"))
+    story = Story(registry=_promises("key: $request.body#/order, match: $response.body#/id"))
 
     def play(scene: Scene) -> None:
         key, order = scene.story.fresh("k"), scene.story.fresh("o")
@@ -86,7 +86,7 @@ def test_effects_that_are_told_apart_by_the_answer_are_added_up() -> None:
 
 
 def test_effects_count_where_the_first_attempt_had_no_answer_to_name_them_by() -> None:
-    story = Story(promises=_promises("key: $request.body#/order, match: $response.body#/id"))
+    story = Story(registry=_promises("key: $request.body#/order, match: $response.body#/id"))
 
     def play(scene: Scene) -> None:
         key, order = scene.story.fresh("k"), scene.story.fresh("o")
@@ -98,7 +98,7 @@ def test_effects_count_where_the_first_attempt_had_no_answer_to_name_them_by() -
             _charge(scene, order)
 
     assert everywhere(play, story=story).verdict == "pass"
-    assert told(everywhere(play, "forward", story=Story(promises=story.promises))) == {("idempotent", "mixed")}
+    assert told(everywhere(play, "forward", story=Story(registry=story.registry))) == {("idempotent", "mixed")}
 
 
 def _charge(scene: Scene, order: str) -> None:
@@ -161,7 +161,7 @@ def test_equal_keys_on_different_stores_are_different_keys() -> None:
 
 
 def test_an_effect_that_may_happen_more_than_once_is_not_doubled() -> None:
-    promises = _promises("key: $request.body#/order, match: $request.body#/reference, times: at-least-once")
+    registry = _promises("key: $request.body#/order, match: $request.body#/reference, times: at-least-once")
 
     def play(scene: Scene) -> None:
         key, order = scene.story.fresh("k"), scene.story.fresh("o")
@@ -170,7 +170,7 @@ def test_an_effect_that_may_happen_more_than_once_is_not_doubled() -> None:
         _charge(scene, order)
         _charge(scene, order)
 
-    assert everywhere(play, story=Story(promises=promises)).verdict == "pass"
+    assert everywhere(play, story=Story(registry=registry)).verdict == "pass"
 
 
 def undeclared(values: dict[str, list[str]], key: str = "k") -> Judgement:

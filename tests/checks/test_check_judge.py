@@ -122,7 +122,7 @@ def test_missing_steps_are_unknown() -> None:
     story = told_story()
     plan = story.plan()
     cut = structs.replace(story.history(), steps=story.steps[:-1])
-    judgement = judge(cut, story.promises, plan)
+    judgement = judge(cut, story.registry, plan)
     assert judgement.verdict == "unknown"
     assert any(story.steps[-1].id in sentence for sentence in judgement.unknowns)
 
@@ -142,7 +142,7 @@ def test_a_run_without_a_control_is_unknown() -> None:
 def test_old_equal_to_new_is_unknown() -> None:
     story = told_story()
     plan: Plan = replace(story.plan(), same=("orders 1.4 and 2.0 are the same image, command and environment",))
-    assert judge(story.history(), story.promises, plan).verdict == "unknown"
+    assert judge(story.history(), story.registry, plan).verdict == "unknown"
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_old_equal_to_new_is_unknown() -> None:
     ],
 )
 def test_a_declared_guarantee_that_nothing_tested_is_unknown(declared: str) -> None:
-    story = Story(promises=promised(f"service: orders\noperations:\n  {declared}\n"))
+    story = Story(registry=promised(f"service: orders\noperations:\n  {declared}\n"))
 
     def play(scene: Scene) -> None:
         for version in (scene.first, scene.second):
@@ -196,7 +196,7 @@ def test_independent_replays_may_end_in_any_order(seed: int, broken: tuple[Phase
     history = story.history()
     shuffled = structs.replace(history, operations=interleaved(history, random.Random(seed)))
     assert shuffled != history
-    assert judge(shuffled, story.promises, story.plan()) == usual_order
+    assert judge(shuffled, story.registry, story.plan()) == usual_order
 
 
 def interleaved(history: History, draw: random.Random) -> tuple[Operation, ...]:

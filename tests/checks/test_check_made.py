@@ -18,7 +18,7 @@ def asked(name: str, *answers: tuple[str, str, int]) -> Context:
     for phase, version, status in answers:
         story.step(phase, live={"orders": (version,)})  # type: ignore[arg-type]
         story.send("POST /orders", version, status, source="proof", replay=name)
-    return Context(story.history(), story.promises)
+    return Context(story.history(), story.registry)
 
 
 @pytest.mark.parametrize("refusal", [400, 405, 415, 422, 500, 503])
@@ -56,6 +56,6 @@ def test_work_that_nobody_asked_for_is_in_no_other_check() -> None:
     charge = story.charge("a")
     linked = Story()
     linked.steps, linked.operations = story.steps, [made, structs.replace(charge, parent=made.id)]
-    context = Context(linked.history(), linked.promises)
+    context = Context(linked.history(), linked.registry)
     assert list(context.work()) == []
     assert not context.effects

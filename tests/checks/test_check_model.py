@@ -29,7 +29,7 @@ STEPS: tuple[tuple[Phase, tuple[str, ...]], ...] = (
     ("forward", (NEW,)),
 )
 Call = tuple[str, str]  # method, text
-Hurt = Callable[["Things", str, str, str], None]
+Impact = Callable[["Things", str, str, str], None]
 
 
 @dataclass(slots=True)
@@ -37,7 +37,7 @@ class Things:
     """PUT, GET and DELETE of texts by name. `hurt` is done after every write: what a broken version does."""
 
     kept: dict[str, str] = field(default_factory=dict)
-    hurt: Hurt | None = None
+    hurt: Impact | None = None
 
     def call(self, version: str, method: str, name: str, text: str) -> tuple[int, Any]:
         if method == "PUT":
@@ -60,8 +60,8 @@ class Player:
     story: Story
     session: list[Call]
     draw: random.Random
-    hurt: Hurt | None
-    things: Things = field(default_factory=Things)
+    hurt: Impact | None
+    recordings: Things = field(default_factory=Things)
     reads: dict[str, Operation] = field(default_factory=dict)
     late: list[tuple[Operation, str]] = field(default_factory=list)
 
@@ -71,7 +71,7 @@ class Player:
             step = self.story.step(phase, live={"orders": live})
             if step.rpartition(".")[0] != path:
                 path, self.reads, self.late = step.rpartition(".")[0], {}, []
-                self.things = Things(hurt=self.hurt)
+                self.recordings = Things(hurt=self.hurt)
             self._late(live)
             for number, (at, fault) in enumerate(self._disturbances(), 1):
                 self.story.replay = f"r{number}"
@@ -102,7 +102,7 @@ class Player:
         first, second = versions
 
         def send(version: str, **more: Any) -> Operation:
-            answer = self.things.call(version, method, name, text)
+            answer = self.recordings.call(version, method, name, text)
             return self.story.send(f"{method} /things/{name}", version, answer, body={"text": text}, index=index,
                                    fault=fault, **more)  # fmt: skip
 
@@ -112,7 +112,7 @@ class Player:
                 self.late.append((seen, text))
             return seen
         if fault == "late-arrival":  # the second attempt has its effect first
-            answered = self.things.call(second, method, name, text)
+            answered = self.recordings.call(second, method, name, text)
             held = send(first, outcome="info")
             return self.story.send(f"{method} /things/{name}", second, answered, index=index, fault=fault, retry=held)
         one = send(first, **({"outcome": "info"} if fault == "lost-answer" else {}))
@@ -122,7 +122,7 @@ class Player:
     def _late(self, live: tuple[str, ...]) -> None:
         for first, text in self.late:
             name, version = first.request.target.rpartition("/")[2], self.draw.choice(live)
-            answer = self.things.call(version, first.request.method, name, text)
+            answer = self.recordings.call(version, first.request.method, name, text)
             self.story.send(f"{first.request.method} {first.request.target}", version, answer, retry=first,
                             replay=f"{first.step}:{first.replay}", fault=first.fault)  # fmt: skip
         self.late = []
@@ -130,7 +130,7 @@ class Player:
     def _sweep(self, live: tuple[str, ...]) -> None:
         for name, read in self.reads.items():
             for version in live:
-                self.story.sweep(read, version, self.things.call(version, "GET", name, ""))
+                self.story.sweep(read, version, self.recordings.call(version, "GET", name, ""))
 
 
 CALL = st.sampled_from([("PUT", "a"), ("PUT", "b"), ("GET", ""), ("DELETE", "")])
@@ -138,7 +138,7 @@ SESSIONS = st.lists(CALL, max_size=4).map(lambda calls: [("PUT", "a"), ("GET", "
 usual = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 
 
-def played(session: list[Call], seed: int, hurt: Hurt | None = None) -> Judgement:
+def played(session: list[Call], seed: int, hurt: Impact | None = None) -> Judgement:
     return Player(Story(), session, random.Random(seed), hurt).run()
 
 
@@ -150,28 +150,28 @@ def test_a_correct_service_never_fails(session: list[Call], seed: int) -> None:
     assert judgement.verdict == "pass"
 
 
-def forgets(things: Things, version: str, method: str, name: str) -> None:
+def forgets(recordings: Things, version: str, method: str, name: str) -> None:
     """The new version keeps what it is given where nobody finds it."""
-    if version == NEW and method == "PUT" and len(things.kept) > 3:
-        things.kept.pop(name)
+    if version == NEW and method == "PUT" and len(recordings.kept) > 3:
+        recordings.kept.pop(name)
 
 
-def mixes_up(things: Things, version: str, method: str, name: str) -> None:
+def mixes_up(recordings: Things, version: str, method: str, name: str) -> None:
     """The new version writes over what was kept before."""
-    for other in list(things.kept)[:3]:
+    for other in list(recordings.kept)[:3]:
         if version == NEW and method == "PUT" and other != name:
-            things.kept[other] = "mixed up"
+            recordings.kept[other] = "mixed up"
 
 
-def brings_back(things: Things, version: str, method: str, name: str) -> None:
+def brings_back(recordings: Things, version: str, method: str, name: str) -> None:
     """The new version keeps a copy, and deletes only that."""
     if version == NEW and method == "DELETE":
-        things.kept[name] = "a"
+        recordings.kept[name] = "a"
 
 
 @usual
 @given(SESSIONS, st.integers(0, 1000), st.sampled_from([forgets, mixes_up]))
-def test_a_service_that_loses_or_alters_what_it_was_given_fails(session: list[Call], seed: int, hurt: Hurt) -> None:
+def test_a_service_that_loses_or_alters_what_it_was_given_fails(session: list[Call], seed: int, hurt: Impact) -> None:
     kept = [call for call in session if call[0] != "DELETE"]  # what is deleted cannot be lost
     assert played(kept, seed, hurt).verdict == "fail"
 

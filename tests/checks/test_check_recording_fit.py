@@ -63,7 +63,7 @@ class Played:
         return replace(plan, paths=tuple(paths), sessions=(SessionShape("s1", exchanges),))
 
     def judge(self, plan: Plan | None = None) -> Judgement:
-        return judge(self.story.history(), self.story.promises, plan or self.plan)
+        return judge(self.story.history(), self.story.registry, plan or self.plan)
 
 
 def sentence(number: int, total: int, how: str) -> str:

@@ -1,4 +1,4 @@
-"""A service that keeps words in memory, with nothing but the standard library: `python tiny.py WAY --port 8080`.
+"""A service that keeps words in memory, with nothing but the standard library: `python one_service.py WAY --port 8080`.
 
 PUT /words/NAME keeps the body's text, GET /words/NAME reads it. Ways to be: `well`; `deaf` never becomes ready and says
 so; `dies` says why and ends with status 3.

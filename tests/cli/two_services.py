@@ -1,4 +1,4 @@
-"""A service with logins and orders: `python clerks.py --port 8080 --folder F`. Both versions share the folder.
+"""A service with logins and orders: `python two_services.py --port 8080 --folder F`. Both versions share the folder.
 
 POST /login answers with a token that is new each time, or with a cookie where a clerk logs in. POST /orders needs a
 token, GET /orders/ID the cookie of a clerk; the id of an order is new each time.

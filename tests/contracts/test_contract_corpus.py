@@ -15,7 +15,7 @@ from verifier.contracts.compare import compare
 from verifier.contracts.load import load
 from verifier.contracts.model import Contract
 from verifier.contracts.variants import alternatives
-from verifier.contracts.verdicts import COLUMNS, Comparison, Finding, mirrored
+from verifier.contracts.verdicts import COLUMNS, Comparison, ContractDifference, mirrored
 
 CORPUS = load_corpus()
 
@@ -77,7 +77,7 @@ def test_every_witness_is_refused_by_the_reader(pair: Pair, tmp_path: Path) -> N
             assert not Draft202012Validator(read, validate_formats=True).is_valid(item.witness)
 
 
-def _schema(contract: Contract, item: Finding) -> Any:
+def _schema(contract: Contract, item: ContractDifference) -> Any:
     if contract.documents:
         return contract.documents[0].schema.document
     if item.part == "payload":

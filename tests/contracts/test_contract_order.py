@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from verifier.contracts.impact import Caller, hurts
+from verifier.contracts.impact import Caller, impacts
 from verifier.contracts.order import Conflict, Order, conflicts, safe_orders
-from verifier.contracts.verdicts import Comparison, Finding
+from verifier.contracts.verdicts import Comparison, ContractDifference
 
 SERVICES = ("a", "b", "c", "d")
 SIDES = st.sampled_from(["old", "new"])
@@ -72,8 +72,8 @@ def test_what_is_in_the_way_is_enough_and_as_small_as_can_be(pairs: tuple[Confli
     assert sorted(upgraded) == sorted(SERVICES) and _safe(upgraded, rest)
 
 
-def _finding(column: str) -> Finding:
-    return Finding(column, "breaking", "required", "charge", "#/x", "m", part="body")  # type: ignore[arg-type]
+def _finding(column: str) -> ContractDifference:
+    return ContractDifference(column, "breaking", "required", "charge", "#/x", "m", part="body")  # type: ignore[arg-type]
 
 
 def test_a_break_of_old_clients_upgrades_the_caller_first() -> None:
@@ -100,7 +100,7 @@ def test_breaks_both_ways_leave_no_order_and_say_what_to_expand() -> None:
 
 
 def test_skew_forbids_nothing_and_a_strange_service_is_refused() -> None:
-    skew = Finding("request_new_to_old", "skew", "dropped-property", "charge", "#/x", "m")
+    skew = ContractDifference("request_new_to_old", "skew", "dropped-property", "charge", "#/x", "m")
     assert conflicts("orders", "payments", Comparison("o", "n", (skew,))) == ()
     assert safe_orders([], []) == Order(((),), 1)
     with pytest.raises(ValueError, match="psp"):
@@ -126,7 +126,7 @@ STATES = (
 )
 def test_a_break_hurts_where_its_two_sides_are_live_together(column: str, steps: list[str]) -> None:
     callers = (Caller("orders", "1", "1"), Caller("orders", "2", "2"))
-    found = hurts("payments", "1", "2", Comparison("o", "n", (_finding(column),)), STATES, callers)
+    found = impacts("payments", "1", "2", Comparison("o", "n", (_finding(column),)), STATES, callers)
     assert [item.step for item in found] == steps
     assert {str(item.caller) for item in found} <= {"orders 1"}
 
@@ -134,7 +134,7 @@ def test_a_break_hurts_where_its_two_sides_are_live_together(column: str, steps:
 def test_clients_outside_the_rollout_are_always_there(tmp_path: Path) -> None:
     everyone = (Caller("", "", "1"), Caller("", "", "2"))
     comparison = Comparison("o", "n", (_finding("request_old_to_new"), _finding("request_new_to_old")))
-    found = hurts("payments", "1", "2", comparison, STATES, everyone)
+    found = impacts("payments", "1", "2", comparison, STATES, everyone)
     assert [(item.step, item.caller.built_for, item.version) for item in found] == [
         ("s0", "2", "1"),
         ("s1", "1", "2"),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from verifier.contracts.expressions import parse
 from verifier.contracts.guarantees import Assumption, Completes, Effect, Freshness, Idempotent, read
-from verifier.contracts.registry import Promises, promises_of
+from verifier.contracts.registry import ContractRegistry, version_contract
 from verifier.errors import BadInput, Problem
 
 GOOD = """\
@@ -198,29 +198,31 @@ CONTRACT = (
 def test_a_versions_own_guarantees_come_before_the_folders(tmp_path: Path) -> None:
     contract = tmp_path / "2.0.yaml"
     contract.write_text(CONTRACT, encoding="utf-8")
-    assert promises_of("a", "2.0", contract).guarantees is None
+    assert version_contract("a", "2.0", contract).guarantees is None
     written(tmp_path, "service: a\noperations: {getX: {}}\n")
-    shared = promises_of("a", "2.0", contract).guarantees
+    shared = version_contract("a", "2.0", contract).guarantees
     (tmp_path / "2.0.guarantees.yaml").write_text("service: a\noperations: {getY: {}}\n", encoding="utf-8")
-    own = promises_of("a", "2.0", contract).guarantees
+    own = version_contract("a", "2.0", contract).guarantees
     assert [item.operations[0].operation for item in (shared, own) if item] == ["getX", "getY"]
-    assert promises_of("a", "2.0", None).contract is None
+    assert version_contract("a", "2.0", None).contract is None
 
 
 def test_promises_are_looked_up_by_service_version_and_request(tmp_path: Path) -> None:
     for version in ("1.0", "2.0"):
         (tmp_path / f"{version}.yaml").write_text(CONTRACT, encoding="utf-8")
     written(tmp_path, "service: a\noperations: {getX: {writes: $request.path.id}}\n")
-    promises = Promises(tuple(promises_of("a", version, tmp_path / f"{version}.yaml") for version in ("1.0", "2.0")))
-    found = promises.operation("a", "2.0", "GET", "/x/7")
+    registry = ContractRegistry(
+        tuple(version_contract("a", version, tmp_path / f"{version}.yaml") for version in ("1.0", "2.0"))
+    )
+    found = registry.operation("a", "2.0", "GET", "/x/7")
     assert found is not None
     assert found.id == "getX"
-    assert promises.operation("a", "3.0", "GET", "/x/7") is not None, "another version's contract may still name it"
-    assert promises.operation("b", "2.0", "GET", "/x/7") is None
-    assert promises.operation("a", "2.0", "PUT", "/x/7") is None
-    assert promises.guarantees("a", "1.0", "getX") is not None
-    assert promises.guarantees("a", "1.0", "getY") is None
-    assert [(item.version, declared.operation) for item, declared in promises.declared()] == [
+    assert registry.operation("a", "3.0", "GET", "/x/7") is not None, "another version's contract may still name it"
+    assert registry.operation("b", "2.0", "GET", "/x/7") is None
+    assert registry.operation("a", "2.0", "PUT", "/x/7") is None
+    assert registry.guarantees("a", "1.0", "getX") is not None
+    assert registry.guarantees("a", "1.0", "getY") is None
+    assert [(item.version, declared.operation) for item, declared in registry.declared()] == [
         ("1.0", "getX"),
         ("2.0", "getX"),
     ]

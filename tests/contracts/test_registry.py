@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from verifier.contracts.guarantees import Guarantees, OperationGuarantees
 from verifier.contracts.lookup import HOLE
 from verifier.contracts.model import Contract, ContractOperation
-from verifier.contracts.registry import Promises, VersionPromises
+from verifier.contracts.registry import ContractRegistry, VersionContract
 from verifier.http.message import Request
 
 METHODS = ("GET", "POST", "HEAD")
@@ -38,18 +38,18 @@ def contract(draw: st.DrawFn, segments: tuple[str, ...]) -> Contract:
 
 
 @st.composite
-def promises(draw: st.DrawFn) -> Promises:
+def registry(draw: st.DrawFn) -> ContractRegistry:
     segments = draw(st.sampled_from([PLAIN + VARIABLE, FIXED + VARIABLE, FIXED + VARIABLE + MIXED]))
     versions = draw(st.lists(st.tuples(st.sampled_from("sp"), st.sampled_from("123")), max_size=4))
-    return Promises(
+    return ContractRegistry(
         tuple(
-            VersionPromises(service, version, draw(st.none() | contract(segments)), None)
+            VersionContract(service, version, draw(st.none() | contract(segments)), None)
             for service, version in versions
         )
     )
 
 
-def asked(made: Promises, service: str, version: str, method: str, path: str) -> ContractOperation | None:
+def asked(made: ContractRegistry, service: str, version: str, method: str, path: str) -> ContractOperation | None:
     """The plain way: the version's own contract, then every other one of its service."""
     known: dict[str, Contract | None] = {}
     for entry in made.entries:
@@ -66,9 +66,9 @@ ASKED = st.tuples(st.sampled_from("spq"), st.sampled_from("1234"), st.sampled_fr
 
 
 @settings(max_examples=500, deadline=None)
-@given(promises(), st.lists(ASKED, min_size=1, max_size=12))
+@given(registry(), st.lists(ASKED, min_size=1, max_size=12))
 def test_an_operation_is_found_as_if_each_contract_were_asked(
-    made: Promises, questions: list[tuple[str, str, str, str]]
+    made: ContractRegistry, questions: list[tuple[str, str, str, str]]
 ) -> None:
     for service, version, method, path in questions:
         assert made.operation(service, version, method, path) == asked(made, service, version, method, path)
@@ -83,8 +83,10 @@ HOLED = st.lists(st.sampled_from((*IN_PATHS, HOLE, HOLE, f"a-{HOLE}", f"?q={HOLE
 
 
 @settings(max_examples=500, deadline=None)
-@given(promises(), st.sampled_from("12"), st.sampled_from(METHODS), HOLED)
-def test_what_is_settled_holds_whatever_stands_in_the_holes(made: Promises, version: str, method: str, at: str) -> None:
+@given(registry(), st.sampled_from("12"), st.sampled_from(METHODS), HOLED)
+def test_what_is_settled_holds_whatever_stands_in_the_holes(
+    made: ContractRegistry, version: str, method: str, at: str
+) -> None:
     known, operation = made.settled("s", version, method, at)
     if known:
         for value in ("a", "b", "v1", "a.b", "7", "zz", "1.json"):
@@ -94,7 +96,7 @@ def test_what_is_settled_holds_whatever_stands_in_the_holes(made: Promises, vers
 def test_a_hole_is_settled_where_no_fixed_segment_competes() -> None:
     routes = ("/orders", "/orders/{id}", "/orders/{id}/lines", "/customers/{id}", "/customers/search")
     operations = tuple(ContractOperation(path, "GET", path, (), None, (), (), "") for path in routes)
-    made = Promises((VersionPromises("s", "1", Contract("t", "1", "f", "openapi", operations), None),))
+    made = ContractRegistry((VersionContract("s", "1", Contract("t", "1", "f", "openapi", operations), None),))
 
     def settled(path: str) -> str | None:
         known, found = made.settled("s", "1", "GET", path)
@@ -105,13 +107,13 @@ def test_a_hole_is_settled_where_no_fixed_segment_competes() -> None:
     assert settled(f"/customers/{HOLE}") is None, "it may be a search"
     assert settled(f"/{HOLE}/7") is None
     assert settled("/customers/search") == "/customers/search"
-    assert Promises().settled("s", "1", "GET", f"/{HOLE}") == (True, None), "no contract, no operation"
+    assert ContractRegistry().settled("s", "1", "GET", f"/{HOLE}") == (True, None), "no contract, no operation"
 
 
 def test_a_fixed_segment_comes_before_a_variable_one_and_a_dead_end_is_left_again() -> None:
     routes = ("/orders", "/orders/{id}", "/orders/{id}/lines", "/orders/latest")
     operations = tuple(ContractOperation(path, "GET", path, (), None, (), (), "") for path in routes)
-    made = Promises((VersionPromises("s", "1", Contract("t", "1", "f", "openapi", operations), None),))
+    made = ContractRegistry((VersionContract("s", "1", Contract("t", "1", "f", "openapi", operations), None),))
 
     def name(path: str) -> str | None:
         found = made.called("s", "1", Request("GET", path))
@@ -129,12 +131,12 @@ def test_a_fixed_segment_comes_before_a_variable_one_and_a_dead_end_is_left_agai
 
 def test_guarantees_are_found_by_service_version_and_operation_and_the_first_one_counts() -> None:
     first, second, other = OperationGuarantees("op", 1), OperationGuarantees("op", 2), OperationGuarantees("op", 3)
-    made = Promises(
+    made = ContractRegistry(
         (
-            VersionPromises("s", "1", None, Guarantees("s", "f", (first, second))),
-            VersionPromises("s", "2", None, None),
-            VersionPromises("s", "3", None, Guarantees("s", "f", (other,))),
-            VersionPromises("s", "1", None, Guarantees("s", "f", (other, OperationGuarantees("more", 4)))),
+            VersionContract("s", "1", None, Guarantees("s", "f", (first, second))),
+            VersionContract("s", "2", None, None),
+            VersionContract("s", "3", None, Guarantees("s", "f", (other,))),
+            VersionContract("s", "1", None, Guarantees("s", "f", (other, OperationGuarantees("more", 4)))),
         )
     )
     assert made.guarantees("s", "1", "op") is first

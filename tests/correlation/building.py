@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from verifier.correlation import Player, Rules, Script
-from verifier.correlation.analysis import learn
+from verifier.correlation import Player, Rules, Script, learn
 from verifier.http.message import Headers, Request, Response
 from verifier.recording.model import Exchange, Session
 

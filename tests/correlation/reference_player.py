@@ -12,10 +12,10 @@ from typing import Any
 
 from verifier.correlation.analysis.lists import take_listed
 from verifier.correlation.analysis.model import MISSING, Origin
-from verifier.correlation.analysis.sources import Answer
+from verifier.correlation.analysis.sources import SourceResponse
 from verifier.correlation.execution.fresh import draw, shape
 from verifier.correlation.execution.jar import Jar
-from verifier.correlation.execution.script import CookieUse, Script, Slot, Take
+from verifier.correlation.execution.script import CookieUse, Extraction, Script, Slot
 from verifier.correlation.execution.templates import Template, one_line
 from verifier.http.message import Request, Response
 
@@ -73,12 +73,12 @@ class PlainPlayer:
         target, headers, body = sent.target, list(sent.headers), sent.body
         for slot in sorted(compiled.uses):
             self._trouble(index, slot)
-        if compiled.woven is not None:
-            target = target if compiled.woven.target is None else fill(compiled.woven.target, self.values)
-            for position, template in compiled.woven.headers:
+        if compiled.template is not None:
+            target = target if compiled.template.target is None else fill(compiled.template.target, self.values)
+            for position, template in compiled.template.headers:
                 headers[position] = (headers[position][0], fill(template, self.values))
-            if compiled.woven.body is not None:
-                body = fill(compiled.woven.body, self.values).encode(compiled.woven.charset, "replace")
+            if compiled.template.body is not None:
+                body = fill(compiled.template.body, self.values).encode(compiled.template.charset, "replace")
         if compiled.cookie is not None:
             use = compiled.cookie
             text = self._cookies(index, use, self.jars[compiled.client].sent(step.exchange.host, target))
@@ -91,30 +91,40 @@ class PlainPlayer:
             asked = step.exchange.request
             self.jars[compiled.client].store(step.exchange.host, asked.target, response.headers, asked.headers)
         produced: dict[str, str] = {}
-        for take in compiled.takes:
-            answer = Answer(response)
+        for extraction in compiled.extractions:
+            answer = SourceResponse(response)
             answer._json = as_json(response.body)
-            recorded = self.script.slots[take.slot].recorded
-            value = take_listed(answer, take, recorded) if take.origin.listed else answer.take(take.origin)
+            recorded = self.script.slots[extraction.slot].recorded
+            value = (
+                take_listed(answer, extraction, recorded)
+                if extraction.origin.listed
+                else answer.extraction(extraction.origin)
+            )
             if value is not None:
-                self._learn(take, value)
-                if take.rank == 0:
-                    produced.setdefault(take.origin.expression, value)
+                self._learn(extraction, value)
+                if extraction.rank == 0:
+                    produced.setdefault(extraction.origin.expression, value)
         return tuple(produced.items())
 
-    def _learn(self, take: Take, value: str) -> None:
-        slot = take.slot
+    def _learn(self, extraction: Extraction, value: str) -> None:
+        slot = extraction.slot
         rank = self.ranks.get(slot)
-        if rank is not None and take.equal and slot in self.firm and take.rank != rank and self.values[slot] != value:
-            other = (take.origin, value) if take.rank > rank else (self.learned[slot], self.values[slot])
+        if (
+            rank is not None
+            and extraction.equal
+            and slot in self.firm
+            and extraction.rank != rank
+            and self.values[slot] != value
+        ):
+            other = (extraction.origin, value) if extraction.rank > rank else (self.learned[slot], self.values[slot])
             self.differing[slot] = other
-        if rank is not None and take.rank > rank:
+        if rank is not None and extraction.rank > rank:
             return
-        if take.equal:
+        if extraction.equal:
             self.firm.add(slot)
         self.values[slot] = value
-        self.ranks[slot] = take.rank
-        self.learned[slot] = take.origin
+        self.ranks[slot] = extraction.rank
+        self.learned[slot] = extraction.origin
 
     def _cookies(self, index: int, use: CookieUse, held: dict[str, str]) -> str:
         pairs, missing = [], []

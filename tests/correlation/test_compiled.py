@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from tests.correlation.building import BEGAN, JSON, session
 from tests.correlation.reference_player import PlainPlayer, as_json
-from verifier.correlation import Rules, Script
-from verifier.correlation.analysis import learn
+from verifier.correlation import Rules, Script, learn
 from verifier.correlation.analysis.model import MISSING, at_pointer, json_of
 from verifier.correlation.execution.leaves import leaves
 from verifier.http.message import Headers, Request, Response
@@ -142,11 +141,11 @@ def test_the_property_sees_every_kind_of_step() -> None:
     def look(replay: tuple[Script, list[tuple[int, Response | None]]]) -> None:
         script, happened = replay
         for step, compiled in zip(script.steps, script.compiled, strict=True):
-            if compiled.woven is not None:
-                seen.update(name for name in ("target", "headers", "body") if getattr(compiled.woven, name))
-            seen.update(f"take {take.origin.place}" for take in compiled.takes)
-            seen.update("stand-in" for take in compiled.takes if take.rank)
-            seen.update("listed" for take in compiled.takes if take.origin.listed)
+            if compiled.template is not None:
+                seen.update(name for name in ("target", "headers", "body") if getattr(compiled.template, name))
+            seen.update(f"take {extraction.origin.place}" for extraction in compiled.extractions)
+            seen.update("stand-in" for extraction in compiled.extractions if extraction.rank)
+            seen.update("listed" for extraction in compiled.extractions if extraction.origin.listed)
             seen.update(report.kind for report in (*step.unmatched, *step.ambiguous))
             seen.update(["cookie"] if compiled.cookie else [])
         seen.update("moment" if slot.moment else "drawn" for slot in script.slots if slot.fresh)

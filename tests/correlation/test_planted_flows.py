@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.correlation.building import BEGAN, JSON, session
-from verifier.correlation.analysis import learn
+from verifier.correlation import learn
 from verifier.http.message import Headers, Request, Response
 
 NOUNS = ["orders", "carts", "payments", "tickets", "folders"]

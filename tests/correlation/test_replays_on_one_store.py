@@ -15,8 +15,7 @@ from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 from tests.correlation.building import BEGAN, answer, request
-from verifier.correlation import Script
-from verifier.correlation.analysis import learn
+from verifier.correlation import Script, learn
 from verifier.http.message import Headers, Request, Response, header
 from verifier.recording.model import Exchange, Session
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.correlation.reference_player import fill
 from verifier.correlation.execution.jar import Jar
-from verifier.correlation.execution.templates import weave
+from verifier.correlation.execution.templates import make_template
 from verifier.correlation.text import split
 from verifier.correlation.text.classes import is_random, is_unique
 from verifier.correlation.text.html import values
@@ -127,8 +127,8 @@ def test_multipart_fields_without_files() -> None:
 def test_any_request_is_woven_without_a_crash_and_unchanged(raw: bytes, target: str, value: str) -> None:
     safe = "".join(letter for letter in target if letter.isprintable() and not letter.isspace())
     sent = Request("POST", f"/{safe}", (("X-Any", value), ("Content-Type", "application/json")), raw)
-    woven = weave(sent, lambda text, place, grain: None)
-    assert (woven.target, woven.headers, woven.body, woven.uses) == (None, (), None, frozenset())
+    template = make_template(sent, lambda text, place, grain: None)
+    assert (template.target, template.headers, template.body, template.uses) == (None, (), None, frozenset())
 
 
 @given(JSON_VALUES)
@@ -142,10 +142,10 @@ def test_filling_holes_with_what_was_there_changes_nothing(value: object) -> Non
         return len(seen) - 1
 
     body = json.dumps({"a": value, "b": "x1"})
-    woven = weave(Request("POST", "/p/1?q=2", (("X-Any", "Bearer t9"),), body.encode()), resolve)
-    assert woven.target is not None and woven.body is not None
-    assert fill(woven.target, seen) == "/p/1?q=2"
-    assert json.loads(fill(woven.body, seen)) == json.loads(body)
+    template = make_template(Request("POST", "/p/1?q=2", (("X-Any", "Bearer t9"),), body.encode()), resolve)
+    assert template.target is not None and template.body is not None
+    assert fill(template.target, seen) == "/p/1?q=2"
+    assert json.loads(fill(template.body, seen)) == json.loads(body)
 
 
 @given(st.binary(max_size=120))

@@ -20,7 +20,7 @@ with atheris.instrument_imports(include=["verifier", "recording_oracles"]):
     import recording_oracles as oracles
     from test_recording_fuzz import CAPTURE, LINE, SEED
 
-    from verifier.correlation.analysis import learn
+    from verifier.correlation import learn
     from verifier.errors import BadInput
     from verifier.recording.har import read_har
     from verifier.recording.load import load

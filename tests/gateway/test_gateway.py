@@ -9,10 +9,10 @@ import pytest
 
 from tests.correlation.building import answer
 from tests.replay.services import Arrival, Scene, live, scene, until
-from verifier.contracts.registry import Promises, promises_of
-from verifier.gateway.gateway import Caller, Cause
+from verifier.contracts.registry import ContractRegistry, version_contract
+from verifier.gateway.gateway import CallingReplica, Cause
 from verifier.history.model import Outcome
-from verifier.http.client import Answer
+from verifier.http.client import SendResult
 from verifier.http.message import Request, Response, header
 from verifier.http.server import Reply
 from verifier.plan.model import Fault
@@ -34,7 +34,7 @@ def cause(fault: Fault | None = None) -> Cause:
     return Cause("rollout.1/r1/1.1", "rollout.1", "r1", "s1", fault)
 
 
-async def call(made: Scene, callee: str = "payments", request: Request = CHARGE, *, traced: bool = True) -> Answer:
+async def call(made: Scene, callee: str = "payments", request: Request = CHARGE, *, traced: bool = True) -> SendResult:
     """A call of orders 9 to a callee, by the address that it was given for it."""
     ports = await made.gateway.attach("orders-9-1", "orders", "9", (callee,))
     headers = (*request.headers, *TRACED) if traced else request.headers
@@ -249,8 +249,8 @@ def test_a_call_without_a_trace_belongs_to_the_replay_that_runs_alone() -> None:
 def test_a_new_path_knows_no_old_traces_and_remembers_no_partner_s_keys() -> None:
     async def scenario() -> None:
         contracts = Path(__file__).parents[2] / "contracts" / "psp" / "1.yaml"
-        promises = Promises((promises_of("psp", "", contracts),))
-        async with scene(serves, partners={"psp": 0.0}, promises=promises) as made:
+        registry = ContractRegistry((version_contract("psp", "", contracts),))
+        async with scene(serves, partners={"psp": 0.0}, registry=registry) as made:
             keyed = Request("POST", "/charge", (("Idempotency-Key", "k"),), b'{"reference": "r", "amount_cents": 1}')
             made.gateway.expect(TRACE, cause())
             answers = [await call(made, "psp", keyed) for _ in range(2)]
@@ -344,4 +344,4 @@ def test_a_listener_of_another_kind_is_a_mistake_of_our_own() -> None:
                 await made.gateway.handle(CHARGE, type("P", (), {"tag": "stranger"})())
 
     live(scenario())
-    assert Caller("r", "s", "v", "c").callee == "c"
+    assert CallingReplica("r", "s", "v", "c").callee == "c"

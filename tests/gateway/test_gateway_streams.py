@@ -13,9 +13,9 @@ from tests.gateway.raw_services import ASK, EVENTS, LAST, TRICKLE, chunk, rest, 
 from tests.http.wire_peers import read_head
 from tests.replay.services import live
 from verifier.contracts.conform import Conformance
-from verifier.contracts.registry import promises_of
+from verifier.contracts.registry import version_contract
 from verifier.gateway import streaming as passing
-from verifier.gateway.streaming import UNFINISHED, Call, Passed
+from verifier.gateway.streaming import UNFINISHED, Call, StreamedResponse
 from verifier.history.model import Note, Operation
 from verifier.http.message import Request, Response, header
 from verifier.http.pipe import Pipe
@@ -201,7 +201,7 @@ def test_a_large_answer_waits_for_its_caller_and_arrives_whole() -> None:
 
 
 def test_a_caller_that_leaves_is_nobody_s_fault_and_half_a_body_is_not_judged() -> None:
-    contract = promises_of("psp", "", Path(__file__).parents[2] / "contracts" / "psp" / "1.yaml").contract
+    contract = version_contract("psp", "", Path(__file__).parents[2] / "contracts" / "psp" / "1.yaml").contract
     assert contract is not None
 
     async def scenario() -> None:
@@ -238,7 +238,9 @@ def test_what_had_come_and_nobody_took_is_not_called_whole(left: bool) -> None:
         tap = asyncio.Transport()
         pipe = Pipe(tap)
         head = Response(200, (("Content-Type", "application/json"),))
-        passed = Passed(call, head, 8, pipe, ExitStack(), lambda: 1.0, lambda _, entry, note: put.append((entry, note)))
+        passed = StreamedResponse(
+            call, head, 8, pipe, ExitStack(), lambda: 1.0, lambda _, entry, note: put.append((entry, note))
+        )
         pipe.feed(b'{"a"')
         assert await passed.next() == b'{"a"'
         pipe.feed(b": 1}")

@@ -11,8 +11,8 @@ import pytest
 
 from tests.correlation.building import request
 from verifier.contracts.conform import Conformance
-from verifier.contracts.registry import Promises, promises_of
-from verifier.gateway.partner import PartnerDesk
+from verifier.contracts.registry import ContractRegistry, version_contract
+from verifier.gateway.partner import PartnerServer
 from verifier.http.message import Request
 
 CONTRACT = """\
@@ -46,11 +46,11 @@ OBJECT = (
 )
 
 
-def desk(folder: Path, schema: str = OBJECT, guarantees: str = "") -> PartnerDesk:
+def desk(folder: Path, schema: str = OBJECT, guarantees: str = "") -> PartnerServer:
     (folder / "bank.yaml").write_text(CONTRACT.replace("SCHEMA", schema))
     if guarantees:
         (folder / "guarantees.yaml").write_text(f"service: bank\noperations: {{{guarantees}}}\n")
-    return PartnerDesk(Promises((promises_of("bank", "", folder / "bank.yaml"),)))
+    return PartnerServer(ContractRegistry((version_contract("bank", "", folder / "bank.yaml"),)))
 
 
 def charge(key: str | None = None, body: Any = None) -> Request:
@@ -84,9 +84,9 @@ def test_reads_have_no_effect(tmp_path: Path) -> None:
 
 def test_keys_of_two_partners_are_not_the_same_key(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
-    one, two = desk(tmp_path, guarantees=KEYED).promises.entries[0], desk(tmp_path / "b", guarantees=KEYED)
-    other = promises_of("rival", "", tmp_path / "b" / "bank.yaml")
-    both = PartnerDesk(Promises((one, other)))
+    one, two = desk(tmp_path, guarantees=KEYED).registry.entries[0], desk(tmp_path / "b", guarantees=KEYED)
+    other = version_contract("rival", "", tmp_path / "b" / "bank.yaml")
+    both = PartnerServer(ContractRegistry((one, other)))
     assert both.answer("bank", charge("k")).effect == "applied"
     assert both.answer("rival", charge("k")).effect == "applied"
     assert both.answer("rival", charge("k")).effect == "suppressed"
@@ -107,7 +107,7 @@ def test_keys_of_two_partners_are_not_the_same_key(tmp_path: Path) -> None:
 )
 def test_answers_are_as_the_contract_says(schema: str, tmp_path: Path) -> None:
     made = desk(tmp_path, schema)
-    contract = made.promises.contract("bank", "")
+    contract = made.registry.contract("bank", "")
     assert contract is not None
     for _ in range(2):
         found = made.answer("bank", charge())
@@ -133,7 +133,7 @@ def test_a_declared_example_is_taken(media: str, tmp_path: Path) -> None:
     )
     text = CONTRACT.replace("{schema: SCHEMA}", media).replace("SCHEMA", "{}")
     (tmp_path / "bank.yaml").write_text(text + components)
-    made = PartnerDesk(Promises((promises_of("bank", "", tmp_path / "bank.yaml"),)))
+    made = PartnerServer(ContractRegistry((version_contract("bank", "", tmp_path / "bank.yaml"),)))
     bodies = [json.loads(made.answer("bank", charge()).response.body) for _ in range(2)]
     assert bodies == [{"id": "pay-1", "n": 5}, {"id": "pay-2", "n": 5}]
 
@@ -149,7 +149,7 @@ def test_what_no_contract_knows_is_answered_all_the_same(tmp_path: Path) -> None
     found = made.answer("bank", request("POST", "/nowhere", {}))
     assert (found.name, found.response.status, found.response.body) == ("POST /nowhere", 200, b"{}")
     assert found.effect == "applied"
-    assert PartnerDesk(Promises()).answer("other", request("GET", "/")).response.status == 200
+    assert PartnerServer(ContractRegistry()).answer("other", request("GET", "/")).response.status == 200
 
 
 @pytest.mark.parametrize(("method", "path", "status"), [("DELETE", "/quiet", 204), ("POST", "/vague", 200)])

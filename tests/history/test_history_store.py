@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 from msgspec import Struct, structs
 
 from verifier.errors import BadInput
+from verifier.history import model, outcome
 from verifier.history.model import FaultInjected, History, Note, Operation, ReplicaEvent, RunInfo, ServiceInfo, Step
 from verifier.history.store import FILES, HistoryWriter, Record, read, read_value, records, write_value
-from verifier.http import message, model, outcome
+from verifier.http import message
 from verifier.http.message import Request, Response
 
 # JSON has no surrogates and no infinite numbers; everything else must come back.

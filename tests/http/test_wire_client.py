@@ -7,7 +7,7 @@ import struct
 import pytest
 from wire_peers import LOOPS, answers, on_loop, raw_server, read_head
 
-from verifier.http import Answer, Together, WireClient
+from verifier.http import ReleaseBarrier, SendResult, WireClient
 from verifier.http.message import Request
 
 GET = Request("GET", "/", (("Accept", "*/*"),))
@@ -16,8 +16,8 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 pytestmark = pytest.mark.parametrize("loop", sorted(LOOPS))
 
 
-def ask(loop: str, *parts: bytes, request: Request = GET, timeout: float = 5.0, **more: int) -> Answer:
-    async def main() -> Answer:
+def ask(loop: str, *parts: bytes, request: Request = GET, timeout: float = 5.0, **more: int) -> SendResult:
+    async def main() -> SendResult:
         async with raw_server(answers(*parts)) as server:
             client = WireClient()
             answer = await client.send("127.0.0.1", server.port, request, timeout=timeout, **more)
@@ -97,7 +97,7 @@ def test_head_answer_has_no_body(loop: str) -> None:
 
 
 def test_refused_means_nothing_was_sent(loop: str) -> None:
-    async def main() -> Answer:
+    async def main() -> SendResult:
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))  # bound but not listening: a connect is refused
             return await WireClient().send("127.0.0.1", taken.getsockname()[1], GET)
@@ -107,7 +107,7 @@ def test_refused_means_nothing_was_sent(loop: str) -> None:
 
 
 def test_silence_is_a_timeout(loop: str) -> None:
-    async def main() -> Answer:
+    async def main() -> SendResult:
         async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, _: int) -> None:
             await reader.read()
 
@@ -121,7 +121,7 @@ def test_silence_is_a_timeout(loop: str) -> None:
 
 
 def test_a_shorter_timeout_counts_after_a_longer_one(loop: str) -> None:
-    async def main() -> Answer:
+    async def main() -> SendResult:
         async def first_only(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, _: int) -> None:
             await read_head(reader)
             writer.write(OK)
@@ -143,7 +143,7 @@ def test_a_reset_is_told_from_a_close(loop: str) -> None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         writer.transport.abort()
 
-    async def main() -> Answer:
+    async def main() -> SendResult:
         async with raw_server(resets) as server:
             return await WireClient().send("127.0.0.1", server.port, GET)
 
@@ -248,7 +248,7 @@ def test_a_close_while_idle_is_never_blamed(loop: str, extra: bytes) -> None:
 
 
 def test_an_answer_beyond_the_limit_is_garbage(loop: str) -> None:
-    async def main() -> Answer:
+    async def main() -> SendResult:
         head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
         async with raw_server(answers(head, *[b"400\r\n" + b"x" * 1024 + b"\r\n"] * 10)) as server:
             return await WireClient(max_body=4096).send("127.0.0.1", server.port, GET)
@@ -359,7 +359,7 @@ def test_together_does_not_wait_for_a_request_that_cannot_come(loop: str) -> Non
     async def main() -> list[str]:
         async with raw_server(answers(OK)) as server:
             client = WireClient()
-            together = Together(2)
+            together = ReleaseBarrier(2)
             with socket.socket() as taken:
                 taken.bind(("127.0.0.1", 0))
                 sent = [
@@ -390,7 +390,7 @@ def test_a_connection_with_an_unfinished_request_is_not_reused(loop: str) -> Non
 
 
 def test_a_held_request_still_times_out(loop: str) -> None:
-    async def main() -> Answer:
+    async def main() -> SendResult:
         async with raw_server(answers(OK)) as server:
             return await WireClient().send("127.0.0.1", server.port, GET, hold=asyncio.Event(), timeout=0.05)
 
@@ -417,7 +417,7 @@ def test_a_cancelled_request_leaves_no_connection_behind(loop: str) -> None:
 
 
 def test_close_ends_requests_under_way(loop: str) -> None:
-    async def main() -> Answer:
+    async def main() -> SendResult:
         async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, _: int) -> None:
             await read_head(reader)
             asked.set()

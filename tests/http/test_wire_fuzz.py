@@ -125,7 +125,7 @@ def following(pieces: list[bytes]) -> tuple[str, Response | None]:
     transport, ended = Transport(), []
     connection = Connection(Timers(), lambda: 0.0, 1000)  # type: ignore[arg-type]
     connection.connection_made(transport)  # type: ignore[arg-type]
-    connection.hand_to(lambda conn: ended.append((conn.how, conn.response)))
+    connection.set_callback(lambda conn: ended.append((conn.how, conn.response)))
     connection.expect(False, 1.0)
     for _ in range(2):  # the second time by what is known of the first
         connection.data_received(KNOWN + b"xy")

@@ -10,7 +10,7 @@ from wire_peers import LOOPS, on_loop, raw_server, read_head
 from verifier.http import Peer, Reply, WireClient, serve
 from verifier.http.message import Request, Response
 from verifier.http.pipe import FULL, Pipe
-from verifier.http.streaming import Begun, begin
+from verifier.http.streaming import OpenResponse, begin
 
 GET = Request("GET", "/")
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -133,7 +133,7 @@ def test_a_chunked_answer_in_pieces_is_the_same_each_time(loop: str, parts: tupl
                 go_on.clear()
                 task = asyncio.ensure_future(begin(client, "127.0.0.1", server.port, GET, timeout=10.0, patience=0.0))
                 begun = await task
-                assert isinstance(begun, Begun)
+                assert isinstance(begun, OpenResponse)
                 go_on.set()
                 got = b""
                 while piece := await begun.body.read():
@@ -167,7 +167,7 @@ def test_silence_in_an_answer_of_declared_length_is_a_timeout_and_else_is_not(lo
             ends = []
             for _ in "12":
                 begun = await begin(client, "127.0.0.1", server.port, GET, timeout=0.2, patience=0.0)
-                assert isinstance(begun, Begun)
+                assert isinstance(begun, OpenResponse)
                 await begun.body.read()
                 reading = asyncio.ensure_future(begun.body.read())
                 await asyncio.wait((reading,), timeout=0.6)
@@ -189,11 +189,11 @@ def test_nothing_that_begins_is_a_timeout(loop: str) -> None:
         async with raw_server(script) as server:
             client = WireClient()
             answer = await begin(client, "127.0.0.1", server.port, GET, timeout=0.05)
-            assert not isinstance(answer, Begun)
+            assert not isinstance(answer, OpenResponse)
             assert (answer.error, answer.sent, answer.response) == ("timeout", True, None)
             await client.close()
             gone = await begin(client, "127.0.0.1", 1, GET, timeout=1.0)
-            assert not isinstance(gone, Begun)
+            assert not isinstance(gone, OpenResponse)
             assert (gone.error, gone.sent) == ("refused", False)
 
     on_loop(loop, main)

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from wire_peers import LOOPS, answers, on_loop, raw_server, read_head
 
-from verifier.http import Answer, Together, WireClient
+from verifier.http import ReleaseBarrier, SendResult, WireClient
 from verifier.http.message import Request, header
 
 GET = Request("GET", "/a?b=c", (("Accept", "*/*"), ("Connection", "keep-alive"), ("Host", "shop")))
@@ -204,8 +204,8 @@ def test_tls_negotiates_the_protocol(loop: str, certificate: Path, protocol: str
     on_loop(loop, main)
 
 
-def one(loop: str, respond: Callable[[h2.connection.H2Connection, int, bytes], None], **how: object) -> Answer:
-    async def main() -> Answer:
+def one(loop: str, respond: Callable[[h2.connection.H2Connection, int, bytes], None], **how: object) -> SendResult:
+    async def main() -> SendResult:
         server = Http2Server(respond)
         async with http2_server(server) as port:
             client = WireClient(max_body=500)
@@ -275,7 +275,7 @@ def test_http2_request_held_and_cut(loop: str) -> None:
             assert server.requests == []
             hold.set()
             assert (await task).error == ""
-            together = Together(2)
+            together = ReleaseBarrier(2)
             pair = [client.send("127.0.0.1", port, GET, http2=True, hold=together) for _ in "12"]
             assert [answer.error for answer in await asyncio.gather(*pair)] == ["", ""]
             await client.send("127.0.0.1", port, post, http2=True, cut_after=4)
@@ -345,7 +345,7 @@ class WindowServer(Http2Server):
             self.window.go_on(conn, event.stream_id)
 
 
-async def read_slowly(rate: float, size: int, tls: Path | None, **how: object) -> tuple[Answer, int, float, int]:
+async def read_slowly(rate: float, size: int, tls: Path | None, **how: object) -> tuple[SendResult, int, float, int]:
     """The answer, bytes said by the service until it came, seconds from sending to then, connections in all."""
     loop = asyncio.get_running_loop()
     serving, asking = contexts(tls, "h2") if tls else (None, None)

@@ -16,7 +16,7 @@ from verifier.matrix.model import (
     Partner,
     Rollout,
     Service,
-    Stop,
+    StopPolicy,
     Version,
 )
 from verifier.plan.model import ExchangeShape, SessionShape
@@ -37,7 +37,7 @@ def version(name: str, *, migrations: Migrations | None = None, environment: dic
 
 
 def service(name: str, versions: Sequence[Version], replicas: int = 1) -> Service:
-    return Service(name, 8080, replicas, Readiness("tcp", ""), Stop(), tuple(versions))
+    return Service(name, 8080, replicas, Readiness("tcp", ""), StopPolicy(), tuple(versions))
 
 
 def matrix(

@@ -68,9 +68,9 @@ def test_every_writing_operation_is_a_target_once_and_its_own_where_there_is_one
 @st.composite
 def with_lenders(draw: st.DrawFn, shapes: tuple[SessionShape, ...]) -> tuple[SessionShape, ...]:
     """The same sessions, some of whose exchanges are borrowed."""
-    lenders = st.sampled_from(["", "x"])
+    producers = st.sampled_from(["", "x"])
     return tuple(
-        replace(shape, exchanges=tuple(lent(exchange, draw(lenders)) for exchange in shape.exchanges))
+        replace(shape, exchanges=tuple(lent(exchange, draw(producers)) for exchange in shape.exchanges))
         for shape in shapes
     )
 

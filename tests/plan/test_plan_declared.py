@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from systems import matrix, service, version
 
-from verifier.contracts.registry import Promises, promises_of
+from verifier.contracts.registry import ContractRegistry, version_contract
 from verifier.matrix.model import Matrix, Traffic
-from verifier.plan.model import Break, ExchangeShape, Plan, SessionShape, live_versions
+from verifier.plan.model import ExchangeShape, Plan, PlannedBreak, SessionShape, live_versions
 from verifier.plan.planner import plan
 from verifier.plan.render import render
 
@@ -41,7 +41,7 @@ SESSION = (SessionShape("s", (ExchangeShape("POST /hello", "front", True),)),)
 
 
 @pytest.fixture
-def promises(tmp_path: Path) -> Promises:
+def registry(tmp_path: Path) -> ContractRegistry:
     """`back` 1 refuses what it does not know, 2 knows a language, 3 requires one."""
     found = []
     for name, required, properties in (
@@ -51,8 +51,8 @@ def promises(tmp_path: Path) -> Promises:
     ):
         file = tmp_path / f"{name}.yaml"
         file.write_text(DOCUMENT.format(name=name, required=required, properties=properties))
-        found.append(promises_of("back", name, file))
-    return Promises(tuple(found))
+        found.append(version_contract("back", name, file))
+    return ContractRegistry(tuple(found))
 
 
 def rollout(order: tuple[str, ...], new: str = "2", safe: bool = False) -> Matrix:
@@ -67,12 +67,12 @@ def rollout(order: tuple[str, ...], new: str = "2", safe: bool = False) -> Matri
     return replace(made, rollout=replace(made.rollout, order=order, safe_order=safe), traffic=traffic)
 
 
-def breaking(made: Plan) -> list[Break]:
+def breaking(made: Plan) -> list[PlannedBreak]:
     return [item for item in made.declared.breaks if item.verdict == "breaking"]
 
 
-def test_a_break_hurts_where_the_new_caller_meets_the_old_service(promises: Promises) -> None:
-    made = plan(rollout(("front", "back")), SESSION, 0, promises)
+def test_a_break_hurts_where_the_new_caller_meets_the_old_service(registry: ContractRegistry) -> None:
+    made = plan(rollout(("front", "back")), SESSION, 0, registry)
     (found,) = breaking(made)
     assert (found.column, found.meets, found.callers) == ("request_new_to_old", "1", ("front 2",))
     expected = [
@@ -85,15 +85,15 @@ def test_a_break_hurts_where_the_new_caller_meets_the_old_service(promises: Prom
     assert b"language" in found.request.body
 
 
-def test_its_witness_is_sent_once_to_the_old_service(promises: Promises) -> None:
-    made = plan(rollout(("front", "back")), SESSION, 0, promises)
+def test_its_witness_is_sent_once_to_the_old_service(registry: ContractRegistry) -> None:
+    made = plan(rollout(("front", "back")), SESSION, 0, registry)
     proofs = [(step.id, proof) for step in made.steps for proof in step.proofs if proof.id.startswith("proof-")]
     (found,) = breaking(made)
     assert [(step, proof.service, proof.version) for step, proof in proofs] == [(found.steps[0], "back", "1")]
 
 
-def test_in_the_other_order_nobody_is_hurt_and_nothing_is_sent(promises: Promises) -> None:
-    made = plan(rollout(("back", "front")), SESSION, 0, promises)
+def test_in_the_other_order_nobody_is_hurt_and_nothing_is_sent(registry: ContractRegistry) -> None:
+    made = plan(rollout(("back", "front")), SESSION, 0, registry)
     assert [item.steps for item in breaking(made)] == [()]
     sent = {(proof.id, proof.version) for step in made.steps for proof in step.proofs}
     assert sent, "each version's own requests, and old ones for new replicas"
@@ -102,8 +102,8 @@ def test_in_the_other_order_nobody_is_hurt_and_nothing_is_sent(promises: Promise
     assert any(name.startswith("made:back:1:") and to == "2" for name, to in sent)
 
 
-def test_the_safe_order_is_taken(promises: Promises) -> None:
-    made = plan(rollout(("front", "back"), safe=True), SESSION, 0, promises)
+def test_the_safe_order_is_taken(registry: ContractRegistry) -> None:
+    made = plan(rollout(("front", "back"), safe=True), SESSION, 0, registry)
     assert made.declared.order is not None
     assert made.declared.order.orders == (("back", "front"),)
     changed = [action.service for step in made.steps if step.kind == "replace" for action in step.actions]
@@ -111,8 +111,8 @@ def test_the_safe_order_is_taken(promises: Promises) -> None:
     assert "safe orders of upgrade: back → front" in render(made)
 
 
-def test_without_a_safe_order_the_plan_says_what_to_expand(promises: Promises) -> None:
-    made = plan(rollout(("front", "back"), new="3", safe=True), SESSION, 0, promises)
+def test_without_a_safe_order_the_plan_says_what_to_expand(registry: ContractRegistry) -> None:
+    made = plan(rollout(("front", "back"), new="3", safe=True), SESSION, 0, registry)
     assert made.declared.order is not None
     assert made.declared.order.count == 0
     told = render(made)
@@ -120,9 +120,9 @@ def test_without_a_safe_order_the_plan_says_what_to_expand(promises: Promises) -
     assert "expand back" in told
 
 
-def test_clients_hold_the_contract_of_the_service_they_address(promises: Promises) -> None:
+def test_clients_hold_the_contract_of_the_service_they_address(registry: ContractRegistry) -> None:
     """`back` is called by `front` alone: recorded clients, also of a version of the same name, are not its callers."""
-    made = plan(rollout(("front", "back"), new="3"), SESSION, 0, promises)
+    made = plan(rollout(("front", "back"), new="3"), SESSION, 0, registry)
     callers = {caller for item in breaking(made) for caller in item.callers}
     assert callers == {"front 2"}, "front 1 is gone before back 3 comes, and back before front when going back"
 
@@ -139,8 +139,8 @@ def test_a_seam_is_found_in_the_steps_in_which_its_sides_meet(tmp_path: Path) ->
         (folder / "guarantees.yaml").write_text(said)
         for number in ("1", "2"):
             (folder / f"{number}.yaml").write_text(document)
-            entries.append(promises_of(service_name, number, folder / f"{number}.yaml"))
-    made = plan(rollout(("front", "back")), SESSION, 0, Promises(tuple(entries)))
+            entries.append(version_contract(service_name, number, folder / f"{number}.yaml"))
+    made = plan(rollout(("front", "back")), SESSION, 0, ContractRegistry(tuple(entries)))
     assert made.declared.seams
     for item in made.declared.seams:
         assert item.steps
@@ -149,6 +149,7 @@ def test_a_seam_is_found_in_the_steps_in_which_its_sides_meet(tmp_path: Path) ->
     promised = tmp_path / "back" / "guarantees.yaml"
     promised.write_text(promised.read_text().replace("keep: {}", "keep: {idempotent: {key: $request.header.Key}}"))
     kept = [
-        promises_of(item.service, item.version, tmp_path / item.service / f"{item.version}.yaml") for item in entries
+        version_contract(item.service, item.version, tmp_path / item.service / f"{item.version}.yaml")
+        for item in entries
     ]
-    assert plan(rollout(("front", "back")), SESSION, 0, Promises(tuple(kept))).declared.seams == ()
+    assert plan(rollout(("front", "back")), SESSION, 0, ContractRegistry(tuple(kept))).declared.seams == ()

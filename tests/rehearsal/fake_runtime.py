@@ -11,18 +11,18 @@ from pathlib import Path
 from typing import Literal
 
 from tests.correlation.building import answer, request, session
-from verifier.contracts.registry import Promises
-from verifier.correlation.analysis import learn
+from verifier.contracts.registry import ContractRegistry
+from verifier.correlation import learn
 from verifier.history.model import ReplicaEvent, Step
 from verifier.history.store import read
 from verifier.http.message import Request, Response
 from verifier.http.server import Listener, Peer, Reply, serve
-from verifier.matrix.model import Matrix, Migrations, Partner, Rollout, Service, Stop, Store, Version
+from verifier.matrix.model import Matrix, Migrations, Partner, Rollout, Service, StopPolicy, Store, Version
 from verifier.plan.model import ExchangeShape, SessionShape
 from verifier.plan.planner import plan
 from verifier.rehearsal.prepare import Prepared
 from verifier.rehearsal.walk import Rehearsal
-from verifier.replay.track import Track
+from verifier.replay.replay_script import ReplayScript
 from verifier.runtime.base import Address, CommandResult, CommandSpec, Readiness, ReplicaSpec, StartFailure, StoreSpec
 
 TAIL = "last words"
@@ -30,7 +30,7 @@ NONE = Migrations()
 
 
 @dataclass
-class Pretend:
+class FakeRuntime:
     """`fails` says of a replica (spec, number of starts so far) whether it does not become ready.
 
     `log` tells what was done, in order: ("start", "orders", "1"), ("stop", ...), ("command", name), ("store", name).
@@ -136,13 +136,13 @@ def matrix(
     file = folder / "pretend.yaml"
     file.write_text("matrix: pretend\n")
     where = {"STORE": "${stores.db.url}", "SELF": "http://things:8080/x", "BANK": "http://bank:9/pay"}
-    things = Service(
-        "things", 8080, replicas, Readiness("tcp", ""), Stop(drain=0.5),
+    recordings = Service(
+        "things", 8080, replicas, Readiness("tcp", ""), StopPolicy(drain=0.5),
         (version("1", **where), version("2", migrations, **where)),
     )  # fmt: skip
     store = Store("db", None, "sqlite", (), None, None)
     return Matrix(
-        "pretend", file, (things,), (store,), (Partner("bank", None),),
+        "pretend", file, (recordings,), (store,), (Partner("bank", None),),
         Rollout(strategy, ("things",), False, False, rollback), (), (), 5.0,
     )  # fmt: skip
 
@@ -152,7 +152,7 @@ class Ran:
     """A rehearsal that has ended: its error, its events, and its history as stored."""
 
     directory: Path
-    runtime: Pretend
+    runtime: FakeRuntime
     prepared: Prepared
     events: list[object]
     error: BaseException | None
@@ -166,14 +166,14 @@ class Ran:
 
 
 def prepared(made: Matrix) -> Prepared:
-    tracks = {"s1": Track(learn(session(PUT, GET), began=0.0), ("things", "things"))}
+    replay_scripts = {"s1": ReplayScript(learn(session(PUT, GET), began=0.0), ("things", "things"))}
     shapes = (SessionShape("s1", (ExchangeShape("PUT /things/{}", "things", True),
                                   ExchangeShape("GET /things/{}", "things", False))),)  # fmt: skip
-    promises = Promises()
-    return Prepared(made, promises, (), tracks, plan(made, shapes, 0, promises), str(made.file))
+    registry = ContractRegistry()
+    return Prepared(made, registry, (), replay_scripts, plan(made, shapes, 0, registry), str(made.file))
 
 
-def rehearse(made: Matrix, runtime: Pretend, folder: Path) -> Ran:
+def rehearse(made: Matrix, runtime: FakeRuntime, folder: Path) -> Ran:
     directory = folder / "run"
     directory.mkdir()
     inputs, events = prepared(made), []

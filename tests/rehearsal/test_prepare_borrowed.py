@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.small import ENTRIES, entry, recording
-from tests.rehearsal.fake_runtime import Pretend, matrix, prepared
+from tests.rehearsal.fake_runtime import FakeRuntime, matrix, prepared
 from verifier.matrix.model import Credential, Traffic
 from verifier.rehearsal.prepare import borrowings, prepare
 from verifier.rehearsal.walk import Rehearsal
@@ -35,11 +35,13 @@ def test_borrowed_exchanges_are_the_session_s_own_but_for_pace_and_order(tmp_pat
     (tmp_path / "words.har").write_text(recording(entries))
     (tmp_path / "m.yaml").write_text(MATRIX)
     made = prepare(tmp_path / "m.yaml", 0)
-    track = made.tracks["clerk"]
-    names = [(step.lender, step.name) for step in track.script.steps]
+    replay_script = made.replay_scripts["clerk"]
+    names = [(step.lender, step.name) for step in replay_script.script.steps]
     assert names == [("", "POST /carts"), ("anna", "POST /orders"), ("", "GET /orders/{}"), ("", "POST /notes")]
-    assert track.services == ("words",) * 4
-    assert track.gaps == pytest.approx((0.0, 0.0, 7.998, 2.998))  # from the end of the client's own exchange before
+    assert replay_script.services == ("words",) * 4
+    assert replay_script.gaps == pytest.approx(
+        (0.0, 0.0, 7.998, 2.998)
+    )  # from the end of the client's own exchange before
     (note,) = borrowings(made)
     assert (note.kind, note.message) == (
         "borrowed",
@@ -66,7 +68,7 @@ def test_what_was_prepared_without_its_secrets_cannot_be_run(tmp_path: Path) -> 
     inputs = prepared(replace(made, traffic=(Traffic(made.file, "", "things", credentials=(secret,)),)))
     directory = tmp_path / "run"
     directory.mkdir()
-    runtime = Pretend()
+    runtime = FakeRuntime()
     with pytest.raises(ValueError, match="without the credentials"):
         asyncio.run(Rehearsal(inputs, runtime, "for the test", directory, lambda _: None).run())
     assert runtime.log == []

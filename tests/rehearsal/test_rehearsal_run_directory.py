@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.rehearsal.fake_runtime import Pretend, matrix, prepared
-from verifier.contracts.registry import Promises, promises_of
+from tests.rehearsal.fake_runtime import FakeRuntime, matrix, prepared
+from verifier.contracts.registry import ContractRegistry, version_contract
 from verifier.errors import BadInput
 from verifier.rehearsal.judging import judge_again, judge_new
 from verifier.rehearsal.prepare import Prepared
-from verifier.rehearsal.run_directory import stored_plan, stored_promises
+from verifier.rehearsal.run_directory import stored_contracts, stored_plan
 from verifier.rehearsal.walk import Rehearsal
 from verifier.report import html
 
@@ -59,9 +59,9 @@ def sources(folder: Path) -> Prepared:
     )
     (folder / "things" / "unrelated.yaml").write_text("secret: 1\n")
     made = prepared(matrix(folder, replicas=1, rollback="none"))
-    promises = Promises(tuple(promises_of("things", str(at), file) for at, file in enumerate(files, 1)))
+    registry = ContractRegistry(tuple(version_contract("things", str(at), file) for at, file in enumerate(files, 1)))
     return replace(
-        made, promises=promises, contracts=tuple(("things", str(at), file) for at, file in enumerate(files, 1))
+        made, registry=registry, contracts=tuple(("things", str(at), file) for at, file in enumerate(files, 1))
     )
 
 
@@ -70,7 +70,7 @@ def run(tmp_path: Path) -> tuple[Path, Prepared]:
     """A run that was judged, and whose sources are gone since."""
     inputs, directory = sources(tmp_path / "from"), tmp_path / "run"
     directory.mkdir()
-    timing = asyncio.run(Rehearsal(inputs, Pretend(), "", directory, lambda event: None).run())
+    timing = asyncio.run(Rehearsal(inputs, FakeRuntime(), "", directory, lambda event: None).run())
     judge_new(directory, timing)
     shutil.rmtree(tmp_path / "from")
     return directory, inputs
@@ -82,15 +82,15 @@ def test_judging_again_needs_no_source(run: tuple[Path, Prepared]) -> None:
     judge_again(directory)
     assert {name: (directory / name).read_bytes() for name in before} == before
     assert stored_plan(directory) == inputs.plan
-    promises = stored_promises(directory)
+    registry = stored_contracts(directory)
     for version in ("1", "2"):
-        contract = promises.contract("things", version)
+        contract = registry.contract("things", version)
         assert contract is not None
         operation = contract.match("PUT", "/things/7")
         assert operation is not None
         assert operation.id == "keep"
         assert operation.answers[0].media[0].schema is not None, "through three files"
-    first, second = (promises.guarantees("things", version, "keep") for version in ("1", "2"))
+    first, second = (registry.guarantees("things", version, "keep") for version in ("1", "2"))
     assert first is not None
     assert second is not None
     assert first.idempotent is None

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.rehearsal.fake_runtime import TAIL, Pretend, Ran, matrix, rehearse
+from tests.rehearsal.fake_runtime import TAIL, FakeRuntime, Ran, matrix, rehearse
 from verifier.checks.judge import judge
-from verifier.contracts.registry import Promises
+from verifier.contracts.registry import ContractRegistry
 from verifier.errors import BrokenEnvironment
 from verifier.history.store import read
 from verifier.matrix.model import Migrations
@@ -32,7 +32,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     """A rollout of one replica in which nothing goes wrong."""
     folder = tmp_path_factory.mktemp("whole")
     migrations = Migrations(expand=("grow",), contract=("shrink",))
-    return rehearse(matrix(folder, replicas=1, migrations=migrations, rollback="none"), Pretend(), folder)
+    return rehearse(matrix(folder, replicas=1, migrations=migrations, rollback="none"), FakeRuntime(), folder)
 
 
 def test_actions_are_carried_out_in_the_plan_s_order(whole: Ran) -> None:
@@ -73,7 +73,7 @@ def test_a_single_replica_is_never_missing_while_it_is_restarted_or_replaced(who
 
 
 def test_two_replicas_are_restarted_without_a_third(tmp_path: Path) -> None:
-    ran = rehearse(matrix(tmp_path, replicas=2, rollback="none"), Pretend(), tmp_path)
+    ran = rehearse(matrix(tmp_path, replicas=2, rollback="none"), FakeRuntime(), tmp_path)
     assert ran.error is None
     first = ran.runtime.log[: ran.runtime.log.index(("stop store", "db"))]
     assert starts(first)[:4] == [
@@ -109,7 +109,7 @@ def test_every_request_is_counted_once(whole: Ran) -> None:
     history = read(whole.directory)
     assert [note for note in history.notes if note.kind == "count"] == []
     assert len({entry.id for entry in history.operations}) == len(history.operations)
-    judgement = judge(history, Promises(), whole.prepared.plan)
+    judgement = judge(history, ContractRegistry(), whole.prepared.plan)
     assert judgement.violations == ()
 
 
@@ -128,7 +128,7 @@ def fails_from(nth: int, version: str) -> object:
 
 
 def test_a_replica_that_is_not_ready_in_a_control_means_a_broken_environment(tmp_path: Path) -> None:
-    ran = rehearse(matrix(tmp_path), Pretend(fails=lambda spec: True), tmp_path)
+    ran = rehearse(matrix(tmp_path), FakeRuntime(fails=lambda spec: True), tmp_path)
     assert isinstance(ran.error, BrokenEnvironment)
     assert "control-old-1" in str(ran.error)
     assert "things 1 did not become ready: not ready within 1 s" in str(ran.error)
@@ -137,7 +137,7 @@ def test_a_replica_that_is_not_ready_in_a_control_means_a_broken_environment(tmp
 
 
 def test_a_restart_that_fails_in_a_control_means_a_broken_environment(tmp_path: Path) -> None:
-    ran = rehearse(matrix(tmp_path, replicas=1), Pretend(fails=fails_from(2, "1")), tmp_path)  # type: ignore[arg-type]
+    ran = rehearse(matrix(tmp_path, replicas=1), FakeRuntime(fails=fails_from(2, "1")), tmp_path)  # type: ignore[arg-type]
     assert isinstance(ran.error, BrokenEnvironment)
     nothing_left(ran)
 
@@ -145,7 +145,7 @@ def test_a_restart_that_fails_in_a_control_means_a_broken_environment(tmp_path: 
 def test_elsewhere_it_is_a_finding_and_the_path_ends(tmp_path: Path) -> None:
     """The new version starts on fresh stores (twice in its control) and not on the old one's data."""
     made = matrix(tmp_path, replicas=1)
-    ran = rehearse(made, Pretend(fails=fails_from(3, "2")), tmp_path)  # type: ignore[arg-type]
+    ran = rehearse(made, FakeRuntime(fails=fails_from(3, "2")), tmp_path)  # type: ignore[arg-type]
     assert ran.error is None
     nothing_left(ran)
     steps = {step.id: step for step in ran.steps}
@@ -154,7 +154,7 @@ def test_elsewhere_it_is_a_finding_and_the_path_ends(tmp_path: Path) -> None:
     (event,) = ran.replicas("never-ready")
     assert (event.step, event.version) == ("rollout.2", "2")
     assert TAIL in event.detail
-    judgement = judge(read(ran.directory), Promises(), ran.prepared.plan)
+    judgement = judge(read(ran.directory), ContractRegistry(), ran.prepared.plan)
     assert judgement.verdict == "fail"
     found = [item for item in judgement.violations if item.guarantee == "available" and item.step == "rollout.2"]
     assert found
@@ -166,7 +166,7 @@ def test_the_path_after_a_failed_restart_of_the_only_replica_starts_from_nothing
     migrations = Migrations(expand=("grow",))
     made = matrix(tmp_path, replicas=1, migrations=migrations)
     # Control old 1 and 2 start version 1 twice each, control new once for its schema; the rollout once, then restarts.
-    ran = rehearse(made, Pretend(fails=fails_from(7, "1")), tmp_path)  # type: ignore[arg-type]
+    ran = rehearse(made, FakeRuntime(fails=fails_from(7, "1")), tmp_path)  # type: ignore[arg-type]
     assert ran.error is None
     failed = [step for step in ran.steps if step.error]
     assert [(step.id, step.kind) for step in failed] == [("rollout.3", "restart")]
@@ -177,7 +177,7 @@ def test_the_path_after_a_failed_restart_of_the_only_replica_starts_from_nothing
 @pytest.mark.parametrize("exit_code", [0, 7])
 def test_a_migration(exit_code: int, tmp_path: Path) -> None:
     migrations = Migrations(migrate=("move",))
-    runtime = Pretend()
+    runtime = FakeRuntime()
     seen: list[str] = []
 
     def fails(spec: ReplicaSpec) -> bool:
@@ -195,13 +195,13 @@ def test_a_migration(exit_code: int, tmp_path: Path) -> None:
         assert last.error == "migrate of things 2 failed: exit code 7"
         (event,) = ran.replicas("command-failed")
         assert TAIL in event.detail
-        judgement = judge(read(ran.directory), Promises(), ran.prepared.plan)
+        judgement = judge(read(ran.directory), ContractRegistry(), ran.prepared.plan)
         assert (judgement.verdict, judgement.steps[-1].verdict) == ("fail", "fail")
 
 
 def test_a_migration_that_fails_in_a_control_means_a_broken_environment(tmp_path: Path) -> None:
     made = matrix(tmp_path, migrations=Migrations(migrate=("move",)))
-    ran = rehearse(made, Pretend(migration=3), tmp_path)
+    ran = rehearse(made, FakeRuntime(migration=3), tmp_path)
     assert isinstance(ran.error, BrokenEnvironment)
     assert "control-new: migrate of things 2 failed: exit code 3" in str(ran.error)
     assert TAIL in str(ran.error)
@@ -217,7 +217,7 @@ def test_a_replica_that_ends_by_itself_is_an_event_and_ends_no_run(
 ) -> None:
     """It is gone from the slot that a later step restarts, stops or replaces: that must not stop the run either."""
     made = matrix(tmp_path, replicas=2, strategy=strategy)
-    ran = rehearse(made, Pretend(dies_after={"2": requests}), tmp_path)
+    ran = rehearse(made, FakeRuntime(dies_after={"2": requests}), tmp_path)
     assert ran.error is None
     assert ran.replicas("exited")
     assert {event.detail for event in ran.replicas("exited")} == {"exited with status 9"}
@@ -228,7 +228,7 @@ def test_a_replica_that_ends_by_itself_is_an_event_and_ends_no_run(
 
 
 def test_an_interrupted_step_says_that_it_did_not_end(tmp_path: Path) -> None:
-    class Interrupted(Pretend):
+    class Interrupted(FakeRuntime):
         async def start(self, spec: ReplicaSpec) -> object:  # type: ignore[override]
             if len(self.specs) == 3:
                 raise KeyboardInterrupt

@@ -13,10 +13,10 @@ from typing import Any, TypeVar
 import msgspec
 
 from tests.correlation.building import session
-from verifier.contracts.registry import Promises
-from verifier.correlation.analysis import learn
+from verifier.contracts.registry import ContractRegistry
+from verifier.correlation import learn
 from verifier.gateway.gateway import Gateway
-from verifier.gateway.partner import PartnerDesk
+from verifier.gateway.partner import PartnerServer
 from verifier.gateway.rotation import Endpoint, Rotation
 from verifier.history.model import FaultInjected, Note, Operation
 from verifier.history.store import Lines
@@ -25,9 +25,9 @@ from verifier.http.message import Request, Response
 from verifier.http.server import Listener, Peer, Reply, serve
 from verifier.matrix.model import Replaying, Retry
 from verifier.plan.model import Fault, Path, PlannedStep, Replay
-from verifier.replay.context import Stage
-from verifier.replay.session import Driver
-from verifier.replay.track import Track
+from verifier.replay.context import ReplayContext
+from verifier.replay.replay_script import ReplayScript
+from verifier.replay.session import SessionReplayer
 from verifier.runtime.base import Address
 
 BOUND = 60.0  # seconds until a test that waits for something is given up
@@ -58,7 +58,7 @@ class Scene:
     """`arrived` lists what the replicas saw, in order; `records` is what would be the history."""
 
     handler: Handler
-    promises: Promises = field(default_factory=Promises)
+    registry: ContractRegistry = field(default_factory=ContractRegistry)
     partners: dict[str, float] = field(default_factory=dict)
     retry: Retry = field(default_factory=Retry)
     records: list[Any] = field(default_factory=list)
@@ -69,7 +69,7 @@ class Scene:
     client: WireClient = field(init=False)
     rotation: Rotation = field(init=False)
     gateway: Gateway = field(init=False)
-    stage: Stage = field(init=False)
+    context: ReplayContext = field(init=False)
     listeners: list[Listener] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -77,12 +77,12 @@ class Scene:
         self.rotation = Rotation()
         ports = {"orders": 8080, "payments": 8081}
         self.gateway = Gateway(
-            host="127.0.0.1", rotation=self.rotation, client=self.client, desk=PartnerDesk(self.promises),
-            promises=self.promises, partners=self.partners, ports=ports, record=self.records.append,
+            host="127.0.0.1", rotation=self.rotation, client=self.client, desk=PartnerServer(self.registry),
+            registry=self.registry, partners=self.partners, ports=ports, record=self.records.append,
             clock=time.monotonic, step="rollout.1",
         )  # fmt: skip
-        self.stage = Stage(
-            self.rotation, self.client, self.gateway, self.promises, self.records.append, time.monotonic,
+        self.context = ReplayContext(
+            self.rotation, self.client, self.gateway, self.registry, self.records.append, time.monotonic,
             lambda: 1_800_000_000.0, 7, self.retry, lines=Kept(self),
         )  # fmt: skip
 
@@ -122,11 +122,11 @@ class Scene:
         """What arrived: version and method, in order."""
         return [(entry.version, entry.request.method) for entry in self.arrived]
 
-    def driver(self, *pairs: tuple[Request, Response], service: str = "orders", **replaying: Any) -> Driver:
+    def driver(self, *pairs: tuple[Request, Response], service: str = "orders", **replaying: Any) -> SessionReplayer:
         """A driver of one recorded session, `s1`."""
         script = learn(session(*pairs), began=0.0)
-        tracks = {"s1": Track(script, (service,) * len(script.steps))}
-        return Driver(self.stage, "rollout", tracks, Replaying(retry=self.retry, **replaying))
+        replay_scripts = {"s1": ReplayScript(script, (service,) * len(script.steps))}
+        return SessionReplayer(self.context, "rollout", replay_scripts, Replaying(retry=self.retry, **replaying))
 
 
 class Kept(Lines):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.correlation.building import answer, request
 from tests.replay.services import Arrival, live, replay, scene, step
-from verifier.http.coding import plainly, readable
+from verifier.http.coding import decoded, readable
 from verifier.http.message import Headers, Response
 
 CREATE = (request("POST", "/things", {"v": 1}), answer(201, {"id": "t-100", "v": 1}))
@@ -52,7 +52,7 @@ def test_ids_are_learned_from_compressed_answers_and_the_history_can_be_read() -
 )
 def test_codings_are_undone_and_no_longer_named(coding: str, body: bytes) -> None:
     headers = (("Content-Type", "application/json"), ("content-encoding", coding), ("Content-Length", str(len(body))))
-    assert plainly(Response(200, headers, body)) == Response(200, headers[:1], b'{"a": 1}')
+    assert decoded(Response(200, headers, body)) == Response(200, headers[:1], b'{"a": 1}')
 
 
 @pytest.mark.parametrize(
@@ -60,13 +60,13 @@ def test_codings_are_undone_and_no_longer_named(coding: str, body: bytes) -> Non
 )
 def test_what_cannot_be_undone_stays_as_it_is(coding: str, body: bytes) -> None:
     response = Response(200, (("Content-Encoding", coding),), body)
-    assert plainly(response) is response
+    assert decoded(response) is response
 
 
 @given(st.binary(max_size=60))
 def test_a_body_without_a_coding_is_left_alone(body: bytes) -> None:
     response = Response(200, (("Content-Type", "text/plain"),), body)
-    assert plainly(response) is response
+    assert decoded(response) is response
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from tests.correlation.building import answer, request
 from tests.replay.recordings import CHANGE, CREATE, LOOK, shop
 from tests.replay.services import Arrival, Scene, live, replay, scene, step
 from verifier.contracts.model import Contract, ContractOperation
-from verifier.contracts.registry import Promises, VersionPromises
+from verifier.contracts.registry import ContractRegistry, VersionContract
 from verifier.history.model import Operation
 from verifier.history.store import Lines
 from verifier.http.message import Response
@@ -30,9 +30,9 @@ OPERATIONS = tuple(
 )
 
 
-def promised(*more: ContractOperation) -> Promises:
+def promised(*more: ContractOperation) -> ContractRegistry:
     contract = Contract("orders", "1", "f", "openapi", OPERATIONS + more)
-    return Promises(tuple(VersionPromises("orders", version, contract, None) for version in "12"))
+    return ContractRegistry(tuple(VersionContract("orders", version, contract, None) for version in "12"))
 
 
 def timeless(made: Scene) -> list[Operation]:
@@ -47,14 +47,14 @@ def history(pairs: Any, routes: list[tuple[str, ...]], handler: Any, lines: bool
     async def scenario() -> Scene:
         async with scene(handler, "1", "2", **settings) as made:
             if not lines:
-                made.stage.lines = None
+                made.context.lines = None
             driver = made.driver(*pairs, concurrency=1)
             ended: list[None] = []
             planned = [replay(*route, id=f"r{number}") for number, route in enumerate(routes, 1)]
             await driver.run(step(*planned), lambda: ended.append(None))
             assert len(ended) == len(routes), "each replay is told of once"
             made.kept = sorted(driver.resources, key=lambda entry: (entry.operation, entry.request.target))  # type: ignore[attr-defined]
-            assert made.stage.sent == made.stage.answered + made.stage.failed == len(made.operations)
+            assert made.context.sent == made.context.answered + made.context.failed == len(made.operations)
             assert not any(made.rotation.under_way(entry).count for entry in made.rotation.of("orders"))
             return made
 
@@ -73,8 +73,8 @@ def same(pairs: Any, handler: Any, **settings: Any) -> Scene:
     return quick
 
 
-@pytest.mark.parametrize("promises", [Promises(), promised()])
-def test_lines_are_the_operations_that_would_have_been_recorded(promises: Promises) -> None:
+@pytest.mark.parametrize("registry", [ContractRegistry(), promised()])
+def test_lines_are_the_operations_that_would_have_been_recorded(registry: ContractRegistry) -> None:
     async def numbered(arrival: Arrival) -> Response:
         """Ids depend on the client's own key alone, so that they are the same whoever comes first."""
         if arrival.request.method == "POST":
@@ -83,9 +83,9 @@ def test_lines_are_the_operations_that_would_have_been_recorded(promises: Promis
             return answer(200, [{"id": arrival.request.target.rpartition("=")[2]}])
         return await shop(arrival)
 
-    made = same(SESSION, numbered, promises=promises)
+    made = same(SESSION, numbered, registry=registry)
     assert made.lines >= 4 * len(SESSION) - 3, "all but the first to each replica"
-    assert {entry.name for entry in made.operations} >= {"GET /things/{id}" if promises.entries else "GET /things/{}"}
+    assert {entry.name for entry in made.operations} >= {"GET /things/{id}" if registry.entries else "GET /things/{}"}
 
 
 def test_a_name_that_depends_on_the_value_is_looked_up_each_time() -> None:
@@ -96,7 +96,7 @@ def test_a_name_that_depends_on_the_value_is_looked_up_each_time() -> None:
             return answer(201, {"id": "latest" if b"8" in arrival.request.body[:12] else "t-7", "v": 1})
         return await shop(arrival)
 
-    made = same((CREATE, LOOK), latest, promises=promised(last))
+    made = same((CREATE, LOOK), latest, registry=promised(last))
     named = {entry.name for entry in made.operations if entry.request.target == "/things/latest"}
     assert named <= {"latest"}
     assert {entry.name for entry in made.operations if entry.request.target == "/things/t-7"} <= {"GET /things/{id}"}
@@ -231,7 +231,7 @@ def test_an_error_within_a_callback_reaches_the_run() -> None:
                 def append(self, line: str) -> None:
                     raise OSError("no space left on device")
 
-            made.stage.lines = Full(io.BytesIO())
+            made.context.lines = Full(io.BytesIO())
             with pytest.raises(ExceptionGroup) as raised:
                 await driver.run(step(replay("1", "1", "1")), lambda: None)
             assert raised.group_contains(OSError, match="no space left")

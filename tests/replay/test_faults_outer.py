@@ -268,8 +268,8 @@ def test_each_fault_that_took_place_is_told_once(kind: str) -> None:
             assert (record.first, record.second) == ("1", "2")
             assert record.operation == put(made)[0].id
             assert {entry.fault for entry in put(made)} == {kind}
-            assert made.stage.sent == made.stage.answered + made.stage.failed
-            assert made.stage.sent == len(made.operations)
+            assert made.context.sent == made.context.answered + made.context.failed
+            assert made.context.sent == len(made.operations)
 
     live(scenario())
 
@@ -284,7 +284,7 @@ def test_a_service_that_breaks_under_a_fault_ends_no_replay(kind: str) -> None:
             await disturbed(made, fault(kind))
             assert [entry.outcome for entry in put(made)] == ["info", "info"]
             assert len(made.arrived) == 2, "the session does not go on"
-            assert made.stage.sent == made.stage.failed == 2
+            assert made.context.sent == made.context.failed == 2
 
     live(scenario())
 

@@ -44,7 +44,7 @@ class Said:
     def how(self) -> str:
         return ""
 
-    def stop(self, why: str) -> None:
+    def scripted(self, why: str) -> None:
         self.left.append(why)
         self._over.set()
 
@@ -124,7 +124,7 @@ def test_a_stream_that_never_begins_is_a_time_out() -> None:
 
     async def ended() -> list[tuple[str, str]]:
         async with scene(serve, "1") as made:
-            made.stage.timeout = 0.2
+            made.context.timeout = 0.2
             await made.driver(LISTEN).run(step(replay("1")), lambda: None)
             return [(entry.outcome, entry.error) for entry in made.operations]
 

@@ -39,7 +39,7 @@ def test_traffic_begins_before_the_block_and_goes_on_after_it() -> None:
             assert len(sessions) > 2
             assert set(map(tuple, sessions.values())) == {(0, 1)}, "every session is brought to its end"
             assert made.under_way == 0
-            assert made.stage.sent == made.stage.answered == len(made.operations)
+            assert made.context.sent == made.context.answered == len(made.operations)
             assert len({entry.id for entry in made.operations}) == len(made.operations)
             assert driver.resources
             await asyncio.sleep(0)
@@ -74,7 +74,7 @@ def test_a_service_that_is_down_does_not_stop_it() -> None:
                 assert {entry.error for entry in made.operations} == {"refused"}
                 made.rotation.add(gone)
                 await until(lambda: bool(made.arrived))
-            assert made.stage.sent == made.stage.answered + made.stage.failed == len(made.operations)
+            assert made.context.sent == made.context.answered + made.context.failed == len(made.operations)
 
     live(scenario())
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.correlation.building import answer, request
 from tests.replay.services import Arrival, live, replay, scene, step
-from verifier.contracts.registry import Promises, promises_of
+from verifier.contracts.registry import ContractRegistry, version_contract
 from verifier.http.message import Response
 from verifier.plan.model import Fault
 from verifier.replay import pending
@@ -35,10 +35,10 @@ PAY = (request("POST", "/payments", {"n": 1}), answer(202, {"handle": HANDLE}, (
 CALL_BACK = (request("POST", "/callbacks", {"handle": HANDLE}), Response(204))
 
 
-def promised(folder: Path) -> Promises:
+def promised(folder: Path) -> ContractRegistry:
     (folder / "c.yaml").write_text(CONTRACT)
     (folder / "guarantees.yaml").write_text(GUARANTEES)
-    return Promises(tuple(promises_of("orders", version, folder / "c.yaml") for version in ("1", "2")))
+    return ContractRegistry(tuple(version_contract("orders", version, folder / "c.yaml") for version in ("1", "2")))
 
 
 class Payments:
@@ -73,7 +73,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_work_that_waits_for_a_callback_ends_after_it(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with scene(Payments(), "1", promises=promised(tmp_path)) as made:
+        async with scene(Payments(), "1", registry=promised(tmp_path)) as made:
             await made.driver(PAY, CALL_BACK, LOOK).run(step(replay("1", "1", "1")), lambda: None)
             polls = [entry for entry in made.operations if entry.source == "poll"]
             assert [entry.id for entry in polls] == [f"{polls[0].parent}/poll-{n + 1}" for n in range(len(polls))]
@@ -88,7 +88,7 @@ def test_what_follows_work_that_waits_is_sent_on_connections_in_use_too(tmp_path
     """The answer that promised the work ended a stretch; it is not taken for that of the exchange behind it."""
 
     async def scenario() -> None:
-        async with scene(Payments(), "1", promises=promised(tmp_path)) as made:
+        async with scene(Payments(), "1", registry=promised(tmp_path)) as made:
             before = (request("GET", "/payments/0"), answer(200, {"status": "waiting"}))
             driver = made.driver(before, before, PAY, CALL_BACK, LOOK, concurrency=1)
             await driver.run(step(replay(*["1"] * 5), replay(*["1"] * 5, id="r2")), lambda: None)
@@ -106,7 +106,7 @@ def test_work_that_nothing_waits_for_is_polled_before_the_session_goes_on(tmp_pa
     """The recorded client saw it end before it called back: so does the replay, however long it takes."""
 
     async def scenario() -> None:
-        async with scene(Payments(alone=8), "1", promises=promised(tmp_path)) as made:
+        async with scene(Payments(alone=8), "1", registry=promised(tmp_path)) as made:
             await made.driver(PAY, LOOK, CALL_BACK).run(step(replay("1", "1", "1")), lambda: None)
             assert [entry.request.path for entry in made.arrived].index("/callbacks") == len(made.arrived) - 1
             assert b"paid" in next(e for e in reversed(made.operations) if e.source == "poll").response.body  # type: ignore[union-attr]
@@ -117,10 +117,10 @@ def test_work_that_nothing_waits_for_is_polled_before_the_session_goes_on(tmp_pa
 
 def test_work_whose_callback_is_refused_is_still_asked_for_to_its_bound(tmp_path: Path) -> None:
     async def scenario() -> None:
-        promises = promised(tmp_path)
+        registry = promised(tmp_path)
         (tmp_path / "guarantees.yaml").write_text(GUARANTEES.replace("30s", "300ms"))
-        promises = Promises((promises_of("orders", "1", tmp_path / "c.yaml"),))
-        async with scene(Payments(refuses=True), "1", promises=promises) as made:
+        registry = ContractRegistry((version_contract("orders", "1", tmp_path / "c.yaml"),))
+        async with scene(Payments(refuses=True), "1", registry=registry) as made:
             await made.driver(PAY, CALL_BACK, LOOK).run(step(replay("1", "1", "1")), lambda: None)
             kinds = [entry.source for entry in made.operations]
             assert kinds[-1] == "poll", "after the session broke off"
@@ -132,10 +132,10 @@ def test_work_whose_callback_is_refused_is_still_asked_for_to_its_bound(tmp_path
 
 def test_a_duplicate_that_nobody_calls_back_is_not_expected_to_end(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with scene(Payments(), "1", "2", promises=promised(tmp_path)) as made:
+        async with scene(Payments(), "1", "2", registry=promised(tmp_path)) as made:
             disturbed = replay("1", "1", "1", fault=Fault("duplicate-after", 0, "pay", "1", "2"))
             await made.driver(PAY, CALL_BACK, LOOK).run(step(disturbed), lambda: None)
-            assert made.stage.promises and len([entry for entry in made.operations if entry.name == "pay"]) == 2
+            assert made.context.registry and len([entry for entry in made.operations if entry.name == "pay"]) == 2
             assert len({entry.parent for entry in made.operations if entry.source == "poll"}) == 1
             assert made.notes == []
 

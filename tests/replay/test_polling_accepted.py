@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.correlation.building import answer, request
 from tests.replay.services import Arrival, Scene, live, replay, scene, step
-from verifier.contracts.registry import Promises, promises_of
+from verifier.contracts.registry import ContractRegistry, version_contract
 from verifier.history.model import Operation
 from verifier.http.encode import encode_request
 from verifier.http.message import Request, Response
@@ -37,10 +37,10 @@ operations:
 BEGIN = (request("POST", "/jobs", {"n": 1}), answer(202, {"ok": True}, (("Location", "/jobs/7"),)))
 
 
-def promised(folder: Path, within: str = "30s") -> Promises:
+def promised(folder: Path, within: str = "30s") -> ContractRegistry:
     (folder / "c.yaml").write_text(CONTRACT)
     (folder / "guarantees.yaml").write_text(GUARANTEES.replace("WITHIN", within))
-    return Promises(tuple(promises_of("orders", version, folder / "c.yaml") for version in ("1", "2")))
+    return ContractRegistry(tuple(version_contract("orders", version, folder / "c.yaml") for version in ("1", "2")))
 
 
 def polls(made: Scene) -> list[Operation]:
@@ -60,7 +60,7 @@ def test_polling_ends_with_a_final_state(final: str, location: str, tmp_path: Pa
                 return accepted(location)
             return answer(200, {"status": final if arrival.number > 4 else "pending"})
 
-        async with scene(works, "1", "2", promises=promised(tmp_path)) as made:
+        async with scene(works, "1", "2", registry=promised(tmp_path)) as made:
             await made.driver(BEGIN).run(step(replay("1")), lambda: None)
             assert [entry.request.target for entry in made.arrived] == ["/jobs", *["/jobs/7"] * 4]
             begun, *asked = made.operations
@@ -78,7 +78,7 @@ def test_polling_ends_at_its_bound_and_says_so(tmp_path: Path) -> None:
         async def never(arrival: Arrival) -> Response:
             return accepted() if arrival.request.method == "POST" else answer(200, {"status": "pending"})
 
-        async with scene(never, "1", promises=promised(tmp_path, "200ms")) as made:
+        async with scene(never, "1", registry=promised(tmp_path, "200ms")) as made:
             await made.driver(BEGIN).run(step(replay("1")), lambda: None)
             assert polls(made)
             (note,) = made.notes
@@ -94,7 +94,7 @@ def test_polling_ends_after_repeated_failure(how: Response | Reply, tmp_path: Pa
         async def fails(arrival: Arrival) -> Response | Reply:
             return accepted() if arrival.request.method == "POST" else how
 
-        async with scene(fails, "1", promises=promised(tmp_path)) as made:
+        async with scene(fails, "1", registry=promised(tmp_path)) as made:
             await made.driver(BEGIN).run(step(replay("1")), lambda: None)
             assert len(polls(made)) == FAILURES
             assert [note.kind for note in made.notes] == ["not-ended"]
@@ -112,7 +112,7 @@ def test_a_failure_now_and_then_does_not_end_polling(tmp_path: Path) -> None:
                 return answer(200, {"status": "done"})
             return answer(503, {}) if arrival.number % 2 else answer(200, {"status": "pending"})
 
-        async with scene(hiccups, "1", promises=promised(tmp_path)) as made:
+        async with scene(hiccups, "1", registry=promised(tmp_path)) as made:
             await made.driver(BEGIN).run(step(replay("1")), lambda: None)
             assert len(polls(made)) == 2 * FAILURES
             assert made.notes == []
@@ -128,7 +128,7 @@ def test_what_promises_nothing_is_not_polled(answered: Response, tmp_path: Path)
         async def works(arrival: Arrival) -> Response:
             return answered
 
-        async with scene(works, "1", promises=promised(tmp_path)) as made:
+        async with scene(works, "1", registry=promised(tmp_path)) as made:
             await made.driver(BEGIN).run(step(replay("1")), lambda: None)
             assert len(made.arrived) == 1
 
@@ -154,7 +154,7 @@ def test_polls_carry_the_client_s_identity_and_nothing_of_its_write(tmp_path: Pa
 
         headers = (("Authorization", "Bearer x"), ("Idempotency-Key", "k"), ("Cookie", "a=b"))
         begin = (request("POST", "/jobs", {"n": 1}, headers), BEGIN[1])
-        async with scene(works, "1", promises=promised(tmp_path)) as made:
+        async with scene(works, "1", registry=promised(tmp_path)) as made:
             await made.driver(begin).run(step(replay("1")), lambda: None)
             names = {name.lower() for name, _ in made.arrived[1].request.headers}
             assert {"authorization", "traceparent"} <= names

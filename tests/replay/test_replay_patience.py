@@ -10,16 +10,16 @@ from typing import Any, cast
 import pytest
 
 from tests.correlation.building import answer, request, session
-from verifier.contracts.registry import Promises
-from verifier.correlation.analysis import learn
+from verifier.contracts.registry import ContractRegistry
+from verifier.correlation import learn
 from verifier.gateway.rotation import Rotation
 from verifier.history.model import Operation
 from verifier.http.message import Request, Response
 from verifier.matrix.model import Retry
 from verifier.plan.model import Replay
 from verifier.replay.context import Attempt
-from verifier.replay.session import Driver
-from verifier.replay.track import Track
+from verifier.replay.replay_script import ReplayScript
+from verifier.replay.session import SessionReplayer
 
 LATER = answer(409, {"error": "please retry"}, (("Retry-After", "0"),))
 CONFLICT = answer(409, {"error": "it is there"})
@@ -30,7 +30,7 @@ class Scripted:
 
     seed = 0
     retry = Retry()
-    promises = Promises()
+    registry = ContractRegistry()
     gateway = SimpleNamespace(alone=None)
     rotation = Rotation()  # empty: nothing can be sent past `attempt`
     credentials = lines = None
@@ -73,10 +73,10 @@ class Scripted:
 )
 def test_an_undisturbed_exchange(recorded: Response, answers: list[Response], attempts: list[int]) -> None:
     script = learn(session((request("PUT", "/things/a", {"v": 1}), recorded)), began=0.0)
-    stage = Scripted(answers)
-    driver = Driver(cast(Any, stage), "rollout", {"s1": Track(script, ("things",))})
+    context = Scripted(answers)
+    driver = SessionReplayer(cast(Any, context), "rollout", {"s1": ReplayScript(script, ("things",))})
     asyncio.run(driver.replay("rollout.1", [Replay("r1", "s1", ("1",))], lambda: None))
-    sent = [entry for entry in stage.records if isinstance(entry, Operation)]
+    sent = [entry for entry in context.records if isinstance(entry, Operation)]
     assert [entry.response.status for entry in sent if entry.response] == attempts
     assert [entry.attempt for entry in sent] == list(range(1, len(attempts) + 1))
     assert [entry.parent for entry in sent] == ["", *["rollout.1/r1/1.1"] * (len(attempts) - 1)]

@@ -52,7 +52,7 @@ def test_the_same_seed_sends_the_same_bytes_and_replays_differ() -> None:
 
 
 @pytest.mark.parametrize(
-    ("second", "stops"),
+    ("second", "scripted_exchanges"),
     [
         (answer(200, {"v": 1}), False),
         (answer(204), False),
@@ -62,7 +62,9 @@ def test_the_same_seed_sends_the_same_bytes_and_replays_differ() -> None:
         (Reply(None), True),
     ],
 )
-def test_a_session_ends_at_the_first_unexpected_status_class(second: Response | Reply, stops: bool) -> None:
+def test_a_session_ends_at_the_first_unexpected_status_class(
+    second: Response | Reply, scripted_exchanges: bool
+) -> None:
     async def scenario() -> None:
         async def serve(arrival: Arrival) -> Response | Reply:
             return second if arrival.number == 2 else await shop(arrival)
@@ -70,9 +72,11 @@ def test_a_session_ends_at_the_first_unexpected_status_class(second: Response | 
         async with scene(serve, "1") as made:
             driver = made.driver(CREATE, LOOK, CHANGE)
             await driver.run(step(replay("1", "1", "1")), lambda: None)
-            assert len(made.arrived) == (2 if stops else 3)
+            assert len(made.arrived) == (2 if scripted_exchanges else 3)
             assert len(made.operations) == len(made.arrived)
-            assert bool(driver.resources) != stops, "what was not answered as recorded is nothing to read back"
+            assert bool(driver.resources) != scripted_exchanges, (
+                "what was not answered as recorded is nothing to read back"
+            )
 
     live(scenario())
 
@@ -101,13 +105,13 @@ def test_counts_add_up_whatever_happens() -> None:
             driver, told = made.driver(CREATE, LOOK, CHANGE), []
             planned = [replay(*("12"[n % 2],) * 3, id=f"r{n}") for n in range(12)]  # version 2 does not run
             await driver.run(step(*planned), lambda: told.append(1))
-            stage = made.stage
-            assert stage.sent == stage.answered + stage.failed == len(made.operations)
-            assert stage.answered == sum(entry.response is not None for entry in made.operations)
+            context = made.context
+            assert context.sent == context.answered + context.failed == len(made.operations)
+            assert context.answered == sum(entry.response is not None for entry in made.operations)
             refused = [entry for entry in made.operations if entry.error == "refused"]
             assert len(refused) == 6
             assert {entry.outcome for entry in refused} == {"fail"}
-            assert len(made.arrived) == stage.sent - len(refused)
+            assert len(made.arrived) == context.sent - len(refused)
             assert len(told) == 12
 
     live(scenario())

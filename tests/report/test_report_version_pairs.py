@@ -8,19 +8,19 @@ import report_values as values
 from msgspec import structs
 
 from verifier.checks.verdict import Judgement
-from verifier.report.version_pairs import Calls, Meeting, calls, service_matrices
+from verifier.report.version_pairs import Calls, VersionPair, calls, service_matrices
 
 
-def orders(judgement: Judgement) -> dict[tuple[str, str], Meeting]:
+def orders(judgement: Judgement) -> dict[tuple[str, str], VersionPair]:
     matrix = next(item for item in service_matrices(judgement, values.history()) if item.service == "orders")
     return {(cell.first, cell.second): cell for row in matrix.rows for cell in row}
 
 
 def test_a_mixed_violation_spoils_the_pair_and_no_version_alone() -> None:
     found = orders(values.judgement())
-    assert found["1.4", "2.1"] == Meeting("1.4", "2.1", 2, "fail", ("idempotent",))
-    assert found["2.1", "1.4"] == Meeting("2.1", "1.4", 2, "fail", ("idempotent",))
-    assert found["1.4", "1.4"] == Meeting("1.4", "1.4", 1, "before", ("compatible",))
+    assert found["1.4", "2.1"] == VersionPair("1.4", "2.1", 2, "fail", ("idempotent",))
+    assert found["2.1", "1.4"] == VersionPair("2.1", "1.4", 2, "fail", ("idempotent",))
+    assert found["1.4", "1.4"] == VersionPair("1.4", "1.4", 1, "before", ("compatible",))
 
 
 def test_its_twin_a_clean_run_passes_where_versions_met() -> None:

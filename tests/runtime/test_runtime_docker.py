@@ -182,7 +182,7 @@ def test_a_health_check_path_behind_the_engine_s_proxy_is_not_fooled(docker_worl
 
     real = reach.of
 
-    def behind_a_proxy(*given: Any) -> reach.Reach:
+    def behind_a_proxy(*given: Any) -> reach.HostAccess:
         return replace(real(*given), direct=False)
 
     monkeypatch.setattr(reach, "of", behind_a_proxy)

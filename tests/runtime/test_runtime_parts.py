@@ -22,7 +22,7 @@ from verifier.runtime import cleanup, engine, host_access, images, labels, store
 from verifier.runtime import leftovers as sweep
 from verifier.runtime import select as selecting
 from verifier.runtime.base import Address, Build, StartFailure
-from verifier.runtime.identity import Owner, place, start_of
+from verifier.runtime.identity import ProcessIdentity, place, start_of
 from verifier.runtime.images import Wanted
 from verifier.runtime.leftovers import Leftover, until_quiet
 from verifier.runtime.local import signal_number
@@ -79,13 +79,13 @@ def test_one_quiet_scan_is_always_made() -> None:
 
 
 def test_an_owner_is_alive_only_as_the_same_process_in_the_same_place() -> None:
-    me = Owner.current()
-    assert Owner.parse(str(me)) == me
+    me = ProcessIdentity.current()
+    assert ProcessIdentity.parse(str(me)) == me
     assert me.alive() is True
     assert replace(me, started="1").alive() is False
     assert replace(me, place="elsewhere").alive() is None
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
-        other = Owner(child.pid, start_of(child.pid), place())
+        other = ProcessIdentity(child.pid, start_of(child.pid), place())
         assert other.alive() is True
         child.kill()
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
@@ -95,13 +95,13 @@ def test_an_owner_is_alive_only_as_the_same_process_in_the_same_place() -> None:
 
 @pytest.mark.parametrize("text", ["", "1", "1:2", "x:2:3", "1:2:3:4", "-1:2:3"])
 def test_what_is_no_owner(text: str) -> None:
-    assert Owner.parse(text) is None
+    assert ProcessIdentity.parse(text) is None
 
 
 def test_a_run_goes_when_its_owner_is_gone_and_stays_when_that_is_not_known() -> None:
-    gone, alive = replace(Owner.current(), started="1"), Owner.current()
+    gone, alive = replace(ProcessIdentity.current(), started="1"), ProcessIdentity.current()
     far = replace(alive, place="elsewhere")
-    cases: list[tuple[list[Owner | None], bool | None]] = [
+    cases: list[tuple[list[ProcessIdentity | None], bool | None]] = [
         ([gone], False), ([gone, None], False), ([alive], True), ([gone, alive], True),
         ([far], None), ([gone, far], None), ([None], None),
     ]  # fmt: skip
@@ -262,7 +262,7 @@ def test_containers_reach_the_gateway_or_it_is_said_that_they_cannot() -> None:
     assert (desktop.bind, desktop.host, desktop.direct) == ("127.0.0.1", "host-gateway", False)
     assert desktop.rewritten("http://127.0.0.1:81/x") == "http://host.docker.internal:81/x"
     assert desktop.rewritten("http://127.0.0.11/x") == "http://127.0.0.11/x"
-    near = host_access.Reach("172.30.0.1", "172.30.0.1", True)
+    near = host_access.HostAccess("172.30.0.1", "172.30.0.1", True)
     assert near.rewritten("http://127.0.0.1:81/x") == "http://127.0.0.1:81/x"
     with pytest.raises(BrokenEnvironment, match=r"the container engine at tcp://10\.0\.0\.5:2376 does not run on this"):
         host_access.of(NETWORK, "Debian GNU/Linux 12", "tcp://10.0.0.5:2376")
@@ -345,7 +345,7 @@ def test_a_folder_that_somebody_else_put_there_is_not_written_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(labels, "temporary", lambda: tmp_path)
-    owner = Owner.current()
+    owner = ProcessIdentity.current()
     sweep.mark_folder("mine", owner)
     (found,) = sweep.folders()
     assert (found.run, found.owner) == ("mine", owner)

@@ -18,7 +18,7 @@ from verifier.checks.causes import by_schema, by_shape
 from verifier.checks.context import CLIENT, Context, called
 from verifier.checks.eventshapes import with_value
 from verifier.checks.files import Files
-from verifier.checks.provenance import Handed
+from verifier.checks.provenance import Provenance
 from verifier.checks.readback import LATE
 from verifier.checks.shapes import LACKING, body_kind
 from verifier.checks.verdict import CheckResult, Finding
@@ -35,7 +35,7 @@ LATER = frozenset({409, 425, 429, 503})
 def check(context: Context) -> CheckResult:
     result = CheckResult(GUARANTEE)
     baseline, validators = Baseline(context), _Validators(context)
-    files, handed = Files(context), Handed(context)
+    files, provenance = Files(context), Provenance(context)
     for operation in context.history.operations:
         if operation.response is None or operation.response.status >= 500:
             continue
@@ -45,7 +45,7 @@ def check(context: Context) -> CheckResult:
                 *_against_controls(context, operation, operation.response, baseline, validators),
                 *_other_files(context, operation, operation.response, files),
             ]
-            result.findings += (_explained(context, operation, finding, handed) for finding in found)
+            result.findings += (_explained(context, operation, finding, provenance) for finding in found)
             result.findings += validators.answer(operation, operation.response)
         elif operation.source in ("inner", "partner"):
             result.ran(operation.step, operation.service, operation.name)
@@ -75,9 +75,9 @@ def _against_controls(
         yield replace(found, cause=by_shape(operation.service, pointer, what))
 
 
-def _explained(context: Context, operation: Operation, finding: Finding, handed: Handed) -> Finding:
+def _explained(context: Context, operation: Operation, finding: Finding, provenance: Provenance) -> Finding:
     """A refusal, with the version whose session, token or id the request carried where that was another one."""
-    giver = handed.by_another(operation) if not finding.detail.startswith("shape") else None
+    giver = provenance.by_another(operation) if not finding.detail.startswith("shape") else None
     if giver is None:
         return finding
     given = f"; the request carries what {giver.version} gave in answer to {giver.request.method} {giver.request.path}"
@@ -175,7 +175,7 @@ class _Validators:
     def _of(self, service: str, version: str) -> Conformance | None:
         key = (service, version)
         if key not in self._known:
-            contract = self._context.promises.contract(service, version)
+            contract = self._context.registry.contract(service, version)
             self._known[key] = Conformance(contract) if contract is not None else None
         return self._known[key]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from verifier.contracts.expressions import Expression
 from verifier.contracts.guarantees import OperationGuarantees
-from verifier.contracts.registry import Promises
+from verifier.contracts.registry import ContractRegistry
 from verifier.history.model import History, Operation, Phase, Step
 
 FAMILIES = {
@@ -33,7 +33,7 @@ class Context:
     """`ages` orders versions: oldest first. `path_of` and `phase_of` are by step id."""
 
     history: History
-    promises: Promises
+    registry: ContractRegistry
     steps: dict[str, Step] = field(init=False)
     by_id: dict[str, Operation] = field(init=False)
     children: dict[str, list[Operation]] = field(init=False)
@@ -83,13 +83,13 @@ class Context:
         return FAMILIES.get(operation.fault, "")
 
     def guarantees(self, operation: Operation) -> OperationGuarantees | None:
-        return self.promises.guarantees(operation.service, operation.version, operation.name)
+        return self.registry.guarantees(operation.service, operation.version, operation.name)
 
     def template(self, operation: Operation) -> str:
         """The path template of an operation, "" where no contract names it."""
         key = (operation.service, operation.version, operation.request.method, operation.request.path)
         if key not in self._templates:
-            found = self.promises.operation(*key)
+            found = self.registry.operation(*key)
             self._templates[key] = found.path if found else ""
         return self._templates[key]
 

@@ -15,7 +15,7 @@ from verifier.checks import available, compatible, lost_write
 from verifier.checks.causes import ends
 from verifier.checks.context import Context, as_control
 from verifier.checks.readback import Origin, origin
-from verifier.checks.verdict import Exit, Finding
+from verifier.checks.verdict import Crash, Finding
 from verifier.history.model import Operation, Phase, ReplicaEvent
 from verifier.history.outcome import SAFE
 
@@ -27,13 +27,13 @@ _STATUS_CLASS = re.compile(r"[1-5]xx")
 class _Ended:
     """One replica that ended by itself: it answered what began until `alive`, and was gone at `gone`, in seconds."""
 
-    exit: Exit
+    exit: Crash
     event: ReplicaEvent
     alive: float
     gone: float
 
 
-class Exits:
+class CrashAttribution:
     """Looks up what an end of a replica explains. Ends of another version, or in another way, explain nothing."""
 
     def __init__(self, context: Context) -> None:
@@ -57,16 +57,16 @@ class Exits:
         family = f"{finding.family} after {found.service} {found.version} ended by itself".strip()
         return replace(finding, message=told, family=family, after=found, cause=ends(found.service, found.version))
 
-    def _in_controls(self) -> dict[tuple[str, str, str], Exit]:
+    def _in_controls(self) -> dict[tuple[str, str, str], Crash]:
         """Ends in controls by service, version and how: the exit status."""
         phases: dict[tuple[str, str, str], dict[str, Phase]] = defaultdict(dict)
         for event in self._context.history.replicas:
             step = self._context.steps.get(event.step)
             if event.what == "exited" and step is not None and (phase := as_control(step)) is not None:
                 phases[_key(event)][event.step] = phase
-        return {key: Exit(*key, next(iter(found)), frozenset(found.values())) for key, found in phases.items()}
+        return {key: Crash(*key, next(iter(found)), frozenset(found.values())) for key, found in phases.items()}
 
-    def _look(self, known: dict[tuple[str, str, str], Exit]) -> None:
+    def _look(self, known: dict[tuple[str, str, str], Crash]) -> None:
         context = self._context
         served: dict[tuple[str, str], list[Operation]] = defaultdict(list)
         for operation in context.history.operations:
@@ -83,7 +83,9 @@ class Exits:
                 path = _path(context, event)
                 self._add(found, event, path, served[path, event.replica], served[path, ""])
 
-    def _add(self, found: Exit, event: ReplicaEvent, path: str, own: list[Operation], nobodys: list[Operation]) -> None:
+    def _add(
+        self, found: Crash, event: ReplicaEvent, path: str, own: list[Operation], nobodys: list[Operation]
+    ) -> None:
         sent = [entry for entry in own if entry.started <= event.at and not available.cut_on_purpose(entry)]
         alive = max((operation.started for operation in sent if operation.response is not None), default=0.0)
         cut = [entry for entry in sent if entry.response is None and entry.error in CUT and entry.ended > alive]
@@ -163,7 +165,7 @@ class Exits:
 
 def unknowns(findings: Iterable[Finding]) -> Iterator[str]:
     """A sentence for each version whose ends explain findings: of the mixture these say nothing."""
-    steps: dict[Exit, Counter[str]] = defaultdict(Counter)
+    steps: dict[Crash, Counter[str]] = defaultdict(Counter)
     for finding in findings:
         if finding.after is not None:
             steps[finding.after][finding.step] += 1

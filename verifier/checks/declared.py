@@ -9,7 +9,7 @@ from verifier.checks.compatible import GUARANTEE
 from verifier.checks.context import Context, called
 from verifier.checks.verdict import CheckResult, Finding
 from verifier.history.model import Operation
-from verifier.plan.model import Break, Plan, SeamBreak
+from verifier.plan.model import Plan, PlannedBreak, SeamBreak
 
 SEAM = "seam"
 REFUSED = frozenset({400, 405, 406, 413, 414, 415, 422, 431, 501})
@@ -34,7 +34,7 @@ def taken(proof: Operation | None) -> bool:
     return proof is not None and proof.response is not None and proof.response.status < 400
 
 
-def _findings(context: Context, item: Break, proof: Operation | None) -> Iterator[Finding]:
+def _findings(context: Context, item: PlannedBreak, proof: Operation | None) -> Iterator[Finding]:
     callers = ", ".join(item.callers)
     shown = f"; the proof: {called(proof)}" if proof is not None else ""
     witness = f"; for instance {item.witness!r}" if item.has_witness else ""

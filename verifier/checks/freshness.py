@@ -63,8 +63,8 @@ class _Clients:
         return self._lender(one) == self._lender(other)
 
     def _lender(self, operation: Operation) -> str:
-        lenders = self._lenders.get(operation.session, ())
-        return lenders[operation.index] if 0 <= operation.index < len(lenders) else ""
+        producers = self._lenders.get(operation.session, ())
+        return producers[operation.index] if 0 <= operation.index < len(producers) else ""
 
 
 def _replays(context: Context) -> dict[tuple[str, str], list[Operation]]:

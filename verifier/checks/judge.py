@@ -18,11 +18,11 @@ from verifier.checks import (
 from verifier.checks.attribution import violations
 from verifier.checks.context import Context
 from verifier.checks.coverage import coverage
-from verifier.checks.crashes import Exits
+from verifier.checks.crashes import CrashAttribution
 from verifier.checks.crashes import unknowns as unseen
 from verifier.checks.verdict import CheckResult, Judgement, StepVerdict, Verdict, Violation
 from verifier.contracts.guarantees import OperationGuarantees
-from verifier.contracts.registry import Promises
+from verifier.contracts.registry import ContractRegistry
 from verifier.history.model import History, Step
 from verifier.plan.model import Plan
 
@@ -41,12 +41,12 @@ ORDER = (
 )
 
 
-def judge(history: History, promises: Promises, plan: Plan) -> Judgement:
+def judge(history: History, registry: ContractRegistry, plan: Plan) -> Judgement:
     """Pure: an equal history, with equal promises and plan, gives an equal judgement."""
-    context = Context(history, promises)
+    context = Context(history, registry)
     results = run_checks(context, plan)
-    exits = Exits(context)
-    findings = [exits.explained(finding) for result in results for finding in result.findings]
+    crashes = CrashAttribution(context)
+    findings = [crashes.explained(finding) for result in results for finding in result.findings]
     found = violations(context, findings)
     unknowns = (*_unknowns(context, results, plan), *unseen(findings))
     hidden = {finding.step for finding in findings if finding.after is not None}
@@ -139,7 +139,7 @@ def _unexamined(context: Context, results: list[CheckResult]) -> Iterator[str]:
     subjects = {result.guarantee: result.subjects for result in results}
     services = {entry.name for entry in context.history.run.services}
     told = set()
-    for item, promised in context.promises.declared():
+    for item, promised in context.registry.declared():
         for guarantee in _promised(promised):
             place = (item.service, promised.operation)
             if item.service in services and not subjects[guarantee][place] and (guarantee, place) not in told:
@@ -151,7 +151,7 @@ def _unchecked(context: Context) -> Iterator[str]:
     """Declared classes of freshness that no check here examines; of `eventual` the sweeps tell."""
     services = {entry.name for entry in context.history.run.services}
     told = set()
-    for item, promised in context.promises.declared():
+    for item, promised in context.registry.declared():
         kind = promised.freshness.kind if promised.freshness is not None else "eventual"
         sentence = f"{item.service} declares {promised.operation} freshness {kind}, which nothing here examines"
         if item.service in services and kind not in (*freshness.CLASSES, "eventual") and sentence not in told:

@@ -15,7 +15,7 @@ from verifier.history.model import Operation
 _SHORTEST = 3  # characters by which a value that was handed out is recognised in a request
 
 
-class Handed:
+class Provenance:
     """The answers of each replay, in order, looked at only where a request has to be explained."""
 
     def __init__(self, context: Context) -> None:

@@ -14,7 +14,7 @@ Attribution = Literal["pre-existing", "new-version", "mixed", "rollback"]
 
 
 @dataclass(frozen=True, slots=True)
-class Exit:
+class Crash:
     """A version of a service whose replicas end by themselves in the step `control`: `how` is the exit status."""
 
     service: str
@@ -43,7 +43,7 @@ class Finding:
     detail: str = ""  # what tells defects of one operation apart, such as the place in a body
     family: str = ""  # the family of the fault that it took
     cause: str = ""  # the change that it is a consequence of, equal in all of them
-    after: Exit | None = None  # the end of a replica that it follows from, known from a control
+    after: Crash | None = None  # the end of a replica that it follows from, known from a control
 
     @property
     def signature(self) -> tuple[str, str, str, str, str]:

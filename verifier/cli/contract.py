@@ -14,7 +14,7 @@ from verifier.contracts.breaks import MISSING
 from verifier.contracts.compare import Tolerance, compare, explain
 from verifier.contracts.load import load
 from verifier.contracts.model import Contract
-from verifier.contracts.verdicts import Comparison, Finding
+from verifier.contracts.verdicts import Comparison, ContractDifference
 from verifier.errors import BadInput
 
 _STATUS = {"compatible": 0, "breaking": 1, "unknown": 3}
@@ -71,7 +71,7 @@ def as_json(result: Comparison) -> str:
     return json.dumps(whole, indent=2, ensure_ascii=False, default=str)
 
 
-def _finding(item: Finding) -> dict[str, Any]:
+def _finding(item: ContractDifference) -> dict[str, Any]:
     shown = item.witness is not MISSING
     return {
         "column": item.column,
@@ -119,7 +119,7 @@ def _findings(result: Comparison, form: str) -> list[str]:
     return [tabulate(rows, headers, tablefmt=form, maxcolwidths=widths, disable_numparse=True)]
 
 
-def _witness(item: Finding, form: str) -> str:
+def _witness(item: ContractDifference, form: str) -> str:
     if item.witness is MISSING:
         return ""
     text = json.dumps(item.witness, ensure_ascii=True, default=str)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from verifier.contracts.document import Documents, Place
-from verifier.contracts.model import Contract, Message
+from verifier.contracts.document import Documents, Location
+from verifier.contracts.model import Contract, MessageContract
 from verifier.contracts.parts import Parts, plain_media
 
 _JSON_FORMATS = (
@@ -30,7 +30,7 @@ class _Reader(Parts):
     def contract(self) -> Contract:
         info = self.info()
         found = self._channels3() if str(self.root["asyncapi"]).startswith("3") else self._channels2()
-        messages: dict[tuple[str, str, bool], Message] = {}
+        messages: dict[tuple[str, str, bool], MessageContract] = {}
         for message in found:
             messages.setdefault((message.channel, message.name, message.sent), message)
         return Contract(
@@ -42,7 +42,7 @@ class _Reader(Parts):
             guarantees=self.guarantees(self.root, self.top),
         )
 
-    def _channels2(self) -> Iterator[Message]:
+    def _channels2(self) -> Iterator[MessageContract]:
         """In version 2 `subscribe` is what others can subscribe to: what the owner sends."""
         at = self.top.down("channels")
         for channel, raw in self.mapping(self.root.get("channels"), at).items():
@@ -55,14 +55,14 @@ class _Reader(Parts):
                 for value, spot in self._choices(declared, message_at):
                     yield self._message(channel, "", value, spot, sent)
 
-    def _choices(self, declared: Any, at: Place) -> Iterator[tuple[Any, Place]]:
+    def _choices(self, declared: Any, at: Location) -> Iterator[tuple[Any, Location]]:
         if isinstance(declared, dict) and "oneOf" in declared:
             for index, item in enumerate(self.items(declared["oneOf"], at.down("oneOf"))):
                 yield item, at.down("oneOf", index)
         elif declared is not None:
             yield declared, at
 
-    def _channels3(self) -> Iterator[Message]:
+    def _channels3(self) -> Iterator[MessageContract]:
         sent, received = self._actions()
         at = self.top.down("channels")
         for key, raw in self.mapping(self.root.get("channels"), at).items():
@@ -75,9 +75,9 @@ class _Reader(Parts):
                 if place in received:
                     yield self._message(address, name, value, spot, False)
 
-    def _actions(self) -> tuple[set[Place], set[Place]]:
+    def _actions(self) -> tuple[set[Location], set[Location]]:
         """The channels that some operation sends to, and those that some operation receives from."""
-        found: dict[str, set[Place]] = {"send": set(), "receive": set()}
+        found: dict[str, set[Location]] = {"send": set(), "receive": set()}
         at = self.top.down("operations")
         for name, raw in self.mapping(self.root.get("operations"), at).items():
             operation, place = self.whole(raw, at.down(name))
@@ -88,7 +88,7 @@ class _Reader(Parts):
             found[action].add(channel)
         return found["send"], found["receive"]
 
-    def _message(self, channel: str, key: str, raw: Any, at: Place, sent: bool) -> Message:
+    def _message(self, channel: str, key: str, raw: Any, at: Location, sent: bool) -> MessageContract:
         value, place = self.whole(raw, at)
         for index, trait in enumerate(self.items(value.get("traits"), place.down("traits"))):
             value = {**self.whole(trait, place.down("traits", index))[0], **value}
@@ -97,9 +97,9 @@ class _Reader(Parts):
         headers = self.schema(value.get("headers"), place.down("headers"), "response")
         media = plain_media(str(value.get("contentType") or self.media))
         schema = self.schema(payload, payload_at, "response")
-        return Message(f"{channel} {name}", channel, name, sent, schema, headers, f"#{place.pointer}", media)
+        return MessageContract(f"{channel} {name}", channel, name, sent, schema, headers, f"#{place.pointer}", media)
 
-    def _payload(self, value: dict[str, Any], at: Place) -> tuple[Any, Place]:
+    def _payload(self, value: dict[str, Any], at: Location) -> tuple[Any, Location]:
         payload, place = value.get("payload"), at.down("payload")
         form = value.get("schemaFormat")
         if isinstance(payload, dict) and "schemaFormat" in payload and "schema" in payload:

@@ -18,7 +18,7 @@ from verifier.contracts.skew import Skew, skews
 from verifier.contracts.string_encoded import textual
 from verifier.contracts.subsume import decide
 from verifier.contracts.variants import alternatives
-from verifier.contracts.verdicts import MEANING, Column, Finding
+from verifier.contracts.verdicts import MEANING, Column, ContractDifference
 from verifier.contracts.wire import readings
 from verifier.pointers import escape
 
@@ -42,7 +42,7 @@ _GENERATED = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class BodyPlace:
     """Where two schemas meet: in a column, in an operation or message, in a part of it."""
 
     column: Column
@@ -64,13 +64,15 @@ class Place:
     def writer(self) -> str:
         return MEANING[self.column][0]
 
-    def breaking(self, rule: str, pointer: str, message: str) -> Finding:
-        return Finding(
+    def breaking(self, rule: str, pointer: str, message: str) -> ContractDifference:
+        return ContractDifference(
             self.column, "breaking", rule, self.operation, pointer, message, part=self.part, media=self.media
         )
 
-    def skewed(self, rule: str, pointer: str, message: str) -> Finding:
-        return Finding(self.column, "skew", rule, self.operation, pointer, message, part=self.part, media=self.media)
+    def skewed(self, rule: str, pointer: str, message: str) -> ContractDifference:
+        return ContractDifference(
+            self.column, "skew", rule, self.operation, pointer, message, part=self.part, media=self.media
+        )
 
 
 @dataclass(slots=True)
@@ -91,8 +93,8 @@ class Memory:
 
 
 def schema_findings(
-    writer: Schema | None, reader: Schema | None, place: Place, memory: Memory, *, as_text: bool = False
-) -> Iterator[Finding]:
+    writer: Schema | None, reader: Schema | None, place: BodyPlace, memory: Memory, *, as_text: bool = False
+) -> Iterator[ContractDifference]:
     """The findings of a pair. No schema on the reader's side takes anything; on the writer's it may be anything.
 
     `as_text`: the value travels as text (parameters, headers), so that the text 5 is read as a string as well.
@@ -105,7 +107,7 @@ def schema_findings(
         verdict: Literal["breaking", "unknown"] = "breaking" if decision.verdict == "breaking" else "unknown"
         pointer = reader.pointer + _pointer(_spelled(item.path, reader.document))
         message = f"{place.reader} {item.message}" if item.rule != "undecided" else f"{place.reader}: {item.message}"
-        yield Finding(place.column, verdict, item.rule, place.operation, pointer, message, item.witness,
+        yield ContractDifference(place.column, verdict, item.rule, place.operation, pointer, message, item.witness,
                       place.part, place.media)  # fmt: skip
     if writer is not None and not as_text:
         key = (memory.text(writer), memory.text(reader), place.direction)
@@ -116,7 +118,7 @@ def schema_findings(
 
 
 def _decided(
-    writer: Node, reader: Node, place: Place, memory: Memory, texts: tuple[str, str], as_text: bool
+    writer: Node, reader: Node, place: BodyPlace, memory: Memory, texts: tuple[str, str], as_text: bool
 ) -> Decision:
     key = (*texts, place.direction, place.tolerance, as_text, place.seed)
     if key not in memory.decisions:
@@ -200,7 +202,7 @@ def _pointer(path: Path) -> str:
     return "".join(f"/{escape(part)}" for part in path)
 
 
-def once(found: Iterable[Finding]) -> Iterator[Finding]:
+def once(found: Iterable[ContractDifference]) -> Iterator[ContractDifference]:
     """Without repetitions; a witness may be a value that cannot be hashed."""
     seen = set()
     for item in found:

@@ -10,11 +10,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from verifier.contracts.bodies import STRICT, Memory, Place, Tolerance, once, schema_findings
+from verifier.contracts.bodies import STRICT, BodyPlace, Memory, Tolerance, once, schema_findings
 from verifier.contracts.exchanges import answer_findings, request_findings
-from verifier.contracts.model import Contract, ContractOperation, Message
+from verifier.contracts.model import Contract, ContractOperation, MessageContract
 from verifier.contracts.security import Schemes, schemes_of
-from verifier.contracts.verdicts import COLUMNS, MEANING, Column, Comparison, Finding
+from verifier.contracts.verdicts import COLUMNS, MEANING, Column, Comparison, ContractDifference
 
 __all__ = ["STRICT", "Tolerance", "compare"]
 _VARIABLE = re.compile(r"\{[^{}]*\}")
@@ -49,11 +49,11 @@ class _Sides:
     seed: int
     memory: Memory
 
-    def place(self, operation: str, part: str = "", media: str = "") -> Place:
-        return Place(self.column, operation, part, media, self.tolerance, self.seed)
+    def place(self, operation: str, part: str = "", media: str = "") -> BodyPlace:
+        return BodyPlace(self.column, operation, part, media, self.tolerance, self.seed)
 
 
-def _column(sides: _Sides) -> Iterator[Finding]:
+def _column(sides: _Sides) -> Iterator[ContractDifference]:
     if sides.column.startswith("request"):
         yield from _requests(sides)
         return
@@ -64,7 +64,7 @@ def _column(sides: _Sides) -> Iterator[Finding]:
     yield from _documents(sides)
 
 
-def _requests(sides: _Sides) -> Iterator[Finding]:
+def _requests(sides: _Sides) -> Iterator[ContractDifference]:
     schemes: tuple[Schemes, Schemes] = (schemes_of(sides.writer), schemes_of(sides.reader))
     for writer, reader in _pairs(sides):
         if reader is None:
@@ -73,7 +73,7 @@ def _requests(sides: _Sides) -> Iterator[Finding]:
             yield from request_findings(writer, reader, sides.place(writer.id), sides.memory, schemes)
 
 
-def _missing(writer: ContractOperation, sides: _Sides) -> Finding:
+def _missing(writer: ContractOperation, sides: _Sides) -> ContractDifference:
     place = sides.place(writer.id)
     same = [item for item in sides.reader.operations if _plain(item.path) == _plain(writer.path)]
     if any(item.method == writer.method for item in same):
@@ -106,9 +106,9 @@ def _plain(path: str) -> str:
     return _VARIABLE.sub("{}", path)
 
 
-def _messages(sides: _Sides) -> Iterator[Finding]:
+def _messages(sides: _Sides) -> Iterator[ContractDifference]:
     """Events: what one version writes to a channel, the other must be able to read, if it reads that channel at all."""
-    channels: dict[str, list[Message]] = {}
+    channels: dict[str, list[MessageContract]] = {}
     for message in sides.reader.messages:
         channels.setdefault(_plain(message.channel), []).append(message)
     for message in sides.writer.messages:
@@ -125,7 +125,7 @@ def _messages(sides: _Sides) -> Iterator[Finding]:
             yield place.breaking("message", known[0].pointer, text)
 
 
-def _message(writer: Message, reader: Message, sides: _Sides) -> Iterator[Finding]:
+def _message(writer: MessageContract, reader: MessageContract, sides: _Sides) -> Iterator[ContractDifference]:
     place = sides.place(writer.id, "payload", writer.media)
     if writer.media != reader.media:
         text = f"{place.reader} reads {reader.media}, not {writer.media}"
@@ -135,11 +135,11 @@ def _message(writer: Message, reader: Message, sides: _Sides) -> Iterator[Findin
     yield from schema_findings(writer.headers, reader.headers, sides.place(writer.id, "headers"), sides.memory)
 
 
-def _takes(writer: Message, reader: Message, sides: _Sides) -> bool:
+def _takes(writer: MessageContract, reader: MessageContract, sides: _Sides) -> bool:
     return all(item.verdict == "skew" for item in _message(writer, reader, sides))
 
 
-def _documents(sides: _Sides) -> Iterator[Finding]:
+def _documents(sides: _Sides) -> Iterator[ContractDifference]:
     known = {item.id: item for item in sides.reader.documents}
     for item in sides.writer.documents:
         if item.id in known:

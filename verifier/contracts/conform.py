@@ -13,11 +13,11 @@ import jsonschema_rs
 
 from verifier.contracts import streamed, wire
 from verifier.contracts.model import (
-    Answer,
     Contract,
     ContractOperation,
     Media,
     Parameter,
+    ResponseContract,
     Schema,
     answer_for,
     is_json,
@@ -53,7 +53,7 @@ class _Answers:
     """The answers of one operation, found by status once."""
 
     operation: ContractOperation
-    known: dict[int, Answer | None]
+    known: dict[int, ResponseContract | None]
 
 
 class Conformance:
@@ -135,7 +135,9 @@ class Conformance:
                 found.extend(_wrong(check, value, item.id, "document"))
         return tuple(found[:_SHOWN])
 
-    def _headers(self, operation: ContractOperation, answer: Answer, response: Response) -> Iterable[Mismatch]:
+    def _headers(
+        self, operation: ContractOperation, answer: ResponseContract, response: Response
+    ) -> Iterable[Mismatch]:
         for declared in answer.headers:
             text = header(response.headers, declared.name)
             pointer = f"/header/{declared.name}"

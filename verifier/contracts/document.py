@@ -80,14 +80,14 @@ def read(file: Path) -> Any:
         raise BadInput.one(file, f"cannot be read: {error}") from None
 
 
-class Place(NamedTuple):
+class Location(NamedTuple):
     """Where a value stands: an absolute file and a JSON pointer into it ("" is the whole document)."""
 
     file: Path
     pointer: str
 
-    def down(self, *names: str | int) -> Place:
-        return Place(self.file, "/".join((self.pointer, *(pointers.escape(str(name)) for name in names))))
+    def down(self, *names: str | int) -> Location:
+        return Location(self.file, "/".join((self.pointer, *(pointers.escape(str(name)) for name in names))))
 
 
 class Documents:
@@ -103,10 +103,10 @@ class Documents:
             self._read[file] = read(file)
         return self._read[file]
 
-    def bad(self, at: Place, message: str) -> BadInput:
+    def bad(self, at: Location, message: str) -> BadInput:
         return BadInput.one(at.file, message, line=line_of(at.file, at.pointer), key=f"#{at.pointer}")
 
-    def target(self, reference: object, at: Place) -> Place:
+    def target(self, reference: object, at: Location) -> Location:
         """The place a `$ref` names, seen from `at`. Raises BadInput for what is not a file or a pointer."""
         if not isinstance(reference, str):
             raise self.bad(at, "$ref must be text")
@@ -116,9 +116,9 @@ class Documents:
         if fragment and not fragment.startswith("/"):
             raise self.bad(at, f"$ref {reference!r} is not a JSON pointer")
         file = at.file if not name else (at.file.parent / unquote(name)).resolve()
-        return Place(file, unquote(fragment))
+        return Location(file, unquote(fragment))
 
-    def value(self, place: Place, at: Place) -> Any:
+    def value(self, place: Location, at: Location) -> Any:
         """The value at a place; `at` is blamed when there is none."""
         value = self._document(place.file) if place.file in self._read or place.file.is_file() else None
         if value is None:
@@ -130,7 +130,7 @@ class Documents:
                 raise self.bad(at, f"$ref leads nowhere: {place.file.name}#{place.pointer}") from None
         return value
 
-    def follow(self, value: Any, at: Place) -> tuple[Any, Place]:
+    def follow(self, value: Any, at: Location) -> tuple[Any, Location]:
         """The value with `$ref`s followed to their end, and where it stands. Raises BadInput for a circle."""
         seen = {at}
         while isinstance(value, dict) and "$ref" in value:

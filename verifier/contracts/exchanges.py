@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from verifier.contracts.bodies import Memory, Place, schema_findings
-from verifier.contracts.model import Answer, Body, ContractOperation, Header, Media, answer_for
+from verifier.contracts.bodies import BodyPlace, Memory, schema_findings
+from verifier.contracts.model import Body, ContractOperation, Header, Media, ResponseContract, answer_for
 from verifier.contracts.parameters import parameter_findings
 from verifier.contracts.security import Schemes, security_findings
-from verifier.contracts.verdicts import Finding
+from verifier.contracts.verdicts import ContractDifference
 from verifier.contracts.wire import matches
 
 _BODILESS = ("1", "204", "205", "304")
 
 
 def request_findings(
-    writer: ContractOperation, reader: ContractOperation, place: Place, memory: Memory, schemes: tuple[Schemes, Schemes]
-) -> Iterator[Finding]:
+    writer: ContractOperation,
+    reader: ContractOperation,
+    place: BodyPlace,
+    memory: Memory,
+    schemes: tuple[Schemes, Schemes],
+) -> Iterator[ContractDifference]:
     """What of the writer's requests (a client built for its contract) the reader (a service) refuses or drops."""
     yield from security_findings(writer, reader, place, schemes)
     yield from parameter_findings(writer, reader, place, memory)
@@ -25,8 +29,8 @@ def request_findings(
 
 
 def _body_findings(
-    writer: ContractOperation, reader: ContractOperation, place: Place, memory: Memory
-) -> Iterator[Finding]:
+    writer: ContractOperation, reader: ContractOperation, place: BodyPlace, memory: Memory
+) -> Iterator[ContractDifference]:
     mine, theirs = writer.body, reader.body
     if theirs is None:
         if mine is not None:
@@ -39,7 +43,7 @@ def _body_findings(
         yield from _media_taken(mine, theirs, place, memory)
 
 
-def _media_taken(mine: Body, theirs: Body, place: Place, memory: Memory) -> Iterator[Finding]:
+def _media_taken(mine: Body, theirs: Body, place: BodyPlace, memory: Memory) -> Iterator[ContractDifference]:
     """A client may send any media type it declares: the service must take each."""
     for media in mine.media:
         read = _fitting(theirs.media, media)
@@ -57,8 +61,8 @@ def _fitting(declared: Iterable[Media], sent: Media) -> Media | None:
 
 
 def answer_findings(
-    writer: ContractOperation, reader: ContractOperation, place: Place, memory: Memory
-) -> Iterator[Finding]:
+    writer: ContractOperation, reader: ContractOperation, place: BodyPlace, memory: Memory
+) -> Iterator[ContractDifference]:
     """What of the writer's answers (a service's) a reader (a client built for the other contract) cannot take."""
     for answer in writer.answers:
         where = replace(place, part=f"status {answer.status}")
@@ -76,7 +80,9 @@ def _tolerated(status: str, errors: bool) -> bool:
     return errors and (status[0] in "45" or status == "default")
 
 
-def _readers(writer: ContractOperation, reader: ContractOperation, answer: Answer, tolerant: bool) -> Iterator[Answer]:
+def _readers(
+    writer: ContractOperation, reader: ContractOperation, answer: ResponseContract, tolerant: bool
+) -> Iterator[ResponseContract]:
     """The reader's answers by which it may read one of the writer's; none when it knows nothing fitting.
 
     A range or `default` stands for every status that its writer does not list. `default` beside a listed success
@@ -106,7 +112,9 @@ def _readers(writer: ContractOperation, reader: ContractOperation, answer: Answe
             yield item
 
 
-def _one_answer(mine: Answer, theirs: Answer, place: Place, memory: Memory, *, bodiless: bool) -> Iterator[Finding]:
+def _one_answer(
+    mine: ResponseContract, theirs: ResponseContract, place: BodyPlace, memory: Memory, *, bodiless: bool
+) -> Iterator[ContractDifference]:
     yield from _headers(mine.headers, theirs, place, memory)
     if not theirs.media or bodiless or mine.status.startswith(_BODILESS):
         return
@@ -118,7 +126,9 @@ def _one_answer(mine: Answer, theirs: Answer, place: Place, memory: Memory, *, b
     yield from _negotiated(mine, theirs, place, memory)
 
 
-def _negotiated(mine: Answer, theirs: Answer, place: Place, memory: Memory) -> Iterator[Finding]:
+def _negotiated(
+    mine: ResponseContract, theirs: ResponseContract, place: BodyPlace, memory: Memory
+) -> Iterator[ContractDifference]:
     """Media types of answers are negotiated (RFC 9110, 12.5.1): the reader asks for one that it knows.
 
     So a writer that offers more breaks nobody, and one that no longer offers what a reader may ask for does.
@@ -136,7 +146,9 @@ def _negotiated(mine: Answer, theirs: Answer, place: Place, memory: Memory) -> I
         yield from schema_findings(item.schema, wanted.schema, replace(place, media=item.type), memory)
 
 
-def _headers(sent: tuple[Header, ...], theirs: Answer, place: Place, memory: Memory) -> Iterator[Finding]:
+def _headers(
+    sent: tuple[Header, ...], theirs: ResponseContract, place: BodyPlace, memory: Memory
+) -> Iterator[ContractDifference]:
     known = {item.name.lower(): item for item in sent}
     for header in theirs.headers:
         mine = known.get(header.name.lower())

@@ -16,7 +16,7 @@ from verifier.contracts.closing import Closer
 from verifier.contracts.conform import Conformance
 from verifier.contracts.model import Contract, ContractOperation, Media, Parameter, Schema, is_json
 from verifier.contracts.shapes import defs_of, flat, types
-from verifier.contracts.verdicts import Finding
+from verifier.contracts.verdicts import ContractDifference
 from verifier.http.message import Headers, Request
 
 # Text that survives as a path segment, a header or a cookie in every server; only used where nothing else is asked.
@@ -44,7 +44,9 @@ def requests(contract: Contract, operation: ContractOperation, count: int, seed:
     return tuple(found)
 
 
-def witness_request(writer: Contract, finding: Finding, seed: int = 0, headers: Headers = ()) -> Request | None:
+def witness_request(
+    writer: Contract, finding: ContractDifference, seed: int = 0, headers: Headers = ()
+) -> Request | None:
     """The request that shows a finding of a request column, as a client built for the `writer` contract sends it.
 
     None where the finding is about answers, or about something that no single request shows (security, skew).

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from verifier.contracts.order import MEETING
-from verifier.contracts.verdicts import Comparison, Finding
+from verifier.contracts.verdicts import Comparison, ContractDifference
 
 State = tuple[str, tuple[tuple[str, tuple[str, ...]], ...]]
 
@@ -27,19 +27,19 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True)
-class Hurt:
+class Impact:
     """One finding in one step: `caller` meets `service` at `version`, which is not the one it was built for."""
 
     step: str
     service: str
     version: str
     caller: Caller
-    finding: Finding
+    finding: ContractDifference
 
 
-def hurts(
+def impacts(
     service: str, old: str, new: str, comparison: Comparison, states: Iterable[State], callers: Iterable[Caller]
-) -> tuple[Hurt, ...]:
+) -> tuple[Impact, ...]:
     """Where the findings of a comparison of `service`, from `old` to `new`, hurt.
 
     `states` are the steps of a plan in order: (step id, ((service, live versions), ...)). Findings of every verdict
@@ -57,5 +57,5 @@ def hurts(
             for caller in everyone:
                 there = not caller.service or caller.version in versions.get(caller.service, ())
                 if there and caller.built_for == version[holds]:
-                    found.append(Hurt(step, service, version[meets], caller, finding))
+                    found.append(Impact(step, service, version[meets], caller, finding))
     return tuple(found)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from verifier.contracts import asyncapi, openapi3, swagger
-from verifier.contracts.document import Documents, Place
+from verifier.contracts.document import Documents, Location
 from verifier.contracts.model import Contract, StoredDocument
 from verifier.contracts.schema import Schemas
 from verifier.errors import BadInput
@@ -36,7 +36,7 @@ def _read(documents: Documents, root: dict[str, Any]) -> Contract:
         if key in root:
             if not any(str(root[key]).startswith(version) for version in versions):
                 message = f"{key} {root[key]} is not known; known: {', '.join(versions)}"
-                raise documents.bad(Place(documents.file, f"/{key}"), message)
+                raise documents.bad(Location(documents.file, f"/{key}"), message)
             return reader(documents)
     if _SCHEMA_WORDS & set(root):
         return _stored(documents, root)
@@ -45,7 +45,7 @@ def _read(documents: Documents, root: dict[str, Any]) -> Contract:
 
 
 def _stored(documents: Documents, root: dict[str, Any]) -> Contract:
-    schema = Schemas(documents, old_dialect=False).schema(root, Place(documents.file, ""), "response")
+    schema = Schemas(documents, old_dialect=False).schema(root, Location(documents.file, ""), "response")
     title = str(root.get("title") or documents.file.name.partition(".")[0])
     # Two versions of one document often differ in file name and title; a file holds one, so its id need not vary.
     stored = StoredDocument("document", schema)

@@ -103,7 +103,7 @@ def _segments(template: str) -> list[str] | None:
     return found if not first and found and plain and (last in ("", "{}") or _FIXED.fullmatch(last)) else None
 
 
-class Service:
+class ServiceLookup:
     """The contracts of one service, by version; of two for one version the first counts."""
 
     __slots__ = ("_every", "_finders", "_own")

@@ -74,7 +74,7 @@ class Header:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ResponseContract:
     """`status` is "200", a range such as "2XX", or "default". No media type declared: the body is not promised."""
 
     status: str
@@ -99,7 +99,7 @@ class ContractOperation:
     path: str
     parameters: tuple[Parameter, ...]
     body: Body | None
-    answers: tuple[Answer, ...]
+    answers: tuple[ResponseContract, ...]
     security: tuple[Requirement, ...]
     pointer: str
     guarantees: Located | None = None
@@ -107,7 +107,7 @@ class ContractOperation:
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class MessageContract:
     """An event: what `channel` carries. `sent`: the owner of the contract writes it, otherwise it reads it."""
 
     id: str
@@ -146,7 +146,7 @@ class Contract:
     file: str
     dialect: Dialect
     operations: tuple[ContractOperation, ...] = ()
-    messages: tuple[Message, ...] = ()
+    messages: tuple[MessageContract, ...] = ()
     documents: tuple[StoredDocument, ...] = ()
     schemes: tuple[SecurityScheme, ...] = ()
     bases: tuple[str, ...] = ()
@@ -169,7 +169,7 @@ class Contract:
         return next((item for item in self.operations if item.id == name), None)
 
 
-def answer_for(answers: Iterable[Answer], status: int) -> Answer | None:
+def answer_for(answers: Iterable[ResponseContract], status: int) -> ResponseContract | None:
     """The answer that declares a status: the code itself, else its range, else `default`."""
     declared = {item.status: item for item in answers}
     return declared.get(str(status)) or declared.get(f"{status // 100}XX") or declared.get("default")

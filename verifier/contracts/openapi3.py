@@ -6,16 +6,16 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-from verifier.contracts.document import Documents, Place
+from verifier.contracts.document import Documents, Location
 from verifier.contracts.model import (
-    Answer,
     Body,
     Contract,
     ContractOperation,
     Header,
     Media,
-    Message,
+    MessageContract,
     Parameter,
+    ResponseContract,
     SecurityScheme,
 )
 from verifier.contracts.parts import METHODS, HttpParts, plain_media
@@ -47,7 +47,7 @@ class _Reader(HttpParts):
             guarantees=self.guarantees(self.root, self.top),
         )
 
-    def _events(self) -> Iterator[Message]:
+    def _events(self) -> Iterator[MessageContract]:
         """Webhooks and callbacks: requests that the service sends, so events to whoever listens."""
         at = self.top.down("webhooks")
         for name, raw in self.mapping(self.root.get("webhooks"), at).items():
@@ -63,7 +63,7 @@ class _Reader(HttpParts):
                     for url, below in urls.items():
                         yield from self._sent(f"callback {method.upper()} {path} {name}", below, where.down(url))
 
-    def _sent(self, channel: str, raw: Any, at: Place) -> Iterator[Message]:
+    def _sent(self, channel: str, raw: Any, at: Location) -> Iterator[MessageContract]:
         item, at = self.whole(raw, at)
         for method in METHODS:
             operation = self.mapping(item.get(method), at.down(method))
@@ -72,7 +72,9 @@ class _Reader(HttpParts):
             body, place = self.whole(operation["requestBody"], at.down(method, "requestBody"))
             for media in self._media(body, place, "response"):
                 name = method.upper()
-                yield Message(f"{channel} {name}", channel, name, True, media.schema, None, media.pointer, media.type)
+                yield MessageContract(
+                    f"{channel} {name}", channel, name, True, media.schema, None, media.pointer, media.type
+                )
 
     def _bases(self) -> tuple[str, ...]:
         at = self.top.down("servers")
@@ -99,7 +101,7 @@ class _Reader(HttpParts):
             found.append(SecurityScheme(name, kind))
         return tuple(found)
 
-    def _operation(self, path: str, method: str, item: dict[str, Any], item_at: Place) -> ContractOperation:
+    def _operation(self, path: str, method: str, item: dict[str, Any], item_at: Location) -> ContractOperation:
         at = item_at.down(method)
         value = self.mapping(item[method], at)
         parameters: dict[tuple[str, str], Parameter] = {}
@@ -121,7 +123,7 @@ class _Reader(HttpParts):
             deprecated=value.get("deprecated") is True,
         )
 
-    def _parameter(self, value: dict[str, Any], at: Place) -> Parameter | None:
+    def _parameter(self, value: dict[str, Any], at: Location) -> Parameter | None:
         name, place = str(value.get("name", "")), value.get("in")
         if place not in ("path", "query", "header", "cookie") or not name:
             raise self.documents.bad(at, "a parameter needs a name, and `in` as path, query, header or cookie")
@@ -140,7 +142,7 @@ class _Reader(HttpParts):
             media=media,
         )
 
-    def _content(self, value: dict[str, Any], at: Place) -> tuple[str, Any, Place]:
+    def _content(self, value: dict[str, Any], at: Location) -> tuple[str, Any, Location]:
         """Media type, schema and its place of a parameter or header: `content` has one entry, else `schema`."""
         content = self.mapping(value.get("content"), at.down("content"))
         for name, item in content.items():
@@ -148,13 +150,13 @@ class _Reader(HttpParts):
             return plain_media(name), inner.get("schema"), at.down("content", name, "schema")
         return "", value.get("schema"), at.down("schema")
 
-    def _body(self, raw: Any, at: Place) -> Body | None:
+    def _body(self, raw: Any, at: Location) -> Body | None:
         if raw is None:
             return None
         value, at = self.whole(raw, at)
         return Body(value.get("required") is True, self._media(value, at, "request"), f"#{at.pointer}")
 
-    def _media(self, value: dict[str, Any], at: Place, direction: Direction) -> tuple[Media, ...]:
+    def _media(self, value: dict[str, Any], at: Location, direction: Direction) -> tuple[Media, ...]:
         found: dict[str, Media] = {}
         for name, raw in self.mapping(value.get("content"), at.down("content")).items():
             item, place = self.whole(raw, at.down("content", name))
@@ -162,7 +164,7 @@ class _Reader(HttpParts):
             found.setdefault(plain_media(name), Media(plain_media(name), schema, f"#{place.pointer}"))
         return tuple(found.values())
 
-    def _answers(self, operation: dict[str, Any], at: Place) -> tuple[Answer, ...]:
+    def _answers(self, operation: dict[str, Any], at: Location) -> tuple[ResponseContract, ...]:
         found = []
         for status, value, place in self.responses(operation, at):
             headers = tuple(
@@ -170,11 +172,11 @@ class _Reader(HttpParts):
                 for name, item in self.mapping(value.get("headers"), place.down("headers")).items()
                 if name.lower() != "content-type"
             )
-            found.append(Answer(status.upper() if status != "default" else status,
+            found.append(ResponseContract(status.upper() if status != "default" else status,
                                 self._media(value, place, "response"), headers, f"#{place.pointer}"))  # fmt: skip
         return tuple(found)
 
-    def _header(self, name: str, raw: Any, at: Place) -> Header:
+    def _header(self, name: str, raw: Any, at: Location) -> Header:
         value, at = self.whole(raw, at)
         media, schema, schema_at = self._content(value, at)
         required = value.get("required") is True

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
 
-from verifier.contracts.verdicts import Column, Comparison, Finding
+from verifier.contracts.verdicts import Column, Comparison, ContractDifference
 
 Side = Literal["old", "new"]
 MEETING: dict[Column, tuple[Side, Side]] = {
@@ -77,7 +77,7 @@ def conflicts(caller: str, callee: str, comparison: Comparison) -> tuple[Conflic
     return tuple(found)
 
 
-def change_of(service: str, finding: Finding) -> str:
+def change_of(service: str, finding: ContractDifference) -> str:
     """A change by service, operation, part and rule: both directions of one change share the name."""
     return " ".join(part for part in (service, finding.operation, finding.part, finding.rule) if part)
 

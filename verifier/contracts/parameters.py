@@ -7,19 +7,19 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from verifier.contracts.bodies import Memory, Place, schema_findings
+from verifier.contracts.bodies import BodyPlace, Memory, schema_findings
 from verifier.contracts.model import ContractOperation, Parameter, Schema
 from verifier.contracts.shapes import defs_of, flat, types
 from verifier.contracts.skew import default_skew
-from verifier.contracts.verdicts import Finding
+from verifier.contracts.verdicts import ContractDifference
 
 Key = tuple[str, str]
 _VARIABLE = re.compile(r"\{([^{}]*)\}")
 
 
 def parameter_findings(
-    writer: ContractOperation, reader: ContractOperation, place: Place, memory: Memory
-) -> Iterator[Finding]:
+    writer: ContractOperation, reader: ContractOperation, place: BodyPlace, memory: Memory
+) -> Iterator[ContractDifference]:
     """What of the writer's parameters the reader refuses, misreads or drops."""
     mine, theirs = _keyed(writer), _keyed(reader)
     for key, parameter in mine.items():
@@ -48,7 +48,7 @@ def _keyed(operation: ContractOperation) -> dict[Key, Parameter]:
     return found
 
 
-def _both(mine: Parameter, theirs: Parameter, place: Place, memory: Memory) -> Iterator[Finding]:
+def _both(mine: Parameter, theirs: Parameter, place: BodyPlace, memory: Memory) -> Iterator[ContractDifference]:
     if theirs.required and not mine.required:
         message = f"{place.reader} requires the {theirs.place} parameter {theirs.name}, {place.writer} may leave it out"
         yield place.breaking("parameter-required", theirs.pointer, message)

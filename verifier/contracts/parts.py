@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from verifier.contracts.document import Documents, Place, located
+from verifier.contracts.document import Documents, Location, located
 from verifier.contracts.model import Requirement, Schema
 from verifier.contracts.schema import Direction, Schemas
 from verifier.located import Located
@@ -19,32 +19,32 @@ class Parts:
     def __init__(self, documents: Documents, *, old_dialect: bool) -> None:
         self.documents = documents
         self.root = documents.root
-        self.top = Place(documents.file, "")
+        self.top = Location(documents.file, "")
         self.schemas = Schemas(documents, old_dialect=old_dialect)
 
-    def mapping(self, value: Any, at: Place) -> dict[str, Any]:
+    def mapping(self, value: Any, at: Location) -> dict[str, Any]:
         if value is None:
             return {}
         if not isinstance(value, dict):
             raise self.documents.bad(at, "must be a mapping")
         return value
 
-    def items(self, value: Any, at: Place) -> list[Any]:
+    def items(self, value: Any, at: Location) -> list[Any]:
         if value is None:
             return []
         if not isinstance(value, list):
             raise self.documents.bad(at, "must be a list")
         return value
 
-    def whole(self, value: Any, at: Place) -> tuple[dict[str, Any], Place]:
+    def whole(self, value: Any, at: Location) -> tuple[dict[str, Any], Location]:
         """A mapping with its `$ref` followed."""
         found, place = self.documents.follow(value, at)
         return self.mapping(found, place), place
 
-    def schema(self, value: Any, at: Place, direction: Direction) -> Schema | None:
+    def schema(self, value: Any, at: Location, direction: Direction) -> Schema | None:
         return None if value is None else self.schemas.schema(value, at, direction)
 
-    def guarantees(self, value: dict[str, Any], at: Place) -> Located | None:
+    def guarantees(self, value: dict[str, Any], at: Location) -> Located | None:
         if "x-guarantees" not in value:
             return None
         place = at.down("x-guarantees")
@@ -53,7 +53,7 @@ class Parts:
     def info(self) -> dict[str, Any]:
         return self.mapping(self.root.get("info"), self.top.down("info"))
 
-    def requirements(self, value: Any, at: Place) -> tuple[Requirement, ...]:
+    def requirements(self, value: Any, at: Location) -> tuple[Requirement, ...]:
         found = []
         for index, item in enumerate(self.items(value, at)):
             schemes = self.mapping(item, at.down(index))
@@ -67,7 +67,7 @@ class Parts:
 class HttpParts(Parts):
     """What OpenAPI and Swagger readers share beyond that."""
 
-    def methods(self) -> Iterator[tuple[str, str, dict[str, Any], Place]]:
+    def methods(self) -> Iterator[tuple[str, str, dict[str, Any], Location]]:
         """Each path with each of its methods, and the path's item; extensions left out."""
         at = self.top.down("paths")
         for path, value in self.mapping(self.root.get("paths"), at).items():
@@ -80,13 +80,13 @@ class HttpParts(Parts):
                 if method in item:
                     yield path, method, item, place
 
-    def parameters(self, *holders: tuple[dict[str, Any], Place]) -> Iterator[tuple[dict[str, Any], Place]]:
+    def parameters(self, *holders: tuple[dict[str, Any], Location]) -> Iterator[tuple[dict[str, Any], Location]]:
         """The parameters of a path's item and of its operation, in that order."""
         for holder, at in holders:
             for index, raw in enumerate(self.items(holder.get("parameters"), at.down("parameters"))):
                 yield self.whole(raw, at.down("parameters", index))
 
-    def responses(self, operation: dict[str, Any], at: Place) -> Iterator[tuple[str, dict[str, Any], Place]]:
+    def responses(self, operation: dict[str, Any], at: Location) -> Iterator[tuple[str, dict[str, Any], Location]]:
         """Each answer of an operation by its status, extensions left out."""
         for status, raw in self.mapping(operation.get("responses"), at).items():
             if status.startswith("x-"):
@@ -95,7 +95,7 @@ class HttpParts(Parts):
             self._check_status(status, at.down(status))
             yield status, value, place
 
-    def _check_status(self, status: str, at: Place) -> None:
+    def _check_status(self, status: str, at: Location) -> None:
         number = status[:1] in tuple("12345") and len(status) == 3
         if status != "default" and not (number and (status[1:].isdigit() or status[1:].upper() == "XX")):
             raise self.documents.bad(at, f"{status!r} is no status: 200, 2XX or default")

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from verifier.contracts.guarantees import Completes, Guarantees, OperationGuarantees, read
 from verifier.contracts.load import load
-from verifier.contracts.lookup import Service
+from verifier.contracts.lookup import ServiceLookup
 from verifier.contracts.model import Contract, ContractOperation
 from verifier.http.message import Request
 
 
 @dataclass(frozen=True, slots=True)
-class VersionPromises:
+class VersionContract:
     """One version of a service or partner; partners have the single version ""."""
 
     service: str
@@ -24,22 +24,22 @@ class VersionPromises:
 
 
 @dataclass(frozen=True, slots=True)
-class Promises:
+class ContractRegistry:
     """Looked up for every request that is sent, so the entries are indexed; of equal ones the first counts."""
 
-    entries: tuple[VersionPromises, ...] = ()
+    entries: tuple[VersionContract, ...] = ()
     accepting: frozenset[int] = field(init=False, repr=False, compare=False)  # statuses that may promise work
-    _versions: dict[tuple[str, str], VersionPromises] = field(init=False, repr=False, compare=False)
-    _services: dict[str, Service] = field(init=False, repr=False, compare=False)
+    _versions: dict[tuple[str, str], VersionContract] = field(init=False, repr=False, compare=False)
+    _services: dict[str, ServiceLookup] = field(init=False, repr=False, compare=False)
     _declared: dict[tuple[str, str, str], OperationGuarantees] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        versions: dict[tuple[str, str], VersionPromises] = {}
+        versions: dict[tuple[str, str], VersionContract] = {}
         for item in self.entries:
             versions.setdefault((item.service, item.version), item)
         names = dict.fromkeys(item.service for item in self.entries)
         services = {
-            name: Service((item.version, item.contract) for item in self.entries if item.service == name)
+            name: ServiceLookup((item.version, item.contract) for item in self.entries if item.service == name)
             for name in names
         }
         declared: dict[tuple[str, str, str], OperationGuarantees] = {}
@@ -52,7 +52,7 @@ class Promises:
         object.__setattr__(self, "_services", services)
         object.__setattr__(self, "_declared", declared)
 
-    def of(self, service: str, version: str) -> VersionPromises | None:
+    def of(self, service: str, version: str) -> VersionContract | None:
         return self._versions.get((service, version))
 
     def contract(self, service: str, version: str) -> Contract | None:
@@ -83,19 +83,19 @@ class Promises:
         found = self._declared.get((service, version, operation))
         return found.completes if found is not None else None
 
-    def declared(self) -> Iterator[tuple[VersionPromises, OperationGuarantees]]:
+    def declared(self) -> Iterator[tuple[VersionContract, OperationGuarantees]]:
         for item in self.entries:
             for operation in item.guarantees.operations if item.guarantees else ():
                 yield item, operation
 
 
-def promises_of(service: str, version: str, contract: Path | None) -> VersionPromises:
+def version_contract(service: str, version: str, contract: Path | None) -> VersionContract:
     """Read a version's contract, and its guarantees: those of `VERSION.guarantees.yaml` beside it, else of the folder.
 
     Raises BadInput for a document that cannot be read.
     """
     if contract is None:
-        return VersionPromises(service, version, None, None)
+        return VersionContract(service, version, None, None)
     own, shared = contract.with_name(f"{contract.stem}.guarantees.yaml"), contract.with_name("guarantees.yaml")
     file = own if own.is_file() else shared if shared.is_file() else None
-    return VersionPromises(service, version, load(contract), read(file) if file else None)
+    return VersionContract(service, version, load(contract), read(file) if file else None)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal
 
-from verifier.contracts.document import Documents, Place
+from verifier.contracts.document import Documents, Location
 from verifier.contracts.model import Schema
 
 Direction = Literal["request", "response"]
@@ -56,11 +56,11 @@ class Schemas:
     def __init__(self, documents: Documents, *, old_dialect: bool) -> None:
         self._documents = documents
         self._old_dialect = old_dialect  # OpenAPI 3.0 and Swagger 2.0: siblings of $ref have no meaning
-        self._names: dict[Place, str] = {}
+        self._names: dict[Location, str] = {}
         self._definitions: dict[tuple[Direction, str], Json] = {}
         self._uses: dict[tuple[Direction, str], set[str]] = {}
 
-    def schema(self, value: Any, at: Place, direction: Direction) -> Schema:
+    def schema(self, value: Any, at: Location, direction: Direction) -> Schema:
         """The schema at a place, whole. Raises BadInput for a broken reference or a value that is no schema."""
         uses: set[str] = set()
         node = self._convert(value, at, direction, uses)
@@ -78,7 +78,7 @@ class Schemas:
                 waiting.extend(self._uses[direction, name])
         return reached
 
-    def _reference(self, value: dict[str, Any], at: Place, direction: Direction, uses: set[str]) -> Json:
+    def _reference(self, value: dict[str, Any], at: Location, direction: Direction, uses: set[str]) -> Json:
         target = self._documents.target(value.get("$ref", value.get("$dynamicRef")), at.down("$ref"))
         name = self._name(target)
         uses.add(name)
@@ -96,7 +96,7 @@ class Schemas:
             {**beside, "allOf": [reference, *beside.get("allOf", ())]} if beside and beside is not True else reference
         )
 
-    def _name(self, target: Place) -> str:
+    def _name(self, target: Location) -> str:
         if target not in self._names:
             parts = [part for part in target.pointer.split("/") if part] or [target.file.stem]
             plain = "".join(c if c.isalnum() or c in "._-" else "_" for c in parts[-1])
@@ -107,7 +107,7 @@ class Schemas:
             self._names[target] = name
         return self._names[target]
 
-    def _convert(self, value: Any, at: Place, direction: Direction, uses: set[str]) -> Any:
+    def _convert(self, value: Any, at: Location, direction: Direction, uses: set[str]) -> Any:
         if isinstance(value, bool):
             return value
         if not isinstance(value, dict):
@@ -135,7 +135,7 @@ class Schemas:
         self._one_way(node, value, at, direction)
         return _nullable(node, value)
 
-    def _check(self, node: dict[str, Any], value: dict[str, Any], at: Place) -> None:
+    def _check(self, node: dict[str, Any], value: dict[str, Any], at: Location) -> None:
         """Refuse what no validator could be built for, with its place."""
         kinds = node.get("type", [])
         for kind in kinds if isinstance(kinds, list) else [kinds]:
@@ -156,7 +156,7 @@ class Schemas:
             if key in value and not isinstance(value[key], wanted):
                 raise self._documents.bad(at.down(key), f"{key} must be a {'mapping' if wanted is dict else 'list'}")
 
-    def _one_way(self, node: dict[str, Any], value: dict[str, Any], at: Place, direction: Direction) -> None:
+    def _one_way(self, node: dict[str, Any], value: dict[str, Any], at: Location, direction: Direction) -> None:
         """What is readOnly need not be in a request, what is writeOnly need not be in a response."""
         keyword = "readOnly" if direction == "request" else "writeOnly"
         properties = value.get("properties")
@@ -170,7 +170,7 @@ class Schemas:
                 left_out.add(name)
         node["required"] = [name for name in node["required"] if name not in left_out]
 
-    def _discriminate(self, node: dict[str, Any], value: dict[str, Any], at: Place) -> None:
+    def _discriminate(self, node: dict[str, Any], value: dict[str, Any], at: Location) -> None:
         """Each branch also demands its own discriminator values: that is how readers choose (OpenAPI 3.1, 4.8.25)."""
         discriminator = value.get("discriminator")
         if not isinstance(discriminator, dict) or not isinstance(discriminator.get("propertyName"), str):
@@ -187,7 +187,7 @@ class Schemas:
                 chosen = {"required": [name], "properties": {name: {"enum": values}}}
                 node[key][index] = {"allOf": [node[key][index], chosen]}
 
-    def _same(self, target: Any, reference: str, at: Place) -> bool:
+    def _same(self, target: Any, reference: str, at: Location) -> bool:
         if not isinstance(target, str):
             return False
         if "/" not in target and "#" not in target and "." not in target:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from verifier.contracts.bodies import Place
+from verifier.contracts.bodies import BodyPlace
 from verifier.contracts.model import Contract, ContractOperation, Requirement
-from verifier.contracts.verdicts import Finding
+from verifier.contracts.verdicts import ContractDifference
 
 Schemes = Mapping[str, str]
 
@@ -18,8 +18,8 @@ def schemes_of(contract: Contract) -> Schemes:
 
 
 def security_findings(
-    writer: ContractOperation, reader: ContractOperation, place: Place, schemes: tuple[Schemes, Schemes]
-) -> Iterator[Finding]:
+    writer: ContractOperation, reader: ContractOperation, place: BodyPlace, schemes: tuple[Schemes, Schemes]
+) -> Iterator[ContractDifference]:
     """A client uses any one of its alternatives: each must satisfy one of the service's."""
     mine = [_needs(item, schemes[0]) for item in writer.security] or [{}]
     theirs = [_needs(item, schemes[1]) for item in reader.security] or [{}]

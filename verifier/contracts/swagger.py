@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from verifier.contracts.document import Documents, Place
+from verifier.contracts.document import Documents, Location
 from verifier.contracts.model import (
-    Answer,
     Body,
     Contract,
     ContractOperation,
     Header,
     Media,
     Parameter,
+    ResponseContract,
     Schema,
     SecurityScheme,
 )
@@ -58,10 +58,10 @@ class _Reader(HttpParts):
             found.append(SecurityScheme(name, "http basic" if kind == "basic" else kind))
         return tuple(found)
 
-    def _operation(self, path: str, method: str, item: dict[str, Any], item_at: Place) -> ContractOperation:
+    def _operation(self, path: str, method: str, item: dict[str, Any], item_at: Location) -> ContractOperation:
         at = item_at.down(method)
         value = self.mapping(item[method], at)
-        raw: dict[tuple[str, str], tuple[dict[str, Any], Place]] = {}
+        raw: dict[tuple[str, str], tuple[dict[str, Any], Location]] = {}
         for parameter, place in self.parameters((item, item_at), (value, at)):
             raw[str(parameter.get("name", "")), str(parameter.get("in", ""))] = (parameter, place)
         consumes = self._media_types(value, "consumes")
@@ -82,7 +82,7 @@ class _Reader(HttpParts):
         names = self.items(operation.get(key, self.root.get(key)), self.top.down(key))
         return list(dict.fromkeys(plain_media(str(name)) for name in names))
 
-    def _parameter(self, value: dict[str, Any], at: Place) -> Parameter | None:
+    def _parameter(self, value: dict[str, Any], at: Location) -> Parameter | None:
         place = value.get("in")
         if place in ("body", "formData"):
             return None
@@ -96,11 +96,11 @@ class _Reader(HttpParts):
         return Parameter(str(value["name"]), place, value.get("required") is True or place == "path",
                          self._simple(value, at), f"#{at.pointer}", query_style, style == "multi")  # fmt: skip
 
-    def _simple(self, value: dict[str, Any], at: Place) -> Schema | None:
+    def _simple(self, value: dict[str, Any], at: Location) -> Schema | None:
         """The schema of a non-body parameter or a header: its keywords stand in the object itself."""
         return self.schema({key: value[key] for key in _SIMPLE if key in value}, at, "request")
 
-    def _body(self, raw: list[tuple[dict[str, Any], Place]], consumes: list[str], at: Place) -> Body | None:
+    def _body(self, raw: list[tuple[dict[str, Any], Location]], consumes: list[str], at: Location) -> Body | None:
         for value, place in raw:
             if value.get("in") == "body":
                 schema = self.schema(value.get("schema"), place.down("schema"), "request")
@@ -117,7 +117,7 @@ class _Reader(HttpParts):
         pointer = f"#{at.down('parameters').pointer}"
         return Body(bool(required), tuple(Media(name, schema, pointer) for name in names), pointer)
 
-    def _answers(self, operation: dict[str, Any], at: Place) -> tuple[Answer, ...]:
+    def _answers(self, operation: dict[str, Any], at: Location) -> tuple[ResponseContract, ...]:
         produces = self._media_types(operation, "produces") or ["application/json"]
         found = []
         for status, value, place in self.responses(operation, at):
@@ -128,5 +128,5 @@ class _Reader(HttpParts):
                        f"#{place.down('headers', name).pointer}")
                 for name, item in self.mapping(value.get("headers"), place.down("headers")).items()
             )  # fmt: skip
-            found.append(Answer(status, media, headers, f"#{place.pointer}"))
+            found.append(ResponseContract(status, media, headers, f"#{place.pointer}"))
         return tuple(found)

@@ -32,7 +32,7 @@ _WORST: Final = ("compatible", "skew", "unknown", "breaking")
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ContractDifference:
     """One difference in one column.
 
     `rule` is a stable word, `operation` the id both sides share where they do, `pointer` the place in the reader's
@@ -57,7 +57,7 @@ class Comparison:
 
     old: str
     new: str
-    findings: tuple[Finding, ...]
+    findings: tuple[ContractDifference, ...]
 
     def column(self, column: Column) -> Verdict:
         return worst(item.verdict for item in self.findings if item.column == column)

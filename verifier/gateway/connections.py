@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from verifier.gateway.rotation import Endpoint
-from verifier.gateway.streaming import KEPT, Call, Ended, Kept, with_body
+from verifier.gateway.streaming import KEPT, BodyCapture, Call, Ended, with_body
 from verifier.http.forwarding import answer_head, chunk, is_websocket, passed_on, request_head
-from verifier.http.h1 import Broken, Framing, Head
+from verifier.http.h1 import Broken, Framing, MessageHead
 from verifier.http.message import Response, header, with_header
 from verifier.http.pipe import Pipe
 from verifier.recording.proxy.relay import Side, splice
@@ -28,11 +28,11 @@ class Failed(NamedTuple):
 
 
 @dataclass(slots=True)
-class Opened:
+class UpstreamCall:
     """A call on a connection of its own, with the head of the answer to it."""
 
     side: Side
-    head: Head
+    head: MessageHead
     release: Callable[[], None]  # closes what belongs to it
 
     @property
@@ -40,8 +40,8 @@ class Opened:
         return Response(self.head.status, self.head.headers)
 
     @property
-    def body(self) -> SideSource:
-        return SideSource(self.side)
+    def body(self) -> SideBody:
+        return SideBody(self.side)
 
     @property
     def length(self) -> int | None:
@@ -53,7 +53,7 @@ class Opened:
         return self.head.status == 101
 
 
-class SideSource:
+class SideBody:
     """The body of an answer, as a `Source`."""
 
     def __init__(self, side: Side) -> None:
@@ -77,13 +77,13 @@ class SideSource:
             self._side.abort()
 
 
-class Spliced:
+class Tunnel:
     """A WebSocket that is passed through (see `Switch`)."""
 
     def __init__(
         self,
         call: Call,
-        opened: Opened,
+        opened: UpstreamCall,
         clock: Callable[[], float],
         ended: Ended,
     ) -> None:
@@ -109,7 +109,7 @@ class Spliced:
         self._ended(self._call, operation, self._call.note(operation, told))
 
 
-async def upload(call: Call, endpoint: Endpoint, pipe: Pipe, within: float) -> Opened | Failed:
+async def upload(call: Call, endpoint: Endpoint, pipe: Pipe, within: float) -> UpstreamCall | Failed:
     """Pass a request on while its body arrives. `within` bounds connecting, and the wait once the body has ended.
 
     What has been seen of the body is the call's request in the end.
@@ -118,14 +118,14 @@ async def upload(call: Call, endpoint: Endpoint, pipe: Pipe, within: float) -> O
     length = header(request.headers, "content-length")
     framing: Framing = "length" if length is not None else "chunked"
     headers = with_header(passed_on(request.headers), "Host", call.host)
-    head = Head(request.method, request.target, 0, headers, framing, int(length or 0), True, False)
+    head = MessageHead(request.method, request.target, 0, headers, framing, int(length or 0), True, False)
     side = await _connect(endpoint, within)
     if isinstance(side, Failed):
         return side
-    kept = Kept(KEPT)
+    kept = BodyCapture(KEPT)
     pump = asyncio.ensure_future(_pump(pipe, side, head, call.host, kept))
 
-    async def answer() -> Head | None:
+    async def answer() -> MessageHead | None:
         answering = asyncio.ensure_future(side.messages.head(head.method == "HEAD"))
         try:
             await asyncio.wait((answering, pump), return_when=asyncio.FIRST_COMPLETED)
@@ -142,7 +142,7 @@ async def upload(call: Call, endpoint: Endpoint, pipe: Pipe, within: float) -> O
     return await _opened(side, stack, answer(), False)
 
 
-async def offer(call: Call, endpoint: Endpoint, within: float) -> Opened | Failed:
+async def offer(call: Call, endpoint: Endpoint, within: float) -> UpstreamCall | Failed:
     """Pass the offer of a WebSocket on, and wait for what the service says to it."""
     request = call.request
     headers = with_header(request.headers, "Host", call.host)
@@ -150,9 +150,11 @@ async def offer(call: Call, endpoint: Endpoint, within: float) -> Opened | Faile
     if isinstance(side, Failed):
         return side
 
-    async def answer() -> Head | None:
+    async def answer() -> MessageHead | None:
         async with asyncio.timeout(within):
-            await side.send(request_head(Head("GET", request.target, 0, headers, "none", 0, True, True), call.host))
+            await side.send(
+                request_head(MessageHead("GET", request.target, 0, headers, "none", 0, True, True), call.host)
+            )
             return await side.messages.head()
 
     return await _opened(side, contextlib.ExitStack(), answer(), True)
@@ -168,8 +170,8 @@ async def _connect(endpoint: Endpoint, within: float) -> Side | Failed:
 
 
 async def _opened(
-    side: Side, stack: contextlib.ExitStack, answer: Awaitable[Head | None], may_switch: bool
-) -> Opened | Failed:
+    side: Side, stack: contextlib.ExitStack, answer: Awaitable[MessageHead | None], may_switch: bool
+) -> UpstreamCall | Failed:
     try:
         head = await answer
         if head is None:
@@ -183,10 +185,10 @@ async def _opened(
             return Failed(str(problem) or "timeout", True)
         raise
     stack.callback(side.close)
-    return Opened(side, head, stack.close)
+    return UpstreamCall(side, head, stack.close)
 
 
-async def _pump(pipe: Pipe, side: Side, head: Head, host: str, kept: Kept) -> None:
+async def _pump(pipe: Pipe, side: Side, head: MessageHead, host: str, kept: BodyCapture) -> None:
     """The request to the service. What goes wrong with the service shows in its answer, or in its absence."""
     chunked = head.framing == "chunked"
     with contextlib.suppress(Broken):

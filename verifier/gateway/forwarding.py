@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 
-from verifier.gateway.connections import Failed, Opened, Spliced, offer, upload
-from verifier.gateway.rotation import Endpoint, InHand
-from verifier.gateway.streaming import Call, Ended, Passed
-from verifier.http.client import Answer, WireClient
+from verifier.gateway.connections import Failed, Tunnel, UpstreamCall, offer, upload
+from verifier.gateway.rotation import Endpoint, InFlight
+from verifier.gateway.streaming import Call, Ended, StreamedResponse
+from verifier.http.client import SendResult, WireClient
 from verifier.http.eventstream import is_event_stream
 from verifier.http.handler import Peer
 from verifier.http.message import Request, with_header
-from verifier.http.streaming import LARGE, PATIENCE, Begun, begin
+from verifier.http.streaming import LARGE, PATIENCE, OpenResponse, begin
 
 INNER_TIMEOUT = 20.0  # seconds
 WHOLE = 5.0  # seconds in which an answer that a fault is meant for is waited for as a whole
@@ -24,12 +24,12 @@ async def send(
     call: Call,
     endpoint: Endpoint,
     peer: Peer,
-    in_hand: InHand,
+    in_flight: InFlight,
     clock: Callable[[], float],
     ended: Ended,
-) -> Answer | Passed | Spliced:
+) -> SendResult | StreamedResponse | Tunnel:
     """An answer, or what goes on arriving: then the replica has it in hand until its end, and `ended` is told of it."""
-    found: Answer | Begun | Opened | Failed
+    found: SendResult | OpenResponse | UpstreamCall | Failed
     if peer.upload is not None:
         found = await upload(call, endpoint, peer.upload, INNER_TIMEOUT)
     elif peer.offers_websocket:
@@ -45,14 +45,14 @@ async def send(
             patience=PATIENCE if call.fault is None else WHOLE,
             large=LARGE if call.fault is None else WHOLE_BYTES,
         )
-        if isinstance(found, Answer):
+        if isinstance(found, SendResult):
             return found
     if isinstance(found, Failed):
-        return Answer(None, found.error, found.sent, call.started, clock())
-    if isinstance(found, Opened) and found.switched:
-        return Spliced(call, found, clock, ended)
+        return SendResult(None, found.error, found.sent, call.started, clock())
+    if isinstance(found, UpstreamCall) and found.switched:
+        return Tunnel(call, found, clock, ended)
     stack = contextlib.ExitStack()
     stack.callback(found.release)
     if not is_event_stream(found.response.headers):  # that has no end for which a stop could wait
-        stack.enter_context(in_hand)
-    return Passed(call, found.response, found.length, found.body, stack, clock, ended)
+        stack.enter_context(in_flight)
+    return StreamedResponse(call, found.response, found.length, found.body, stack, clock, ended)

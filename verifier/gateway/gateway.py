@@ -13,17 +13,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from verifier.contracts.registry import Promises
-from verifier.gateway.connections import Spliced, gathered
+from verifier.contracts.registry import ContractRegistry
+from verifier.gateway.connections import Tunnel, gathered
 from verifier.gateway.forwarding import INNER_TIMEOUT, send
-from verifier.gateway.partner import PartnerDesk
+from verifier.gateway.partner import PartnerServer
 from verifier.gateway.rotation import Rotation
-from verifier.gateway.streaming import Call, Passed
+from verifier.gateway.streaming import Call, StreamedResponse
 from verifier.gateway.traces import DIGITS, place
 from verifier.history.model import FaultInjected, Note, Operation
 from verifier.history.outcome import outcome_of
 from verifier.history.store import Record
-from verifier.http.client import Answer, WireClient
+from verifier.http.client import SendResult, WireClient
 from verifier.http.message import Request, header
 from verifier.http.server import Listener, Peer, Reply, serve
 from verifier.plan.model import Fault
@@ -33,7 +33,7 @@ MOST = 64 << 20  # bytes of a request to a partner
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class CallingReplica:
     """Who calls through a listener, and whom; `callee` "" means: as the Host header says."""
 
     replica: str
@@ -62,8 +62,8 @@ class Gateway:
     host: str
     rotation: Rotation
     client: WireClient
-    desk: PartnerDesk
-    promises: Promises
+    desk: PartnerServer
+    registry: ContractRegistry
     partners: dict[str, float]
     ports: dict[str, int]
     record: Callable[[Record], None]
@@ -81,7 +81,9 @@ class Gateway:
         """Open this replica's own addresses; returns the port for each callee."""
         found = {}
         for callee in callees:
-            listener = await serve(self.handle, self.host, 0, Caller(replica, service, version, callee), streams=True)
+            listener = await serve(
+                self.handle, self.host, 0, CallingReplica(replica, service, version, callee), streams=True
+            )
             self._listeners.setdefault(replica, []).append(listener)
             found[callee] = listener.port
         return found
@@ -105,7 +107,7 @@ class Gateway:
         """Forget all traces and partner memory: a new path begins on fresh stores."""
         self._causes.clear()
         self._replays.clear()
-        self.desk = PartnerDesk(self.promises)
+        self.desk = PartnerServer(self.registry)
 
     @property
     def passes_traces(self) -> bool:
@@ -114,7 +116,7 @@ class Gateway:
 
     async def handle(self, request: Request, peer: Peer) -> Reply:
         caller = peer.tag
-        if not isinstance(caller, Caller):
+        if not isinstance(caller, CallingReplica):
             raise TypeError("a gateway listener is tagged with its caller")
         callee = caller.callee or (header(request.headers, "host") or "").partition(":")[0]
         cause = self._cause(request)
@@ -150,7 +152,9 @@ class Gateway:
         cause = self._causes[trace] = Cause(f"{step}/{replay}/{at[0] + 1}.{at[1]}", step, replay, session, inner)
         return cause
 
-    async def _partner(self, callee: str, request: Request, caller: Caller, cause: Cause, fault: Fault | None) -> Reply:
+    async def _partner(
+        self, callee: str, request: Request, caller: CallingReplica, cause: Cause, fault: Fault | None
+    ) -> Reply:
         started = self.clock()
         answer = self.desk.answer(callee, request)
         lost = fault is not None and fault.kind == "inner-lost-answer"
@@ -177,7 +181,7 @@ class Gateway:
         return Reply(None) if lost else Reply(answer.response)
 
     async def _service(
-        self, callee: str, request: Request, caller: Caller, cause: Cause, fault: Fault | None, peer: Peer
+        self, callee: str, request: Request, caller: CallingReplica, cause: Cause, fault: Fault | None, peer: Peer
     ) -> Reply:
         steer = cause.fault if cause.fault and cause.fault.callee == callee else None
         wanted = "" if steer is None else steer.first if fault is not None else steer.second
@@ -190,7 +194,7 @@ class Gateway:
             return await self._streamed(found, call, cause)
         if fault is not None and fault.kind == "inner-duplicate":
             again = await self._forward(self._call(callee, request, caller, cause, fault.second, fault), peer)
-            if isinstance(again, Passed):
+            if isinstance(again, StreamedResponse):
                 again.stop("duplicate")
                 again.finish()
         if fault is not None and fault.kind == "inner-late-answer":
@@ -200,7 +204,7 @@ class Gateway:
             return Reply(None)
         return Reply(found.response, reset=found.error == "reset")
 
-    async def _streamed(self, found: Passed | Spliced, call: Call, cause: Cause) -> Reply:
+    async def _streamed(self, found: StreamedResponse | Tunnel, call: Call, cause: Cause) -> Reply:
         """Of all faults, only lateness can still befall an answer that has begun and does not end."""
         try:
             if call.fault is not None and call.fault.kind == "inner-late-answer":
@@ -210,32 +214,32 @@ class Gateway:
         except BaseException:
             found.finish()
             raise
-        return Reply(None, switch=found) if isinstance(found, Spliced) else Reply(found.head, stream=found)
+        return Reply(None, switch=found) if isinstance(found, Tunnel) else Reply(found.head, stream=found)
 
     def _misses(self, call: Call, cause: Cause) -> None:
         """The fault cannot befall this call; it stays for the next one."""
         call.missed, call.fault, cause.injected = call.fault, None, False
 
     def _call(
-        self, callee: str, request: Request, caller: Caller, cause: Cause, wanted: str, fault: Fault | None
+        self, callee: str, request: Request, caller: CallingReplica, cause: Cause, wanted: str, fault: Fault | None
     ) -> Call:
         place = self._place(callee, caller, cause)
         endpoint = self.rotation.pick(callee, wanted) or self.rotation.pick(callee)
         version = endpoint.version if endpoint else ""
-        found = self.promises.operation(callee, version, request.method, request.path)
+        found = self.registry.operation(callee, version, request.method, request.path)
         name = found.id if found else f"{request.method} {request.path}"
         host = f"{callee}:{self.ports.get(callee, 80)}"
         return Call(place, name, callee, endpoint, request, host, self.clock(), fault)
 
-    async def _forward(self, call: Call, peer: Peer) -> Operation | Passed | Spliced:
+    async def _forward(self, call: Call, peer: Peer) -> Operation | StreamedResponse | Tunnel:
         """Make a call: its operation, recorded, or what goes on and is recorded when it ends."""
         if call.endpoint is None:
-            answer = Answer(None, "refused", False, call.started, call.started)
+            answer = SendResult(None, "refused", False, call.started, call.started)
         else:
-            in_hand = self.rotation.under_way(call.endpoint)
-            with in_hand:
-                found = await send(self.client, call, call.endpoint, peer, in_hand, self.clock, self._ended)
-            if not isinstance(found, Answer):
+            in_flight = self.rotation.under_way(call.endpoint)
+            with in_flight:
+                found = await send(self.client, call, call.endpoint, peer, in_flight, self.clock, self._ended)
+            if not isinstance(found, SendResult):
                 return found
             answer = found
         lost = call.fault is not None and call.fault.kind == "inner-lost-answer" and answer.response is not None
@@ -257,7 +261,7 @@ class Gateway:
         if call.fault is not None and call.fault.kind == "inner-late-answer":
             self._injected(call.fault, operation)
 
-    def _place(self, callee: str, caller: Caller, cause: Cause) -> dict[str, Any]:
+    def _place(self, callee: str, caller: CallingReplica, cause: Cause) -> dict[str, Any]:
         cause.calls += 1
         return {
             "id": f"{cause.operation}/{callee}-{cause.calls}",

@@ -15,9 +15,9 @@ from typing import Any, Literal
 
 from verifier.contracts.breaks import MISSING
 from verifier.contracts.conform import compile_schema
-from verifier.contracts.document import Documents, Place
+from verifier.contracts.document import Documents, Location
 from verifier.contracts.model import Contract, ContractOperation, Schema
-from verifier.contracts.registry import Promises
+from verifier.contracts.registry import ContractRegistry
 from verifier.contracts.samples import Impossible, smallest
 from verifier.contracts.shapes import defs_of
 from verifier.errors import BadInput
@@ -26,35 +26,35 @@ from verifier.http.message import Request, Response
 
 
 @dataclass(frozen=True, slots=True)
-class PartnerAnswer:
+class PartnerResponse:
     name: str
     response: Response
     effect: Literal["", "applied", "suppressed"]
 
 
 @dataclass(slots=True)
-class PartnerDesk:
+class PartnerServer:
     """The memory of all partners for one path: which keys were seen, and what was answered."""
 
-    promises: Promises
+    registry: ContractRegistry
     seen: dict[tuple[str, str, str], Response] = field(default_factory=dict)
     count: int = 0
 
-    def answer(self, partner: str, request: Request) -> PartnerAnswer:
-        operation = self.promises.operation(partner, "", request.method, request.path)
+    def answer(self, partner: str, request: Request) -> PartnerResponse:
+        operation = self.registry.operation(partner, "", request.method, request.path)
         name = operation.id if operation else f"{request.method} {request.path}"
-        declared = self.promises.guarantees(partner, "", name)
+        declared = self.registry.guarantees(partner, "", name)
         key = None
         if declared is not None and declared.idempotent is not None:
             template = operation.path if operation else ""
             key = declared.idempotent.key.value(request, None, template)
         if key is not None and (partner, name, key) in self.seen:
-            return PartnerAnswer(name, self.seen[partner, name, key], "suppressed")
+            return PartnerResponse(name, self.seen[partner, name, key], "suppressed")
         self.count += 1
-        response = success_answer(self.promises.contract(partner, ""), operation, self.count)
+        response = success_answer(self.registry.contract(partner, ""), operation, self.count)
         if key is not None:
             self.seen[partner, name, key] = response
-        return PartnerAnswer(name, response, "" if request.method in SAFE else "applied")
+        return PartnerResponse(name, response, "" if request.method in SAFE else "applied")
 
 
 def success_answer(contract: Contract | None, operation: ContractOperation | None, number: int) -> Response:
@@ -85,7 +85,7 @@ def declared_example(file: str, pointer: str) -> Any:
     """
     try:
         documents = Documents(Path(file))
-        at = Place(documents.file, pointer.removeprefix("#"))
+        at = Location(documents.file, pointer.removeprefix("#"))
         media, at = documents.follow(documents.value(at, at), at)
         found = _example_in(documents, media, at)
         if found is MISSING and isinstance(media, dict) and "schema" in media:
@@ -95,7 +95,7 @@ def declared_example(file: str, pointer: str) -> Any:
     return found
 
 
-def _example_in(documents: Documents, node: Any, at: Place) -> Any:
+def _example_in(documents: Documents, node: Any, at: Location) -> Any:
     if not isinstance(node, dict):
         return MISSING
     if "example" in node:

@@ -19,7 +19,7 @@ class Endpoint:
     address: Address
 
 
-class InHand:
+class InFlight:
     """The requests that one replica has in hand: as many as there are blocks entered and not yet left."""
 
     __slots__ = ("count", "ended")
@@ -57,7 +57,7 @@ class Rotation:
         self._endpoints: list[Endpoint] = []
         self._choices: dict[tuple[str, str], _Choice] = {}  # of every service and version that ever was here
         self.only: dict[tuple[str, str], Endpoint] = {}  # by service and version, of the choices that are none
-        self._in_hand: dict[str, InHand] = {}
+        self._in_hand: dict[str, InFlight] = {}
         self._leaving: dict[str, set[asyncio.Future[None]]] = {}
 
     def add(self, endpoint: Endpoint) -> None:
@@ -107,11 +107,11 @@ class Rotation:
         if choice is not None and (service, version) not in self.only:
             choice.turn -= 1  # `pick` takes no turn where there is but one
 
-    def under_way(self, endpoint: Endpoint) -> InHand:
+    def under_way(self, endpoint: Endpoint) -> InFlight:
         """A block to be put around every request, so that `drained` knows what a replica still has in hand."""
         found = self._in_hand.get(endpoint.replica)
         if found is None:
-            found = self._in_hand[endpoint.replica] = InHand()
+            found = self._in_hand[endpoint.replica] = InFlight()
         return found
 
     async def drained(self, replica: str, seconds: float) -> None:

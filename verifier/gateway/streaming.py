@@ -61,7 +61,7 @@ class Call:
 
 
 @dataclass(slots=True)
-class Kept:
+class BodyCapture:
     """The beginning of a body that passes by: at most `limit` bytes; the rest is counted."""
 
     limit: int
@@ -81,7 +81,7 @@ class Kept:
 Ended = Callable[[Call, Operation, Note | None], None]  # told of a call that went on, once, at its end
 
 
-class Source(Protocol):
+class BodyStream(Protocol):
     """Where an answer's body comes from. `how` is None before the end; then "" or the word for what ended it."""
 
     how: str | None
@@ -90,7 +90,7 @@ class Source(Protocol):
     def stop(self, how: str) -> None: ...
 
 
-class Passed:
+class StreamedResponse:
     """An answer that is passed on (see `Stream`)."""
 
     def __init__(
@@ -98,7 +98,7 @@ class Passed:
         call: Call,
         head: Response,
         length: int | None,
-        source: Source,
+        source: BodyStream,
         release: contextlib.ExitStack,
         clock: Callable[[], float],
         ended: Ended,
@@ -113,7 +113,7 @@ class Passed:
         self._clock = clock
         self._ended = ended
         self._endless = is_event_stream(head.headers)
-        self._kept = Kept(KEPT_EVENTS if self._endless else KEPT)
+        self._kept = BodyCapture(KEPT_EVENTS if self._endless else KEPT)
 
     async def next(self) -> bytes:
         piece = await self._source.read()
@@ -161,7 +161,7 @@ def unfinished(headers: Headers) -> Headers:
     return with_header(headers, "Content-Encoding", ", ".join(codings))
 
 
-def with_body(request: Request, kept: Kept, ended: bool) -> Request:
+def with_body(request: Request, kept: BodyCapture, ended: bool) -> Request:
     """The request with what was kept of its body, which is not whole if it had not ended."""
     headers = request.headers if ended and kept.whole else unfinished(request.headers)
     return Request(request.method, request.target, headers, bytes(kept.data))

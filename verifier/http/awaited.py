@@ -27,7 +27,7 @@ class Awaited:
         self._cancelled = False
         self._taker: Callable[[Any], object] | None = None
 
-    def hand_to(self, taker: Callable[[Any], object] | None) -> None:
+    def set_callback(self, taker: Callable[[Any], object] | None) -> None:
         """Have a function called whenever a wait ends, in place of a task; None: not any more."""
         self._taker = taker
 

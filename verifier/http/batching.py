@@ -20,7 +20,7 @@ class Sender(Protocol):
     write: Callable[[bytes], None]
 
 
-class Outbox(list[tuple[Sender, bytes]]):
+class WriteBatcher(list[tuple[Sender, bytes]]):
     """What waits to be written. Who puts something into an empty one has `flush` called by the loop."""
 
     __slots__ = ("_clock",)

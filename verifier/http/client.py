@@ -1,6 +1,6 @@
 """The wire client: pooled HTTP/1.1 connections and exact control over when bytes leave.
 
-`send` never raises for trouble on the network: refused, late, cut or senseless answers are `Answer` values.
+`send` never raises for trouble on the network: refused, late, cut or senseless answers are `SendResult` values.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from typing import Any
 
 from msgspec import Struct
 
-from verifier.http.batching import Outbox
+from verifier.http.batching import WriteBatcher
 from verifier.http.connect import CONNECT_ERRORS, connect
 from verifier.http.connection import Connection
 from verifier.http.encode import encode_request, http2_headers
 from verifier.http.h2 import Http2Connection, exchange
-from verifier.http.hold import Hold, Together
+from verifier.http.hold import Hold, ReleaseBarrier
 from verifier.http.message import Request, Response
 from verifier.http.pool import Pool
 from verifier.http.wirefaults import NO_FAULTS, Faults, leave, write_disturbed
 
-__all__ = ["Answer", "Hold", "Together", "WireClient"]
+__all__ = ["Hold", "ReleaseBarrier", "SendResult", "WireClient"]
 
 _BUSY = 500e-6  # seconds of idleness below which a connection is taken without asking the kernel about it
 
 
-class Answer(Struct, frozen=True, gc=False):
+class SendResult(Struct, frozen=True, gc=False):
     """How one request ended. `error` is "" exactly when there is a response.
 
     refused: no connection, so no byte left. timeout: nothing whole in time. reset: the connection broke or was
@@ -63,7 +63,7 @@ class WireClient:
         self._pools: dict[tuple[str, int, Hashable, ssl.SSLContext | None], Pool] = {}
         self._open: set[Connection | Http2Connection] = set()
         self._sweep_at = _SWEEP_AT
-        self._outbox = Outbox(clock)
+        self._batcher = WriteBatcher(clock)
 
     def send(
         self,
@@ -79,7 +79,7 @@ class WireClient:
         slow_read: float | None = None,
         tls: ssl.SSLContext | None = None,
         http2: bool = False,
-    ) -> Coroutine[Any, Any, Answer]:
+    ) -> Coroutine[Any, Any, SendResult]:
         """Send one request and wait for its whole answer, at most `timeout` seconds in all, connecting included.
 
         `connection` pins: requests with equal keys share connections that no other key uses. `hold` keeps back the
@@ -105,7 +105,7 @@ class WireClient:
         """The clock of its answers, in seconds."""
         return self._clock()
 
-    async def _send_reusing(self, pool: Pool, request: Request, data: bytes, within: float) -> Answer:
+    async def _send_reusing(self, pool: Pool, request: Request, data: bytes, within: float) -> SendResult:
         """The usual case, and the fast one: no fault, and a connection that was used a moment ago."""
         started = self._clock()
         conn = self._take(pool, started)
@@ -120,7 +120,7 @@ class WireClient:
             raise
         if not pool.takes_back(conn):
             self._drop(conn)
-        return Answer(conn.response, error, True, conn.started, conn.answered, True)
+        return SendResult(conn.response, error, True, conn.started, conn.answered, True)
 
     def pool(self, host: str, port: int) -> Pool:
         """The connections to an address that any request may take."""
@@ -141,13 +141,13 @@ class WireClient:
 
     def keep(self, pool: Pool, conn: Connection) -> None:
         """Have a connection carry other requests if it can; one whose request has not ended is closed."""
-        conn.hand_to(None)
+        conn.set_callback(None)
         if not conn.over() or not pool.takes_back(conn):
             self._drop(conn)
 
     async def _send_any(
         self, pool: Pool, request: Request, data: bytes, within: float, faults: Faults, http2: bool
-    ) -> Answer:
+    ) -> SendResult:
         deadline = asyncio.get_running_loop().time() + within
         if http2 or pool.http2 is not None:
             return await self._send_http2(pool, request, deadline, faults)
@@ -178,7 +178,7 @@ class WireClient:
             raise
         if not pool.takes_back(conn):
             self._drop(conn)
-        return Answer(conn.response, error, True, started, conn.answered, reused)
+        return SendResult(conn.response, error, True, started, conn.answered, reused)
 
     def forget(self, host: str, port: int) -> None:
         """Close the idle connections to an address: its replica is going away."""
@@ -227,21 +227,21 @@ class WireClient:
         def choose(negotiated: str | None) -> Connection | Http2Connection:
             if http2 or negotiated == "h2":
                 return Http2Connection(loop, self._clock, self._max_body)
-            return Connection(loop, self._clock, self._max_body, self._outbox)
+            return Connection(loop, self._clock, self._max_body, self._batcher)
 
         async with asyncio.timeout_at(deadline):
             conn = await connect(pool.host, pool.port, pool.tls, choose, slow)
         self._open.add(conn)
         return conn
 
-    def _unsent(self, problem: Exception, hold: Hold | None, started: float) -> Answer:
+    def _unsent(self, problem: Exception, hold: Hold | None, started: float) -> SendResult:
         leave(hold)
         how = "timeout" if isinstance(problem, TimeoutError) else "refused"
-        return Answer(None, how, False, started, self._clock())
+        return SendResult(None, how, False, started, self._clock())
 
     async def _send_http2(
         self, pool: Pool, request: Request, deadline: float, faults: Faults, fresh: Http2Connection | None = None
-    ) -> Answer:
+    ) -> SendResult:
         started = self._clock()
         headers = http2_headers(request, "https" if pool.tls else "http", pool.authority)
         try:
@@ -261,10 +261,10 @@ class WireClient:
                 self._drop(conn)
         if stream is None:
             leave(faults.hold)
-            return Answer(None, how, False, started, self._clock(), reused)
+            return SendResult(None, how, False, started, self._clock(), reused)
         conn.idle_since = stream.answered
         response = stream.response if not how else None
-        return Answer(response, how, how != "refused", started, stream.answered, reused)
+        return SendResult(response, how, how != "refused", started, stream.answered, reused)
 
     async def _shared_http2(self, pool: Pool, deadline: float) -> Http2Connection:
         async with pool.connecting:

@@ -28,7 +28,7 @@ def uncoded(headers: Headers) -> Headers:
     return tuple((name, value) for name, value in headers if name.lower() != "content-encoding")
 
 
-def plainly(response: Response) -> Response:
+def decoded(response: Response) -> Response:
     """An answer without its content codings; as it is where it has none, or is not what they say."""
     # How the body begins tells nothing: bare deflate data may begin like JSON.
     codings = _codings(response.headers)

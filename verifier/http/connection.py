@@ -15,7 +15,7 @@ from typing import cast
 
 import httptools
 
-from verifier.http.batching import Outbox
+from verifier.http.batching import WriteBatcher
 from verifier.http.gathering import Gathering
 from verifier.http.heads import NO_HEAD, known_heads, linger
 from verifier.http.message import Response
@@ -30,11 +30,11 @@ class Connection(Gathering, asyncio.Protocol):
     """
 
     __slots__ = (
+        "_batcher",
         "_deadline",
         "_drained",
         "_head",
         "_looks_at",
-        "_outbox",
         "_poll",
         "_timer",
         "idle_since",
@@ -47,10 +47,14 @@ class Connection(Gathering, asyncio.Protocol):
     write: Callable[[bytes], None]
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, clock: Callable[[], float], max_body: int, outbox: Outbox | None = None
+        self,
+        loop: asyncio.AbstractEventLoop,
+        clock: Callable[[], float],
+        max_body: int,
+        batcher: WriteBatcher | None = None,
     ) -> None:
         super().__init__(loop, clock, max_body)
-        self._outbox = outbox if outbox is not None else Outbox(clock)
+        self._batcher = batcher if batcher is not None else WriteBatcher(clock)
         self._head = NO_HEAD
         self._timer: asyncio.TimerHandle | None = None
         self._deadline = 0.0
@@ -83,10 +87,10 @@ class Connection(Gathering, asyncio.Protocol):
 
     def post(self, data: bytes) -> None:
         """Write a request whose answer is expected, together with what else is posted meanwhile."""
-        outbox = self._outbox
-        if not outbox:
-            self._loop.call_soon(outbox.flush)
-        outbox.append((self, data))
+        batcher = self._batcher
+        if not batcher:
+            self._loop.call_soon(batcher.flush)
+        batcher.append((self, data))
 
     def follow(self, data: bytes, within: float) -> None:
         """Post another request, of the same kind and for the same taker, on a connection that is usable."""
@@ -95,10 +99,10 @@ class Connection(Gathering, asyncio.Protocol):
             self._watch(deadline)
         self._waiting = True
         self.response = None
-        outbox = self._outbox
-        if not outbox:
-            self._loop.call_soon(outbox.flush)
-        outbox.append((self, data))
+        batcher = self._batcher
+        if not batcher:
+            self._loop.call_soon(batcher.flush)
+        batcher.append((self, data))
 
     def over(self) -> bool:
         """Whether the request has ended."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from verifier.http.encode import HOP_BY_HOP
-from verifier.http.h1 import Framing, Head
+from verifier.http.h1 import Framing, MessageHead
 from verifier.http.message import Headers, header
 
 _OWN = HOP_BY_HOP | {"content-length", "transfer-encoding", "expect", "http2-settings"}
@@ -30,18 +30,18 @@ def origin_form(target: str) -> str:
     return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
 
-def is_websocket(head: Head) -> bool:
+def is_websocket(head: MessageHead) -> bool:
     return head.upgrade and (header(head.headers, "upgrade") or "").strip().lower() == "websocket"
 
 
-def request_head(head: Head, host: str) -> bytes:
+def request_head(head: MessageHead, host: str) -> bytes:
     """Request line and headers; `host` is used where the client sent none."""
     headers = head.headers if header(head.headers, "host") else (("Host", host), *head.headers)
     switching = is_websocket(head)
     return _head(f"{head.method} {head.target} HTTP/1.1", headers, head.framing, head.length, switching)
 
 
-def answer_head(head: Head, framing: Framing, keep_alive: bool) -> bytes:
+def answer_head(head: MessageHead, framing: Framing, keep_alive: bool) -> bytes:
     """Status line and headers."""
     length = head.length
     headers = passed_on(head.headers)

@@ -24,7 +24,7 @@ class Broken(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class MessageHead:
     """What stands before a body. `method` and `target` are "" in an answer, `status` is 0 in a request."""
 
     method: str
@@ -48,7 +48,7 @@ class MessageReader:
         self._stream = stream
         self._kind = kind
         self._parser = self._new_parser()
-        self._queue: deque[Head | bytes | object] = deque()
+        self._queue: deque[MessageHead | bytes | object] = deque()
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._head_size = 0
@@ -59,7 +59,7 @@ class MessageReader:
         self._in_message = False
         self._error = ""
 
-    async def head(self, bodiless: bool = False) -> Head | None:
+    async def head(self, bodiless: bool = False) -> MessageHead | None:
         """The next head, or None when the connection ended in order before one began.
 
         `bodiless`: the answer belongs to a HEAD request. Interim answers (1xx but 101) are left out.
@@ -71,7 +71,7 @@ class MessageReader:
                     raise Broken("closed")
                 return None
         item = self._queue.popleft()
-        assert isinstance(item, Head)
+        assert isinstance(item, MessageHead)
         self._in_message = True
         return item
 
@@ -129,7 +129,7 @@ class MessageReader:
         upgrade = parser.should_upgrade()
         target = self._url.decode("latin-1")
         keep_alive = parser.should_keep_alive() or (self._bodiless and framing == "none")
-        self._queue.append(Head(method, target, status, headers, framing, length, keep_alive, upgrade))
+        self._queue.append(MessageHead(method, target, status, headers, framing, length, keep_alive, upgrade))
         self._head_done = True
         if self._bodiless:
             self._finish()

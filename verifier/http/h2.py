@@ -28,7 +28,7 @@ _SETTINGS = 4  # the type of a frame, in its fourth byte
 
 
 @dataclass(slots=True)
-class Stream:
+class Http2Stream:
     """One request under way. `done` gives the word for how it ended."""
 
     done: asyncio.Future[str]
@@ -52,7 +52,7 @@ class Http2Connection(asyncio.Protocol):
         self._clock = clock
         self._max_body = max_body
         self._transport: asyncio.Transport
-        self._streams: dict[int, Stream] = {}
+        self._streams: dict[int, Http2Stream] = {}
         self._window = asyncio.Event()  # set when the service allows more to be sent
         self._h2 = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True, header_encoding=None))
         self.usable = False
@@ -67,13 +67,13 @@ class Http2Connection(asyncio.Protocol):
 
     def open(
         self, headers: list[tuple[bytes, bytes]], bodiless: bool, cut_answer_after: int | None
-    ) -> tuple[int, Stream]:
+    ) -> tuple[int, Http2Stream]:
         """Send a request's head. Raises h2.exceptions.ProtocolError when no further stream may be opened."""
         number = self._h2.get_next_available_stream_id()
         self._h2.send_headers(number, headers, end_stream=bodiless)
         cutting = cut_answer_after is not None
         limit = self._max_body if cut_answer_after is None else max(0, cut_answer_after - 1)
-        stream = self._streams[number] = Stream(self._loop.create_future(), limit, cutting)
+        stream = self._streams[number] = Http2Stream(self._loop.create_future(), limit, cutting)
         self.used = True
         self._flush()
         return number, stream
@@ -244,7 +244,7 @@ async def exchange(
     hold: Hold | None,
     cut_after: int | None,
     cut_answer_after: int | None,
-) -> tuple[str, Stream | None]:
+) -> tuple[str, Http2Stream | None]:
     """One request and its answer, until the loop's time `deadline`: how it ended, and the stream if one was opened.
 
     A held request without a body is held as a whole, because its head is also its end.

@@ -7,12 +7,12 @@ from typing import Protocol
 
 
 class Hold(Protocol):
-    """What `send` waits for before the last byte of a request leaves: an asyncio.Event, or a `Together`."""
+    """What `send` waits for before the last byte of a request leaves: an asyncio.Event, or a `ReleaseBarrier`."""
 
     async def wait(self) -> object: ...
 
 
-class Together:
+class ReleaseBarrier:
     """Lets a number of requests go at the same instant: each is written but for its last byte, then all end.
 
     A request that cannot come (refused, timed out) is counted as gone, so that the others do not wait for it.

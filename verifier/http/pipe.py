@@ -8,7 +8,7 @@ from typing import Protocol
 FULL = 256 << 10  # bytes that wait to be taken before no more are read
 
 
-class Source(Protocol):
+class BodySource(Protocol):
     """Where the pieces come from: a transport."""
 
     def pause_reading(self) -> None: ...
@@ -24,7 +24,7 @@ class Pipe:
 
     __slots__ = ("_paused", "_pieces", "_source", "_waiter", "how", "size", "waiting")
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: BodySource) -> None:
         self._source = source
         self._pieces: list[bytes] = []
         self._waiter: asyncio.Future[None] | None = None

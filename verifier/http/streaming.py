@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from math import inf
 
-from verifier.http.client import Answer, WireClient
+from verifier.http.client import SendResult, WireClient
 from verifier.http.connect import CONNECT_ERRORS, connect
 from verifier.http.connection import Connection
 from verifier.http.encode import encode_request
@@ -25,10 +25,10 @@ _KEY = "streaming"  # its connections can hand answers over, those of other keys
 _GONE_ON = b"-"  # stands where a connection keeps a head; no head is that short
 
 
-class Begun:
+class OpenResponse:
     """An answer that has begun and may go on for ever: read `body`, then call `release`, once.
 
-    `response` has no body. `length` is the declared one in bytes, else None. `body.how` ends as an `Answer.error`
+    `response` has no body. `length` is the declared one in bytes, else None. `body.how` ends as an `SendResult.error`
     would: "" is whole.
     """
 
@@ -65,7 +65,7 @@ async def begin(
     timeout: float,  # noqa: ASYNC109 - a time-out is an answer here, not an exception
     patience: float = PATIENCE,
     large: int = LARGE,
-) -> Answer | Begun:
+) -> SendResult | OpenResponse:
     """As `client.send`, but an answer whose end is not near is handed over.
 
     It is, once begun, if it is an event stream, if its end has not come within `patience` seconds, or if more than
@@ -91,10 +91,10 @@ async def begin(
         client._drop(conn)
         raise
     if conn.pipe is not None:
-        return Begun(client, pool, conn)
+        return OpenResponse(client, pool, conn)
     if not pool.takes_back(conn):
         client._drop(conn)
-    return Answer(conn.response, error, True, started, conn.answered, reused)
+    return SendResult(conn.response, error, True, started, conn.answered, reused)
 
 
 async def _connect(client: WireClient, pool: Pool, within: float) -> StreamConnection:

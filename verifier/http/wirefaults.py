@@ -6,7 +6,7 @@ import asyncio
 from typing import NamedTuple
 
 from verifier.http.connection import Connection
-from verifier.http.hold import Hold, Together
+from verifier.http.hold import Hold, ReleaseBarrier
 
 
 class Faults(NamedTuple):
@@ -64,5 +64,5 @@ async def _waiting(conn: Connection, hold: Hold) -> None:
 
 
 def leave(hold: Hold | None) -> None:
-    if isinstance(hold, Together):
+    if isinstance(hold, ReleaseBarrier):
         hold.leave()

@@ -52,7 +52,7 @@ class Version:
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
+class StopPolicy:
     """How a replica is asked to end, and for how many seconds it is waited for.
 
     `drain` is how long (seconds) the balancer lets requests under way end between taking the replica out of
@@ -70,7 +70,7 @@ class Service:
     port: int
     replicas: int
     ready: Readiness
-    stop: Stop
+    stop: StopPolicy
     versions: tuple[Version, ...]
 
     @property

@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 from verifier.located import Located, Reader
-from verifier.matrix.model import Migrations, Service, Stop, Version
+from verifier.matrix.model import Migrations, Service, StopPolicy, Version
 from verifier.runtime.base import Build, Readiness
 
 SHARED = ("image", "build", "command", "directory", "environment", "contract", "migrate")
@@ -34,7 +34,7 @@ def read_service(reader: Reader, name: str, at: Located, folder: Path) -> Servic
         port=port,
         replicas=reader.whole(items.get("replicas"), 1, 1, 20),
         ready=read_readiness(reader, items["ready"]) if "ready" in items else Readiness("tcp", ""),
-        stop=Stop(
+        stop=StopPolicy(
             reader.choice(stop.get("signal"), known_signals, "SIGTERM"),
             reader.seconds(stop.get("grace"), 10.0),
             reader.seconds(stop.get("drain"), 1.0),

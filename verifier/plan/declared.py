@@ -9,25 +9,25 @@ from itertools import combinations
 from verifier.contracts.compare import compare
 from verifier.contracts.expectations import Party, seams
 from verifier.contracts.generate import requests, witness_request
-from verifier.contracts.impact import Caller, State, hurts
+from verifier.contracts.impact import Caller, State, impacts
 from verifier.contracts.order import MEETING, Conflict, Order, conflicts, safe_orders
-from verifier.contracts.registry import Promises
+from verifier.contracts.registry import ContractRegistry
 from verifier.contracts.subsume import MISSING
 from verifier.contracts.verdicts import Comparison
 from verifier.matrix.model import Matrix, Service
 from verifier.plan.calls import direct_callees
-from verifier.plan.model import Break, Declared, Path, PlannedStep, Proof, SeamBreak
+from verifier.plan.model import Declared, Path, PlannedBreak, PlannedStep, Proof, SeamBreak
 
 MADE = 3  # generated requests for each operation
 Compared = list[tuple[Service, str, str, Comparison]]
 
 
-def compared(matrix: Matrix, promises: Promises) -> Compared:
+def compared(matrix: Matrix, registry: ContractRegistry) -> Compared:
     """All versions of a service that can coexist, older with newer."""
     found: Compared = []
     for service in matrix.services:
         for older, newer in combinations(service.versions, 2):
-            old, new = (promises.contract(service.name, version.name) for version in (older, newer))
+            old, new = (registry.contract(service.name, version.name) for version in (older, newer))
             if old is not None and new is not None and old.file != new.file:
                 found.append((service, older.name, newer.name, compare(old, new)))
     return found
@@ -60,7 +60,7 @@ def with_safe_order(matrix: Matrix, order: Order | None) -> Matrix:
 
 def declared(
     matrix: Matrix,
-    promises: Promises,
+    registry: ContractRegistry,
     comparisons: Compared,
     order: Order | None,
     paths: Sequence[Path],
@@ -72,10 +72,10 @@ def declared(
     found = [
         item
         for service, old, new, comparison in comparisons
-        for item in _breaks(matrix, promises, service, old, new, comparison, states, entries)
+        for item in _breaks(matrix, registry, service, old, new, comparison, states, entries)
     ]
     numbered = tuple(replace(item, id=f"c{number}") for number, item in enumerate(found, 1))
-    return Declared(numbered, tuple(_seams(matrix, promises, states)), order)
+    return Declared(numbered, tuple(_seams(matrix, registry, states)), order)
 
 
 def _states(paths: Sequence[Path]) -> Iterator[State]:
@@ -106,21 +106,21 @@ def _callers(matrix: Matrix, service: Service, old: str, new: str, entries: froz
 
 def _breaks(
     matrix: Matrix,
-    promises: Promises,
+    registry: ContractRegistry,
     service: Service,
     old: str,
     new: str,
     comparison: Comparison,
     states: list[State],
     entries: frozenset[str],
-) -> Iterator[Break]:
-    found = hurts(service.name, old, new, comparison, states, _callers(matrix, service, old, new, entries))
+) -> Iterator[PlannedBreak]:
+    found = impacts(service.name, old, new, comparison, states, _callers(matrix, service, old, new, entries))
     for finding in comparison.findings:
-        here = [hurt for hurt in found if hurt.finding is finding]
+        here = [impact for impact in found if impact.finding is finding]
         _, meets = MEETING[finding.column]
         has = finding.witness is not MISSING
-        writer = promises.contract(service.name, new if meets == "old" else old)
-        yield Break(
+        writer = registry.contract(service.name, new if meets == "old" else old)
+        yield PlannedBreak(
             id="",
             service=service.name,
             old=old,
@@ -137,13 +137,13 @@ def _breaks(
             witness=finding.witness if has else None,
             request=witness_request(writer, finding) if writer is not None and here else None,
             meets=old if meets == "old" else new,
-            callers=tuple(dict.fromkeys(str(hurt.caller) for hurt in here)),
-            steps=tuple(dict.fromkeys(hurt.step for hurt in here)),
+            callers=tuple(dict.fromkeys(str(impact.caller) for impact in here)),
+            steps=tuple(dict.fromkeys(impact.step for impact in here)),
         )
 
 
-def _seams(matrix: Matrix, promises: Promises, states: list[State]) -> Iterator[SeamBreak]:
-    parties = [Party(entry.service, entry.version, entry.guarantees) for entry in promises.entries if entry.guarantees]
+def _seams(matrix: Matrix, registry: ContractRegistry, states: list[State]) -> Iterator[SeamBreak]:
+    parties = [Party(entry.service, entry.version, entry.guarantees) for entry in registry.entries if entry.guarantees]
     partners = {partner.name for partner in matrix.partners}
     for seam in seams(parties):
         steps = tuple(
@@ -166,7 +166,7 @@ def proofs(said: Declared, step: PlannedStep) -> tuple[Proof, ...]:
 
 
 def generated(
-    matrix: Matrix, promises: Promises, paths: Sequence[Path], entries: frozenset[str], seed: int
+    matrix: Matrix, registry: ContractRegistry, paths: Sequence[Path], entries: frozenset[str], seed: int
 ) -> dict[str, list[Proof]]:
     """By step: requests made up from each version's contract, for that version itself and for the other one.
 
@@ -177,14 +177,16 @@ def generated(
     states = list(_states(paths))
     for service in matrix.services:
         old, new = service.old.name, service.new.name
-        if old == new or not all(promises.contract(service.name, name) for name in (old, new)):
+        if old == new or not all(registry.contract(service.name, name) for name in (old, new)):
             continue
-        made = {name: _made(promises, service, name, seed) for name in (old, new)}
+        made = {name: _made(registry, service, name, seed) for name in (old, new)}
         callers = _callers(matrix, service, old, new, entries)
         for written_for, target in ((old, old), (new, new), (old, new), (new, old)):
             holders = [caller for caller in callers if caller.built_for == written_for]
             step = (
-                _alone(states, service, target) if written_for == target else _meeting(states, service, target, holders)
+                _alone(states, service, target)
+                if written_for == target
+                else _version_pair(states, service, target, holders)
             )
             found.setdefault(step, []).extend(replace(item, version=target) for item in made[written_for])
     found.pop("", None)
@@ -196,7 +198,7 @@ def _alone(states: list[State], service: Service, version: str) -> str:
     return next((step for step, live in states if dict(live).get(service.name) == (version,)), "")
 
 
-def _meeting(states: list[State], service: Service, version: str, callers: list[Caller]) -> str:
+def _version_pair(states: list[State], service: Service, version: str, callers: list[Caller]) -> str:
     """The first step in which one of the callers meets a version."""
     for step, live in states:
         there = dict(live)
@@ -207,8 +209,8 @@ def _meeting(states: list[State], service: Service, version: str, callers: list[
     return ""
 
 
-def _made(promises: Promises, service: Service, version: str, seed: int) -> list[Proof]:
-    contract = promises.contract(service.name, version)
+def _made(registry: ContractRegistry, service: Service, version: str, seed: int) -> list[Proof]:
+    contract = registry.contract(service.name, version)
     return [
         Proof(f"made:{service.name}:{version}:{operation.id}:{number}", service.name, version, operation.id, request)
         for operation in (contract.operations if contract is not None else ())

@@ -139,7 +139,7 @@ class Coverage:
 
 
 @dataclass(frozen=True, slots=True)
-class Break:
+class PlannedBreak:
     """One finding of a static comparison. `steps` and `callers` are empty where nobody in this rollout is hurt.
 
     `meets` is the version that the callers meet; `witness` is None unless `has_witness`.
@@ -175,7 +175,7 @@ class SeamBreak:
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    breaks: tuple[Break, ...] = ()
+    breaks: tuple[PlannedBreak, ...] = ()
     seams: tuple[SeamBreak, ...] = ()
     order: Order | None = None
 

@@ -10,7 +10,7 @@ from itertools import combinations, product
 from math import factorial
 
 from verifier import __version__
-from verifier.contracts.registry import Promises
+from verifier.contracts.registry import ContractRegistry
 from verifier.matrix.model import Matrix
 from verifier.plan.calls import callees
 from verifier.plan.declared import compared, declared, generated, proofs, safe_order, with_safe_order
@@ -30,7 +30,7 @@ from verifier.plan.model import (
 from verifier.plan.routes import routes
 from verifier.plan.states import MOST_ORDERS, orders, paths, upgraded
 
-NOTHING = Promises()
+NOTHING = ContractRegistry()
 REPLAYS_PER_SECOND = 8.0  # what two slow services on two cores sustain; turns a budget into a count
 
 
@@ -44,9 +44,9 @@ class _Tally:
     every_route: set[tuple[str, int, int, str, str]] = field(default_factory=set)
 
 
-def plan(matrix: Matrix, sessions: Sequence[SessionShape], seed: int, promises: Promises = NOTHING) -> Plan:
+def plan(matrix: Matrix, sessions: Sequence[SessionShape], seed: int, registry: ContractRegistry = NOTHING) -> Plan:
     """The plan of a matrix. Pure: the same arguments give an equal plan."""
-    comparisons = compared(matrix, promises)
+    comparisons = compared(matrix, registry)
     order = safe_order(matrix, comparisons)
     matrix = with_safe_order(matrix, order)
     drafted = paths(matrix)
@@ -66,8 +66,8 @@ def plan(matrix: Matrix, sessions: Sequence[SessionShape], seed: int, promises: 
     )
     coverage = _coverage(matrix, done, sessions, tally)
     entries = frozenset(exchange.service for session in sessions for exchange in session.exchanges)
-    said = declared(matrix, promises, comparisons, order, done, entries)
-    made = generated(matrix, promises, done, entries, seed)
+    said = declared(matrix, registry, comparisons, order, done, entries)
+    made = generated(matrix, registry, done, entries, seed)
     proven = tuple(
         replace(
             path,

@@ -27,10 +27,10 @@ def borrowing(session: SessionShape) -> str:
     borrowed = [exchange for exchange in session.exchanges if exchange.lender]
     if not borrowed:
         return ""
-    lenders = ", ".join(dict.fromkeys(exchange.lender for exchange in borrowed))
+    producers = ", ".join(dict.fromkeys(exchange.lender for exchange in borrowed))
     issuing = ", ".join(dict.fromkeys(exchange.name for exchange in borrowed))
     return (
-        f"session {session.id} borrows {len(borrowed)} of its {len(session.exchanges)} exchanges of {lenders}, "
+        f"session {session.id} borrows {len(borrowed)} of its {len(session.exchanges)} exchanges of {producers}, "
         f"because they issue what it uses: {issuing}"
     )
 
@@ -39,9 +39,9 @@ def _declared(said: Declared) -> list[str]:
     """What the contracts say: who breaks whom in which steps, seams, and which orders are safe."""
     lines = []
     for item in said.breaks:
-        hurt = f"hurts {', '.join(item.callers)} in {', '.join(item.steps)}" if item.steps else "hurts nobody here"
+        impact = f"hurts {', '.join(item.callers)} in {', '.join(item.steps)}" if item.steps else "hurts nobody here"
         lines.append(f"  {item.verdict:<9} {item.service} {item.old} → {item.new} · {item.operation} · {item.column}")
-        lines.append(f"  {'':<9} {item.message} ({item.pointer}); {hurt}")
+        lines.append(f"  {'':<9} {item.message} ({item.pointer}); {impact}")
     lines += [f"  seam      {item.seam.message}; in {', '.join(item.steps)}" for item in said.seams]
     if said.order is not None and said.order.orders:
         lines.append(f"  safe orders of upgrade: {'; '.join(' → '.join(order) for order in said.order.orders[:6])}")

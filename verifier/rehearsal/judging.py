@@ -14,7 +14,7 @@ from verifier.errors import BadInput
 from verifier.history.model import History, Timing
 from verifier.history.store import read, write_value
 from verifier.plan.model import Plan
-from verifier.rehearsal.run_directory import stored_plan, stored_promises, stored_timing
+from verifier.rehearsal.run_directory import stored_contracts, stored_plan, stored_timing
 from verifier.report import html, junit, verdict_json
 
 EXIT = {"pass": 0, "fail": 1, "unknown": 3}
@@ -25,7 +25,7 @@ def load_and_judge(directory: Path) -> tuple[Judgement, History, Plan]:
     if not (directory / "history").is_dir():
         raise BadInput.one(directory, "is not a run directory: it has no history")
     history, plan = read(directory), stored_plan(directory)
-    return judge(history, stored_promises(directory), plan), history, plan
+    return judge(history, stored_contracts(directory), plan), history, plan
 
 
 def judge_new(directory: Path, timing: Timing, clock: Callable[[], float] = time.monotonic) -> Judgement:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from msgspec import structs
 
-from verifier.contracts.registry import Promises, VersionPromises, promises_of
+from verifier.contracts.registry import ContractRegistry, VersionContract, version_contract
 from verifier.correlation import Rules, Script, learn_all
 from verifier.errors import BadInput, Problem
 from verifier.history.model import Note, RunInfo, ServiceInfo
@@ -25,16 +25,16 @@ from verifier.recording.load import load
 from verifier.recording.model import Recording, Session
 from verifier.recording.placeholders import sent
 from verifier.replay.credentials import Credentials, resolve
+from verifier.replay.replay_script import ReplayScript
 from verifier.replay.session import service_of
-from verifier.replay.track import Track
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
     matrix: Matrix
-    promises: Promises
+    registry: ContractRegistry
     contracts: tuple[tuple[str, str, Path], ...]  # service, version, file
-    tracks: dict[str, Track]
+    replay_scripts: dict[str, ReplayScript]
     plan: Plan
     named: str  # the matrix's file, as the user named it
     credentials: Credentials | None = None  # never stored
@@ -53,17 +53,17 @@ def prepare(
         matrix = replace(matrix, budget=budget)
     problems: list[Problem] = []
     contracts = _contracts(matrix)
-    entries: list[VersionPromises] = []
+    entries: list[VersionContract] = []
     for service, version, contract in contracts:
         try:
-            entries.append(promises_of(service, version, contract))
+            entries.append(version_contract(service, version, contract))
         except BadInput as error:
             problems += error.problems
-    tracks: dict[str, Track] = {}
-    promises = Promises(tuple(entries))
+    replay_scripts: dict[str, ReplayScript] = {}
+    registry = ContractRegistry(tuple(entries))
     for number, traffic in enumerate(matrix.traffic, 1):
         try:
-            tracks |= _tracks(matrix, traffic, number)
+            replay_scripts |= _tracks(matrix, traffic, number)
         except BadInput as error:
             problems += error.problems
     credentials = None
@@ -74,9 +74,9 @@ def prepare(
         problems += error.problems
     if problems:
         raise BadInput(sorted(set(problems)))
-    shapes = tuple(_shape(name, track, promises, matrix) for name, track in tracks.items())
-    made = plan(matrix, shapes, seed, promises)
-    return Prepared(matrix, promises, contracts, tracks, made, str(file), credentials)
+    shapes = tuple(_shape(name, replay_script, registry, matrix) for name, replay_script in replay_scripts.items())
+    made = plan(matrix, shapes, seed, registry)
+    return Prepared(matrix, registry, contracts, replay_scripts, made, str(file), credentials)
 
 
 def _contracts(matrix: Matrix) -> tuple[tuple[str, str, Path], ...]:
@@ -90,7 +90,7 @@ def _contracts(matrix: Matrix) -> tuple[tuple[str, str, Path], ...]:
     return tuple(found)
 
 
-def _tracks(matrix: Matrix, traffic: Traffic, number: int) -> dict[str, Track]:
+def _tracks(matrix: Matrix, traffic: Traffic, number: int) -> dict[str, ReplayScript]:
     recording = load(traffic.recording, traffic.session_header)
     if problems := list(_not_sent(matrix, traffic, recording)):
         raise BadInput(problems)
@@ -102,7 +102,7 @@ def _tracks(matrix: Matrix, traffic: Traffic, number: int) -> dict[str, Track]:
     sessions = tuple(map(_asking_readable, recording.sessions))
     for session, script in zip(sessions, learn_all(sessions, began=recording.began, rules=rules), strict=True):
         services = tuple(service_of(step.exchange.host, ports, traffic.service) for step in script.steps)
-        found[f"{prefix}{session.id}"] = Track(script, services, _gaps(script))
+        found[f"{prefix}{session.id}"] = ReplayScript(script, services, _gaps(script))
     return found
 
 
@@ -139,13 +139,13 @@ def _gaps(script: Script) -> tuple[float, ...]:
     return tuple(gaps)
 
 
-def _shape(name: str, track: Track, promises: Promises, matrix: Matrix) -> SessionShape:
+def _shape(name: str, replay_script: ReplayScript, registry: ContractRegistry, matrix: Matrix) -> SessionShape:
     exchanges = []
-    script = track.script
+    script = replay_script.script
     prefix = name.removesuffix(script.session)  # what tells the sessions of several recordings apart
-    for index, (step, service) in enumerate(zip(script.steps, track.services, strict=True)):
+    for index, (step, service) in enumerate(zip(script.steps, replay_script.services, strict=True)):
         request = step.exchange.request
-        known = promises.operation(service, matrix.service(service).old.name, request.method, request.path)
+        known = registry.operation(service, matrix.service(service).old.name, request.method, request.path)
         same_client = index > 0 and script.steps[index - 1].lender == step.lender
         free = same_client and step.poll is None and not script.depends(index, index - 1)
         exchanges.append(
@@ -174,7 +174,7 @@ def run_info(prepared: Prepared, runtime: str) -> RunInfo:
     clients = []
     for traffic in matrix.traffic:
         for service in matrix.services:
-            called = any(service.name in track.services for track in prepared.tracks.values())
+            called = any(service.name in replay_script.services for replay_script in prepared.replay_scripts.values())
             if called and traffic.client in {version.name for version in service.versions}:
                 clients.append((service.name, traffic.client))
     return RunInfo(

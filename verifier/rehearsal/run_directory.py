@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from verifier.contracts import document
-from verifier.contracts.registry import Promises, promises_of
+from verifier.contracts.registry import ContractRegistry, version_contract
 from verifier.history.model import Timing
 from verifier.history.store import read_value, write_value
 from verifier.plan.model import Plan
@@ -86,9 +86,11 @@ def guarantee_files(contract: Path) -> tuple[Path, Path]:
     return contract.with_name(f"{contract.stem}.guarantees.yaml"), contract.with_name("guarantees.yaml")
 
 
-def stored_promises(directory: Path) -> Promises:
+def stored_contracts(directory: Path) -> ContractRegistry:
     inputs: Inputs = read_value(directory / "inputs.json", Inputs)
-    return Promises(tuple(promises_of(item.service, item.version, directory / item.file) for item in inputs.contracts))
+    return ContractRegistry(
+        tuple(version_contract(item.service, item.version, directory / item.file) for item in inputs.contracts)
+    )
 
 
 def stored_plan(directory: Path) -> Plan:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from verifier.errors import BrokenEnvironment
 from verifier.gateway.gateway import Gateway
-from verifier.gateway.partner import PartnerDesk
+from verifier.gateway.partner import PartnerServer
 from verifier.gateway.rotation import Rotation
 from verifier.history.model import Note, Step, Timing
 from verifier.history.store import HistoryWriter, Record, write_value
@@ -23,10 +23,10 @@ from verifier.rehearsal.frozen_heap import settled
 from verifier.rehearsal.prepare import Prepared, borrowings, run_info
 from verifier.rehearsal.run_directory import keep_inputs
 from verifier.rehearsal.system import StepFailed, System
-from verifier.replay.context import Stage
+from verifier.replay.context import ReplayContext
 from verifier.replay.live import live_traffic
 from verifier.replay.readback import sweep
-from verifier.replay.session import Driver
+from verifier.replay.session import SessionReplayer
 from verifier.runtime.base import Runtime
 
 
@@ -81,20 +81,20 @@ class Rehearsal:
             writer.add if secrets is None else lambda record: writer.add(secrets.mask(record))
         )
         client = WireClient(clock=self._now)
-        stage: Stage | None = None
+        context: ReplayContext | None = None
         for note in borrowings(self.prepared):
             record(note)
         try:
             self.emit(Doing(f"opening the {self.runtime.name} runtime"))
             await self.runtime.open()
-            stage = self._stage(client, record)
-            stage.lines = writer.lines if secrets is None else None
+            context = self._stage(client, record)
+            context.lines = writer.lines if secrets is None else None
             system = System(
                 self.prepared.matrix,
                 self.runtime,
-                stage.rotation,
+                context.rotation,
                 client,
-                stage.gateway,
+                context.gateway,
                 record,
                 self._now,
                 self.directory,
@@ -103,34 +103,34 @@ class Rehearsal:
             await system.provide()
             self.boot += self._now()
             for path in self.prepared.plan.paths:
-                await self._path(path, system, stage)
-            if stage.sent != stage.answered + stage.failed:
-                record(Note("", "count", f"{stage.sent} sent, {stage.answered} answered, {stage.failed} failed"))
+                await self._path(path, system, context)
+            if context.sent != context.answered + context.failed:
+                record(Note("", "count", f"{context.sent} sent, {context.answered} answered, {context.failed} failed"))
         finally:
-            if stage is not None:
-                await stage.gateway.close()
+            if context is not None:
+                await context.gateway.close()
             await client.close()
             await self.runtime.close()
 
-    def _stage(self, client: WireClient, record: Callable[[Record], None]) -> Stage:
-        matrix, promises, rotation = self.prepared.matrix, self.prepared.promises, Rotation()
+    def _stage(self, client: WireClient, record: Callable[[Record], None]) -> ReplayContext:
+        matrix, registry, rotation = self.prepared.matrix, self.prepared.registry, Rotation()
         gateway = Gateway(
             host=self.runtime.gateway_host,
             rotation=rotation,
             client=client,
-            desk=PartnerDesk(promises),
-            promises=promises,
+            desk=PartnerServer(registry),
+            registry=registry,
             partners={partner.name: partner.delay for partner in matrix.partners},
             ports={service.name: service.port for service in matrix.services},
             record=record,
             clock=self._now,
         )
         replaying = matrix.replaying
-        return Stage(
+        return ReplayContext(
             rotation,
             client,
             gateway,
-            promises,
+            registry,
             record,
             self._now,
             self.wall,
@@ -140,12 +140,12 @@ class Rehearsal:
             self.prepared.credentials,
         )
 
-    async def _path(self, path: PlanPath, system: System, stage: Stage) -> None:
+    async def _path(self, path: PlanPath, system: System, context: ReplayContext) -> None:
         self.emit(PathBegan(path))
         began = self.clock()
-        stage.gateway.forget()
+        context.gateway.forget()
         system.step = path.id
-        driver = Driver(stage, path.id, self.prepared.tracks, self.prepared.matrix.replaying)
+        driver = SessionReplayer(context, path.id, self.prepared.replay_scripts, self.prepared.matrix.replaying)
         try:
             await system.open_stores(path.id)
             self.boot += self.clock() - began
@@ -157,11 +157,11 @@ class Rehearsal:
             await system.close_path()
             self.boot += self.clock() - began
 
-    async def _step(self, path: PlanPath, step: PlannedStep, system: System, driver: Driver) -> bool:
+    async def _step(self, path: PlanPath, step: PlannedStep, system: System, driver: SessionReplayer) -> bool:
         """Whether the path can go on."""
         self.emit(StepBegan(step))
         started, system.step, error = self._now(), step.id, ""
-        driver.stage.gateway.step = step.id
+        driver.context.gateway.step = step.id
         try:
             await self._go_through(path, step, system, driver)
         except StepFailed as failure:
@@ -172,7 +172,7 @@ class Rehearsal:
             error = f"not carried out to its end: {type(broken).__name__} {broken}".rstrip()
             raise
         finally:
-            driver.stage.record(
+            driver.context.record(
                 Step(
                     step.id,
                     path.id,
@@ -189,7 +189,7 @@ class Rehearsal:
         self.emit(StepEnded(step, error, self._now() - started))
         return not error
 
-    async def _go_through(self, path: PlanPath, step: PlannedStep, system: System, driver: Driver) -> None:
+    async def _go_through(self, path: PlanPath, step: PlannedStep, system: System, driver: SessionReplayer) -> None:
         """The transition under live traffic, then the replays, the proofs and the sweep."""
         began = self.clock()
         async with live_traffic(driver, step.id) if step.live else nullcontext():

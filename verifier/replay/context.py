@@ -10,15 +10,15 @@ from urllib.parse import urljoin, urlsplit
 
 from msgspec import Struct, structs
 
-from verifier.contracts.registry import Promises
+from verifier.contracts.registry import ContractRegistry
 from verifier.gateway.gateway import Cause, Gateway, injection
 from verifier.gateway.rotation import Endpoint, Rotation
 from verifier.gateway.traces import again, own_trace, replay_trace
 from verifier.history.model import Operation, Source
 from verifier.history.outcome import outcome_of
 from verifier.history.store import Lines, Record
-from verifier.http.client import Answer, Hold, Together, WireClient
-from verifier.http.coding import plainly
+from verifier.http.client import Hold, ReleaseBarrier, SendResult, WireClient
+from verifier.http.coding import decoded
 from verifier.http.message import Request, Response, header, with_header
 from verifier.http.wirefaults import Faults
 from verifier.matrix.model import Retry
@@ -55,13 +55,13 @@ class Attempt(Struct, frozen=True, gc=False):
 
 
 @dataclass(slots=True)
-class Stage:
+class ReplayContext:
     """The living things that a replay works with. One stage serves one run."""
 
     rotation: Rotation
     client: WireClient
     gateway: Gateway
-    promises: Promises
+    registry: ContractRegistry
     record: Callable[[Record], None]
     clock: Callable[[], float]
     wall: Callable[[], float]
@@ -107,7 +107,7 @@ class Stage:
         hold: Hold | None,
         cut_answer_after: int | None,
         slow_read: float | None,
-    ) -> Coroutine[Any, Any, Answer]:
+    ) -> Coroutine[Any, Any, SendResult]:
         address, within = endpoint.address, self.timeout
         sent = request if self.credentials is None else self.credentials.put_in(request)
         if what.listen is not None:
@@ -124,7 +124,7 @@ class Stage:
         )
 
     def ended(
-        self, what: Attempt, request: Request, answer: Answer, endpoint: Endpoint | None, seen: bool = True
+        self, what: Attempt, request: Request, answer: SendResult, endpoint: Endpoint | None, seen: bool = True
     ) -> Operation:
         """Count how an attempt ended, as the operation that the history keeps."""
         service, response = what.service, answer.response
@@ -132,11 +132,11 @@ class Stage:
             self.failed += 1
         else:
             self.answered += 1
-            response = plainly(response)
+            response = decoded(response)
         version, replica = (endpoint.version, endpoint.replica) if endpoint is not None else (what.version, "")
-        operation = self.promises.called(service, version, request)
+        operation = self.registry.called(service, version, request)
         name = operation.id if operation is not None else what.fallback
-        completes = self.promises.completes(service, version, name)
+        completes = self.registry.completes(service, version, name)
         accepted = completes.accepted if completes is not None else 202
         outcome = outcome_of(request.method, response, answer.error, answer.sent, accepted)
         # By position, in the order of the model: with names it takes three times as long.
@@ -170,11 +170,11 @@ class Stage:
         self.gateway.expect_replay(trace, step, replay, session, fault)
         return trace
 
-    def _refused(self, hold: Hold | None) -> Answer:
-        if isinstance(hold, Together):
+    def _refused(self, hold: Hold | None) -> SendResult:
+        if isinstance(hold, ReleaseBarrier):
             hold.leave()
         now = self.clock()
-        return Answer(None, "refused", False, now, now)
+        return SendResult(None, "refused", False, now, now)
 
     def _traced(self, what: Attempt, request: Request) -> Request:
         """With a trace of its own, which the gateway is told by itself."""

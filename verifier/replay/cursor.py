@@ -8,8 +8,8 @@ from verifier.correlation import Player
 from verifier.history.model import Operation
 from verifier.plan.model import Replay
 from verifier.replay.context import Attempt
-from verifier.replay.prepared import Leg
-from verifier.replay.track import Track
+from verifier.replay.prepared import PreparedExchange
+from verifier.replay.replay_script import ReplayScript
 
 
 @lru_cache(maxsize=4096)
@@ -18,22 +18,40 @@ def touched(versions: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted(set(versions)))
 
 
-class Course:
+class ReplayCursor:
     """One replay of a step under way. `at` is a position in `order`, which holds the exchanges as they are sent.
 
     `disturbed`: the exchanges that the fault is meant for. `trace`: how the traces of this replay end. `seen`: the
     versions that have answered, each once, sorted. `odd`: how the exchange at `at` ended, where more is to be done.
     """
 
-    __slots__ = ("at", "disturbed", "legs", "odd", "order", "planned", "player", "seen", "step", "trace", "track")
+    __slots__ = (
+        "at",
+        "disturbed",
+        "odd",
+        "order",
+        "planned",
+        "player",
+        "prepared_exchanges",
+        "replay_script",
+        "seen",
+        "step",
+        "trace",
+    )
 
     def __init__(
-        self, step: str, planned: Replay, track: Track, legs: tuple[Leg, ...], player: Player, trace: str
+        self,
+        step: str,
+        planned: Replay,
+        replay_script: ReplayScript,
+        prepared_exchanges: tuple[PreparedExchange, ...],
+        player: Player,
+        trace: str,
     ) -> None:
         self.step = step
         self.planned = planned
-        self.track = track
-        self.legs = legs
+        self.replay_script = replay_script
+        self.prepared_exchanges = prepared_exchanges
         self.player = player
         self.trace = trace
         self.order, self.disturbed = _order(planned)
@@ -52,7 +70,7 @@ class Course:
 
     def attempt(self, index: int) -> Attempt:
         """The first attempt of an exchange, with what this exchange has of the fault."""
-        leg, fault = self.legs[index], self.planned.fault
+        prepared, fault = self.prepared_exchanges[index], self.planned.fault
         concerned = fault if fault is not None and index in self.disturbed else None
         return Attempt(
             self.step,
@@ -61,13 +79,13 @@ class Course:
             index,
             1,
             "replay",
-            leg.service,
+            prepared.service,
             self.planned.route[index],
-            leg.name,
+            prepared.name,
             fault=concerned.kind if concerned is not None and (concerned.callee or concerned.kind == "reorder") else "",
             inner=concerned if concerned is not None and concerned.callee else None,
-            trace="" if leg.stop.traced else leg.begin + self.trace,
-            listen=leg.stop.listen,
+            trace="" if prepared.scripted.traced else prepared.begin + self.trace,
+            listen=prepared.scripted.listen,
         )
 
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from msgspec import structs
 
 from verifier.history.model import Operation
-from verifier.http.client import Together
+from verifier.http.client import ReleaseBarrier
 from verifier.http.message import Request, Response
 from verifier.plan.model import Fault
-from verifier.replay.context import LATER, Attempt, Stage, retry_after
+from verifier.replay.context import LATER, Attempt, ReplayContext, retry_after
 
 SLOW = 1000.0  # bytes per second of a slow reader
 
@@ -30,7 +30,7 @@ class Deferred:
         return f"{self.what.step}:{self.what.replay}"
 
 
-async def exchange_with_fault(stage: Stage, what: Attempt, request: Request, fault: Fault) -> list[Operation]:
+async def exchange_with_fault(context: ReplayContext, what: Attempt, request: Request, fault: Fault) -> list[Operation]:
     """All attempts of one disturbed exchange; the client goes on with the last one's answer.
 
     Of `duplicate-after` it goes on with the first one's: the duplicate is not its own.
@@ -38,79 +38,81 @@ async def exchange_with_fault(stage: Stage, what: Attempt, request: Request, fau
     first = structs.replace(what, version=fault.first, fault=fault.kind)
     second = structs.replace(what, version=fault.second, fault=fault.kind, number=2, parent=what.id)
     if fault.until:
-        attempts = [await stage.attempt(first, request)]
+        attempts = [await context.attempt(first, request)]
     elif fault.kind == "slow-read":
-        attempts = [await stage.attempt(first, request, slow_read=SLOW)]
+        attempts = [await context.attempt(first, request, slow_read=SLOW)]
     elif fault.kind == "duplicate-at-once":
-        together = Together(2)
+        together = ReleaseBarrier(2)
         attempts = list(
             await asyncio.gather(
-                stage.attempt(first, request, hold=together), stage.attempt(second, request, hold=together)
+                context.attempt(first, request, hold=together), context.attempt(second, request, hold=together)
             )
         )
     elif fault.kind == "duplicate-after":
-        attempts = [await stage.attempt(first, request), await stage.attempt(second, request)]
+        attempts = [await context.attempt(first, request), await context.attempt(second, request)]
     elif fault.kind == "late-arrival":
-        attempts = await _late_arrival(stage, first, second, request)
+        attempts = await _late_arrival(context, first, second, request)
     else:
-        unanswered = await _unanswered(stage, first, request, fault.kind)
-        if stage.retry.wait:
-            await asyncio.sleep(stage.retry.wait)
-        attempts = [unanswered, await stage.attempt(second, request)]
+        unanswered = await _unanswered(context, first, request, fault.kind)
+        if context.retry.wait:
+            await asyncio.sleep(context.retry.wait)
+        attempts = [unanswered, await context.attempt(second, request)]
     if not fault.until:
-        stage.injected(fault, *attempts)
+        context.injected(fault, *attempts)
     # The version of a duplicate that is still to come may not be live yet.
     return await patiently(
-        stage, structs.replace(second, version=fault.first) if fault.until else second, request, attempts
+        context, structs.replace(second, version=fault.first) if fault.until else second, request, attempts
     )
 
 
-async def _unanswered(stage: Stage, what: Attempt, request: Request, kind: str) -> Operation:
+async def _unanswered(context: ReplayContext, what: Attempt, request: Request, kind: str) -> Operation:
     """The effect happens, the answer does not arrive: lost as a whole, or cut by a reset in the middle."""
     if kind == "reset":
-        cut = await stage.attempt(what, request, cut_answer_after=1)
+        cut = await context.attempt(what, request, cut_answer_after=1)
         return cut if cut.error == "refused" else structs.replace(cut, outcome="info")
-    return await stage.attempt(what, request, seen=False)
+    return await context.attempt(what, request, seen=False)
 
 
-async def _late_arrival(stage: Stage, first: Attempt, second: Attempt, request: Request) -> list[Operation]:
+async def _late_arrival(context: ReplayContext, first: Attempt, second: Attempt, request: Request) -> list[Operation]:
     """The first attempt is held up on its way; the client gives up and retries; then the first one arrives."""
     release = asyncio.Event()
-    held = asyncio.ensure_future(stage.attempt(first, request, hold=release, seen=False))
-    retried = await stage.attempt(second, request)
+    held = asyncio.ensure_future(context.attempt(first, request, hold=release, seen=False))
+    retried = await context.attempt(second, request)
     release.set()
     return [await held, retried]
 
 
-def asks_again(stage: Stage, answer: Response) -> bool:
+def asks_again(context: ReplayContext, answer: Response) -> bool:
     """Whether a client might come back after such an answer; `patiently` says whether it does, and when."""
-    return answer.status in LATER or answer.status in stage.retry.statuses
+    return answer.status in LATER or answer.status in context.retry.statuses
 
 
-async def exchange(stage: Stage, what: Attempt, request: Request, recorded: Response) -> list[Operation]:
+async def exchange(context: ReplayContext, what: Attempt, request: Request, recorded: Response) -> list[Operation]:
     """All attempts of one undisturbed exchange: one, unless the answer asks to come back and the recorded did not."""
-    return await come_back(stage, what, request, recorded, await stage.attempt(what, request))
+    return await come_back(context, what, request, recorded, await context.attempt(what, request))
 
 
 async def come_back(
-    stage: Stage, what: Attempt, request: Request, recorded: Response, first: Operation
+    context: ReplayContext, what: Attempt, request: Request, recorded: Response, first: Operation
 ) -> list[Operation]:
     """The first attempt and those that follow it, where its answer asks to come back and the recorded did not."""
-    if first.response is None or not asks_again(stage, first.response) or retry_after(recorded) is not None:
+    if first.response is None or not asks_again(context, first.response) or retry_after(recorded) is not None:
         return [first]
-    return await patiently(stage, structs.replace(what, parent=what.id), request, [first])
+    return await patiently(context, structs.replace(what, parent=what.id), request, [first])
 
 
-async def patiently(stage: Stage, what: Attempt, request: Request, attempts: list[Operation]) -> list[Operation]:
+async def patiently(
+    context: ReplayContext, what: Attempt, request: Request, attempts: list[Operation]
+) -> list[Operation]:
     """Where the answer says "later", a client comes back, as often as its retry policy says."""
-    while len(attempts) < stage.retry.attempts:
+    while len(attempts) < context.retry.attempts:
         answer = attempts[-1].response
         wait = retry_after(answer)
-        if wait is None and answer is not None and answer.status in stage.retry.statuses:
-            wait = stage.retry.wait
+        if wait is None and answer is not None and answer.status in context.retry.statuses:
+            wait = context.retry.wait
         if wait is None:
             break
-        await asyncio.sleep(max(wait, stage.retry.wait))
+        await asyncio.sleep(max(wait, context.retry.wait))
         again = structs.replace(what, number=len(attempts) + 1)
-        attempts = [*attempts, await stage.attempt(again, request)]
+        attempts = [*attempts, await context.attempt(again, request)]
     return attempts

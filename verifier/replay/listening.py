@@ -7,10 +7,10 @@ import asyncio
 from msgspec import Struct
 
 from verifier.gateway.streaming import KEPT_EVENTS
-from verifier.http.client import Answer, WireClient
+from verifier.http.client import SendResult, WireClient
 from verifier.http.eventstream import EventReader, events, is_event_stream
 from verifier.http.message import Request, Response
-from verifier.http.streaming import Begun, begin
+from verifier.http.streaming import OpenResponse, begin
 from verifier.http.wirefaults import NO_FAULTS, Faults
 
 SILENCE = 1.0  # seconds without a word after which a client hangs up, unless it needs what it would hear
@@ -42,7 +42,7 @@ async def listened(
     listen: Listen,
     timeout: float,  # noqa: ASYNC109 - a time-out is an answer here, not an exception
     faults: Faults = NO_FAULTS,
-) -> Answer:
+) -> SendResult:
     """As `client.send`; of an event stream the answer is what was heard until it ended or was hung up.
 
     Whoever ends it, and however: a stream is judged by its status, and by each of its whole events. A hold keeps back
@@ -52,7 +52,7 @@ async def listened(
         await faults.hold.wait()
     began = client.now()
     found = await begin(client, host, port, request, timeout=timeout, patience=timeout, large=_WHOLE)
-    if isinstance(found, Answer):
+    if isinstance(found, SendResult):
         return found
     heard = None
     try:
@@ -62,11 +62,11 @@ async def listened(
         how = found.body.how
         found.release()
     if heard is not None and how != "garbage":
-        return Answer(Response(found.response.status, found.response.headers, heard), "", True, began, client.now())
-    return Answer(None, how or ("reset" if streams else "timeout"), True, began, client.now())
+        return SendResult(Response(found.response.status, found.response.headers, heard), "", True, began, client.now())
+    return SendResult(None, how or ("reset" if streams else "timeout"), True, began, client.now())
 
 
-async def _hear(found: Begun, listen: Listen, deadline: float, faults: Faults) -> bytes | None:
+async def _hear(found: OpenResponse, listen: Listen, deadline: float, faults: Faults) -> bytes | None:
     """What was said while it was listened to; None once it is cut."""
     heard, reader, now = bytearray(), EventReader(), asyncio.get_running_loop().time
     while reader.count < listen.events and len(heard) < KEPT_EVENTS:

@@ -11,16 +11,16 @@ from msgspec import structs
 from verifier.gateway.traces import end
 from verifier.replay.context import Attempt
 from verifier.replay.faults import exchange
-from verifier.replay.pending import Unfinished
+from verifier.replay.pending import PendingWork
 from verifier.replay.polling import poll_recorded
-from verifier.replay.session import Driver, as_recorded
+from verifier.replay.session import SessionReplayer, as_recorded
 
 
 @asynccontextmanager
-async def live_traffic(driver: Driver, step: str) -> AsyncIterator[None]:
+async def live_traffic(driver: SessionReplayer, step: str) -> AsyncIterator[None]:
     """Traffic from before the block begins until after it ends; sessions under way are brought to their end."""
     live = _Live(driver, step)
-    driver.stage.gateway.step = step
+    driver.context.gateway.step = step
     tasks = [asyncio.create_task(live.client(number)) for number in range(driver.replaying.live_sessions)]
     try:
         await live.answers(1, tasks)
@@ -36,7 +36,7 @@ async def live_traffic(driver: Driver, step: str) -> AsyncIterator[None]:
 
 
 class _Live:
-    def __init__(self, driver: Driver, step: str) -> None:
+    def __init__(self, driver: SessionReplayer, step: str) -> None:
         self.driver, self.step = driver, step
         self.stopping = False
         self.clients = driver.replaying.live_sessions
@@ -58,7 +58,7 @@ class _Live:
             self._answered.notify_all()
 
     async def client(self, number: int) -> None:
-        names = sorted(self.driver.tracks)
+        names = sorted(self.driver.replay_scripts)
         turn = number
         try:
             while not self.stopping:
@@ -69,28 +69,28 @@ class _Live:
                 self._answered.notify_all()
 
     async def _session(self, session: str, replay_id: str) -> None:
-        stage, track = self.driver.stage, self.driver.tracks[session]
-        player = track.script.player(f"{stage.seed}/{self.step}/{replay_id}", stage.wall())
-        trace = end(stage.expect(self.step, replay_id, session, None))
-        open_work = Unfinished(stage, track)
-        for index, stop in enumerate(track.stops):
+        context, replay_script = self.driver.context, self.driver.replay_scripts[session]
+        player = replay_script.script.player(f"{context.seed}/{self.step}/{replay_id}", context.wall())
+        trace = end(context.expect(self.step, replay_id, session, None))
+        open_work = PendingWork(context, replay_script)
+        for index, scripted in enumerate(replay_script.scripted_exchanges):
             what = Attempt(
-                self.step, replay_id, session, index, 1, "live", stop.service, "", stop.name,
-                trace="" if stop.traced else stop.begin + trace, listen=stop.listen,
+                self.step, replay_id, session, index, 1, "live", scripted.service, "", scripted.name,
+                trace="" if scripted.traced else scripted.begin + trace, listen=scripted.listen,
             )  # fmt: skip
-            *earlier, operation = await exchange(stage, what, player.request(index), stop.recorded)
+            *earlier, operation = await exchange(context, what, player.request(index), scripted.recorded)
             produced = player.answer(index, operation.response) if operation.response is not None else ()
             operation = structs.replace(operation, produced=produced)
             for attempt in (*earlier, operation):
-                stage.record(attempt)
+                context.record(attempt)
                 await self._ended()
             await asyncio.sleep(self.pause)
-            if not as_recorded(operation, stop.recorded):
+            if not as_recorded(operation, scripted.recorded):
                 break
             await open_work.begun(what, [operation], operation.response)
             await open_work.after(index)
-            if stop.poll is not None:
-                operation = await poll_recorded(stage, what, player, stop.poll, operation)
-            if stop.listen is None:
+            if scripted.poll is not None:
+                operation = await poll_recorded(context, what, player, scripted.poll, operation)
+            if scripted.listen is None:
                 self.driver.remember(operation, (operation.version,), operation.request)
         await open_work.rest()

@@ -13,26 +13,26 @@ from verifier.contracts.guarantees import Completes
 from verifier.history.model import Operation
 from verifier.history.outcome import SAFE
 from verifier.http.message import Response
-from verifier.replay.context import Attempt, Stage, same_origin
+from verifier.replay.context import Attempt, ReplayContext, same_origin
 from verifier.replay.polling import Work, accepted_work
-from verifier.replay.track import Track
+from verifier.replay.replay_script import ReplayScript
 
 PATIENCE = 1.0  # seconds, or the recorded pause where that is longer
 
 
-def awaited_write(track: Track, index: int, completes: Completes) -> int | None:
+def awaited_write(replay_script: ReplayScript, index: int, completes: Completes) -> int | None:
     """The write that the work of an exchange may wait for: the last that uses its answer, and that was recorded
     before any read showed a final state. None where there is none.
     """
-    recorded = track.script.steps[index].exchange
+    recorded = replay_script.script.steps[index].exchange
     address = completes.poll.value(recorded.request, recorded.response)
     target = same_origin(address, recorded.request.target) if address is not None else None
     found = None
-    for later in range(index + 1, len(track.stops)):
-        sent = track.script.steps[later].exchange
+    for later in range(index + 1, len(replay_script.scripted_exchanges)):
+        sent = replay_script.script.steps[later].exchange
         if sent.request.target == target and completes.state.value(sent.request, sent.response) in completes.final:
             break
-        if sent.request.method not in SAFE and track.script.depends(later, index):
+        if sent.request.method not in SAFE and replay_script.script.depends(later, index):
             found = later
     return found
 
@@ -43,11 +43,11 @@ def _same(one: Response | None, other: Response | None) -> bool:
 
 
 @dataclass(slots=True)
-class Unfinished:
+class PendingWork:
     """What one session was promised and still waits for, with the exchange after which it is asked for again."""
 
-    stage: Stage
-    track: Track
+    context: ReplayContext
+    replay_script: ReplayScript
     works: list[tuple[int, Work]] = field(default_factory=list)
 
     async def begun(self, what: Attempt, attempts: list[Operation], seen: Response | None) -> None:
@@ -56,27 +56,27 @@ class Unfinished:
         Of what waits for its client only the work that it went on with, as told by `seen`, can end.
         """
         for operation in attempts:
-            work = accepted_work(self.stage, what, operation)
+            work = accepted_work(self.context, what, operation)
             if work is None:
                 continue
-            later = awaited_write(self.track, what.index, work.completes)
+            later = awaited_write(self.replay_script, what.index, work.completes)
             if later is None:
-                await work.ends(self.stage)
-            elif _same(operation.response, seen) and not await work.ends(self.stage, self._patience(what.index)):
+                await work.ends(self.context)
+            elif _same(operation.response, seen) and not await work.ends(self.context, self._patience(what.index)):
                 self.works.append((later, work))
 
     def _patience(self, index: int) -> float:
-        return max(PATIENCE, self.track.gap(index + 1, "recorded"))
+        return max(PATIENCE, self.replay_script.gap(index + 1, "recorded"))
 
     async def after(self, index: int) -> None:
         """Ask for what waited for this exchange."""
         due = [work for later, work in self.works if later == index]
         self.works = [(later, work) for later, work in self.works if later != index]
         for work in due:
-            await work.ends(self.stage)
+            await work.ends(self.context)
 
     async def rest(self) -> None:
         """Ask for what is left of a session that has ended, before its time or not."""
         for _, work in self.works:
-            await work.ends(self.stage)
+            await work.ends(self.context)
         self.works.clear()

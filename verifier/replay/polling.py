@@ -12,7 +12,7 @@ from verifier.contracts.guarantees import Completes
 from verifier.correlation import Player, Poll
 from verifier.history.model import Note, Operation
 from verifier.http.message import Headers, Request, Response
-from verifier.replay.context import Attempt, Stage, same_origin
+from verifier.replay.context import Attempt, ReplayContext, same_origin
 
 FIRST_WAIT, LONGEST_WAIT = 0.01, 0.25  # seconds between two polls, growing
 PATIENCE = 10.0  # seconds for recorded polling, where nothing is declared
@@ -29,19 +29,19 @@ class Work:
     completes: Completes
     polls: int = 0
 
-    async def ends(self, stage: Stage, within: float = 0.0) -> bool:
+    async def ends(self, context: ReplayContext, within: float = 0.0) -> bool:
         """Poll until a final state or a bound, in seconds: its own if none is given, and then a note tells of it."""
         asked = await _until(
-            stage, self.what, self.operation, self.request, within or self.completes.within,
+            context, self.what, self.operation, self.request, within or self.completes.within,
             lambda answer: _ended(self.completes, self.request, answer), self.polls, quiet=bool(within),
         )  # fmt: skip
         self.polls += asked.polls
         return asked.done
 
 
-def accepted_work(stage: Stage, what: Attempt, operation: Operation) -> Work | None:
+def accepted_work(context: ReplayContext, what: Attempt, operation: Operation) -> Work | None:
     """The declared work that this operation's answer promised, if it did."""
-    completes = stage.promises.completes(operation.service, operation.version, operation.name)
+    completes = context.registry.completes(operation.service, operation.version, operation.name)
     if completes is None or operation.response is None or operation.response.status != completes.accepted:
         return None
     address = completes.poll.value(operation.request, operation.response)
@@ -61,11 +61,13 @@ def _carried(headers: Headers) -> Headers:
     return tuple((name, value) for name, value in headers if name.lower() in kept)
 
 
-async def poll_recorded(stage: Stage, what: Attempt, player: Player, poll: Poll, first: Operation) -> Operation:
+async def poll_recorded(
+    context: ReplayContext, what: Attempt, player: Player, poll: Poll, first: Operation
+) -> Operation:
     """Repeat a read that was recorded as polling until it shows what the recording ended with."""
     if first.response is None or poll.done(first.response):
         return first
-    last = (await _until(stage, what, first, first.request, PATIENCE, poll.done)).last
+    last = (await _until(context, what, first, first.request, PATIENCE, poll.done)).last
     if last is not None and last.response is not None:
         player.answer(what.index, last.response)
         return last
@@ -80,7 +82,7 @@ class _Asked:
 
 
 async def _until(
-    stage: Stage,
+    context: ReplayContext,
     what: Attempt,
     origin: Operation,
     request: Request,
@@ -90,16 +92,16 @@ async def _until(
     quiet: bool = False,
 ) -> _Asked:
     """Poll; `before` polls came before. A note tells that it did not end, unless that is no news (`quiet`)."""
-    deadline, wait, failures, number, last = stage.clock() + within, FIRST_WAIT, 0, 0, None
-    while stage.clock() < deadline and failures < FAILURES:
+    deadline, wait, failures, number, last = context.clock() + within, FIRST_WAIT, 0, 0, None
+    while context.clock() < deadline and failures < FAILURES:
         await asyncio.sleep(wait)
         wait = min(wait * 1.6, LONGEST_WAIT)
         number += 1
         poll = structs.replace(
             what, source="poll", version="", parent=origin.id, number=before + number, fault="", inner=None
         )
-        last = await stage.attempt(structs.replace(poll, label=f"{origin.id}/poll-{before + number}"), request)
-        stage.record(last)
+        last = await context.attempt(structs.replace(poll, label=f"{origin.id}/poll-{before + number}"), request)
+        context.record(last)
         if last.response is not None and last.response.status < 300:
             failures = 0
             if done(last.response):
@@ -108,5 +110,5 @@ async def _until(
             failures += 1
     if not quiet:
         why = "until its bound" if failures < FAILURES else f"until {failures} polls in a row had failed"
-        stage.record(Note(what.step, "not-ended", f"was polled {why} and did not end", origin.id))
+        context.record(Note(what.step, "not-ended", f"was polled {why} and did not end", origin.id))
     return _Asked(last, number)

@@ -18,15 +18,15 @@ from verifier.history.model import Outcome
 from verifier.history.outcome import outcome_of
 from verifier.http.encode import encode_request
 from verifier.http.message import Request
-from verifier.replay.context import LATER, Stage
+from verifier.replay.context import LATER, ReplayContext
+from verifier.replay.replay_script import ReplayScript, ScriptedExchange
 from verifier.replay.resources import Page
-from verifier.replay.specialised import pressed
-from verifier.replay.track import Stop, Track
+from verifier.replay.specialised import specialise
 
 _LARGEST = 1 << 16  # bytes of a request's body; larger ones are not kept in several forms
 
 
-class Press(Struct, frozen=True, gc=False):
+class SpecialisedSerializer(Struct, frozen=True, gc=False):
     """An exchange's bytes as functions of what differs between replays: for values of unreserved characters alone.
 
     `text`: of the request; takes the slots' values, how the trace ends, and the authority. `line`: of its operation in
@@ -47,7 +47,7 @@ class Served(Struct, frozen=True, gc=False):
     text: str
 
 
-class Leg(Struct, frozen=True, gc=False):
+class PreparedExchange(Struct, frozen=True, gc=False):
     """`status` is the recorded one if nothing can follow such an answer: nearly all are such; else -1.
 
     `plain`: whether the exchange can be part of a stretch. `uses` and `fills`: the slots in its request, and those that
@@ -55,7 +55,7 @@ class Leg(Struct, frozen=True, gc=False):
     """
 
     index: int
-    stop: Stop
+    scripted: ScriptedExchange
     service: str
     name: str
     begin: str  # of the trace of its first attempt
@@ -67,17 +67,17 @@ class Leg(Struct, frozen=True, gc=False):
     fills: int
     build: Build
     learn: Learn | None
-    press: Press | None
+    serializer: SpecialisedSerializer | None
     serving: dict[str, Served]  # by replica
 
     def asked(self, values: list[str], trace: str) -> Request:
         """Its request, of the trace that ends so."""
         return self.build(values, (("traceparent", self.begin + trace),))
 
-    def served_by(self, stage: Stage, endpoint: Endpoint) -> Served:
+    def served_by(self, context: ReplayContext, endpoint: Endpoint) -> Served:
         """What to write of the replica that served it; remembered in `serving`."""
         marked = self.build([HOLE] * self.uses.bit_length(), ())
-        known, called = stage.promises.settled(self.service, endpoint.version, marked.method, marked.target)
+        known, called = context.registry.settled(self.service, endpoint.version, marked.method, marked.target)
         name = called.id if called is not None else self.name
         try:
             text = served(name, self.service, endpoint.version, endpoint.replica) if known else ""
@@ -87,63 +87,73 @@ class Leg(Struct, frozen=True, gc=False):
         return found
 
 
-def legs(stage: Stage, track: Track) -> tuple[Leg, ...]:
-    following = stage.promises.accepting.union(LATER, stage.retry.statuses)
-    found: list[Leg] = []
+def prepared_exchanges(context: ReplayContext, replay_script: ReplayScript) -> tuple[PreparedExchange, ...]:
+    following = context.registry.accepting.union(LATER, context.retry.statuses)
+    found: list[PreparedExchange] = []
     filled: set[int] = set()  # the slots that an answer may fill, of the exchange or after it
-    for index, stop in reversed(tuple(enumerate(track.stops))):
-        filled.update(take.slot for take in track.script.compiled[index].takes)
-        found.append(_leg(track.script, index, stop, following, filled))
+    for index, scripted in reversed(tuple(enumerate(replay_script.scripted_exchanges))):
+        filled.update(extraction.slot for extraction in replay_script.script.compiled[index].extractions)
+        found.append(_prepared(replay_script.script, index, scripted, following, filled))
     return tuple(reversed(found))
 
 
-def _leg(script: Script, index: int, stop: Stop, following: frozenset[int], filled: set[int]) -> Leg:
+def _prepared(
+    script: Script, index: int, scripted: ScriptedExchange, following: frozenset[int], filled: set[int]
+) -> PreparedExchange:
     step, compiled = script.program.steps[index], script.compiled[index]
-    method, recorded = step.recorded.method, stop.recorded.status
-    status = recorded if stop.poll is None and recorded not in following else -1
-    leg = Leg(
+    method, recorded = step.recorded.method, scripted.recorded.status
+    status = recorded if scripted.poll is None and recorded not in following else -1
+    prepared = PreparedExchange(
         index=index,
-        stop=stop,
-        service=stop.service,
-        name=stop.name,
-        begin=stop.begin,
+        scripted=scripted,
+        service=scripted.service,
+        name=scripted.name,
+        begin=scripted.begin,
         status=status,
-        outcome=outcome_of(method, stop.recorded, "", sent=True),
-        plain=not stop.traced and stop.listen is None and method != "HEAD",
-        page=Page(stop.service, index, step.target, step.build) if method == "GET" and status < 300 else None,
+        outcome=outcome_of(method, scripted.recorded, "", sent=True),
+        plain=not scripted.traced and scripted.listen is None and method != "HEAD",
+        page=Page(scripted.service, index, step.target, step.build) if method == "GET" and status < 300 else None,
         uses=bits(compiled.uses),
-        fills=bits(take.slot for take in compiled.takes),
+        fills=bits(extraction.slot for extraction in compiled.extractions),
         build=step.build,
         learn=step.learn,
-        press=None,
+        serializer=None,
         serving={},
     )
     # What it uses must still be what it was when the operation is written, and when a sweep reads.
     if not filled.isdisjoint(compiled.uses):
-        return leg
-    return structs.replace(leg, press=_press(leg, step, compiled))
+        return prepared
+    return structs.replace(prepared, serializer=_serializer(prepared, step, compiled))
 
 
-def _press(leg: Leg, step: StepProgram, compiled: Compiled) -> Press | None:
+def _serializer(prepared: PreparedExchange, step: StepProgram, compiled: Compiled) -> SpecialisedSerializer | None:
     """None where the exchange has more to it, or its bytes cannot be made so."""
     jar = step.cookie is not None or step.stores_cookies
-    if not leg.plain or leg.status == -1 or jar or step.reported or len(step.recorded.body) > _LARGEST:
+    if not prepared.plain or prepared.status == -1 or jar or step.reported or len(step.recorded.body) > _LARGEST:
         return None
 
     def make_text(values: list[str], trace: str, authority: str) -> bytes:
-        return encode_request(leg.asked(values, trace), authority.encode())
+        return encode_request(prepared.asked(values, trace), authority.encode())
 
     def make_line(values: list[str], trace: str, *told: str) -> str:
-        asked = leg.asked(values, trace)
-        return operation_line(leg.index, asked.method, asked.target, asked.headers, leg.status, leg.outcome, *told)
+        asked = prepared.asked(values, trace)
+        return operation_line(
+            prepared.index, asked.method, asked.target, asked.headers, prepared.status, prepared.outcome, *told
+        )
 
     def make_body(values: list[str]) -> bytes:
-        return leg.build(values, ()).body
+        return prepared.build(values, ()).body
 
-    slots, takes = compiled.uses, compiled.takes
-    text, line, body = pressed(make_text, slots, 2), pressed(make_line, slots, 10), pressed(make_body, slots, 0)
+    slots, extractions = compiled.uses, compiled.extractions
+    text, line, body = (
+        specialise(make_text, slots, 2),
+        specialise(make_line, slots, 10),
+        specialise(make_body, slots, 0),
+    )
     if text is None or line is None or body is None:
         return None
-    constant = compiled.woven is None or compiled.woven.body is None
-    tells = produced_text(((takes[0].origin.expression, ""),)).removesuffix('"]]') if len(takes) == 1 else ""
-    return Press(text, line, None if constant else body, base64(step.recorded.body), tells)
+    constant = compiled.template is None or compiled.template.body is None
+    tells = (
+        produced_text(((extractions[0].origin.expression, ""),)).removesuffix('"]]') if len(extractions) == 1 else ""
+    )
+    return SpecialisedSerializer(text, line, None if constant else body, base64(step.recorded.body), tells)

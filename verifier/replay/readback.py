@@ -8,22 +8,22 @@ import random
 from verifier.history.model import Note
 from verifier.replay.context import Attempt
 from verifier.replay.resources import Resource
-from verifier.replay.session import Driver
+from verifier.replay.session import SessionReplayer
 
 
-async def sweep(driver: Driver, step: str, turn: int = 1) -> int:
+async def sweep(driver: SessionReplayer, step: str, turn: int = 1) -> int:
     """Read back; returns the number of reads. What is left out for its number is noted, never passed over."""
     thin(driver, step)
-    chosen, left_out = driver.resources.choose(step, random.Random(f"{driver.stage.seed}/{step}/sweep"))
+    chosen, left_out = driver.resources.choose(step, random.Random(f"{driver.context.seed}/{step}/sweep"))
     if left_out:
-        driver.stage.record(Note(step, "not-run", f"{left_out} resources of earlier steps were not read back again"))
+        driver.context.record(Note(step, "not-run", f"{left_out} resources of earlier steps were not read back again"))
     limit = asyncio.Semaphore(driver.replaying.concurrency)
     count = 0
 
     async def read(number: int, resource: Resource) -> None:
         nonlocal count
         async with limit:
-            for version in driver.stage.rotation.versions(resource.service):
+            for version in driver.context.rotation.versions(resource.service):
                 what = Attempt(
                     step=step,
                     replay=resource.replay,
@@ -37,7 +37,7 @@ async def sweep(driver: Driver, step: str, turn: int = 1) -> int:
                     parent=resource.operation,
                     label=f"{step}/sweep{turn}-{number}/{version}",
                 )
-                driver.stage.record(await driver.stage.attempt(what, resource.request))
+                driver.context.record(await driver.context.attempt(what, resource.request))
                 count += 1
 
     async with asyncio.TaskGroup() as group:
@@ -46,5 +46,5 @@ async def sweep(driver: Driver, step: str, turn: int = 1) -> int:
     return count
 
 
-def thin(driver: Driver, step: str) -> None:
-    driver.resources.thin(step, random.Random(f"{driver.stage.seed}/{step}/thin"))
+def thin(driver: SessionReplayer, step: str) -> None:
+    driver.resources.thin(step, random.Random(f"{driver.context.seed}/{step}/thin"))

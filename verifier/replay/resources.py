@@ -41,7 +41,7 @@ class Page(Struct, frozen=True, gc=False):
     build: Callable[[list[str], Headers], Request]
 
 
-class Reader(Struct, frozen=True, gc=False):
+class ReadBy(Struct, frozen=True, gc=False):
     """Who has read."""
 
     replay: str
@@ -54,7 +54,7 @@ class Reading(Struct, frozen=True, gc=False):
     step: str
     name: str
     versions: tuple[str, ...]
-    reader: Reader
+    reader: ReadBy
     page: Page
     values: list[str]
 

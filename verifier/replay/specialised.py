@@ -19,7 +19,7 @@ _MARKS = "aZ0_.-~{}.K", "9q~-.__-x{}.K", "7{}04"  # the last are numbers, which 
 _LENGTH = re.compile(r"(\r\nContent-Length: )(\d+)\r\n\r\n")
 
 
-def pressed(make: Make, slots: Collection[int], more: int) -> Make | None:
+def specialise(make: Make, slots: Collection[int], more: int) -> Make | None:
     """A function that gives what `make` gives for values of unreserved characters, sooner; None where that is not so.
 
     `make` takes a list of values, of which it uses those of `slots`, and so many more texts; it may raise ValueError.

@@ -50,7 +50,7 @@ class StepRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
+class ShownProof:
     """A row of a proof with the messages that were exchanged; None for replicas and for what was not answered."""
 
     row: Row
@@ -65,7 +65,7 @@ class Shown:
     anchor: str
     violation: Violation
     subject: str
-    proofs: tuple[Proof, ...]
+    proofs: tuple[ShownProof, ...]
     more: int
     advice: tuple[str, ...]
     steps: tuple[tuple[str, str], ...]  # id, anchor
@@ -178,12 +178,12 @@ def _shown(
     return shown
 
 
-def _proof(row: Row) -> Proof:
+def _proof(row: Row) -> ShownProof:
     operation = row.entry
     if not isinstance(operation, Operation):
-        return Proof(row, None, None)
+        return ShownProof(row, None, None)
     response = operation.response
-    return Proof(
+    return ShownProof(
         row,
         message(operation.request.headers, operation.request.body),
         message(response.headers, response.body) if response else None,

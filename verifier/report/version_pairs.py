@@ -11,7 +11,7 @@ from verifier.history.model import History, ServiceInfo
 
 
 @dataclass(frozen=True, slots=True)
-class Meeting:
+class VersionPair:
     """What two versions of a service did on the same data: `steps` of them, "" as verdict where there was none.
 
     Old before new is the way forward, new before old is after going back, and a version with itself is a control.
@@ -28,7 +28,7 @@ class Meeting:
 class ServiceMatrix:
     service: str
     versions: tuple[str, ...]
-    rows: tuple[tuple[Meeting, ...], ...]
+    rows: tuple[tuple[VersionPair, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def _matrix(service: ServiceInfo, judgement: Judgement) -> ServiceMatrix:
     for step, pair in _met(service, judgement.steps):
         met[pair].append(step)
     rows = tuple(
-        tuple(_meeting(service, (first, second), met[first, second], judgement) for second in service.versions)
+        tuple(_version_pair(service, (first, second), met[first, second], judgement) for second in service.versions)
         for first in service.versions
     )
     return ServiceMatrix(service.name, service.versions, rows)
@@ -69,7 +69,9 @@ def _met(service: ServiceInfo, steps: Iterable[StepVerdict]) -> Iterator[tuple[S
                 yield step, (newer, older) if step.phase == "rollback" else (older, newer)
 
 
-def _meeting(service: ServiceInfo, pair: tuple[str, str], steps: list[StepVerdict], judgement: Judgement) -> Meeting:
+def _version_pair(
+    service: ServiceInfo, pair: tuple[str, str], steps: list[StepVerdict], judgement: Judgement
+) -> VersionPair:
     names = {step.id for step in steps}
     found = [
         violation
@@ -84,7 +86,7 @@ def _meeting(service: ServiceInfo, pair: tuple[str, str], steps: list[StepVerdic
         verdict = "before"
     else:
         verdict = "unknown" if any(step.verdict == "unknown" for step in steps) else "pass"
-    return Meeting(*pair, len(steps), verdict, tuple(dict.fromkeys(violation.guarantee for violation in found)))
+    return VersionPair(*pair, len(steps), verdict, tuple(dict.fromkeys(violation.guarantee for violation in found)))
 
 
 def _concerns(violation: Violation, pair: tuple[str, str]) -> bool:

@@ -15,17 +15,17 @@ from verifier.runtime.engine import FAILURES
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class HostPath:
     """Where a container is reached: inside the run's network, and as published on loopback (port 0: not at all)."""
 
     inner: Address
     published: Address
 
 
-class Box:
+class Container:
     """A running container. `ended` is its exit status, done when it has ended and its log is complete."""
 
-    def __init__(self, client: docker.DockerClient, identity: str, place: Place, log: Path) -> None:
+    def __init__(self, client: docker.DockerClient, identity: str, place: HostPath, log: Path) -> None:
         self.id = identity
         self.place = place
         self.log = log

@@ -18,14 +18,14 @@ from docker.types import LogConfig
 from verifier.errors import BrokenEnvironment
 from verifier.runtime import engine, host_access
 from verifier.runtime.base import Address, Readiness, StartFailure
-from verifier.runtime.container import Box, Place
-from verifier.runtime.identity import Owner
+from verifier.runtime.container import Container, HostPath
+from verifier.runtime.identity import ProcessIdentity
 from verifier.runtime.labels import LABEL, OWNER_LABEL
 from verifier.runtime.leftovers import until_quiet
 from verifier.runtime.logs import LineSearch
 from verifier.runtime.ports import LOOPBACK
 from verifier.runtime.readiness import Probe, http_answers, tcp_answers, until_ready
-from verifier.runtime.watcher_process import Guard
+from verifier.runtime.watcher_process import WatcherProcess
 
 _T = TypeVar("_T")
 _ATTEMPTS = 3
@@ -38,7 +38,7 @@ _PROXY_HOLDS = 0.15
 class _Open:
     client: docker.DockerClient
     http: httpx.AsyncClient
-    reach: host_access.Reach
+    reach: host_access.HostAccess
 
 
 class Containers:
@@ -47,10 +47,10 @@ class Containers:
     def __init__(self, run_id: str) -> None:
         self.run_id = run_id
         self.network = f"verifier-{run_id}"
-        self._owner = Owner.current()
+        self._owner = ProcessIdentity.current()
         self._labels = {LABEL: run_id, OWNER_LABEL: str(self._owner)}
         self._names: dict[str, int] = {}
-        self._guard: Guard | None = None
+        self._guard: WatcherProcess | None = None
         self._opened: _Open | None = None
         self._threads = ThreadPoolExecutor(max_workers=32, thread_name_prefix="engine")
         self._calls: set[asyncio.Future[Any]] = set()
@@ -58,7 +58,7 @@ class Containers:
     async def open(self, log: Path) -> None:
         """Raises BrokenEnvironment when there is no engine, no network, or no way back from its containers."""
         client = await self.call(engine.connect)
-        self._guard = await Guard.start(self.run_id, self._owner, log, engine=True)
+        self._guard = await WatcherProcess.start(self.run_id, self._owner, log, engine=True)
         try:
             way = await self.call(self._make_network, client)
         except BaseException:
@@ -69,7 +69,7 @@ class Containers:
             raise
         self._opened = _Open(client, httpx.AsyncClient(trust_env=False, verify=False), way)
 
-    def _make_network(self, client: docker.DockerClient) -> host_access.Reach:
+    def _make_network(self, client: docker.DockerClient) -> host_access.HostAccess:
         try:
             network = client.networks.create(
                 self.network, driver="bridge", labels=self._labels,
@@ -91,10 +91,10 @@ class Containers:
         return self._open.client
 
     @property
-    def reach(self) -> host_access.Reach:
+    def reach(self) -> host_access.HostAccess:
         return self._open.reach
 
-    def address(self, box: Box) -> Address:
+    def address(self, box: Container) -> Address:
         """Where the verifier reaches a container."""
         return box.place.inner if self.reach.direct else box.place.published
 
@@ -121,20 +121,20 @@ class Containers:
             "use_config_proxy": False,
         }
 
-    def place(self, identity: str, port: int) -> Place:
+    def place(self, identity: str, port: int) -> HostPath:
         """Blocking. Where a started container is reached."""
         settings = self.client.api.inspect_container(identity)["NetworkSettings"]
         inner = settings["Networks"].get(self.network, {}).get("IPAddress") or LOOPBACK
         bound = (settings.get("Ports") or {}).get(f"{port}/tcp") or [{"HostPort": 0}]
-        return Place(Address(inner, port), Address(LOOPBACK, int(bound[0]["HostPort"])))
+        return HostPath(Address(inner, port), Address(LOOPBACK, int(bound[0]["HostPort"])))
 
-    async def start(self, run: Callable[[], tuple[str, Place]], log: Path) -> Box | StartFailure:
+    async def start(self, run: Callable[[], tuple[str, HostPath]], log: Path) -> Container | StartFailure:
         """Start a container with a blocking function. Raises BrokenEnvironment for what is the engine's fault."""
         log.parent.mkdir(parents=True, exist_ok=True)
         for left in reversed(range(_ATTEMPTS)):
             try:
                 identity, place = await self.call(run)
-                return Box(self.client, identity, place, log)
+                return Container(self.client, identity, place, log)
             except APIError as error:
                 why = engine.reason(error)
                 if left and ("port is already allocated" in why or "address already in use" in why):
@@ -148,7 +148,7 @@ class Containers:
                 raise BrokenEnvironment(f"the engine failed: {engine.reason(error)}") from None
         raise BrokenEnvironment("the engine found no free port on loopback")
 
-    async def ready(self, box: Box, probe: Probe, within: float, begin: int) -> StartFailure | None:
+    async def ready(self, box: Container, probe: Probe, within: float, begin: int) -> StartFailure | None:
         """Wait for readiness; unless it is reached, nothing of the container is left."""
         failure: StartFailure | None = None
         ready = False
@@ -160,7 +160,7 @@ class Containers:
                 await self.discard(box)
         return failure
 
-    def probe(self, ready: Readiness, box: Box, begin: int) -> Probe:
+    def probe(self, ready: Readiness, box: Container, begin: int) -> Probe:
         at, value = self.address(box), ready.value
         search = LineSearch(box.log, value, begin) if ready.kind == "log" else None
 
@@ -179,20 +179,20 @@ class Containers:
         probes: dict[str, Probe] = {"http": http, "tcp": tcp, "command": command, "log": line}
         return probes[ready.kind]
 
-    async def discard(self, box: Box) -> None:
+    async def discard(self, box: Container) -> None:
         """Kill and remove a container. Removed only when its log is complete: the engine's copy goes with it."""
         if not box.ended.done():
             await self.call(box.signal, "SIGKILL")
             await asyncio.wait({box.ended}, timeout=_KILLED_WITHIN)
         await self.call(box.remove)
 
-    def discard_later(self, box: Box) -> None:
+    def discard_later(self, box: Container) -> None:
         """Remove a container that has ended, without waiting; `close` does."""
         task = asyncio.ensure_future(self.discard(box))
         self._calls.add(task)
         task.add_done_callback(self._calls.discard)
 
-    async def close(self, boxes: Iterable[Box]) -> None:
+    async def close(self, boxes: Iterable[Container]) -> None:
         """Remove everything with the run's label."""
         if self._calls:
             await asyncio.wait(set(self._calls), timeout=_CLOSE_WITHIN)
@@ -206,7 +206,7 @@ class Containers:
         opened.client.close()
         self._threads.shutdown(wait=False)
 
-    async def _emptied(self, client: docker.DockerClient, boxes: Iterable[Box]) -> bool:
+    async def _emptied(self, client: docker.DockerClient, boxes: Iterable[Container]) -> bool:
         """False when the engine does not answer any more."""
         try:
             await asyncio.gather(*map(self.discard, boxes))

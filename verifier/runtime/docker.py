@@ -11,7 +11,7 @@ from typing import Literal
 from verifier.errors import BrokenEnvironment
 from verifier.runtime import engine, host_access, images, stores, testcontainer
 from verifier.runtime.base import Address, CommandResult, CommandSpec, Readiness, ReplicaSpec, StartFailure, StoreSpec
-from verifier.runtime.container import Box, Place
+from verifier.runtime.container import Container, HostPath
 from verifier.runtime.containers import Containers, fill, published
 from verifier.runtime.labels import checked
 from verifier.runtime.local import signal_number
@@ -27,7 +27,7 @@ _BUILDS_AT_ONCE = 2
 
 @dataclass(frozen=True, slots=True)
 class _Store:
-    box: Box
+    box: Container
     directory: Path
 
 
@@ -44,7 +44,7 @@ class DockerRuntime:
         self._directory = directory
         self._limit = command_limit
         self._all = Containers(run_id)
-        self._replicas: dict[str, Box] = {}
+        self._replicas: dict[str, Container] = {}
         self._stores: dict[str, _Store] = {}
 
     @property
@@ -77,7 +77,7 @@ class DockerRuntime:
         begin = size(spec.log)
         box = await self._all.start(lambda: self._run_store(spec, port), spec.log)
         failure = box if isinstance(box, StartFailure) else None
-        if isinstance(box, Box):
+        if isinstance(box, Container):
             within = spec.readiness.within if spec.readiness else _STORE_WITHIN
             failure = await self._all.ready(box, self._store_probe(spec, box, begin), within, begin)
             if failure is None:
@@ -86,7 +86,7 @@ class DockerRuntime:
             raise BrokenEnvironment(f"store {spec.name} did not start: {failure.detail}\n{failure.tail}")
         return stores.url(spec.image, spec.environment, spec.name, port)
 
-    def _run_store(self, spec: StoreSpec, port: int) -> tuple[str, Place]:
+    def _run_store(self, spec: StoreSpec, port: int) -> tuple[str, HostPath]:
         image = str(spec.image)
         config = self._all.client.images.get(image).attrs.get("Config") or {}
         known = stores.family(image) is not None
@@ -101,7 +101,7 @@ class DockerRuntime:
         )
         return identity, self._all.place(identity, port)
 
-    def _store_probe(self, spec: StoreSpec, box: Box, begin: int) -> Probe:
+    def _store_probe(self, spec: StoreSpec, box: Container, begin: int) -> Probe:
         if spec.readiness:
             return self._all.probe(spec.readiness, box, begin)
         if stores.family(spec.image) is None:
@@ -126,7 +126,7 @@ class DockerRuntime:
         self._replicas[spec.id] = box
         return self._all.address(box)
 
-    def _run(self, spec: ReplicaSpec, name: str, command: tuple[str, ...] | None, port: int) -> tuple[str, Place]:
+    def _run(self, spec: ReplicaSpec, name: str, command: tuple[str, ...] | None, port: int) -> tuple[str, HostPath]:
         """Blocking. Create and start a container; port 0 publishes nothing."""
         way, client = self._all.reach, self._all.client
         hosts = dict.fromkeys(spec.aliases, way.host)

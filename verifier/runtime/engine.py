@@ -11,7 +11,7 @@ import requests
 from docker.errors import APIError, DockerException, NotFound
 
 from verifier.errors import BrokenEnvironment
-from verifier.runtime.identity import Owner
+from verifier.runtime.identity import ProcessIdentity
 from verifier.runtime.labels import LABEL, OWNER_LABEL
 from verifier.runtime.leftovers import Leftover
 
@@ -68,7 +68,7 @@ def leftovers(client: docker.DockerClient, run: str | None = None) -> list[Lefto
 
 def _leftover(kind: Any, identity: str, name: str, labels: dict[str, str] | None) -> Leftover:
     marks = labels or {}
-    return Leftover(marks.get(LABEL, ""), kind, identity, name, Owner.parse(marks.get(OWNER_LABEL, "")))
+    return Leftover(marks.get(LABEL, ""), kind, identity, name, ProcessIdentity.parse(marks.get(OWNER_LABEL, "")))
 
 
 def remove(client: docker.DockerClient, item: Leftover) -> bool:

@@ -19,7 +19,7 @@ _FORWARDING = ("docker desktop", "orbstack")
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class HostAccess:
     """`bind`: where the gateway listens. `host`: what that is called inside containers, for host aliases.
 
     `direct`: container addresses work from here, so that a refused connection is seen as refused. Published
@@ -35,14 +35,14 @@ class Reach:
         return value if self.direct else value.replace(f"//{self.bind}:", f"//{HOST_NAME}:")
 
 
-def of(network: dict[str, Any], engine: str, docker_host: str | None = None) -> Reach:
+def of(network: dict[str, Any], engine: str, docker_host: str | None = None) -> HostAccess:
     """Decide from the inspected network and the engine's operating system. Raises BrokenEnvironment."""
     where = os.environ.get("DOCKER_HOST", "") if docker_host is None else docker_host
     gateway = gateway_of(network)
     if not remote(where) and _shares_host(network["Id"]) and _bindable(gateway):
-        return Reach(gateway, gateway, True)
+        return HostAccess(gateway, gateway, True)
     if any(name in engine.lower() for name in _FORWARDING):
-        return Reach(LOOPBACK, "host-gateway", False)
+        return HostAccess(LOOPBACK, "host-gateway", False)
     place = f"the container engine at {where}" if where else "the container engine"
     raise BrokenEnvironment(
         f"{place} does not run on this host's network, so its containers cannot reach the verifier's gateway; "

@@ -12,7 +12,7 @@ import psutil
 
 
 @dataclass(frozen=True, slots=True)
-class Owner:
+class ProcessIdentity:
     """A verifier process. `started` tells a reused pid apart; `place` names the machine, boot and pid namespace."""
 
     pid: int
@@ -23,7 +23,7 @@ class Owner:
         return f"{self.pid}:{self.started}:{self.place}"
 
     @classmethod
-    def parse(cls, text: str) -> Owner | None:
+    def parse(cls, text: str) -> ProcessIdentity | None:
         """The owner written in a label, or None when the text is not one."""
         parts = text.split(":")
         if len(parts) != 3 or not parts[0].isdecimal():
@@ -31,7 +31,7 @@ class Owner:
         return cls(int(parts[0]), parts[1], parts[2])
 
     @classmethod
-    def current(cls) -> Owner:
+    def current(cls) -> ProcessIdentity:
         return cls(os.getpid(), start_of(os.getpid()), place())
 
     def alive(self) -> bool | None:

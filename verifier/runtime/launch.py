@@ -15,12 +15,12 @@ import psutil
 from verifier.errors import BrokenEnvironment
 from verifier.runtime import local
 from verifier.runtime.base import Address, Environment, Readiness, StartFailure
-from verifier.runtime.identity import Owner
+from verifier.runtime.identity import ProcessIdentity
 from verifier.runtime.labels import ENVIRONMENT, OWNER_ENVIRONMENT
 from verifier.runtime.logs import LineSearch, size
 from verifier.runtime.ports import LOOPBACK, Ports, taken
 from verifier.runtime.readiness import Probe, http_answers, tcp_answers, until_ready
-from verifier.runtime.watcher_process import Guard
+from verifier.runtime.watcher_process import WatcherProcess
 
 _ATTEMPTS = 5
 # Calls inside a run stay on this machine; a proxy in between would only break them.
@@ -45,16 +45,16 @@ class Job:
 class Launcher:
     """What all local processes of a run share. Used between `open` and `close`."""
 
-    def __init__(self, run_id: str, owner: Owner, chance: random.Random) -> None:
+    def __init__(self, run_id: str, owner: ProcessIdentity, chance: random.Random) -> None:
         self._run = run_id
         self._owner = owner
         self._ports = Ports(chance)
         self._marks = {ENVIRONMENT: run_id, OWNER_ENVIRONMENT: str(owner)}
-        self._guard: Guard | None = None
+        self._guard: WatcherProcess | None = None
         self._client: httpx.AsyncClient | None = None
 
     async def open(self, log: Path) -> None:
-        self._guard = await Guard.start(self._run, self._owner, log, engine=False)
+        self._guard = await WatcherProcess.start(self._run, self._owner, log, engine=False)
         self._client = httpx.AsyncClient(trust_env=False, verify=False)
 
     async def close(self) -> None:

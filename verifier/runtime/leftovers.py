@@ -14,7 +14,7 @@ from typing import Literal
 import psutil
 
 from verifier.errors import BrokenEnvironment
-from verifier.runtime.identity import Owner, start_of
+from verifier.runtime.identity import ProcessIdentity, start_of
 from verifier.runtime.labels import ENVIRONMENT, OWNER_ENVIRONMENT, scratch, scratch_folders
 
 Kind = Literal["process", "container", "network", "volume", "folder"]
@@ -29,7 +29,7 @@ class Leftover:
     kind: Kind
     id: str
     name: str
-    owner: Owner | None
+    owner: ProcessIdentity | None
 
 
 def processes() -> list[Leftover]:
@@ -40,7 +40,7 @@ def processes() -> list[Leftover]:
             environment = process.environ()
             run = environment.get(ENVIRONMENT)
             if run:
-                owner = Owner.parse(environment.get(OWNER_ENVIRONMENT, ""))
+                owner = ProcessIdentity.parse(environment.get(OWNER_ENVIRONMENT, ""))
                 found.append(Leftover(run, "process", str(process.pid), process.name(), owner))
         except (psutil.Error, OSError):
             continue  # gone, a zombie, or another user's
@@ -77,7 +77,7 @@ def _kill(process: psutil.Process, run: str) -> list[Leftover]:
     try:
         if process.status() == psutil.STATUS_ZOMBIE:
             return []
-        owner = Owner.parse(process.environ().get(OWNER_ENVIRONMENT, ""))
+        owner = ProcessIdentity.parse(process.environ().get(OWNER_ENVIRONMENT, ""))
         item = Leftover(run, "process", str(process.pid), process.name(), owner)
         process.kill()
     except (psutil.Error, OSError):
@@ -93,7 +93,7 @@ def _member(pid: int, sessions: Mapping[int, str]) -> bool:
     return started in ("", sessions[leader])
 
 
-def mark_folder(run: str, owner: Owner) -> None:
+def mark_folder(run: str, owner: ProcessIdentity) -> None:
     """Create the run's temporary folder and write down whose it is. Raises BrokenEnvironment."""
     folder = scratch(run)
     folder.mkdir(mode=0o711, exist_ok=True)
@@ -109,7 +109,7 @@ def folders() -> list[Leftover]:
     for run, path in scratch_folders().items():
         owner = None
         with contextlib.suppress(OSError):
-            owner = Owner.parse((path / OWNER_FILE).read_text())
+            owner = ProcessIdentity.parse((path / OWNER_FILE).read_text())
         found.append(Leftover(run, "folder", str(path), path.name, owner))
     return found
 

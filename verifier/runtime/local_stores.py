@@ -11,7 +11,7 @@ from pathlib import Path
 from verifier.errors import BrokenEnvironment
 from verifier.runtime import local, postgres, stores
 from verifier.runtime.base import Readiness, StartFailure, StoreSpec
-from verifier.runtime.identity import Owner
+from verifier.runtime.identity import ProcessIdentity
 from verifier.runtime.labels import scratch
 from verifier.runtime.launch import Job, Launcher
 from verifier.runtime.leftovers import mark_folder
@@ -31,7 +31,7 @@ class _Store:
 class LocalStores:
     """The stores that run now, by name."""
 
-    def __init__(self, run_id: str, owner: Owner, launcher: Launcher) -> None:
+    def __init__(self, run_id: str, owner: ProcessIdentity, launcher: Launcher) -> None:
         self._run = run_id
         self._owner = owner
         self._launcher = launcher

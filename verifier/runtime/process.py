@@ -11,7 +11,7 @@ from typing import Literal
 from verifier.errors import BrokenEnvironment
 from verifier.runtime import local
 from verifier.runtime.base import Address, CommandResult, CommandSpec, ReplicaSpec, StartFailure, StoreSpec
-from verifier.runtime.identity import Owner
+from verifier.runtime.identity import ProcessIdentity
 from verifier.runtime.labels import checked
 from verifier.runtime.launch import Job, Launcher, fill
 from verifier.runtime.leftovers import kill_processes, remove_folder, until_quiet
@@ -39,7 +39,7 @@ class ProcessRuntime:
         self.run_id = checked(run_id)
         self._directory = directory
         self._limit = command_limit
-        owner = Owner.current()
+        owner = ProcessIdentity.current()
         self._launcher = Launcher(run_id, owner, chance or random.Random())
         self._stores = LocalStores(run_id, owner, self._launcher)
         self._replicas: dict[str, local.Child] = {}

@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from verifier.runtime.identity import Owner
+from verifier.runtime.identity import ProcessIdentity
 from verifier.runtime.leftovers import Leftover, kill_processes, remove_folder, until_quiet
 
 READY = b"ready\n"
@@ -27,10 +27,10 @@ _LIMIT = 300.0
 _CHECK_OWNER = 1.0
 
 
-class Pipe:
+class LifelinePipe:
     """What the verifier says. `listen` returns True for a clean end, False when the verifier is gone."""
 
-    def __init__(self, descriptor: int, owner: Owner) -> None:
+    def __init__(self, descriptor: int, owner: ProcessIdentity) -> None:
         self._descriptor = descriptor
         self._owner = owner
         self.sessions: dict[int, str] = {}
@@ -82,7 +82,7 @@ def _sweep_engine(run: str) -> Sequence[Leftover]:
 
 def main(arguments: Sequence[str]) -> int:
     run, owner_text, engine = arguments
-    owner = Owner.parse(owner_text)
+    owner = ProcessIdentity.parse(owner_text)
     if owner is None:
         print(f"not an owner: {owner_text}", file=sys.stderr)
         return 2
@@ -91,7 +91,7 @@ def main(arguments: Sequence[str]) -> int:
     os.chdir("/")
     with contextlib.suppress(OSError):
         os.write(1, READY)
-    pipe = Pipe(0, owner)
+    pipe = LifelinePipe(0, owner)
     if pipe.listen():
         return 0
     for item in clean(run, pipe.sessions, engine == "engine"):

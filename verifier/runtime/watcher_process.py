@@ -12,7 +12,7 @@ from pathlib import Path
 
 import verifier
 from verifier.errors import BrokenEnvironment
-from verifier.runtime.identity import Owner, start_of
+from verifier.runtime.identity import ProcessIdentity, start_of
 from verifier.runtime.labels import ENVIRONMENT, OWNER_ENVIRONMENT
 from verifier.runtime.watcher import READY
 
@@ -20,14 +20,14 @@ _START_WITHIN = 30.0
 _END_WITHIN = 10.0
 
 
-class Guard:
+class WatcherProcess:
     """A running watcher. Closing it without `dismiss`, or dying, makes it remove everything of the run."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
 
     @classmethod
-    async def start(cls, run: str, owner: Owner, log: Path, *, engine: bool) -> Guard:
+    async def start(cls, run: str, owner: ProcessIdentity, log: Path, *, engine: bool) -> WatcherProcess:
         """Start the watcher and wait until it listens. Raises BrokenEnvironment."""
         process = _launch([run, str(owner), "engine" if engine else "none"], log)
         if not await asyncio.to_thread(_says_ready, process):

@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.replay.around [--replays N] [--repeat N] [--profile]
 
-A `Driver` replays one session of ten exchanges through a `Stage` whose connections are the wire client's own, over a
+A `SessionReplayer` replays one session of ten exchanges through a `ReplayContext` whose connections are the wire client's own, over a
 transport that answers each request at once with a new id. So what is left is ours: routes, correlation, traces,
 contract look-ups, requests and answers read and written, operation records, their encoding and writing, fault
 decisions, bookkeeping. Prints one JSON object, microseconds of CPU per exchange: the smallest of all repeats.
@@ -26,8 +26,7 @@ from typing import Any, cast
 import uvloop
 
 from tests.benchmarks.replay.contenders import HEADERS, LENGTH, planned, product
-from verifier.correlation import Script
-from verifier.correlation.analysis import learn
+from verifier.correlation import Script, learn
 from verifier.history.model import RunInfo
 from verifier.history.store import HistoryWriter
 from verifier.http.connection import Connection
@@ -35,10 +34,10 @@ from verifier.http.message import Request, Response
 from verifier.matrix.model import Replaying
 from verifier.recording.model import Exchange, Session
 from verifier.rehearsal.frozen_heap import settled
-from verifier.replay.context import Stage
+from verifier.replay.context import ReplayContext
 from verifier.replay.readback import thin
-from verifier.replay.session import Driver
-from verifier.replay.track import Track
+from verifier.replay.replay_script import ReplayScript
+from verifier.replay.session import SessionReplayer
 
 PORT = 1
 TOGETHER = 16  # replays at a time
@@ -88,13 +87,13 @@ def recorded() -> Session:
     return Session("s1", tuple(exchanges))
 
 
-def connect(stage: Stage, count: int) -> None:
+def connect(context: ReplayContext, count: int) -> None:
     """Connections that were used a moment ago."""
-    client, pair = stage.client, socket.socketpair()
+    client, pair = context.client, socket.socketpair()
     pool = client.pool("127.0.0.1", PORT)
     for _ in range(count):
         transport = Transport(pair, answers())
-        conn = transport.conn = Connection(asyncio.get_running_loop(), client.now, 1 << 20, client._outbox)
+        conn = transport.conn = Connection(asyncio.get_running_loop(), client.now, 1 << 20, client._batcher)
         conn.connection_made(cast(Any, transport))
         conn.answered = client.now()
         pool.takes_back(conn)
@@ -103,10 +102,10 @@ def connect(stage: Stage, count: int) -> None:
 async def measure(script: Script, replays: int, folder: Path, profile: cProfile.Profile | None) -> float:
     """Microseconds of CPU per exchange."""
     writer = HistoryWriter(folder, RunInfo(1, "", "benchmark", 0, "process", (), (), ()))
-    stage = product(PORT, writer)
-    connect(stage, 2 * TOGETHER)
-    tracks = {"s1": Track(script, ("shop",) * LENGTH)}
-    walker = Driver(stage, "path", tracks, Replaying(concurrency=TOGETHER))
+    context = product(PORT, writer)
+    connect(context, 2 * TOGETHER)
+    replay_scripts = {"s1": ReplayScript(script, ("shop",) * LENGTH)}
+    walker = SessionReplayer(context, "path", replay_scripts, Replaying(concurrency=TOGETHER))
     plans = [planned(number) for number in range(1, replays + 1)]
     await walker.replay("warm", plans[:1], lambda: None)
     with settled():
@@ -120,8 +119,8 @@ async def measure(script: Script, replays: int, folder: Path, profile: cProfile.
             profile.disable()
         took = time.process_time() - began
     writer.close()
-    assert stage.sent == stage.answered
-    return took / (stage.sent - LENGTH) * 1e6
+    assert context.sent == context.answered
+    return took / (context.sent - LENGTH) * 1e6
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.replay.contenders NAME PORT SECONDS CONNECTIONS [OPERATIONS]
 
-`verifier` is the product's own path: `Driver` and `Stage` with routes, traces, contract look-ups and the decision about
+`verifier` is the product's own path: `SessionReplayer` and `ReplayContext` with routes, traces, contract look-ups and the decision about
 a fault for each exchange, requests filled in by a `Player` that learns from the answers, the wire client, what sweeps
 need kept and thinned with each step, and every operation written by `HistoryWriter`.
 `wire` is the wire client alone. With OPERATIONS, it ends after so many instead of after SECONDS.
@@ -25,9 +25,8 @@ import httpx
 import uvloop
 
 from tests.benchmarks.replay.placed import gateway_before
-from tests.benchmarks.replay.promised import promises
-from verifier.correlation import Script
-from verifier.correlation.analysis import learn
+from tests.benchmarks.replay.promised import registry
+from verifier.correlation import Script, learn
 from verifier.history.model import RunInfo
 from verifier.history.store import FILES, HistoryWriter
 from verifier.http import WireClient
@@ -37,10 +36,10 @@ from verifier.plan.model import Fault, Replay
 from verifier.recording.model import Exchange, Session
 from verifier.rehearsal.frozen_heap import settled
 from verifier.rehearsal.walk import run_clock
-from verifier.replay.context import Stage
+from verifier.replay.context import ReplayContext
 from verifier.replay.readback import thin
-from verifier.replay.session import Driver
-from verifier.replay.track import Track
+from verifier.replay.replay_script import ReplayScript
+from verifier.replay.session import SessionReplayer
 
 LENGTH = 10  # exchanges of the session
 STEP, STEPS = 1000, 5  # replays of one step, steps of one path
@@ -137,8 +136,8 @@ async def verifier(run: Run) -> None:
     check(script)
     with tempfile.TemporaryDirectory(prefix="verifier-benchmark-") as folder:
         writer = HistoryWriter(Path(folder), RunInfo(1, "", "benchmark", 0, "process", (), (), ()))
-        stage = product(run.port, writer)
-        tracks = {"s1": Track(script, ("shop",) * LENGTH)}
+        context = product(run.port, writer)
+        replay_scripts = {"s1": ReplayScript(script, ("shop",) * LENGTH)}
         plans = [planned(number) for number in range(STEP)]  # of each step: all is planned before a run begins
         faults, steps = sum(plan.fault is not None for plan in plans), 0
 
@@ -146,9 +145,9 @@ async def verifier(run: Run) -> None:
             nonlocal steps
             while not run.over:
                 if steps % STEPS == 0:  # a new path begins on fresh stores
-                    stage.gateway.forget()
+                    context.gateway.forget()
                     name = f"path{steps // STEPS + 1}"
-                    walker = Driver(stage, name, tracks, Replaying(concurrency=run.connections))
+                    walker = SessionReplayer(context, name, replay_scripts, Replaying(concurrency=run.connections))
                 step = f"{name}.{steps % STEPS + 1}"
                 thin(walker, step)  # as a sweep does
                 await walker.replay(step, plans, lambda: None)
@@ -159,18 +158,20 @@ async def verifier(run: Run) -> None:
             await run.measure(one_after_the_other())
         disturbed = steps * faults
         writer.close()
-        assert stage.sent == stage.answered == run.count
+        assert context.sent == context.answered == run.count
         lines = {name: written(Path(folder) / "history" / name) for name in FILES.values()}
         assert (lines["operations.jsonl"], lines["faults.jsonl"], lines["notes.jsonl"]) == (run.count, disturbed, 0)
-    await stage.client.close()
+    await context.client.close()
 
 
-def product(port: int, writer: HistoryWriter) -> Stage:
+def product(port: int, writer: HistoryWriter) -> ReplayContext:
     """What a rehearsal drives replays with: all its own parts, and the history's clock."""
-    promised, clock = promises(), run_clock(time.monotonic, time.monotonic())
+    promised, clock = registry(), run_clock(time.monotonic, time.monotonic())
     client = WireClient(clock=clock)
     gateway = gateway_before(port, client, promised, writer, clock)
-    return Stage(gateway.rotation, client, gateway, promised, writer.add, clock, lambda: 1.6e9, 1, lines=writer.lines)
+    return ReplayContext(
+        gateway.rotation, client, gateway, promised, writer.add, clock, lambda: 1.6e9, 1, lines=writer.lines
+    )
 
 
 def written(file: Path) -> int:

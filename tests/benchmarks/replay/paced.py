@@ -20,7 +20,7 @@ from pathlib import Path
 import uvloop
 
 from tests.benchmarks.replay.placed import gateway_before
-from verifier.contracts.registry import Promises
+from verifier.contracts.registry import ContractRegistry
 from verifier.history.model import RunInfo
 from verifier.history.store import HistoryWriter
 from verifier.http import WireClient
@@ -35,7 +35,7 @@ async def gateway(port: int) -> None:
     client = WireClient()
     with tempfile.TemporaryDirectory(prefix="verifier-benchmark-") as folder:
         writer = HistoryWriter(Path(folder), RunInfo(1, "", "benchmark", 0, "process", (), (), ()))
-        served = gateway_before(port, client, Promises(), writer, time.monotonic)
+        served = gateway_before(port, client, ContractRegistry(), writer, time.monotonic)
         ports = await served.attach("caller-1-1", "caller", "1", ("shop",))
         print(ports["shop"], flush=True)
         loop = asyncio.get_running_loop()

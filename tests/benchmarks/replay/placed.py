@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from verifier.contracts.registry import Promises
+from verifier.contracts.registry import ContractRegistry
 from verifier.gateway.gateway import Gateway
-from verifier.gateway.partner import PartnerDesk
+from verifier.gateway.partner import PartnerServer
 from verifier.gateway.rotation import Endpoint, Rotation
 from verifier.history.store import HistoryWriter
 from verifier.http import WireClient
@@ -14,7 +14,7 @@ from verifier.runtime.base import Address
 
 
 def gateway_before(
-    port: int, client: WireClient, promised: Promises, writer: HistoryWriter, clock: Callable[[], float]
+    port: int, client: WireClient, promised: ContractRegistry, writer: HistoryWriter, clock: Callable[[], float]
 ) -> Gateway:
     """In its rotation is one replica of `shop` 1, on that port of loopback."""
     rotation = Rotation()
@@ -23,8 +23,8 @@ def gateway_before(
         host="127.0.0.1",
         rotation=rotation,
         client=client,
-        desk=PartnerDesk(promised),
-        promises=promised,
+        desk=PartnerServer(promised),
+        registry=promised,
         partners={},
         ports={"shop": 80},
         record=writer.add,

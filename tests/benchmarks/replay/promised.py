@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from verifier.contracts.model import Contract, ContractOperation
-from verifier.contracts.registry import Promises, VersionPromises
+from verifier.contracts.registry import ContractRegistry, VersionContract
 
 ROUTES = ("/orders", "/orders/{id}", "/orders/{id}/lines", "/orders/{id}/lines/{line}", "/customers/{id}", "/health")
 
 
-def promises() -> Promises:
+def registry() -> ContractRegistry:
     operations = tuple(
         ContractOperation(f"{method} {path}", method, path, (), None, (), (), "")
         for path in ROUTES
         for method in ("GET", "PUT")
     )
-    return Promises((VersionPromises("shop", "1", Contract("shop", "1", "shop.yaml", "openapi", operations), None),))
+    return ContractRegistry(
+        (VersionContract("shop", "1", Contract("shop", "1", "shop.yaml", "openapi", operations), None),)
+    )

@@ -18,6 +18,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from verifier.replay.replay_script import ReplayScript
+
 from verifier.checks.shapes import Shape
 from verifier.checks.values import leaves
 from verifier.contracts.expressions import MISSING, body_json
@@ -28,7 +30,6 @@ from verifier.plan.model import Plan, Replay
 from verifier.rehearsal.events import Event
 from verifier.rehearsal.prepare import Prepared, prepare
 from verifier.rehearsal.walk import Rehearsal
-from verifier.replay.track import Track
 from verifier.runtime.select import make
 
 HEADERS = ("content-type", "total-records", "total-objects", "location", "etag", "last-modified")
@@ -68,8 +69,8 @@ def _many(prepared: Prepared, times: int) -> Plan:
     plan, matrix = prepared.plan, prepared.matrix
     control = plan.paths[0]
     rows = {
-        name: tuple(matrix.service(service).old.name for service in track.services)
-        for name, track in prepared.tracks.items()
+        name: tuple(matrix.service(service).old.name for service in replay_script.services)
+        for name, replay_script in prepared.replay_scripts.items()
     }
     replays = tuple(
         Replay(f"r{number}-{position}", name, row)
@@ -83,12 +84,12 @@ def _result(prepared: Prepared, history: History) -> Result:
     sent = [operation for operation in history.operations if operation.source == "replay"]
     told = {kind: tuple(note.message for note in history.notes if note.kind == kind) for kind in KINDS}
     return Result(
-        sessions=len(prepared.tracks),
+        sessions=len(prepared.replay_scripts),
         replays=len({(operation.step, operation.replay) for operation in sent}),
         exchanges=sum(operation.response is not None for operation in sent),
         unmatched=told["unmatched"],
         ambiguous=told["ambiguous"],
-        differences=tuple(_differences(prepared.tracks, sent, history.operations)),
+        differences=tuple(_differences(prepared.replay_scripts, sent, history.operations)),
         counts=told["count"],
     )
 
@@ -96,7 +97,9 @@ def _result(prepared: Prepared, history: History) -> Result:
 KINDS = ("unmatched", "ambiguous", "count")
 
 
-def _differences(tracks: dict[str, Track], sent: Sequence[Operation], everything: Sequence[Operation]) -> Iterator[str]:
+def _differences(
+    replay_scripts: dict[str, ReplayScript], sent: Sequence[Operation], everything: Sequence[Operation]
+) -> Iterator[str]:
     # Of a read that was repeated, the last answer counts, as in the recording.
     lasts = {(entry.parent, entry.request.target): entry for entry in everything if entry.source == "poll"}
     by_place: dict[tuple[str, int], list[Operation]] = defaultdict(list)
@@ -104,9 +107,9 @@ def _differences(tracks: dict[str, Track], sent: Sequence[Operation], everything
         by_place[operation.session, operation.index].append(
             lasts.get((operation.id, operation.request.target), operation)
         )
-    for name, track in tracks.items():
+    for name, replay_script in replay_scripts.items():
         replays = len({operation.replay for operation in sent if operation.session == name})
-        for index, step in enumerate(track.script.steps):
+        for index, step in enumerate(replay_script.script.steps):
             found = by_place.get((name, index), [])
             if len(found) < replays:
                 yield f"{name}#{index + 1} {step.name}: sent in {len(found)} of {replays} replays"

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 from verifier.correlation.analysis.dependencies import Causes
 from verifier.correlation.analysis.learn import Analysis
 from verifier.correlation.analysis.model import Report, Rules, shown
-from verifier.correlation.analysis.needs import Step, own_steps
-from verifier.correlation.analysis.producers import Lenders, Loan, Node
+from verifier.correlation.analysis.needs import AnalysedExchange, own_steps
+from verifier.correlation.analysis.producers import Dependency, Node, Producers
 from verifier.correlation.analysis.rules import settle
 from verifier.correlation.execution.script import Script
 from verifier.recording.model import Session
@@ -40,7 +40,7 @@ def learn_all(
     scripts = [analysis.script() for analysis in analyses]
     if len(sessions) < 2:
         return tuple(scripts)
-    lending = _Lending(analyses, scripts, Lenders(analyses, scripts), most)
+    lending = _Borrowing(analyses, scripts, Producers(analyses, scripts), most)
     made = []
     for number, session in enumerate(sessions):
         borrowed, reports = lending.borrowed(number)
@@ -65,10 +65,10 @@ def _with_reports(script: Script, reports: Iterable[tuple[int, Report]]) -> Scri
 
 
 @dataclass(slots=True)
-class _Lending:
+class _Borrowing:
     analyses: Sequence[Analysis]
     scripts: Sequence[Script]
-    lenders: Lenders
+    producers: Producers
     most: int
     _causes: dict[int, Causes] = field(default_factory=dict)
     _known: dict[Node, set[Node]] = field(default_factory=dict)
@@ -77,11 +77,16 @@ class _Lending:
         """The steps of others that a session needs, and what is to be told about its own steps."""
         borrowed: set[Node] = set()
         reports: list[tuple[int, Report]] = []
-        for loan in self.lenders.loans(number):
-            taken = self._closure(number, loan.node, borrowed)
+        for dependency in self.producers.dependencies(number):
+            taken = self._closure(number, dependency.node, borrowed)
             borrowed |= taken or set()
-            if taken is None or loan.rivals:
-                reports.append((loan.need.index, self._left_out(loan) if taken is None else self._ambiguous(loan)))
+            if taken is None or dependency.conflicts:
+                reports.append(
+                    (
+                        dependency.need.index,
+                        self._left_out(dependency) if taken is None else self._ambiguous(dependency),
+                    )
+                )
         return borrowed, reports
 
     def _closure(self, number: int, node: Node, known: set[Node]) -> set[Node] | None:
@@ -108,13 +113,15 @@ class _Lending:
             if number not in self._causes:
                 self._causes[number] = Causes(self.scripts[number])
             own = {(number, cause) for cause in self._causes[number].of(index)}
-            self._known[node] = own | {loan.node for loan in self.lenders.loans(number) if loan.need.index == index}
+            self._known[node] = own | {
+                dependency.node for dependency in self.producers.dependencies(number) if dependency.need.index == index
+            }
         return self._known[node]
 
-    def merged(self, number: int, borrowed: set[Node]) -> tuple[list[Step], list[int]]:
+    def merged(self, number: int, borrowed: set[Node]) -> tuple[list[AnalysedExchange], list[int]]:
         """All steps in recorded order, and where the session's own are among them."""
         own = [(number, index) for index in range(len(self.analyses[number].steps))]
-        order = sorted([*own, *borrowed], key=lambda node: (self.lenders.asked(node), node[0] == number))
+        order = sorted([*own, *borrowed], key=lambda node: (self.producers.asked(node), node[0] == number))
         steps = []
         for lender, index in order:
             step = self.analyses[lender].steps[index]
@@ -122,23 +129,23 @@ class _Lending:
         position = {node: at for at, node in enumerate(order)}
         return steps, [position[node] for node in own]
 
-    def _ambiguous(self, loan: Loan) -> Report:
-        sessions = [self.analyses[number].session for number, _ in (*loan.rivals, loan.node)]
-        via = loan.need.place.via
-        keep = f"keep: [{shown(loan.need.text)}] if it exists before the run"
+    def _ambiguous(self, dependency: Dependency) -> Report:
+        sessions = [self.analyses[number].session for number, _ in (*dependency.conflicts, dependency.node)]
+        via = dependency.need.place.via
+        keep = f"keep: [{shown(dependency.need.text)}] if it exists before the run"
         return Report(
             "ambiguous",
-            f"{via} is {shown(loan.need.text)}, which sessions {', '.join(sessions[:-1])} and {sessions[-1]} were "
+            f"{via} is {shown(dependency.need.text)}, which sessions {', '.join(sessions[:-1])} and {sessions[-1]} were "
             f"issued alike; that of {sessions[-1]} is replayed",
-            f"flows: [{loan.rule}], or {keep}" if loan.rule else keep,
+            f"flows: [{dependency.rule}], or {keep}" if dependency.rule else keep,
         )
 
-    def _left_out(self, loan: Loan) -> Report:
-        number, index = loan.node
-        name, via = self.scripts[number].steps[index].name, loan.need.place.via
+    def _left_out(self, dependency: Dependency) -> Report:
+        number, index = dependency.node
+        name, via = self.scripts[number].steps[index].name, dependency.need.place.via
         return Report(
             "unmatched",
-            f"{via} is {shown(loan.need.text)}, issued by {name} in session {self.analyses[number].session}; to replay "
+            f"{via} is {shown(dependency.need.text)}, issued by {name} in session {self.analyses[number].session}; to replay "
             f"that takes more than {self.most} exchanges of other sessions, so it is not borrowed",
-            f"keep: [{shown(loan.need.text)}] if it exists before the run, else flows: [{{from: ..., to: {via}}}]",
+            f"keep: [{shown(dependency.need.text)}] if it exists before the run, else flows: [{{from: ..., to: {via}}}]",
         )

@@ -9,7 +9,7 @@ from itertools import islice
 from verifier.correlation.analysis.decisions import Use
 from verifier.correlation.analysis.sources import Source
 from verifier.correlation.text.classes import is_short_id
-from verifier.correlation.text.names import Place, affinity, is_identifier, is_key, names_itself
+from verifier.correlation.text.names import RequestPlace, affinity, is_identifier, is_key, names_itself
 
 _MOST_STAND_INS = 4
 _MOST_LOOKED_AT = 64
@@ -22,7 +22,7 @@ class Sources:
 
     def __init__(self) -> None:
         self.all: list[Source] = []
-        self._groups: dict[tuple[Place, bool], list[Source]] = {}
+        self._groups: dict[tuple[RequestPlace, bool], list[Source]] = {}
 
     def add(self, source: Source) -> None:
         self.all.append(source)
@@ -33,7 +33,7 @@ class Sources:
         """The exchange of the first."""
         return self.all[0].index
 
-    def near(self, text: str, place: Place, strong: bool) -> Iterator[tuple[int, list[Source]]]:
+    def near(self, text: str, place: RequestPlace, strong: bool) -> Iterator[tuple[int, list[Source]]]:
         """The groups that qualify for a use at `place`, with how well the names agree."""
         for (named, inside), group in self._groups.items():
             near = affinity(place, named)
@@ -42,7 +42,7 @@ class Sources:
 
 
 def best(
-    sources: Sources, uses: Sequence[Use], index: int, text: str, place: Place, strong: bool
+    sources: Sources, uses: Sequence[Use], index: int, text: str, place: RequestPlace, strong: bool
 ) -> list[tuple[Source, bool]]:
     """The sources before exchange `index` that qualify, best first, each with whether it is as good as the first.
 
@@ -76,7 +76,7 @@ def _leaf(source: Source) -> tuple[int, str, str]:
     return source.index, source.origin.expression, source.origin.key
 
 
-def _may_follow(text: str, place: Place, source: Place, near: int, inside: bool) -> bool:
+def _may_follow(text: str, place: RequestPlace, source: RequestPlace, near: int, inside: bool) -> bool:
     """Whether a short value may be followed: by the names alone, and a word only where it is a key."""
     if near < 1 or (inside and near < 2):
         return False

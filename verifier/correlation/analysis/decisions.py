@@ -10,7 +10,7 @@ from typing import Literal
 from verifier.correlation.analysis.sources import collection
 from verifier.correlation.execution.templates import Grain
 from verifier.correlation.text.classes import EMAIL, is_random
-from verifier.correlation.text.names import Place, affinity, is_key, names_itself, stem
+from verifier.correlation.text.names import RequestPlace, affinity, is_key, names_itself, stem
 from verifier.correlation.text.split import USER_AND_PASSWORD, base64_text
 from verifier.correlation.text.times import Moment, moment
 from verifier.recording.redact import PREFIX
@@ -43,13 +43,13 @@ class Use:
     target: str
     status: int
     at: float  # wall-clock seconds since the epoch; 0 if unknown
-    place: Place
+    place: RequestPlace
     grain: Grain
     conditional: bool = False  # whether the request holds for an existing thing only (If-Match)
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class ValueDecision:
     """`fresh` values are renewed, `unmatched` ones reported; `moment` is set where time is to be shifted.
 
     `limit` confines a readable value ("attempt-1", "my-bucket") to the places that mean the same as this one.
@@ -58,10 +58,10 @@ class Decision:
 
     kind: Literal["keep", "fresh", "unmatched"]
     moment: Moment | None = None
-    limit: Place | None = None
+    limit: RequestPlace | None = None
     telling: bool = False
 
-    def fits(self, place: Place) -> bool:
+    def fits(self, place: RequestPlace) -> bool:
         """Whether the decision holds at a place."""
         limit = self.limit
         if limit is None:
@@ -75,7 +75,7 @@ class Decision:
         return place.words == limit.words and not names_itself(limit.name)
 
 
-KEEP = Decision("keep")
+KEEP = ValueDecision("keep")
 
 
 def created(uses: Sequence[Use]) -> Use | None:
@@ -120,33 +120,33 @@ def _is_found_by(use: Use, uses: Sequence[Use]) -> bool:
     )
 
 
-def decide(text: str, uses: Sequence[Use]) -> Decision:
+def decide(text: str, uses: Sequence[Use]) -> ValueDecision:
     """What to do with a text that requests carry before any answer does; `uses` are all its appearances."""
     if text.startswith(PREFIX) and any(map(_presented, uses)):
-        return Decision("unmatched")  # no service takes a placeholder for what it stands for
+        return ValueDecision("unmatched")  # no service takes a placeholder for what it stands for
     when = moment(text)
     if when is not None:
         near = any(use.at and abs(when.seconds - use.at) <= NEAR and _shifts(use) for use in uses)
-        return Decision("fresh", moment=when) if near else KEEP
+        return ValueDecision("fresh", moment=when) if near else KEEP
     own = [use for use in uses if use.grain != "fine" or is_random(text)]
     if any(use.grain == "whole" and marks_request(use.place) for use in own):
         marked = next(use.place for use in own if use.grain == "whole" and marks_request(use.place))
-        return Decision("fresh", limit=None if is_random(text) else marked)
+        return ValueDecision("fresh", limit=None if is_random(text) else marked)
     if EMAIL.fullmatch(text):
         # An address that is first used to log in belongs to an account that exists.
-        return KEEP if _LOGIN.search(uses[0].target) or uses[0].method in ("GET", "HEAD") else Decision("fresh")
+        return KEEP if _LOGIN.search(uses[0].target) or uses[0].method in ("GET", "HEAD") else ValueDecision("fresh")
     if not is_random(text) or len(text) > _LONGEST_RANDOM or base64_text(text):
         return KEEP
     first = own[0]
     if first.method == "PUT" and first.status < 300 and not first.conditional and _in_path(first.place):
         # Who puts a whole thing under a random name that nobody told it has made the name up.
-        return Decision("fresh")
+        return ValueDecision("fresh")
     views = [_view(use) for use in own]
     if "meaning" in views:
         return KEEP
     if "made" in views:
-        return Decision("fresh")
-    return Decision("unmatched") if "issued" in views else KEEP
+        return ValueDecision("fresh")
+    return ValueDecision("unmatched") if "issued" in views else KEEP
 
 
 def _presented(use: Use) -> bool:
@@ -157,12 +157,12 @@ def _presented(use: Use) -> bool:
     return place.kind == "cookie" or place.via.startswith(("$request.header.", "$request.query."))
 
 
-def marks_request(place: Place) -> bool:
+def marks_request(place: RequestPlace) -> bool:
     """Whether a header is there to tell one request, or one attempt at it, from all others."""
     return place.kind == "header" and bool(_UNIQUE_HEADERS.search(place.name))
 
 
-def _in_path(place: Place) -> bool:
+def _in_path(place: RequestPlace) -> bool:
     return place.via.startswith("$request.path.")
 
 
@@ -200,7 +200,7 @@ def _in_header(name: str, use: Use) -> Literal["made", "issued", "meaning", "not
     return "made"
 
 
-def _in_body(place: Place, use: Use) -> Literal["made", "issued", "meaning", "nothing"]:
+def _in_body(place: RequestPlace, use: Use) -> Literal["made", "issued", "meaning", "nothing"]:
     last = place.words.rpartition(" ")[2]
     words = set(place.words.split())
     if words & _SECRETS or words & _MEANINGFUL:
@@ -212,7 +212,7 @@ def _in_body(place: Place, use: Use) -> Literal["made", "issued", "meaning", "no
     return "made"
 
 
-def _refers_to_other(place: Place) -> bool:
+def _refers_to_other(place: RequestPlace) -> bool:
     """`customer_id` in an order points at something that exists; `order_id` and `request_id` are the order's own."""
     owner, _, last = place.words.rpartition(" ")
     if last not in ("id", "uuid", "guid") or not owner:

@@ -21,7 +21,7 @@ class Causes:
         self._sets: dict[str, list[int]] = defaultdict(list)  # by cookie
         for index, (step, compiled) in enumerate(zip(script.steps, script.compiled, strict=True)):
             request, answer = step.exchange.request, step.exchange.response
-            self._giver.update((take.slot, index) for take in compiled.takes if take.rank == 0)
+            self._giver.update((extraction.slot, index) for extraction in compiled.extractions if extraction.rank == 0)
             for name, value in answer.headers:
                 if name.lower() == "set-cookie":
                     self._sets[value.partition("=")[0].strip()].append(index)
@@ -51,8 +51,8 @@ class Causes:
 
     def _named(self, index: int) -> set[int]:
         """The slots in a step's target and body: what it is about."""
-        woven = self._script.compiled[index].woven
-        return slots(woven.target or ()) | slots(woven.body or ()) if woven is not None else set()
+        template = self._script.compiled[index].template
+        return slots(template.target or ()) | slots(template.body or ()) if template is not None else set()
 
 
 def _before(steps: list[int], index: int) -> list[int]:

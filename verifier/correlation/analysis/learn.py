@@ -15,16 +15,16 @@ from dataclasses import dataclass, field
 from verifier.correlation.analysis import lists
 from verifier.correlation.analysis.choose import Sources, best, echoes
 from verifier.correlation.analysis.cookies import cookie_uses
-from verifier.correlation.analysis.decisions import KEEP, Decision, Use, created, decide
+from verifier.correlation.analysis.decisions import KEEP, Use, ValueDecision, created, decide
 from verifier.correlation.analysis.model import Report, Rules, as_json, unissued
 from verifier.correlation.analysis.naming import step_name
-from verifier.correlation.analysis.needs import Need, Step, own_steps
+from verifier.correlation.analysis.needs import AnalysedExchange, Need, own_steps
 from verifier.correlation.analysis.rules import Flow, Settled, settle
-from verifier.correlation.analysis.sources import Answer, Source, sources
-from verifier.correlation.execution.script import Compiled, Script, ScriptStep, Slot, Take
-from verifier.correlation.execution.templates import Grain, Woven, weave
+from verifier.correlation.analysis.sources import Source, SourceResponse, sources
+from verifier.correlation.execution.script import Compiled, Extraction, Script, ScriptStep, Slot
+from verifier.correlation.execution.templates import Grain, RequestTemplate, make_template
 from verifier.correlation.text.classes import EMAIL, UUID, is_random, is_short_id, is_unique
-from verifier.correlation.text.names import Place, is_identifier, names_itself
+from verifier.correlation.text.names import RequestPlace, is_identifier, names_itself
 from verifier.correlation.text.times import moment
 from verifier.http.message import Request, header
 from verifier.recording.model import Exchange, Session
@@ -48,7 +48,7 @@ class _Reports:
 class Analysis:
     """One session under analysis; `script` does it, and fills `needs` with what is left open."""
 
-    def __init__(self, session: str, steps: Sequence[Step], began: float, settled: Settled) -> None:
+    def __init__(self, session: str, steps: Sequence[AnalysedExchange], began: float, settled: Settled) -> None:
         self.session = session
         self.began = began
         self.settled = settled
@@ -58,12 +58,12 @@ class Analysis:
         self.uses: dict[str, list[Use]] = defaultdict(list)
         self.sources: dict[str, Sources] = defaultdict(Sources)
         self.slots: list[Slot] = []
-        self.takes: dict[int, list[Take]] = defaultdict(list)
+        self.extractions: dict[int, list[Extraction]] = defaultdict(list)
         self.reports: dict[int, _Reports] = defaultdict(_Reports)
         self._by_key: dict[object, int] = {}
         self._cookie_slots: dict[int, dict[str, int]] = defaultdict(dict)
-        self._decisions: dict[str, Decision] = {}
-        self._names: dict[str, Decision | None] = {}
+        self._decisions: dict[str, ValueDecision] = {}
+        self._names: dict[str, ValueDecision | None] = {}
 
     def script(self) -> Script:
         for index, step in enumerate(self.steps):
@@ -71,9 +71,9 @@ class Analysis:
         for index, step in enumerate(self.steps):
             for source in sources(index, step.exchange.request, step.exchange.response, self.uses.keys()):
                 self.sources[source.text].add(source)
-        woven = [self._weave(index, step.exchange) for index, step in enumerate(self.steps)]
+        template = [self._weave(index, step.exchange) for index, step in enumerate(self.steps)]
         steps, compiled = [], []
-        for index, (step, made) in enumerate(zip(self.steps, woven, strict=True)):
+        for index, (step, made) in enumerate(zip(self.steps, template, strict=True)):
             steps.append(self._step(index, step, made))
             compiled.append(self._compiled(index, made))
         return Script(self.session, tuple(steps), tuple(self.slots), tuple(compiled), self.began)
@@ -83,20 +83,20 @@ class Analysis:
         at = self.began + exchange.at if self.began else 0.0
         conditional = header(request.headers, "if-match") is not None
 
-        def note(text: str, place: Place, grain: Grain) -> None:
+        def note(text: str, place: RequestPlace, grain: Grain) -> None:
             self.uses[text].append(
                 Use(index, request.method, request.target, exchange.response.status, at, place, grain, conditional)
             )
 
-        weave(request, note)
+        make_template(request, note)
         for name, value in self.cookies.own(index):
             note(value, _cookie(name), "whole")
 
-    def _weave(self, index: int, exchange: Exchange) -> Woven:
-        def resolve(text: str, place: Place, grain: Grain) -> int | None:
+    def _weave(self, index: int, exchange: Exchange) -> RequestTemplate:
+        def resolve(text: str, place: RequestPlace, grain: Grain) -> int | None:
             return self._resolve(index, exchange.request, text, place, grain)
 
-        made = weave(exchange.request, resolve)
+        made = make_template(exchange.request, resolve)
         for name, value in self.cookies.own(index):
             slot = resolve(value, _cookie(name), "whole") if is_unique(value) else None
             if slot is not None:
@@ -107,7 +107,7 @@ class Analysis:
 
     # ---- one text in one request
 
-    def _resolve(self, index: int, request: Request, text: str, place: Place, grain: Grain) -> int | None:
+    def _resolve(self, index: int, request: Request, text: str, place: RequestPlace, grain: Grain) -> int | None:
         if self.settled.kept(request, place, text):
             return None
         if grain == "whole":
@@ -136,14 +136,14 @@ class Analysis:
         by_itself = UUID.fullmatch(text) if grain == "fine" else EMAIL.fullmatch(text) if grain == "coarse" else None
         return self._made_up(index, text, place, grain) if by_itself else None
 
-    def _made_up(self, index: int, text: str, place: Place, grain: Grain) -> int | None:
+    def _made_up(self, index: int, text: str, place: RequestPlace, grain: Grain) -> int | None:
         if self._seen_before(index, text) and not self._client_first(text):
             return None
         if text not in self.uses or (grain == "word" and not is_random(text)):
             return None
         return self._decided(index, text, place)
 
-    def created(self, text: str) -> Decision | None:
+    def created(self, text: str) -> ValueDecision | None:
         """The decision about a readable name under which the client has created something."""
         if text not in self._names:
             use = created(self.uses[text]) if text in self.uses else None
@@ -154,7 +154,7 @@ class Analysis:
             made = use if not known else None
             # A plain word in a path may as well be a collection's.
             telling = not text.isalpha()
-            self._names[text] = Decision("fresh", limit=made.place, telling=telling) if made is not None else None
+            self._names[text] = ValueDecision("fresh", limit=made.place, telling=telling) if made is not None else None
         return self._names[text]
 
     def creations(self) -> Iterator[tuple[str, Use]]:
@@ -164,7 +164,7 @@ class Analysis:
             if use is not None:
                 yield text, use
 
-    def fits(self, text: str, place: Place) -> bool:
+    def fits(self, text: str, place: RequestPlace) -> bool:
         """Whether a name that this client has chosen is meant at a place."""
         decision = self.created(text)
         return decision is not None and decision.fits(place)
@@ -186,7 +186,7 @@ class Analysis:
     def _seen_before(self, index: int, text: str) -> bool:
         return text in self.sources and self.sources[text].first < index
 
-    def _decided(self, index: int, text: str, place: Place) -> int | None:
+    def _decided(self, index: int, text: str, place: RequestPlace) -> int | None:
         if text not in self._decisions:
             self._decisions[text] = decide(text, self.uses[text])
         decision = self._decisions[text]
@@ -197,7 +197,7 @@ class Analysis:
             self.reports[index].unmatched.setdefault(text, unissued(text, via))
         return None
 
-    def _maybe_ambiguous(self, index: int, text: str, place: Place, grain: Grain) -> None:
+    def _maybe_ambiguous(self, index: int, text: str, place: RequestPlace, grain: Grain) -> None:
         """A short number after a collection's name, equal to some identifier of another kind."""
         if grain != "whole" or place.kind != "path" or not text.isdecimal() or self._used_before(index, text, place):
             return
@@ -212,7 +212,7 @@ class Analysis:
                 ))  # fmt: skip
                 return
 
-    def _used_before(self, index: int, text: str, place: Place) -> bool:
+    def _used_before(self, index: int, text: str, place: RequestPlace) -> bool:
         return any(use.index < index and use.place == place for use in self.uses[text])
 
     # ---- slots
@@ -225,15 +225,15 @@ class Analysis:
         self.slots.append(slot)
         return len(self.slots) - 1, True
 
-    def _fresh(self, text: str, decision: Decision) -> int:
+    def _fresh(self, text: str, decision: ValueDecision) -> int:
         return self._slot(("fresh", text), Slot(text, fresh=True, moment=decision.moment))[0]
 
-    def _learned(self, text: str, found: list[tuple[Source, bool]], place: Place) -> int:
+    def _learned(self, text: str, found: list[tuple[Source, bool]], place: RequestPlace) -> int:
         chosen = found[0][0]
         slot, new = self._slot((text, chosen.index, chosen.origin), Slot(text, use=place.via or place.name))
         if new:
             for rank, (source, equal) in enumerate(found):
-                self._take(source.index, Take(slot, source.origin, rank, equal, self._siblings(source)))
+                self._take(source.index, Extraction(slot, source.origin, rank, equal, self._siblings(source)))
         return slot
 
     def _siblings(self, source: Source) -> tuple[tuple[str, str], ...]:
@@ -241,20 +241,24 @@ class Analysis:
             return ()
         return lists.siblings(as_json(self.steps[source.index].exchange.response.body), source.origin.key)
 
-    def _take(self, index: int, take: Take) -> None:
-        self.takes[index].append(take)
+    def _take(self, index: int, extraction: Extraction) -> None:
+        self.extractions[index].append(extraction)
 
-    def _by_rule(self, index: int, flow: Flow, text: str, place: Place) -> int | None:
+    def _by_rule(self, index: int, flow: Flow, text: str, place: RequestPlace) -> int | None:
         """The latest earlier answer with the rule's place; its value may be a part of the text, as in `Bearer x`."""
         for earlier in range(index - 1, -1, -1):
             exchange = self.steps[earlier].exchange
-            value = Answer(exchange.response).take(flow.origin) if flow.source.fits(exchange.request) else None
+            value = (
+                SourceResponse(exchange.response).extraction(flow.origin)
+                if flow.source.fits(exchange.request)
+                else None
+            )
             if value is not None and value != text and value in text:
                 return None
             if value is not None:
                 slot, new = self._slot(("rule", flow, earlier), Slot(text, use=place.via))
                 if new:
-                    self._take(earlier, Take(slot, flow.origin, 0, False))
+                    self._take(earlier, Extraction(slot, flow.origin, 0, False))
                 return slot
         self.needs[index, text] = Need(index, text, place, True, flow)
         self.reports[index].unmatched.setdefault(text, Report(
@@ -266,14 +270,16 @@ class Analysis:
 
     # ---- results
 
-    def _step(self, index: int, step: Step, woven: Woven) -> ScriptStep:
+    def _step(self, index: int, step: AnalysedExchange, template: RequestTemplate) -> ScriptStep:
         reports = self.reports.get(index, _Reports())
-        produces = dict.fromkeys(take.origin.expression for take in self.takes.get(index, ()) if take.rank == 0)
+        produces = dict.fromkeys(
+            extraction.origin.expression for extraction in self.extractions.get(index, ()) if extraction.rank == 0
+        )
         if step.lender in self.cookies.active and index in self.cookies.setters:
             produces.setdefault("$response.header.Set-Cookie")
         return ScriptStep(
             step.exchange,
-            step_name(step.exchange.request, woven.target),
+            step_name(step.exchange.request, template.target),
             step.poll,
             tuple(reports.unmatched.values()),
             tuple(reports.ambiguous.values()),
@@ -281,16 +287,16 @@ class Analysis:
             step.lender,
         )
 
-    def _compiled(self, index: int, woven: Woven) -> Compiled:
-        changes = woven if woven.uses else None
+    def _compiled(self, index: int, template: RequestTemplate) -> Compiled:
+        changes = template if template.uses else None
         # A cookie header that neither the jar nor an answer has a part in is sent as recorded.
         client, learned = self.steps[index].lender, self._cookie_slots.get(index)
         active = client in self.cookies.active
         cookie = self.cookies.uses.get(index) if active or learned else None
         if cookie is not None and learned:
             cookie = cookie.with_slots(learned)
-        return Compiled(changes, cookie, tuple(self.takes.get(index, ())), active, client)
+        return Compiled(changes, cookie, tuple(self.extractions.get(index, ())), active, client)
 
 
-def _cookie(name: str) -> Place:
-    return Place("cookie", name, (), f"$request.cookie.{name}")
+def _cookie(name: str) -> RequestPlace:
+    return RequestPlace("cookie", name, (), f"$request.cookie.{name}")

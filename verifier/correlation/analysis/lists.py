@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from verifier.correlation.analysis.model import MISSING, Origin, as_text, at_pointer
-from verifier.correlation.analysis.sources import Answer
+from verifier.correlation.analysis.sources import SourceResponse
 from verifier.correlation.text.picking import pick
 
 if TYPE_CHECKING:
-    from verifier.correlation.execution.script import Take
+    from verifier.correlation.execution.script import Extraction
 
 _MOST_SIBLINGS = 12
 
@@ -41,20 +41,20 @@ def siblings(document: Any, pointer: str) -> tuple[tuple[str, str], ...]:
     return tuple(found[:_MOST_SIBLINGS])
 
 
-def take_listed(answer: Answer, take: Take, recorded: str) -> str | None:
-    """The value for `take`, whose origin lies in a list; None where the answer has no such list."""
-    if take.origin.place != "json":
-        return answer.take(take.origin)
-    above, index, inner = cut(take.origin.key)
+def take_listed(answer: SourceResponse, extraction: Extraction, recorded: str) -> str | None:
+    """The value for `extraction`, whose origin lies in a list; None where the answer has no such list."""
+    if extraction.origin.place != "json":
+        return answer.extraction(extraction.origin)
+    above, index, inner = cut(extraction.origin.key)
     elements = at_pointer(answer.json(), above)
     if not isinstance(elements, list):
-        return answer.take(take.origin)
-    if take.origin.steps:
-        return _deeper(at_pointer(elements, f"/{index}{inner}"), take.origin)
+        return answer.extraction(extraction.origin)
+    if extraction.origin.steps:
+        return _deeper(at_pointer(elements, f"/{index}{inner}"), extraction.origin)
     texts = [as_text(at_pointer(element, inner)) for element in elements]
     if recorded in texts:
         return recorded
-    best = _most_alike(elements, take.siblings)
+    best = _most_alike(elements, extraction.siblings)
     if best is not None:
         return texts[best]
     return texts[int(index)] if int(index) < len(texts) else None

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from verifier.correlation.analysis.model import Poll
 from verifier.correlation.analysis.polls import collapse
 from verifier.correlation.analysis.rules import Flow
-from verifier.correlation.text.names import Place
+from verifier.correlation.text.names import RequestPlace
 from verifier.recording.model import Exchange, Session
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class AnalysedExchange:
     """An exchange, or a run of polling as one; `lender` is the session that it is borrowed from, "" for its own."""
 
     exchange: Exchange
@@ -26,10 +26,10 @@ class Need:
 
     index: int
     text: str
-    place: Place
+    place: RequestPlace
     strong: bool
     flow: Flow | None = None  # the rule that says where it comes from
 
 
-def own_steps(session: Session) -> list[Step]:
-    return [Step(exchange, poll) for exchange, poll in collapse(session.exchanges)]
+def own_steps(session: Session) -> list[AnalysedExchange]:
+    return [AnalysedExchange(exchange, poll) for exchange, poll in collapse(session.exchanges)]

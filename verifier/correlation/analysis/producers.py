@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from verifier.correlation.analysis.choose import echoes
 from verifier.correlation.analysis.learn import Analysis
 from verifier.correlation.analysis.needs import Need
-from verifier.correlation.analysis.sources import Answer, Source, sources
+from verifier.correlation.analysis.sources import Source, SourceResponse, sources
 from verifier.correlation.execution.script import Script
 from verifier.correlation.text.classes import is_random
 from verifier.correlation.text.names import affinity
@@ -27,12 +27,12 @@ Moment = tuple[float, int]  # seconds since the recording began, entry number
 
 
 @dataclass(frozen=True, slots=True)
-class Loan:
-    """The step that issues what is needed. `rivals` are other sessions' equally good ones; `rule` tells them apart."""
+class Dependency:
+    """The step that issues what is needed. `conflicts` are other sessions' equally good ones; `rule` tells them apart."""
 
     need: Need
     node: Node
-    rivals: tuple[Node, ...] = ()
+    conflicts: tuple[Node, ...] = ()
     rule: str = ""
 
 
@@ -44,14 +44,14 @@ class _Candidate:
     write: bool
 
 
-class Lenders:
+class Producers:
     """All sessions of a recording, analysed, as lenders to each other."""
 
     def __init__(self, analyses: Sequence[Analysis], scripts: Sequence[Script]) -> None:
         self._analyses = analyses
         self._scripts = scripts
         self._sources: dict[str, list[_Candidate]] = defaultdict(list)
-        self._loans: dict[int, list[Loan]] = {}
+        self._loans: dict[int, list[Dependency]] = {}
         self._first_sent: dict[str, Node] = {}
         self._creations: dict[str, list[Node]] = defaultdict(list)
         wanted = {need.text for analysis in analyses for need in analysis.needs.values() if need.flow is None}
@@ -84,15 +84,21 @@ class Lenders:
         waited = step.poll.interval * (step.poll.count - 1) if step.poll is not None else 0.0
         return step.exchange.at + waited, step.exchange.line
 
-    def loans(self, number: int) -> list[Loan]:
+    def dependencies(self, number: int) -> list[Dependency]:
         """What a session needs of others, in the order of its steps."""
         if number not in self._loans:
-            found = [loan for need in self._analyses[number].needs.values() if (loan := self.loan(number, need))]
-            whole = [loan for loan in found if not any(_inside(loan.need, other.need) for other in found)]
-            self._loans[number] = sorted([*whole, *self._names(number)], key=lambda loan: loan.need.index)
+            found = [
+                dependency
+                for need in self._analyses[number].needs.values()
+                if (dependency := self.dependency(number, need))
+            ]
+            whole = [
+                dependency for dependency in found if not any(_inside(dependency.need, other.need) for other in found)
+            ]
+            self._loans[number] = sorted([*whole, *self._names(number)], key=lambda dependency: dependency.need.index)
         return self._loans[number]
 
-    def loan(self, number: int, need: Need) -> Loan | None:
+    def dependency(self, number: int, need: Need) -> Dependency | None:
         if need.flow is not None:
             return self._by_rule(number, need)
         before = self.asked((number, need.index))
@@ -111,7 +117,7 @@ class Lenders:
             return self._first(need, writes)
         if not need.strong or not is_random(need.text) or not found:
             return None
-        return Loan(need, max(found, key=lambda one: (not one.source.origin.listed, one.at)).node)
+        return Dependency(need, max(found, key=lambda one: (not one.source.origin.listed, one.at)).node)
 
     def _issues(self, candidate: _Candidate, need: Need) -> bool:
         """Whether an answer says something that its own request did not; a short value needs names that agree."""
@@ -124,20 +130,20 @@ class Lenders:
         fits = candidate.write and not source.origin.listed
         return fits and affinity(need.place, source.place) >= 2
 
-    def _first(self, need: Need, writes: list[_Candidate]) -> Loan:
+    def _first(self, need: Need, writes: list[_Candidate]) -> Dependency:
         """The first write that issued it; of equal ones, as of two logins that give one token, the latest."""
         first = min(writes, key=lambda one: one.at)
         same = [one for one in writes if self._kind(one) == self._kind(first)]
         latest = max(same, key=lambda one: one.at)
         others = sorted({one.node for one in same if one.node[0] != latest.node[0]})
         name, expression = self._kind(latest)
-        return Loan(need, latest.node, tuple(others), f'{{from: "{name} {expression}", to: {need.place.via}}}')
+        return Dependency(need, latest.node, tuple(others), f'{{from: "{name} {expression}", to: {need.place.via}}}')
 
     def _kind(self, candidate: _Candidate) -> tuple[str, str]:
         number, index = candidate.node
         return self._scripts[number].steps[index].name, candidate.source.origin.expression
 
-    def _created(self, number: int, need: Need, node: Node) -> Loan | None:
+    def _created(self, number: int, need: Need, node: Node) -> Dependency | None:
         """A thing that another client made under a name of its own, which each replay renews."""
         analysis, index = self._analyses[node[0]], node[1]
         refers = need.text in self._analyses[number].reports[need.index].unmatched
@@ -145,9 +151,9 @@ class Lenders:
         made = exchange.request.method not in SAFE and exchange.response.status < 300
         if node[0] == number or not (refers and made and analysis.renews(need.text)):
             return None
-        return Loan(need, node)
+        return Dependency(need, node)
 
-    def _names(self, number: int) -> Iterator[Loan]:
+    def _names(self, number: int) -> Iterator[Dependency]:
         """Readable names (`my-bucket`) under which other sessions have created what this one uses."""
         own = self._analyses[number]
         for text in self._creations.keys() & own.uses.keys():
@@ -165,10 +171,10 @@ class Lenders:
                     need = Need(use.index, text, use.place, False)
                     latest = max(fitting, key=self.asked)
                     others = tuple(node for node in fitting if node[0] != latest[0])
-                    yield Loan(need, latest, others)
+                    yield Dependency(need, latest, others)
                     break
 
-    def _by_rule(self, number: int, need: Need) -> Loan | None:
+    def _by_rule(self, number: int, need: Need) -> Dependency | None:
         """The latest earlier answer of any other session that has the value where the rule says."""
         before, flow = self.asked((number, need.index)), need.flow
         found = [
@@ -179,9 +185,9 @@ class Lenders:
             and flow is not None
             and flow.source.fits(step.exchange.request)
             and self.answered((other, index)) < before
-            and Answer(step.exchange.response).take(flow.origin) == need.text
+            and SourceResponse(step.exchange.response).extraction(flow.origin) == need.text
         ]
-        return Loan(need, max(found, key=self.answered)) if found else None
+        return Dependency(need, max(found, key=self.answered)) if found else None
 
 
 def _inside(part: Need, whole: Need) -> bool:

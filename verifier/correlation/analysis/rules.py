@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from verifier.correlation.analysis.model import Origin, Rules
 from verifier.correlation.text.classes import is_unique
-from verifier.correlation.text.names import Place
+from verifier.correlation.text.names import RequestPlace
 from verifier.errors import BadInput
 from verifier.http.message import Request
 
@@ -27,7 +27,7 @@ class Pattern:
             return False
         return self.path is None or self.path.fullmatch(request.path) is not None
 
-    def names(self, place: Place) -> bool:
+    def names(self, place: RequestPlace) -> bool:
         """Header names count without case; a body without a pointer stands for all of it."""
         return place.via.lower() == self.expression.lower() or (
             self.expression == "$request.body" and place.via.startswith("$request.body")
@@ -49,10 +49,10 @@ class Settled:
     keep_at: tuple[Pattern, ...]
     fresh_at: tuple[Pattern, ...]
 
-    def flow(self, request: Request, place: Place) -> Flow | None:
+    def flow(self, request: Request, place: RequestPlace) -> Flow | None:
         return next((flow for flow in self.flows if flow.use.fits(request) and flow.use.names(place)), None)
 
-    def kept(self, request: Request, place: Place, text: str) -> bool:
+    def kept(self, request: Request, place: RequestPlace, text: str) -> bool:
         return self.keeps(text) or any(rule.fits(request) and rule.names(place) for rule in self.keep_at)
 
     def keeps(self, text: str) -> bool:
@@ -61,7 +61,7 @@ class Settled:
             return True
         return bool(self.keep) and is_unique(text) and any(text in value for value in self.keep)
 
-    def renewed(self, request: Request, place: Place, text: str) -> bool:
+    def renewed(self, request: Request, place: RequestPlace, text: str) -> bool:
         return text in self.fresh or any(rule.fits(request) and rule.names(place) for rule in self.fresh_at)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from verifier.correlation.analysis.model import MISSING, Origin, as_json, as_text, at_pointer, json_of
 from verifier.correlation.execution.leaves import Leaves
 from verifier.correlation.text import html, split, xml
-from verifier.correlation.text.names import Place, stem
+from verifier.correlation.text.names import RequestPlace, stem
 from verifier.correlation.text.picking import pick
 from verifier.http.message import Request, Response, header
 
@@ -34,7 +34,7 @@ class Source:
 
     index: int
     origin: Origin
-    place: Place
+    place: RequestPlace
     text: str
     depth: int
 
@@ -45,22 +45,22 @@ def sources(index: int, request: Request, response: Response, wanted: AbstractSe
         yield from _inside(index, origin, place, text, 0, wanted)
 
 
-def _leaves(request: Request, response: Response) -> Iterator[tuple[Origin, Place, str]]:
+def _leaves(request: Request, response: Response) -> Iterator[tuple[Origin, RequestPlace, str]]:
     for name, value in response.headers:
         lower = name.lower()
         if lower == "set-cookie":
             for part in split.cookie(value)[:1]:
                 yield (
                     Origin("$response.header.Set-Cookie", "cookie", part.name),
-                    Place("cookie", part.name),
+                    RequestPlace("cookie", part.name),
                     part.value,
                 )
         elif lower not in _SILENT and not lower.startswith("access-control-"):
-            yield Origin(f"$response.header.{name}", "header", lower), Place("header", name), value
+            yield Origin(f"$response.header.{name}", "header", lower), RequestPlace("header", name), value
     yield from _body_leaves(request, response)
 
 
-def _body_leaves(request: Request, response: Response) -> Iterator[tuple[Origin, Place, str]]:
+def _body_leaves(request: Request, response: Response) -> Iterator[tuple[Origin, RequestPlace, str]]:
     body = response.body
     if not body:
         return
@@ -71,17 +71,17 @@ def _body_leaves(request: Request, response: Response) -> Iterator[tuple[Origin,
             return
         around = collection(request.path)
         for part in split.json_text(text):
-            place = Place("body", part.name, part.containers or around)
+            place = RequestPlace("body", part.name, part.containers or around)
             yield Origin(f"$response.body#{part.selector}", "json", part.selector), place, part.value
     elif "html" in (header(response.headers, "content-type") or "").lower():
         for key, name, value in html.values(body):
-            yield Origin(f"$response.body#/html/{key}", "html", key), Place("body", name), value
+            yield Origin(f"$response.body#/html/{key}", "html", key), RequestPlace("body", name), value
     elif (elements := _xml(response)) is not None:
         for key, name, around_it, value in elements:
-            place = Place("body", name, (stem(around_it),) if around_it else ())
+            place = RequestPlace("body", name, (stem(around_it),) if around_it else ())
             yield Origin(f"$response.body#/xml/{key}", "xml", key), place, value
     elif len(body) <= LONGEST:
-        yield Origin("$response.body", "text", ""), Place("body", ""), body.decode("utf-8", "replace").strip()
+        yield Origin("$response.body", "text", ""), RequestPlace("body", ""), body.decode("utf-8", "replace").strip()
 
 
 def _xml(response: Response) -> list[xml.Found] | None:
@@ -96,7 +96,7 @@ def collection(path: str) -> tuple[str, ...]:
 
 
 def _inside(
-    index: int, origin: Origin, place: Place, text: str, depth: int, wanted: AbstractSet[str]
+    index: int, origin: Origin, place: RequestPlace, text: str, depth: int, wanted: AbstractSet[str]
 ) -> Iterator[Source]:
     if text in wanted:
         yield Source(index, origin, place, text, depth)
@@ -108,9 +108,9 @@ def _inside(
                 continue
             selector = f"{part.selector}|{len(parts)}" if splitter in split.COUNTED else part.selector
             inner = Origin(origin.expression, origin.place, origin.key, (*origin.steps, (splitter, selector)))
-            named = Place(place.kind, part.name or place.name, part.containers or place.containers)
+            named = RequestPlace(place.kind, part.name or place.name, part.containers or place.containers)
             if splitter == "fine":
-                named = Place(place.kind, part.name, part.containers)
+                named = RequestPlace(place.kind, part.name, part.containers)
             if splitter in split.COUNTED:
                 if part.value not in wanted:
                     continue
@@ -144,7 +144,7 @@ def _cuts(text: str, wanted: AbstractSet[str]) -> Iterator[tuple[str, list[split
                 yield splitter, split.SPLITTERS[splitter](text)
 
 
-class Answer:
+class SourceResponse:
     """A replayed answer, decoded once, out of which values are taken by their origins.
 
     `keys` are JSON pointers that will be asked for, and `read` gets their values without decoding all of the body.
@@ -161,7 +161,7 @@ class Answer:
         self._html: dict[str, str] | None = None
         self._xml: dict[str, str] | None = None
 
-    def take(self, origin: Origin) -> str | None:
+    def extraction(self, origin: Origin) -> str | None:
         """The text at an origin, None where the answer has nothing there."""
         text = self._whole(origin)
         for splitter, selector in origin.steps:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus
 
 from verifier.correlation.execution.fresh import Shape, draw, shape, table
-from verifier.correlation.execution.templates import Hole, Template, Woven, one_line
+from verifier.correlation.execution.templates import Hole, RequestTemplate, Template, one_line
 from verifier.correlation.text.json import json_string
 from verifier.correlation.text.split import Encode, plain
 from verifier.http.message import Headers, Request
@@ -69,27 +69,31 @@ class Compiler:
                 values.append(ast.Constant(slot.recorded))
         return self._function(("key", "shift"), [*body, ast.Return(ast.List(values, ast.Load()))])
 
-    def request(self, recorded: Request, woven: Woven | None) -> str:
+    def request(self, recorded: Request, template: RequestTemplate | None) -> str:
         """Adds a `Build` for one request. Without templates nothing changes in it."""
         headers: ast.expr = self._name(recorded.headers)
-        if woven is not None and woven.headers:
-            headers = self._headers(recorded.headers, dict(woven.headers))
+        if template is not None and template.headers:
+            headers = self._headers(recorded.headers, dict(template.headers))
         headers = ast.BinOp(headers, ast.Add(), _name("more"))
-        target = self._target(recorded, woven)
+        target = self._target(recorded, template)
         body: ast.expr = ast.Constant(recorded.body)
-        if woven is not None and woven.body is not None:
-            body = _method(self._text(woven.body), "encode", ast.Constant(woven.charset), ast.Constant("replace"))
+        if template is not None and template.body is not None:
+            body = _method(self._text(template.body), "encode", ast.Constant(template.charset), ast.Constant("replace"))
         made: ast.expr = _call(_name("Request"), ast.Constant(recorded.method), target, headers, body)
-        if woven is None:
+        if template is None:
             made = ast.IfExp(_name("more"), made, self._name(recorded))
         return self._function(("values", "more"), [ast.Return(made)])
 
-    def target(self, recorded: Request, woven: Woven | None) -> str:
+    def target(self, recorded: Request, template: RequestTemplate | None) -> str:
         """Adds a function from the values of all slots to the target of one request."""
-        return self._function(("values",), [ast.Return(self._target(recorded, woven))])
+        return self._function(("values",), [ast.Return(self._target(recorded, template))])
 
-    def _target(self, recorded: Request, woven: Woven | None) -> ast.expr:
-        return ast.Constant(recorded.target) if woven is None or woven.target is None else self._text(woven.target)
+    def _target(self, recorded: Request, template: RequestTemplate | None) -> ast.expr:
+        return (
+            ast.Constant(recorded.target)
+            if template is None or template.target is None
+            else self._text(template.target)
+        )
 
     def _headers(self, recorded: Headers, changed: dict[int, Template]) -> ast.expr:
         pairs: list[ast.expr] = [self._name(pair) for pair in recorded]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from verifier.correlation.execution.conflicts import Rivals
+from verifier.correlation.execution.conflicts import SourceConflicts
 from verifier.correlation.execution.jar import Jar
 from verifier.correlation.execution.program import Program, StepProgram
 from verifier.correlation.execution.templates import one_line
@@ -20,19 +20,19 @@ class Player:
     `notes` tell, as (index, kind, message), what the operator should know: what the analysis reported about the
     steps that were sent, and what this replay's answers did not deliver. `kind`: "unmatched" or "ambiguous".
 
-    For the prepared steps: `values` are those of all slots, `troubled` the slots about which a request that uses
-    them has something to say, `reserved` those with a value of other than unreserved characters (one bit each),
-    `rivals` what is known of slots that several places fill.
+    For the prepared steps: `values` are those of all slots, `unresolved` the slots about which a request that uses
+    them has something to say, `needs_encoding` those with a value of other than unreserved characters (one bit each),
+    `conflicts` what is known of slots that several places fill.
     """
 
-    __slots__ = ("_jars", "_noted", "_script", "_steps", "notes", "reserved", "rivals", "troubled", "values")
+    __slots__ = ("_jars", "_noted", "_script", "_steps", "conflicts", "needs_encoding", "notes", "unresolved", "values")
 
     def __init__(self, script: Script, program: Program, key: str, now: float) -> None:
         self.notes: list[tuple[int, str, str]] = []
         self.values = program.begin(key, now - script.began)
-        self.troubled = program.unlearned
-        self.reserved = program.reserved
-        self.rivals: Rivals | None = None
+        self.unresolved = program.unlearned
+        self.needs_encoding = program.needs_encoding
+        self.conflicts: SourceConflicts | None = None
         self._script = script
         self._steps = program.steps
         self._noted: set[tuple[int, int]] = set()
@@ -43,8 +43,8 @@ class Player:
         step = self._steps[index]
         if step.reported:
             self._tell_reports(index)
-        if self.troubled & step.uses:
-            self._tell_troubles(index, self.troubled & step.uses)
+        if self.unresolved & step.uses:
+            self._tell_troubles(index, self.unresolved & step.uses)
         made = step.build(self.values, more)
         if step.cookie is None:
             return made
@@ -87,13 +87,13 @@ class Player:
             self._noted.add((index, -2))
             self.notes += [(index, report.kind, str(report)) for report in (*step.unmatched, *step.ambiguous)]
 
-    def _tell_troubles(self, index: int, troubled: int) -> None:
-        for number in range(troubled.bit_length()):
-            if not troubled >> number & 1 or (index, number) in self._noted:
+    def _tell_troubles(self, index: int, unresolved: int) -> None:
+        for number in range(unresolved.bit_length()):
+            if not unresolved >> number & 1 or (index, number) in self._noted:
                 continue
             self._noted.add((index, number))
             use = self._script.slots[number].use
             kind, message = "unmatched", f"no replayed answer carries the value for {use}; sent as recorded"
-            if self.rivals is not None and number in self.rivals.differing:
-                kind, message = "ambiguous", self.rivals.ambiguity(number, self.values[number], use)
+            if self.conflicts is not None and number in self.conflicts.differing:
+                kind, message = "ambiguous", self.conflicts.ambiguity(number, self.values[number], use)
             self.notes.append((index, kind, message))

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from verifier.correlation.execution.compiler import Begin, Build, Compiler
 from verifier.correlation.execution.extraction import Learn, learner
-from verifier.correlation.text.parts import bits, reserved
+from verifier.correlation.text.parts import bits, needs_encoding
 from verifier.http.message import Request
 
 if TYPE_CHECKING:
@@ -36,13 +36,13 @@ class StepProgram(Struct, frozen=True, gc=False):
 
 
 class Program(Struct, frozen=True, gc=False):
-    """`unlearned`: the slots that only answers fill, `reserved` those that begin with other than unreserved characters
+    """`unlearned`: the slots that only answers fill, `needs_encoding` those that begin with other than unreserved characters
     (one bit each).
     """
 
     begin: Begin
     unlearned: int
-    reserved: int
+    needs_encoding: int
     steps: tuple[StepProgram, ...]
 
 
@@ -50,11 +50,11 @@ def prepare(script: Script) -> Program:
     compiler = Compiler()
     begin = compiler.begin(script.slots)
     asked = [step.exchange.request for step in script.steps]
-    woven = [compiled.woven for compiled in script.compiled]
-    builds = [compiler.request(*both) for both in zip(asked, woven, strict=True)]
-    targets = [compiler.target(*both) for both in zip(asked, woven, strict=True)]
+    template = [compiled.template for compiled in script.compiled]
+    builds = [compiler.request(*both) for both in zip(asked, template, strict=True)]
+    targets = [compiler.target(*both) for both in zip(asked, template, strict=True)]
     functions = compiler.finish()
-    places = Counter(take.slot for compiled in script.compiled for take in compiled.takes)
+    places = Counter(extraction.slot for compiled in script.compiled for extraction in compiled.extractions)
     sole = frozenset(slot for slot, count in places.items() if count == 1)
     unlearned = bits(number for number, slot in enumerate(script.slots) if not slot.fresh)
     steps = tuple(
@@ -66,11 +66,11 @@ def prepare(script: Script) -> Program:
             build=functions[build],
             target=functions[target],
             cookie=compiled.cookie,
-            learn=learner(compiled.takes, script.slots, sole) if compiled.takes else None,
+            learn=learner(compiled.extractions, script.slots, sole) if compiled.extractions else None,
             stores_cookies=compiled.stores_cookies,
             client=compiled.client,
         )
         for step, compiled, build, target in zip(script.steps, script.compiled, builds, targets, strict=True)
     )
     # A value that is drawn or shifted has characters of the kinds that the recorded one has.
-    return Program(functions[begin], unlearned, reserved([slot.recorded for slot in script.slots]), steps)
+    return Program(functions[begin], unlearned, needs_encoding([slot.recorded for slot in script.slots]), steps)

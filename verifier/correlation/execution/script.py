@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from verifier.correlation.analysis.model import Origin, Poll, Report
 from verifier.correlation.execution.player import Player
 from verifier.correlation.execution.program import Program, prepare
-from verifier.correlation.execution.templates import Woven, slots
+from verifier.correlation.execution.templates import RequestTemplate, slots
 from verifier.correlation.text.times import Moment
 from verifier.recording.model import Exchange
 
@@ -37,7 +37,7 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True)
-class Take:
+class Extraction:
     """Take a slot's value out of an answer. Rank 0 is the chosen place; the others stand in where it is empty.
 
     `equal` marks places as good as the chosen one: should they differ in a replay, the flow is ambiguous.
@@ -76,16 +76,16 @@ class CookieUse:
 class Compiled:
     """A step as the player needs it."""
 
-    woven: Woven | None
+    template: RequestTemplate | None
     cookie: CookieUse | None
-    takes: tuple[Take, ...]
+    extractions: tuple[Extraction, ...]
     stores_cookies: bool
     client: str = ""  # whose cookie jar
 
     @property
     def uses(self) -> frozenset[int]:
         """The slots in its request."""
-        used = self.woven.uses if self.woven is not None else frozenset()
+        used = self.template.uses if self.template is not None else frozenset()
         return used | self.cookie.slots if self.cookie is not None else used
 
 
@@ -107,7 +107,7 @@ class Script:
         inside of what it is about: `POST /shelves/a/books` after `PUT /shelves/a`.
         """
         giver, taker = self.compiled[earlier], self.compiled[later]
-        given = {take.slot for take in giver.takes}
+        given = {extraction.slot for extraction in giver.extractions}
         shared_jar = giver.stores_cookies and taker.cookie is not None and giver.client == taker.client
         if given & taker.uses or shared_jar:
             return True
@@ -118,8 +118,8 @@ class Script:
 
     def _named(self, index: int) -> set[int]:
         """The slots in a step's target and body."""
-        woven = self.compiled[index].woven
-        return slots(woven.target or ()) | slots(woven.body or ()) if woven is not None else set()
+        template = self.compiled[index].template
+        return slots(template.target or ()) | slots(template.body or ()) if template is not None else set()
 
     def player(self, key: str, now: float) -> Player:
         """The state of one replay. `now` is wall-clock seconds since the epoch: what moments are shifted to.

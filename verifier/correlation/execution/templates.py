@@ -13,14 +13,14 @@ from typing import Literal
 
 from verifier.correlation.analysis.sources import LONGEST, collection
 from verifier.correlation.text import split
-from verifier.correlation.text.names import Place
+from verifier.correlation.text.names import RequestPlace
 from verifier.http.message import Request, header
 from verifier.recording.redact import PLACEHOLDER, PREFIX
 
 # How a text was cut out: a whole value; a token or a run of words of a composed one. "made" and "word" ask again
 # about a whole value and a word in which nothing was found: has the client made it up?
 Grain = Literal["whole", "coarse", "fine", "made", "word"]
-Resolve = Callable[[str, Place, Grain], int | None]
+Resolve = Callable[[str, RequestPlace, Grain], int | None]
 
 _DEEPEST = 6
 _LARGEST_BODY = 1024 * 1024  # bytes; a larger one is an upload
@@ -56,7 +56,7 @@ def slots(template: Template) -> set[int]:
 
 
 @dataclass(frozen=True, slots=True)
-class Woven:
+class RequestTemplate:
     """A request as templates; None for what never changes. The Cookie header is the jar's."""
 
     target: Template | None
@@ -66,18 +66,18 @@ class Woven:
     uses: frozenset[int]
 
 
-def weave(request: Request, resolve: Resolve) -> Woven:
+def make_template(request: Request, resolve: Resolve) -> RequestTemplate:
     """Walk the whole request, asking `resolve` about every text in it."""
     target = _into(request.target, split.url(request.target), "$request", resolve)
     headers = []
     for number, (name, value) in enumerate(request.headers):
         if name.lower() not in _SILENT and not name.lower().startswith(("sec-", "access-control-")):
-            template = look(value, Place("header", name, (), f"$request.header.{name}"), resolve, 0)
+            template = look(value, RequestPlace("header", name, (), f"$request.header.{name}"), resolve, 0)
             if template:
                 headers.append((number, (Hole(one_line, -1, template),)))
     charset, body = _body(request, resolve)
     uses = set().union(*(slots(part) for part in (target or (), body or (), *(item for _, item in headers))))
-    return Woven(target, tuple(headers), body, charset, frozenset(uses))
+    return RequestTemplate(target, tuple(headers), body, charset, frozenset(uses))
 
 
 def one_line(value: str) -> str:
@@ -90,9 +90,9 @@ def _into(text: str, parts: list[split.Part], base: str, resolve: Resolve) -> Te
     holes = []
     for part in parts:
         if part.selector.startswith("/"):
-            place = Place("path", "id", part.containers, f"{base}.path.{part.selector[1:]}")
+            place = RequestPlace("path", "id", part.containers, f"{base}.path.{part.selector[1:]}")
         else:
-            place = Place("query", part.name, part.containers, f"{base}.query.{part.name}")
+            place = RequestPlace("query", part.name, part.containers, f"{base}.query.{part.name}")
         inner = look(part.value, place, resolve, 1)
         if inner:
             holes.append((part, inner))
@@ -127,13 +127,18 @@ def _body(request: Request, resolve: Resolve) -> tuple[str, Template | None]:
     around = collection(request.path)
     if split.looks_like_json(text):
         parts = split.json_text(text)
-        named = [(part, Place("body", part.name, part.containers or around, _pointer(part))) for part in parts]
+        named = [(part, RequestPlace("body", part.name, part.containers or around, _pointer(part))) for part in parts]
     elif "urlencoded" in media_type.lower():
-        named = [(part, Place("body", part.name, part.containers or around, _field(part))) for part in split.form(text)]
+        named = [
+            (part, RequestPlace("body", part.name, part.containers or around, _field(part)))
+            for part in split.form(text)
+        ]
     elif "multipart/" in media_type.lower():
-        named = [(part, Place("body", part.name, around, _field(part))) for part in split.multipart(text, media_type)]
+        named = [
+            (part, RequestPlace("body", part.name, around, _field(part))) for part in split.multipart(text, media_type)
+        ]
     else:
-        return charset, look(text, Place("body", "", around, "$request.body"), resolve, 0)
+        return charset, look(text, RequestPlace("body", "", around, "$request.body"), resolve, 0)
     looked = [(part, look(part.value, place, resolve, 1)) for part, place in named]
     return charset, _assemble(text, [(part, inner) for part, inner in looked if inner])
 
@@ -146,7 +151,7 @@ def _field(part: split.Part) -> str:
     return f"$request.body#/{part.name}"
 
 
-def look(text: str, place: Place, resolve: Resolve, depth: int) -> Template | None:
+def look(text: str, place: RequestPlace, resolve: Resolve, depth: int) -> Template | None:
     """The template of one text: filled as a whole, or in parts, or None."""
     if not text:
         return None
@@ -169,7 +174,7 @@ def _single(slot: int | None) -> Template | None:
     return None if slot is None else (Hole(split.plain, slot),)
 
 
-def _structured(splitter: str, text: str, place: Place, resolve: Resolve, depth: int) -> Template | None:
+def _structured(splitter: str, text: str, place: RequestPlace, resolve: Resolve, depth: int) -> Template | None:
     if splitter == "json" and not split.looks_like_json(text):
         return None
     if splitter == "url" and not split.looks_like_url(text):
@@ -181,7 +186,7 @@ def _structured(splitter: str, text: str, place: Place, resolve: Resolve, depth:
         if part.value == text:
             continue
         kind = "path" if splitter == "url" and part.selector.startswith("/") else place.kind
-        inner_place = Place(kind, part.name or place.name, part.containers or place.containers, place.via)
+        inner_place = RequestPlace(kind, part.name or place.name, part.containers or place.containers, place.via)
         inner = look(part.value, inner_place, resolve, depth + 1)
         if inner:
             holes.append((part, inner))
@@ -191,14 +196,14 @@ def _structured(splitter: str, text: str, place: Place, resolve: Resolve, depth:
 Holes = list[tuple[split.Part, Template]]
 
 
-def _words(text: str, place: Place, resolve: Resolve) -> Holes:
+def _words(text: str, place: RequestPlace, resolve: Resolve) -> Holes:
     """The words of a composed text: what stands between separators first, then runs of words, longest first."""
     if len(text) > LONGEST * 16 or not split.is_composed(text):
         return []
     holes: Holes = []
     for part in split.coarse(text):
         whole = part.value == text
-        slot = None if whole else resolve(part.value, Place("token", part.name, (), place.via), "coarse")
+        slot = None if whole else resolve(part.value, RequestPlace("token", part.name, (), place.via), "coarse")
         if slot is not None:
             holes.append((part, (Hole(split.plain, slot),)))
         else:
@@ -206,7 +211,7 @@ def _words(text: str, place: Place, resolve: Resolve) -> Holes:
     return holes
 
 
-def _with_made_words(text: str, place: Place, resolve: Resolve, holes: Holes) -> Holes:
+def _with_made_words(text: str, place: RequestPlace, resolve: Resolve, holes: Holes) -> Holes:
     """The holes of a composed text, and beside them the words that the client made up."""
     if len(text) > LONGEST * 16 or not split.is_composed(text):
         return holes
@@ -217,13 +222,13 @@ def _with_made_words(text: str, place: Place, resolve: Resolve, holes: Holes) ->
     for part in split.fine(text):
         if any(start < part.end and part.start < end for start, end in taken):
             continue
-        slot = resolve(part.value, Place("token", "id", part.containers, place.via), "word")
+        slot = resolve(part.value, RequestPlace("token", "id", part.containers, place.via), "word")
         if slot is not None:
             found.append((part, (Hole(split.plain, slot),)))
     return sorted([*holes, *found], key=lambda hole: hole[0].start)
 
 
-def _runs(coarse: split.Part, place: Place, resolve: Resolve) -> Holes:
+def _runs(coarse: split.Part, place: RequestPlace, resolve: Resolve) -> Holes:
     words = split.fine(coarse.value)
     if len(words) == 1 and words[0].value == coarse.value:
         return []
@@ -242,13 +247,13 @@ def _runs(coarse: split.Part, place: Place, resolve: Resolve) -> Holes:
 
 
 def _run(
-    coarse: split.Part, words: list[split.Part], first: int, last: int, place: Place, resolve: Resolve
+    coarse: split.Part, words: list[split.Part], first: int, last: int, place: RequestPlace, resolve: Resolve
 ) -> tuple[split.Part, Template] | None:
     """Words `first` to `last`; dashes and underscores at the edges may belong to a token (base64url) or not."""
     text = coarse.value
     lowest = words[first - 1].end if first else 0
     highest = words[last + 1].start if last + 1 < len(words) else len(text)
-    named = Place("token", "id", words[first].containers, place.via)
+    named = RequestPlace("token", "id", words[first].containers, place.via)
     for start in _edges(text, words[first].start, lowest, -1):
         for end in _edges(text, words[last].end, highest, 1):
             if end - start == len(text):

@@ -36,7 +36,7 @@ _POSITIONS = frozenset({"cursor", "token", "marker", "continuation", "offset", "
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RequestPlace:
     """A named place in a message. `containers` are the stems of what surrounds it, nearest first."""
 
     kind: str  # path, query, header, cookie, body, token (a word of a composed text)
@@ -85,7 +85,7 @@ def names_itself(name: str) -> bool:
 
 
 @lru_cache(maxsize=65536)
-def affinity(use: Place, source: Place) -> int:
+def affinity(use: RequestPlace, source: RequestPlace) -> int:
     """How much the names of a use and of a source agree: 0 not at all, 1 same name, 2 and 3 the same thing."""
     use_words, source_words = use.words, source.words
     if use_words in ("if match", "if none match", "if range"):
@@ -106,13 +106,13 @@ def affinity(use: Place, source: Place) -> int:
     return _reference(use_words, source_words, _nearest(source))
 
 
-def _nearest(place: Place) -> str:
+def _nearest(place: RequestPlace) -> str:
     """What directly surrounds a place; a login or a registration answers with a user."""
     nearest = place.containers[0] if place.containers else ""
     return "user" if nearest in _USERS else nearest
 
 
-def _path_affinity(use: Place, source_words: str, shared: bool) -> int:
+def _path_affinity(use: RequestPlace, source_words: str, shared: bool) -> int:
     if use.kind == "token" and not _nearest(use).isalpha():
         # In `1.2.3` nothing says what the 2 is.
         return 0

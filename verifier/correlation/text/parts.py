@@ -38,7 +38,7 @@ def bits(numbers: Iterable[int]) -> int:
     return sum(1 << number for number in set(numbers))
 
 
-def reserved(values: list[str]) -> int:
+def needs_encoding(values: list[str]) -> int:
     """Those with other characters than unreserved ones, one bit each."""
     if all(values) and unreserved("".join(values)):  # the usual case, asked at once
         return 0

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from verifier.http.eventstream import is_event_stream
-from verifier.http.h1 import Head
+from verifier.http.h1 import MessageHead
 from verifier.http.message import Request, Response
 from verifier.recording.model import Exchange
 from verifier.recording.proxy.entries import Seen
 
 
 @dataclass(slots=True)
-class Kept:
+class CapturedBody:
     """A body as it passes: kept up to `limit` bytes, beyond that only counted."""
 
     limit: int
@@ -39,10 +39,10 @@ class Capture:
     client: str
     connection: str
     at: float
-    asked: Head
-    sent: Kept
-    received: Kept
-    answer: Head | None = None
+    asked: MessageHead
+    sent: CapturedBody
+    received: CapturedBody
+    answer: MessageHead | None = None
     websocket: bool = False
 
     def seen(self, now: float, broken: str = "") -> Seen:

@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from verifier.http.h1 import Head
-from verifier.recording.proxy.capture import Capture, Kept
+from verifier.http.h1 import MessageHead
+from verifier.recording.proxy.capture import Capture, CapturedBody
 from verifier.recording.proxy.entries import Seen
 from verifier.recording.proxy.relay import Relay, Side
 
@@ -114,11 +114,17 @@ class Recorder:
         reader, writer = await asyncio.open_connection(upstream.host, upstream.port, ssl=upstream.tls)
         return Side(reader, writer, "service")
 
-    def _begin(self, head: Head, client: str, connection: str) -> Capture:
+    def _begin(self, head: MessageHead, client: str, connection: str) -> Capture:
         at = self._clock() - self._began
         limit = self._body_limit
         return Capture(
-            self._upstream.name or self._upstream.authority, client, connection, at, head, Kept(limit), Kept(limit)
+            self._upstream.name or self._upstream.authority,
+            client,
+            connection,
+            at,
+            head,
+            CapturedBody(limit),
+            CapturedBody(limit),
         )
 
     def _keep_one(self, capture: Capture, broken: str) -> None:

@@ -17,7 +17,7 @@ from verifier.http.forwarding import (
     passed_on,
     request_head,
 )
-from verifier.http.h1 import Broken, Framing, Head, MessageReader
+from verifier.http.h1 import Broken, Framing, MessageHead, MessageReader
 from verifier.recording.proxy.capture import Capture
 
 _REPEATABLE = frozenset(("GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"))  # RFC 9110, section 9.2.2
@@ -84,7 +84,7 @@ class Relay:
         self,
         client: Side,
         open_service: Callable[[], Awaitable[Side]],
-        begin: Callable[[Head], Capture],
+        begin: Callable[[MessageHead], Capture],
         keep: Callable[[Capture, str], None],
         authority: str,
         rewrite_host: bool,
@@ -116,7 +116,7 @@ class Relay:
                 self._service.close()
             self._client.close()
 
-    async def _exchange(self, head: Head) -> bool:
+    async def _exchange(self, head: MessageHead) -> bool:
         """Whether the client's connection goes on."""
         switching = is_websocket(head)
         if head.upgrade and not switching:
@@ -167,7 +167,7 @@ class Relay:
         finally:
             pump.cancel()
 
-    async def _ask(self, capture: Capture) -> tuple[Side, Head, asyncio.Task[None]]:
+    async def _ask(self, capture: Capture) -> tuple[Side, MessageHead, asyncio.Task[None]]:
         """Send the request, the body in the background, and wait for the answer's head.
 
         A service may close an idle connection at any moment: a request that may be repeated is, once.
@@ -222,7 +222,7 @@ class Relay:
             with contextlib.suppress(Broken):
                 await service.send(b"0\r\n\r\n")
 
-    async def _answer(self, capture: Capture, service: Side, answer: Head, pump: asyncio.Task[None]) -> bool:
+    async def _answer(self, capture: Capture, service: Side, answer: MessageHead, pump: asyncio.Task[None]) -> bool:
         framing: Framing = "chunked" if answer.framing == "close" else answer.framing
         keep_alive = capture.asked.keep_alive and pump.done()
         await self._to_client(answer_head(answer, framing, keep_alive))

@@ -14,7 +14,7 @@ from verifier.replay.listening import Listen, listen_as
 SHORT = 0.1  # seconds; the longest gap of a compressed pace
 
 
-class Stop(Struct, frozen=True, gc=False):
+class ScriptedExchange(Struct, frozen=True, gc=False):
     """What each replay of an exchange must know of it. `traced`: the recorded request carries a trace of its own."""
 
     service: str
@@ -26,15 +26,15 @@ class Stop(Struct, frozen=True, gc=False):
     listen: Listen | None = None
 
 
-def _stop(index: int, step: ScriptStep, service: str) -> Stop:
+def _scripted(index: int, step: ScriptStep, service: str) -> ScriptedExchange:
     request, response = step.exchange.request, step.exchange.response
     traced = header(request.headers, "traceparent") is not None
     listen = listen_as(response, needed=bool(step.produces))
-    return Stop(service, step.name, response, step.poll, traced, begin(index), listen)
+    return ScriptedExchange(service, step.name, response, step.poll, traced, begin(index), listen)
 
 
 @dataclass(frozen=True, slots=True)
-class Track:
+class ReplayScript:
     """One recorded session, analysed, with the service that each of its exchanges goes to.
 
     `gaps`: recorded seconds between the end of the exchange before and the beginning of each one.
@@ -43,11 +43,11 @@ class Track:
     script: Script
     services: tuple[str, ...]
     gaps: tuple[float, ...] = ()
-    stops: tuple[Stop, ...] = field(init=False, repr=False, compare=False)
+    scripted_exchanges: tuple[ScriptedExchange, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         both = enumerate(zip(self.script.steps, self.services, strict=True))
-        object.__setattr__(self, "stops", tuple(_stop(index, step, service) for index, (step, service) in both))
+        object.__setattr__(self, "scripted_exchanges", tuple(_scripted(index, step, service) for index, (step, service) in both))
 
     def gap(self, index: int, pace: str) -> float:
         """How long to wait before an exchange, in seconds."""
