@@ -77,8 +77,8 @@ services:
     directory: DIRECTORY
     stop: {grace: 5s}
     versions:
-      "1": {command: [python, tiny.py, well, --port, "{port}", --folder, "FOLDER"]}
-      "2": {command: [python, tiny.py, well, --port, "{port}", --folder, "FOLDER", ]}
+      "1": {command: [python, one_service.py, well, --port, "{port}", --folder, "FOLDER"]}
+      "2": {command: [python, one_service.py, well, --port, "{port}", --folder, "FOLDER", ]}
 rollout: {rollback: none}
 traffic:
   - {recording: words.har, client: "1"}

@@ -24,8 +24,8 @@ services:
     directory: DIRECTORY
     stop: {grace: 5s}
     versions:
-      "1": {command: [python, clerks.py, --port, "{port}", --folder, "FOLDER"]}
-      "2": {command: [python, clerks.py, --port, "{port}", --folder, "FOLDER"], environment: {RELEASE: "2"}}
+      "1": {command: [python, two_services.py, --port, "{port}", --folder, "FOLDER"]}
+      "2": {command: [python, two_services.py, --port, "{port}", --folder, "FOLDER"], environment: {RELEASE: "2"}}
 rollout: {rollback: none}
 traffic:
   - {recording: clerks.har, client: "1"}

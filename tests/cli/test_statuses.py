@@ -12,8 +12,8 @@ from tests.cli.small import ENTRIES, MATRIX, NAME, entry, recording, verifier, w
 from verifier.cli import main as entry_point
 from verifier.errors import BrokenEnvironment
 
-NEW = '[python, tiny.py, well, --port, "{port}", --folder, "FOLDER", ]'
-RENEWED = '[python, tiny.py, well, --port, "{port}", --folder, "FOLDER"], environment: {RELEASE: "2"}'
+NEW = '[python, one_service.py, well, --port, "{port}", --folder, "FOLDER", ]'
+RENEWED = '[python, one_service.py, well, --port, "{port}", --folder, "FOLDER"], environment: {RELEASE: "2"}'
 OTHER = MATRIX.replace(NEW, RENEWED)
 
 
@@ -46,7 +46,7 @@ def test_a_version_that_served_nothing_is_unknown(tmp_path: Path) -> None:
     ready: /healthz
     directory: DIRECTORY
     versions:
-      "1": {command: [python, tiny.py, well, --port, "{port}", --folder, "FOLDER"]}
+      "1": {command: [python, one_service.py, well, --port, "{port}", --folder, "FOLDER"]}
 rollout:"""
     status, told = run(write(tmp_path, OTHER.replace("rollout:", idle)), tmp_path / "run")
     assert (status, verdict(tmp_path / "run")) == (3, "unknown"), told
@@ -125,7 +125,7 @@ def test_what_the_process_runtime_cannot_start(release: str, message: str, tmp_p
 def test_an_image_that_does_not_exist(tmp_path: Path) -> None:
     image = 'image: "127.0.0.1:9/nobody/none:1"'
     matrix = MATRIX.replace(f"command: {NEW}", image)
-    matrix = matrix.replace('command: [python, tiny.py, well, --port, "{port}", --folder, "FOLDER"]', image)
+    matrix = matrix.replace('command: [python, one_service.py, well, --port, "{port}", --folder, "FOLDER"]', image)
     status, told = run(write(tmp_path, matrix), tmp_path / "run", "docker")
     assert status == 4, told
     assert "nobody/none:1" in told

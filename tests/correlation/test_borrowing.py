@@ -173,7 +173,7 @@ def test_a_rule_is_followed_into_other_sessions() -> None:
     rules = Rules(flows=(("POST /things $response.body#/number", "GET /parcels/{} $request.path.1"),))
     script = traffic(*entries, rules=rules)["bert"]
     assert (borrowed(script), reports(script)) == ([("anna", "POST /things")], [])
-    sent, _ = replay(script, recordings=answer(201, {"number": 12}))
+    sent, _ = replay(script, things=answer(201, {"number": 12}))
     assert sent[-1].target == "/parcels/12"
 
 

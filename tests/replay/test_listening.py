@@ -44,7 +44,7 @@ class Said:
     def how(self) -> str:
         return ""
 
-    def scripted(self, why: str) -> None:
+    def stop(self, why: str) -> None:
         self.left.append(why)
         self._over.set()
 

@@ -47,7 +47,8 @@ class ReplayScript:
 
     def __post_init__(self) -> None:
         both = enumerate(zip(self.script.steps, self.services, strict=True))
-        object.__setattr__(self, "scripted_exchanges", tuple(_scripted(index, step, service) for index, (step, service) in both))
+        made = tuple(_scripted(index, step, service) for index, (step, service) in both)
+        object.__setattr__(self, "scripted_exchanges", made)
 
     def gap(self, index: int, pace: str) -> float:
         """How long to wait before an exchange, in seconds."""
