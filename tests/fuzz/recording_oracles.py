@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl, quote, quote_plus, unquote
 
 import yaml
 
-from verifier.http.coding import READABLE, decode, readable, reference_player
+from verifier.http.coding import READABLE, decode, decoded, readable
 from verifier.http.message import Headers, Request, Response, header
 from verifier.recording.har import HarWriter, read_har
 from verifier.recording.model import Exchange, Recording
@@ -88,7 +88,7 @@ def rewritten(recording: Recording, path: Path) -> None:
 
 def as_sent(exchange: Exchange) -> tuple[object, ...]:
     """What an exchange is, but for what a HAR leaves out: an empty query, and an answer's coding that can be undone."""
-    request, answer = exchange.request, reference_player(exchange.response)
+    request, answer = exchange.request, decoded(exchange.response)
     host = exchange.host
     return (request.target.removesuffix("?"), request.headers, request.body, host, answer.headers, answer.body)
 
@@ -333,9 +333,9 @@ def codings_are_undone(data: bytes) -> None:
         assert decode(coded, codings, len(body)) == body
         assert not body or decode(coded, codings, len(body) - 1) is None
     response = Response(200, (("content-encoding", codings), ("X", "y"), ("Content-Length", "1")), coded)
-    assert reference_player(response) == (Response(200, (("X", "y"),), body) if coded else response)
+    assert decoded(response) == (Response(200, (("X", "y"),), body) if coded else response)
     cut = Response(200, response.headers, coded[:-1])
-    assert reference_player(cut) in (cut, Response(200, (("X", "y"),), decode(coded[:-1], codings) or b""))
+    assert decoded(cut) in (cut, Response(200, (("X", "y"),), decode(coded[:-1], codings) or b""))
 
 
 def only_the_readable_is_asked_for(data: bytes) -> None:

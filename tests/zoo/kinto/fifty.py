@@ -18,8 +18,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from verifier.replay.replay_script import ReplayScript
-
 from verifier.checks.shapes import Shape
 from verifier.checks.values import leaves
 from verifier.contracts.expressions import MISSING, body_json
@@ -30,6 +28,7 @@ from verifier.plan.model import Plan, Replay
 from verifier.rehearsal.events import Event
 from verifier.rehearsal.prepare import Prepared, prepare
 from verifier.rehearsal.walk import Rehearsal
+from verifier.replay.replay_script import ReplayScript
 from verifier.runtime.select import make
 
 HEADERS = ("content-type", "total-records", "total-objects", "location", "etag", "last-modified")
