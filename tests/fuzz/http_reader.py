@@ -17,7 +17,7 @@ from pathlib import Path
 
 import atheris
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "replay" / "wire"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "http"))
 
 with atheris.instrument_imports(include=["verifier", "event_oracles", "test_wire_fuzz", "test_wire_fuzz_streams"]):
     import event_oracles as oracles

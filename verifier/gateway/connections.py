@@ -1,6 +1,6 @@
 """Calls on connections of their own: requests whose bodies are still arriving, and WebSockets.
 
-They are rare and need no speed, so they go by the recording proxy's connections, which pass both directions on.
+They are rare and need no speed, so they use the same streams as the recording proxy.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 from verifier.gateway.rotation import Endpoint
 from verifier.gateway.streaming import KEPT, BodyCapture, Call, Ended, with_body
+from verifier.http.duplex import DuplexStream, relay_bytes
 from verifier.http.forwarding import answer_head, chunk, is_websocket, passed_on, request_head
 from verifier.http.h1 import Broken, Framing, MessageHead
 from verifier.http.message import Response, header, with_header
 from verifier.http.pipe import Pipe
-from verifier.recording.proxy.relay import Side, splice
 
 
 class Failed(NamedTuple):
@@ -31,7 +31,7 @@ class Failed(NamedTuple):
 class UpstreamCall:
     """A call on a connection of its own, with the head of the answer to it."""
 
-    side: Side
+    side: DuplexStream
     head: MessageHead
     release: Callable[[], None]  # closes what belongs to it
 
@@ -56,7 +56,7 @@ class UpstreamCall:
 class SideBody:
     """The body of an answer, as a `Source`."""
 
-    def __init__(self, side: Side) -> None:
+    def __init__(self, side: DuplexStream) -> None:
         self.how: str | None = None
         self._side = side
         self._pieces: AsyncIterator[bytes] = side.messages.body()
@@ -91,14 +91,14 @@ class Tunnel:
         self._opened = opened
         self._clock = clock
         self._ended = ended
-        self._client: Side | None = None
+        self._client: DuplexStream | None = None
 
     async def run(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        client = self._client = Side(reader, writer, "client")
+        client = self._client = DuplexStream(reader, writer, "request")
         with contextlib.suppress(Broken):
             await client.send(answer_head(self._opened.head, "none", True))
             client.sent = self._opened.side.sent = 0
-            await splice(client, self._opened.side)
+            await relay_bytes(client, self._opened.side)
 
     def finish(self) -> None:
         self._opened.release()
@@ -160,17 +160,17 @@ async def offer(call: Call, endpoint: Endpoint, within: float) -> UpstreamCall |
     return await _opened(side, contextlib.ExitStack(), answer(), True)
 
 
-async def _connect(endpoint: Endpoint, within: float) -> Side | Failed:
+async def _connect(endpoint: Endpoint, within: float) -> DuplexStream | Failed:
     address = endpoint.address
     try:
         async with asyncio.timeout(within):
-            return Side(*await asyncio.open_connection(address.host, address.port), "service")
+            return DuplexStream(*await asyncio.open_connection(address.host, address.port), "response")
     except OSError as problem:
         return Failed("timeout" if isinstance(problem, TimeoutError) else "refused", False)
 
 
 async def _opened(
-    side: Side, stack: contextlib.ExitStack, answer: Awaitable[MessageHead | None], may_switch: bool
+    side: DuplexStream, stack: contextlib.ExitStack, answer: Awaitable[MessageHead | None], may_switch: bool
 ) -> UpstreamCall | Failed:
     try:
         head = await answer
@@ -188,7 +188,7 @@ async def _opened(
     return UpstreamCall(side, head, stack.close)
 
 
-async def _pump(pipe: Pipe, side: Side, head: MessageHead, host: str, kept: BodyCapture) -> None:
+async def _pump(pipe: Pipe, side: DuplexStream, head: MessageHead, host: str, kept: BodyCapture) -> None:
     """The request to the service. What goes wrong with the service shows in its answer, or in its absence."""
     chunked = head.framing == "chunked"
     with contextlib.suppress(Broken):

@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from verifier.http.duplex import DuplexStream
 from verifier.http.h1 import MessageHead
 from verifier.recording.proxy.capture import Capture, CapturedBody
 from verifier.recording.proxy.entries import Seen
-from verifier.recording.proxy.relay import Relay, Side
+from verifier.recording.proxy.relay import Relay
 
 BODY_LIMIT = 16 << 20  # bytes of one body kept in the recording
 
@@ -92,7 +93,7 @@ class Recorder:
         number = str(self._connections)
         peer = writer.get_extra_info("peername") or ("",)
         relay = Relay(
-            Side(reader, writer, "client"),
+            DuplexStream(reader, writer, "request"),
             self._open_service,
             lambda head: self._begin(head, peer[0], number),
             self._keep_one,
@@ -109,10 +110,10 @@ class Recorder:
             self.lost += 1
             task.get_loop().call_exception_handler({"message": "a recorded connection failed", "exception": error})
 
-    async def _open_service(self) -> Side:
+    async def _open_service(self) -> DuplexStream:
         upstream = self._upstream
         reader, writer = await asyncio.open_connection(upstream.host, upstream.port, ssl=upstream.tls)
-        return Side(reader, writer, "service")
+        return DuplexStream(reader, writer, "response")
 
     def _begin(self, head: MessageHead, client: str, connection: str) -> Capture:
         at = self._clock() - self._began

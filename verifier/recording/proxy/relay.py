@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from verifier.http.coding import readable
+from verifier.http.duplex import DuplexStream, relay_bytes
 from verifier.http.eventstream import is_event_stream
 from verifier.http.forwarding import (
     answer_head,
@@ -17,56 +18,10 @@ from verifier.http.forwarding import (
     passed_on,
     request_head,
 )
-from verifier.http.h1 import Broken, Framing, MessageHead, MessageReader
+from verifier.http.h1 import Broken, Framing, MessageHead
 from verifier.recording.proxy.capture import Capture
 
 _REPEATABLE = frozenset(("GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"))  # RFC 9110, section 9.2.2
-
-
-class Side:
-    """One of the two connections."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, kind: str) -> None:
-        self.messages = MessageReader(reader, "request" if kind == "client" else "response")
-        self._reader = reader
-        self._writer = writer
-        self.sent = 0  # bytes
-
-    async def send(self, data: bytes) -> None:
-        """Raises Broken when the other side is gone."""
-        self.sent += len(data)
-        try:
-            self._writer.write(data)
-            await self._writer.drain()
-        except OSError:
-            raise Broken("reset") from None
-
-    async def send_eof(self) -> None:
-        with contextlib.suppress(OSError):
-            if self._writer.can_write_eof():
-                self._writer.write_eof()
-
-    @property
-    def over(self) -> bool:
-        return self._reader.at_eof() or self._writer.is_closing()
-
-    def close(self) -> None:
-        self._writer.close()
-
-    def abort(self) -> None:
-        self._writer.transport.abort()
-
-
-async def splice(client: Side, service: Side) -> None:
-    """Pass on whatever either side of a switched connection says, until both have ended."""
-
-    async def copy(source: Side, target: Side) -> None:
-        with contextlib.suppress(Broken):
-            async for piece in source.messages.raw():
-                await target.send(piece)
-        await target.send_eof()
-
-    await asyncio.gather(copy(client, service), copy(service, client))
 
 
 class Gone(Exception):
@@ -82,8 +37,8 @@ class Relay:
 
     def __init__(
         self,
-        client: Side,
-        open_service: Callable[[], Awaitable[Side]],
+        client: DuplexStream,
+        open_service: Callable[[], Awaitable[DuplexStream]],
         begin: Callable[[MessageHead], Capture],
         keep: Callable[[Capture, str], None],
         authority: str,
@@ -95,7 +50,7 @@ class Relay:
         self._keep = keep
         self._authority = authority
         self._rewrite_host = rewrite_host
-        self._service: Side | None = None
+        self._service: DuplexStream | None = None
         self.idle = True
 
     async def run(self) -> None:
@@ -155,7 +110,7 @@ class Relay:
                 capture.websocket = True
                 self.idle = True
                 await self._to_client(answer_head(answer, "none", True))
-                await splice(self._client, service)
+                await relay_bytes(self._client, service)
                 return False
             if answer.status == 101:
                 raise Broken("garbage")
@@ -167,13 +122,13 @@ class Relay:
         finally:
             pump.cancel()
 
-    async def _ask(self, capture: Capture) -> tuple[Side, MessageHead, asyncio.Task[None]]:
+    async def _ask(self, capture: Capture) -> tuple[DuplexStream, MessageHead, asyncio.Task[None]]:
         """Send the request, the body in the background, and wait for the answer's head.
 
         A service may close an idle connection at any moment: a request that may be repeated is, once.
         """
         head = capture.asked
-        fresh = self._service is None or self._service.over
+        fresh = self._service is None or self._service.closing
         if fresh:
             await self._connect()
         for last in (fresh, True):
@@ -203,7 +158,7 @@ class Relay:
         except OSError as error:
             raise Broken(f"refused: {error.strerror or error}") from None
 
-    async def _pump(self, capture: Capture, service: Side) -> None:
+    async def _pump(self, capture: Capture, service: DuplexStream) -> None:
         """The request to the service. What goes wrong here shows in the answer, or in its absence."""
         head = capture.asked
         with contextlib.suppress(Broken):
@@ -222,7 +177,9 @@ class Relay:
             with contextlib.suppress(Broken):
                 await service.send(b"0\r\n\r\n")
 
-    async def _answer(self, capture: Capture, service: Side, answer: MessageHead, pump: asyncio.Task[None]) -> bool:
+    async def _answer(
+        self, capture: Capture, service: DuplexStream, answer: MessageHead, pump: asyncio.Task[None]
+    ) -> bool:
         framing: Framing = "chunked" if answer.framing == "close" else answer.framing
         keep_alive = capture.asked.keep_alive and pump.done()
         await self._to_client(answer_head(answer, framing, keep_alive))
@@ -253,7 +210,7 @@ class Relay:
             self._service = None
         return keep_alive
 
-    async def _leave_with_client(self, service: Side, pump: asyncio.Task[None]) -> None:
+    async def _leave_with_client(self, service: DuplexStream, pump: asyncio.Task[None]) -> None:
         """A quiet stream never writes, so a client that left would not be noticed: watch it, and hang up too."""
         await asyncio.wait((pump,))
         try:

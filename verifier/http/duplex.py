@@ -1,0 +1,61 @@
+"""The connections of a proxy: HTTP messages are read from each, and bytes are written to each."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Literal
+
+from verifier.http.h1 import Broken, MessageReader
+
+
+class DuplexStream:
+    """One connection of a proxy. `reads` says what the other side sends: requests (a client) or responses (a service).
+
+    `sent` counts the bytes written.
+    """
+
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, reads: Literal["request", "response"]
+    ) -> None:
+        self.messages = MessageReader(reader, reads)
+        self._reader = reader
+        self._writer = writer
+        self.sent = 0
+
+    async def send(self, data: bytes) -> None:
+        """Write, and wait until the buffer has room again. Raises Broken when the other side has gone."""
+        self.sent += len(data)
+        try:
+            self._writer.write(data)
+            await self._writer.drain()
+        except OSError:
+            raise Broken("reset") from None
+
+    async def send_eof(self) -> None:
+        with contextlib.suppress(OSError):
+            if self._writer.can_write_eof():
+                self._writer.write_eof()
+
+    @property
+    def closing(self) -> bool:
+        """Whether either side has closed the connection."""
+        return self._reader.at_eof() or self._writer.is_closing()
+
+    def close(self) -> None:
+        self._writer.close()
+
+    def abort(self) -> None:
+        self._writer.transport.abort()
+
+
+async def relay_bytes(client: DuplexStream, service: DuplexStream) -> None:
+    """Copy bytes both ways after a protocol switch, until both sides have ended."""
+
+    async def copy(source: DuplexStream, target: DuplexStream) -> None:
+        with contextlib.suppress(Broken):
+            async for piece in source.messages.raw():
+                await target.send(piece)
+        await target.send_eof()
+
+    await asyncio.gather(copy(client, service), copy(service, client))
