@@ -124,8 +124,9 @@ def answers(
     )  # fmt: skip
     plan = Replay("r\u00fc1", "s1", ("1",))
     assert msgspec.json.decode(written.encode("latin-1"), type=Operation) == Operation(
-        f'st"ep/{plan.id}/{prepared.index + 1}.1', 'st"ep', plan.id, "s1", prepared.index, 1, "replay", prepared.name, prepared.service,
-        "1", "shop-1", prepared.asked(values, "-trace"), response, prepared.outcome, 1.5, 2.000001, produced=produced,
+        f'st"ep/{plan.id}/{prepared.index + 1}.1', 'st"ep', plan.id, "s1", prepared.index, 1, "replay", prepared.name,
+        prepared.service, "1", "shop-1", prepared.asked(values, "-trace"), response, prepared.outcome, 1.5,
+        2.000001, produced=produced,
     )  # fmt: skip
 
 

@@ -1,9 +1,9 @@
 """Exchanges that nothing disturbs, one after the other and on into the next replay: each request leaves from within the
 callback that brought the answer before it, and no task is woken in between.
 
-Most exchanges are of this kind. What they have to go through is what `ReplayContext.attempt` and the driver do for all others,
-decided beforehand where it is the same in every replay (`PreparedExchange`). A stretch ends in front of an exchange that is not of
-this kind, and behind an answer after which more has to be done than to go on.
+Most exchanges are of this kind. What they have to go through is what `ReplayContext.attempt` and the driver do for all
+others, decided beforehand where it is the same in every replay (`PreparedExchange`). A stretch ends in front of an
+exchange that is not of this kind, and behind an answer after which more has to be done than to go on.
 """
 
 from __future__ import annotations
@@ -155,9 +155,9 @@ class FastPath:
                             learned = produced_text(produced)
                         lines.append(serializer.line(
                             values, trace, where, placed, served.text,
-                            serializer.content if serializer.body is None else base64(serializer.body(values)), headers_told,
-                            b2a_base64(response.body, newline=False).decode(), conn.stamp, encode(now).decode(),
-                            learned,
+                            serializer.content if serializer.body is None else base64(serializer.body(values)),
+                            headers_told, b2a_base64(response.body, newline=False).decode(), conn.stamp,
+                            encode(now).decode(), learned,
                         ))  # fmt: skip
                         if len(lines) >= MOST or len(response.body) >= LARGE:
                             lines.relieve()
@@ -238,8 +238,8 @@ class FastPath:
         # By position, in the order of the model: with names it takes three times as long.
         operation = Operation(
             f"{cursor.step}/{cursor.planned.id}/{prepared.index + 1}.1", cursor.step, cursor.planned.id,
-            cursor.planned.session, prepared.index, 1, "replay", name, prepared.service, endpoint.version, endpoint.replica,
-            request, response, prepared.outcome, conn.started, conn.answered, "", "", "", "", "", "",
+            cursor.planned.session, prepared.index, 1, "replay", name, prepared.service, endpoint.version,
+            endpoint.replica, request, response, prepared.outcome, conn.started, conn.answered, "", "", "", "", "", "",
             cursor.player.answer(prepared.index, response),
         )  # fmt: skip
         context.record(operation)

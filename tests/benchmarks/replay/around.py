@@ -2,10 +2,11 @@
 
     python -m tests.benchmarks.replay.around [--replays N] [--repeat N] [--profile]
 
-A `SessionReplayer` replays one session of ten exchanges through a `ReplayContext` whose connections are the wire client's own, over a
-transport that answers each request at once with a new id. So what is left is ours: routes, correlation, traces,
-contract look-ups, requests and answers read and written, operation records, their encoding and writing, fault
-decisions, bookkeeping. Prints one JSON object, microseconds of CPU per exchange: the smallest of all repeats.
+A `SessionReplayer` replays one session of ten exchanges through a `ReplayContext` whose connections are the wire
+client's own, over a transport that answers each request at once with a new id. So what is left is ours: routes,
+correlation, traces, contract look-ups, requests and answers read and written, operation records, their encoding and
+writing, fault decisions, bookkeeping. Prints one JSON object, microseconds of CPU per exchange: the smallest of all
+repeats.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
     python -m tests.benchmarks.replay.contenders NAME PORT SECONDS CONNECTIONS [OPERATIONS]
 
-`verifier` is the product's own path: `SessionReplayer` and `ReplayContext` with routes, traces, contract look-ups and the decision about
-a fault for each exchange, requests filled in by a `Player` that learns from the answers, the wire client, what sweeps
-need kept and thinned with each step, and every operation written by `HistoryWriter`.
+`verifier` is the product's own path: `SessionReplayer` and `ReplayContext` with routes, traces, contract look-ups and
+the decision about a fault for each exchange, requests filled in by a `Player` that learns from the answers, the wire
+client, what sweeps need kept and thinned with each step, and every operation written by `HistoryWriter`.
 `wire` is the wire client alone. With OPERATIONS, it ends after so many instead of after SECONDS.
 """
 

@@ -135,8 +135,8 @@ class _Borrowing:
         keep = f"keep: [{shown(dependency.need.text)}] if it exists before the run"
         return Report(
             "ambiguous",
-            f"{via} is {shown(dependency.need.text)}, which sessions {', '.join(sessions[:-1])} and {sessions[-1]} were "
-            f"issued alike; that of {sessions[-1]} is replayed",
+            f"{via} is {shown(dependency.need.text)}, which sessions {', '.join(sessions[:-1])} and {sessions[-1]} "
+            f"were issued alike; that of {sessions[-1]} is replayed",
             f"flows: [{dependency.rule}], or {keep}" if dependency.rule else keep,
         )
 
@@ -145,7 +145,8 @@ class _Borrowing:
         name, via = self.scripts[number].steps[index].name, dependency.need.place.via
         return Report(
             "unmatched",
-            f"{via} is {shown(dependency.need.text)}, issued by {name} in session {self.analyses[number].session}; to replay "
-            f"that takes more than {self.most} exchanges of other sessions, so it is not borrowed",
-            f"keep: [{shown(dependency.need.text)}] if it exists before the run, else flows: [{{from: ..., to: {via}}}]",
+            f"{via} is {shown(dependency.need.text)}, issued by {name} in session {self.analyses[number].session}; to "
+            f"replay that takes more than {self.most} exchanges of other sessions, so it is not borrowed",
+            f"keep: [{shown(dependency.need.text)}] if it exists before the run, "
+            f"else flows: [{{from: ..., to: {via}}}]",
         )

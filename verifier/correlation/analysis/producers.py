@@ -28,7 +28,7 @@ Moment = tuple[float, int]  # seconds since the recording began, entry number
 
 @dataclass(frozen=True, slots=True)
 class Dependency:
-    """The step that issues what is needed. `conflicts` are other sessions' equally good ones; `rule` tells them apart."""
+    """The step that issues a need. `conflicts` are equally good ones of other sessions; `rule` tells them apart."""
 
     need: Need
     node: Node

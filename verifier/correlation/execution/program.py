@@ -36,8 +36,8 @@ class StepProgram(Struct, frozen=True, gc=False):
 
 
 class Program(Struct, frozen=True, gc=False):
-    """`unlearned`: the slots that only answers fill, `needs_encoding` those that begin with other than unreserved characters
-    (one bit each).
+    """`unlearned`: the slots that only answers fill, `needs_encoding` those that begin with other than unreserved
+    characters (one bit each).
     """
 
     begin: Begin
