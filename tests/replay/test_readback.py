@@ -12,9 +12,10 @@ from msgspec import structs
 from tests.correlation.building import answer, request
 from tests.replay.services import Arrival, live, replay, scene, step
 from verifier.http.message import Response
-from verifier.replay.cursor import touched
+from verifier.replay.cursor import distinct
 from verifier.replay.readback import sweep, thin
 from verifier.replay.resources import MOST_OLDER, Resource, Resources
+from verifier.replay.resources import resource as read_resource
 
 PUT = (request("PUT", "/things/6a7b0c9e-3a52-4a43-9c6e-0a2f5dd3e0b1", {"v": 1}), answer(200, {"v": 1}))
 GET = (request("GET", "/things/6a7b0c9e-3a52-4a43-9c6e-0a2f5dd3e0b1"), answer(200, {"v": 1}))
@@ -98,14 +99,14 @@ def test_what_earlier_steps_read_is_forgotten_beyond_what_a_sweep_can_take_and_s
             gone = next(f"/a/{number}" for number in range(total) if f"/a/{number}" not in known)
             counted = driver.resources.thinned
             read = structs.replace(made.operations[-1], request=request("GET", gone), step="rollout.3")
-            driver.remember(read, ("1",), read.request)
+            driver.resources.add([read_resource(read, ("1",))])
             assert driver.resources.thinned == counted - 1, "it was read again"
 
     live(scenario())
 
 
 def resource(number: int, at: str, name: str, versions: tuple[str, ...]) -> Resource:
-    return Resource("orders", name, request("GET", f"/{number}"), f"o{number}", at, "r1", "s1", 0, touched(versions))
+    return Resource("orders", name, request("GET", f"/{number}"), f"o{number}", at, "r1", "s1", 0, distinct(versions))
 
 
 resources = st.lists(

@@ -14,7 +14,8 @@ from verifier.history.model import Replicas
 from verifier.http.message import Response, header
 from verifier.http.server import Reply
 from verifier.plan.model import PlannedStep, Proof
-from verifier.replay.session import service_of, unique_answers
+from verifier.replay.exchange import unique_responses
+from verifier.replay.session import service_of
 
 
 @pytest.mark.parametrize("route", [("1", "1", "1"), ("1", "2", "1"), ("2", "1", "2"), ("2", "2", "2")])
@@ -52,7 +53,7 @@ def test_the_same_seed_sends_the_same_bytes_and_replays_differ() -> None:
 
 
 @pytest.mark.parametrize(
-    ("second", "scripted_exchanges"),
+    ("second", "stops"),
     [
         (answer(200, {"v": 1}), False),
         (answer(204), False),
@@ -62,9 +63,7 @@ def test_the_same_seed_sends_the_same_bytes_and_replays_differ() -> None:
         (Reply(None), True),
     ],
 )
-def test_a_session_ends_at_the_first_unexpected_status_class(
-    second: Response | Reply, scripted_exchanges: bool
-) -> None:
+def test_a_session_ends_at_the_first_unexpected_status_class(second: Response | Reply, stops: bool) -> None:
     async def scenario() -> None:
         async def serve(arrival: Arrival) -> Response | Reply:
             return second if arrival.number == 2 else await shop(arrival)
@@ -72,11 +71,9 @@ def test_a_session_ends_at_the_first_unexpected_status_class(
         async with scene(serve, "1") as made:
             driver = made.driver(CREATE, LOOK, CHANGE)
             await driver.run(step(replay("1", "1", "1")), lambda: None)
-            assert len(made.arrived) == (2 if scripted_exchanges else 3)
+            assert len(made.arrived) == (2 if stops else 3)
             assert len(made.operations) == len(made.arrived)
-            assert bool(driver.resources) != scripted_exchanges, (
-                "what was not answered as recorded is nothing to read back"
-            )
+            assert bool(driver.resources) != stops, "what was not answered as recorded is nothing to read back"
 
     live(scenario())
 
@@ -223,10 +220,10 @@ def test_answers_that_differ_stand_for_work_of_their_own() -> None:
         async with scene(echo, "1") as made:
             driver = made.driver(*[(request("PUT", "/a", {}), answer(200, {}))] * 3)
             await driver.run(step(replay("1", "1", "1")), lambda: None)
-            assert [entry.index for entry in unique_answers(made.operations)] == [0, 1]
+            assert [entry.index for entry in unique_responses(made.operations)] == [0, 1]
 
     live(scenario())
-    assert unique_answers([]) == []
+    assert unique_responses([]) == []
 
 
 def test_inner_calls_of_a_replay_carry_its_operation() -> None:

@@ -105,8 +105,8 @@ def asks(prepared: PreparedExchange, values: list[str]) -> None:
     assert prepared.serializer.text(values, "-trace", "host:1") == encode_request(
         prepared.asked(values, "-trace"), b"host:1"
     )
-    if prepared.page is not None:
-        assert prepared.page.target(values) == prepared.build(values, ()).target
+    if prepared.readable:
+        assert prepared.target(values) == prepared.build(values, ()).target
 
 
 def answers(

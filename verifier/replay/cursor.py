@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from verifier.correlation import Player
-from verifier.history.model import Operation
+from verifier.history.model import Operation, Source
 from verifier.plan.model import Replay
 from verifier.replay.context import Attempt
 from verifier.replay.prepared import PreparedExchange
@@ -13,7 +13,7 @@ from verifier.replay.replay_script import ReplayScript
 
 
 @lru_cache(maxsize=4096)
-def touched(versions: tuple[str, ...]) -> tuple[str, ...]:
+def distinct(versions: tuple[str, ...]) -> tuple[str, ...]:
     """Each of them once, in order: one value for all resources that the same versions touched."""
     return tuple(sorted(set(versions)))
 
@@ -21,22 +21,23 @@ def touched(versions: tuple[str, ...]) -> tuple[str, ...]:
 class ReplayCursor:
     """One replay of a step under way. `at` is a position in `order`, which holds the exchanges as they are sent.
 
-    `disturbed`: the exchanges that the fault is meant for. `trace`: how the traces of this replay end. `seen`: the
-    versions that have answered, each once, sorted. `odd`: how the exchange at `at` ended, where more is to be done.
+    `disturbed`: the exchanges that the fault is meant for. `trace`: how the traces of this replay end. `versions`: those
+    that have answered, each once, sorted. `first_attempt`: of the exchange at `at`, where it has been made already.
     """
 
     __slots__ = (
         "at",
         "disturbed",
-        "odd",
+        "first_attempt",
         "order",
         "planned",
         "player",
         "prepared_exchanges",
         "replay_script",
-        "seen",
+        "source",
         "step",
         "trace",
+        "versions",
     )
 
     def __init__(
@@ -47,6 +48,7 @@ class ReplayCursor:
         prepared_exchanges: tuple[PreparedExchange, ...],
         player: Player,
         trace: str,
+        source: Source,
     ) -> None:
         self.step = step
         self.planned = planned
@@ -54,19 +56,20 @@ class ReplayCursor:
         self.prepared_exchanges = prepared_exchanges
         self.player = player
         self.trace = trace
+        self.source: Source = source
         self.order, self.disturbed = _order(planned)
         self.at = 0
-        self.seen: tuple[str, ...] = ()
-        self.odd: Operation | None = None
+        self.versions: tuple[str, ...] = ()
+        self.first_attempt: Operation | None = None
 
     @property
     def over(self) -> bool:
         return self.at == len(self.order)
 
-    def saw(self, version: str) -> None:
+    def add_version(self, version: str) -> None:
         """A version has answered."""
-        if version not in self.seen:
-            self.seen = touched((*self.seen, version))
+        if version not in self.versions:
+            self.versions = distinct((*self.versions, version))
 
     def attempt(self, index: int) -> Attempt:
         """The first attempt of an exchange, with what this exchange has of the fault."""
@@ -78,14 +81,14 @@ class ReplayCursor:
             self.planned.session,
             index,
             1,
-            "replay",
+            self.source,
             prepared.service,
             self.planned.route[index],
             prepared.name,
             fault=concerned.kind if concerned is not None and (concerned.callee or concerned.kind == "reorder") else "",
             inner=concerned if concerned is not None and concerned.callee else None,
-            trace="" if prepared.scripted.traced else prepared.begin + self.trace,
-            listen=prepared.scripted.listen,
+            trace="" if prepared.traced else prepared.begin + self.trace,
+            listen=prepared.listen,
         )
 
 

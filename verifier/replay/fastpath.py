@@ -19,14 +19,14 @@ from verifier.history.line import base64, encode, place, produced_text, text
 from verifier.history.model import Operation
 from verifier.history.store import LARGE, MOST
 from verifier.http.client import SendResult
-from verifier.http.coding import decoded
 from verifier.http.connection import Connection
 from verifier.http.encode import encode_request
-from verifier.http.message import Headers, Request, Response, header
+from verifier.http.message import Headers, Request, header
 from verifier.http.pool import Pool
 from verifier.replay.context import ReplayContext
 from verifier.replay.cursor import ReplayCursor
-from verifier.replay.resources import Entry, ReadBy, Reading, resource
+from verifier.replay.exchange import learned, remembered
+from verifier.replay.resources import Entry, ReadBy, Reading
 
 
 @lru_cache(maxsize=1024)
@@ -131,15 +131,14 @@ class FastPath:
                     yield
                     response, now = conn.response, conn.answered
                     if response is None or response.status != prepared.status:
-                        cursor.odd = self._odd(
+                        cursor.first_attempt = self._operation(
                             conn, endpoint, prepared.asked(values, trace) if serializer is not None else request
                         )
                         break
-                    context.answered += 1
                     if endpoint.version != known:
                         known = endpoint.version
-                        cursor.saw(known)
-                        seen = cursor.seen
+                        cursor.add_version(known)
+                        versions = cursor.versions
                     if response.headers is not headers:
                         headers = response.headers
                         headers_told = told(headers)
@@ -153,6 +152,7 @@ class FastPath:
                             learned = f'{serializer.tells}{produced[0][1]}"]]'
                         else:
                             learned = produced_text(produced)
+                        context.answered += 1
                         lines.append(serializer.line(
                             values, trace, where, placed, served.text,
                             serializer.content if serializer.body is None else base64(serializer.body(values)),
@@ -161,10 +161,10 @@ class FastPath:
                         ))  # fmt: skip
                         if len(lines) >= MOST or len(response.body) >= LARGE:
                             lines.relieve()
-                        if prepared.page is not None:
-                            readings.append(Reading(step, served.name, seen, reader, prepared.page, values))
+                        if prepared.readable:
+                            readings.append(Reading(step, served.name, versions, reader, prepared, values))
                     else:
-                        self._record(conn, response, request, endpoint)
+                        self._record(conn, endpoint, request)
                     at = cursor.at = at + 1
                 cursor = self._next(cursor)
         except Exception as problem:
@@ -222,26 +222,17 @@ class FastPath:
         self._leases[endpoint.replica] = lease
         return lease
 
-    def _odd(self, conn: Connection, endpoint: Endpoint, request: Request) -> Operation:
-        """How an exchange ended after which a stretch cannot go on by itself."""
+    def _operation(self, conn: Connection, endpoint: Endpoint, request: Request) -> Operation:
+        """How the exchange at hand ended, as `ReplayContext.attempt` would have it."""
         cursor = self.cursor
-        answer = SendResult(conn.response, conn.how, True, conn.started, conn.answered, True)
-        return self.context.ended(cursor.attempt(cursor.order[cursor.at]), request, answer, endpoint)
+        result = SendResult(conn.response, conn.how, True, conn.started, conn.answered, True)
+        return self.context.ended(cursor.attempt(cursor.order[cursor.at]), request, result, endpoint)
 
-    def _record(self, conn: Connection, response: Response, request: Request, endpoint: Endpoint) -> None:
-        """Learn from an answer, and record its operation."""
-        context, cursor = self.context, self.cursor
+    def _record(self, conn: Connection, endpoint: Endpoint, request: Request) -> None:
+        """Learn from a response, record its operation and remember what it read, by the rules of `Session`."""
+        cursor = self.cursor
         prepared = cursor.prepared_exchanges[cursor.order[cursor.at]]
-        response = decoded(response)
-        called = context.registry.called(prepared.service, endpoint.version, request)
-        name = called.id if called is not None else prepared.name
-        # By position, in the order of the model: with names it takes three times as long.
-        operation = Operation(
-            f"{cursor.step}/{cursor.planned.id}/{prepared.index + 1}.1", cursor.step, cursor.planned.id,
-            cursor.planned.session, prepared.index, 1, "replay", name, prepared.service, endpoint.version,
-            endpoint.replica, request, response, prepared.outcome, conn.started, conn.answered, "", "", "", "", "", "",
-            cursor.player.answer(prepared.index, response),
-        )  # fmt: skip
-        context.record(operation)
-        if prepared.page is not None:
-            self._readings.append(resource(operation, cursor.seen, request))
+        operation = learned(cursor.player, prepared.index, self._operation(conn, endpoint, request))
+        self.context.record(operation)
+        if (read := remembered(prepared, operation, cursor.versions)) is not None:
+            self._readings.append(read)

@@ -60,7 +60,7 @@ async def exchange_with_fault(context: ReplayContext, what: Attempt, request: Re
     if not fault.until:
         context.injected(fault, *attempts)
     # The version of a duplicate that is still to come may not be live yet.
-    return await patiently(
+    return await retried(
         context, structs.replace(second, version=fault.first) if fault.until else second, request, attempts
     )
 
@@ -82,37 +82,31 @@ async def _late_arrival(context: ReplayContext, first: Attempt, second: Attempt,
     return [await held, retried]
 
 
-def asks_again(context: ReplayContext, answer: Response) -> bool:
-    """Whether a client might come back after such an answer; `patiently` says whether it does, and when."""
-    return answer.status in LATER or answer.status in context.retry.statuses
+def may_retry(context: ReplayContext, response: Response) -> bool:
+    """Whether a client might try again after such a response; `retried` says whether it does, and when."""
+    return response.status in LATER or response.status in context.retry.statuses
 
 
-async def exchange(context: ReplayContext, what: Attempt, request: Request, recorded: Response) -> list[Operation]:
-    """All attempts of one undisturbed exchange: one, unless the answer asks to come back and the recorded did not."""
-    return await come_back(context, what, request, recorded, await context.attempt(what, request))
-
-
-async def come_back(
+async def retry_if_asked(
     context: ReplayContext, what: Attempt, request: Request, recorded: Response, first: Operation
 ) -> list[Operation]:
-    """The first attempt and those that follow it, where its answer asks to come back and the recorded did not."""
-    if first.response is None or not asks_again(context, first.response) or retry_after(recorded) is not None:
+    """The attempts of an undisturbed exchange: one, unless its response asks to try again and the recorded did not."""
+    if first.response is None or not may_retry(context, first.response) or retry_after(recorded) is not None:
         return [first]
-    return await patiently(context, structs.replace(what, parent=what.id), request, [first])
+    return await retried(context, structs.replace(what, parent=what.id), request, [first])
 
 
-async def patiently(
+async def retried(
     context: ReplayContext, what: Attempt, request: Request, attempts: list[Operation]
 ) -> list[Operation]:
-    """Where the answer says "later", a client comes back, as often as its retry policy says."""
+    """Where the response says "later", a client tries again, as often as its retry policy says."""
     while len(attempts) < context.retry.attempts:
-        answer = attempts[-1].response
-        wait = retry_after(answer)
-        if wait is None and answer is not None and answer.status in context.retry.statuses:
+        response = attempts[-1].response
+        wait = retry_after(response)
+        if wait is None and response is not None and response.status in context.retry.statuses:
             wait = context.retry.wait
         if wait is None:
             break
         await asyncio.sleep(max(wait, context.retry.wait))
-        again = structs.replace(what, number=len(attempts) + 1)
-        attempts = [*attempts, await context.attempt(again, request)]
+        attempts = [*attempts, await context.attempt(structs.replace(what, number=len(attempts) + 1), request)]
     return attempts

@@ -6,14 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from msgspec import structs
-
-from verifier.gateway.traces import end
-from verifier.replay.context import Attempt
-from verifier.replay.faults import exchange
-from verifier.replay.pending import PendingWork
-from verifier.replay.polling import poll_recorded
-from verifier.replay.session import SessionReplayer, as_recorded
+from verifier.history.model import Operation
+from verifier.plan.model import Replay
+from verifier.replay.session import SessionReplayer
 
 
 @asynccontextmanager
@@ -23,9 +18,9 @@ async def live_traffic(driver: SessionReplayer, step: str) -> AsyncIterator[None
     driver.context.gateway.step = step
     tasks = [asyncio.create_task(live.client(number)) for number in range(driver.replaying.live_sessions)]
     try:
-        await live.answers(1, tasks)
+        await live.requests(1, tasks)
         yield
-        await live.answers(live.count + driver.replaying.live_sessions, tasks)
+        await live.requests(live.count + driver.replaying.live_sessions, tasks)
     except asyncio.CancelledError:  # nobody waits for what these sessions would still do
         for task in tasks:
             task.cancel()
@@ -36,26 +31,29 @@ async def live_traffic(driver: SessionReplayer, step: str) -> AsyncIterator[None
 
 
 class _Live:
+    """`count`: the requests that have ended."""
+
     def __init__(self, driver: SessionReplayer, step: str) -> None:
         self.driver, self.step = driver, step
         self.stopping = False
         self.clients = driver.replaying.live_sessions
         self.pause = self.clients / driver.replaying.live_rate  # seconds between two requests of a session
         self.count = 0
-        self._answered = asyncio.Condition()
+        self._progress = asyncio.Event()
 
-    async def answers(self, count: int, tasks: list[asyncio.Task[None]]) -> None:
+    async def requests(self, count: int, tasks: list[asyncio.Task[None]]) -> None:
         """Wait until that many requests have ended; raises what stopped a client."""
-        async with self._answered:
-            await self._answered.wait_for(lambda: self.count >= count or any(task.done() for task in tasks))
+        while self.count < count and not any(task.done() for task in tasks):
+            self._progress.clear()
+            await self._progress.wait()
         for task in tasks:
             if task.done():
                 task.result()
 
-    async def _ended(self) -> None:
-        async with self._answered:
-            self.count += 1
-            self._answered.notify_all()
+    def _record(self, operation: Operation) -> None:
+        self.driver.context.record(operation)
+        self.count += 1
+        self._progress.set()
 
     async def client(self, number: int) -> None:
         names = sorted(self.driver.replay_scripts)
@@ -65,32 +63,14 @@ class _Live:
                 await self._session(names[turn % len(names)], f"live-{turn + 1}")
                 turn += self.clients
         finally:
-            async with self._answered:
-                self._answered.notify_all()
+            self._progress.set()
 
     async def _session(self, session: str, replay_id: str) -> None:
-        context, replay_script = self.driver.context, self.driver.replay_scripts[session]
-        player = replay_script.script.player(f"{context.seed}/{self.step}/{replay_id}", context.wall())
-        trace = end(context.expect(self.step, replay_id, session, None))
-        open_work = PendingWork(context, replay_script)
-        for index, scripted in enumerate(replay_script.scripted_exchanges):
-            what = Attempt(
-                self.step, replay_id, session, index, 1, "live", scripted.service, "", scripted.name,
-                trace="" if scripted.traced else scripted.begin + trace, listen=scripted.listen,
-            )  # fmt: skip
-            *earlier, operation = await exchange(context, what, player.request(index), scripted.recorded)
-            produced = player.answer(index, operation.response) if operation.response is not None else ()
-            operation = structs.replace(operation, produced=produced)
-            for attempt in (*earlier, operation):
-                context.record(attempt)
-                await self._ended()
+        """Without a route: the rotation chooses the version of each request."""
+        route = ("",) * len(self.driver.replay_scripts[session].script.steps)
+        cursor = self.driver.cursor(self.step, Replay(replay_id, session, route, None), "live")
+        under_way = self.driver.session(cursor, self._record)
+        while not under_way.over:
+            await under_way.exchange()
             await asyncio.sleep(self.pause)
-            if not as_recorded(operation, scripted.recorded):
-                break
-            await open_work.begun(what, [operation], operation.response)
-            await open_work.after(index)
-            if scripted.poll is not None:
-                operation = await poll_recorded(context, what, player, scripted.poll, operation)
-            if scripted.listen is None:
-                self.driver.remember(operation, (operation.version,), operation.request)
-        await open_work.rest()
+        await under_way.finish()

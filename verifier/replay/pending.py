@@ -28,7 +28,7 @@ def awaited_write(replay_script: ReplayScript, index: int, completes: Completes)
     address = completes.poll.value(recorded.request, recorded.response)
     target = same_origin(address, recorded.request.target) if address is not None else None
     found = None
-    for later in range(index + 1, len(replay_script.scripted_exchanges)):
+    for later in range(index + 1, len(replay_script.script.steps)):
         sent = replay_script.script.steps[later].exchange
         if sent.request.target == target and completes.state.value(sent.request, sent.response) in completes.final:
             break

@@ -7,20 +7,22 @@ from collections.abc import Callable
 from msgspec import Struct, structs
 
 from verifier.contracts.lookup import HOLE
+from verifier.correlation import Poll
 from verifier.correlation.execution.compiler import Build
 from verifier.correlation.execution.extraction import Learn
 from verifier.correlation.execution.program import StepProgram
 from verifier.correlation.execution.script import Compiled, Script
 from verifier.correlation.text.parts import bits
 from verifier.gateway.rotation import Endpoint
+from verifier.gateway.traces import begin
 from verifier.history.line import base64, operation_line, produced_text, served
 from verifier.history.model import Outcome
 from verifier.history.outcome import outcome_of
 from verifier.http.encode import encode_request
-from verifier.http.message import Request
+from verifier.http.message import Request, Response, header
 from verifier.replay.context import LATER, ReplayContext
-from verifier.replay.replay_script import ReplayScript, ScriptedExchange
-from verifier.replay.resources import Page
+from verifier.replay.listening import Listen, listen_as
+from verifier.replay.replay_script import ReplayScript
 from verifier.replay.specialised import specialise
 
 _LARGEST = 1 << 16  # bytes of a request's body; larger ones are not kept in several forms
@@ -55,17 +57,21 @@ class PreparedExchange(Struct, frozen=True, gc=False):
     """
 
     index: int
-    scripted: ScriptedExchange
     service: str
     name: str
     begin: str  # of the trace of its first attempt
+    recorded: Response
+    poll: Poll | None
+    listen: Listen | None  # where an event stream was recorded
+    traced: bool  # the recorded request carries a trace of its own
     status: int
     outcome: Outcome  # of an answer with that status
     plain: bool
-    page: Page | None  # where what such an answer holds can be read back
+    readable: bool  # what such a response holds can be read back
     uses: int
     fills: int
     build: Build
+    target: Callable[[list[str]], str]
     learn: Learn | None
     serializer: SpecialisedSerializer | None
     serving: dict[str, Served]  # by replica
@@ -91,31 +97,37 @@ def prepared_exchanges(context: ReplayContext, replay_script: ReplayScript) -> t
     following = context.registry.accepting.union(LATER, context.retry.statuses)
     found: list[PreparedExchange] = []
     filled: set[int] = set()  # the slots that an answer may fill, of the exchange or after it
-    for index, scripted in reversed(tuple(enumerate(replay_script.scripted_exchanges))):
+    for index in reversed(range(len(replay_script.services))):
         filled.update(extraction.slot for extraction in replay_script.script.compiled[index].extractions)
-        found.append(_prepared(replay_script.script, index, scripted, following, filled))
+        found.append(_prepared(replay_script.script, index, replay_script.services[index], following, filled))
     return tuple(reversed(found))
 
 
 def _prepared(
-    script: Script, index: int, scripted: ScriptedExchange, following: frozenset[int], filled: set[int]
+    script: Script, index: int, service: str, following: frozenset[int], filled: set[int]
 ) -> PreparedExchange:
-    step, compiled = script.program.steps[index], script.compiled[index]
-    method, recorded = step.recorded.method, scripted.recorded.status
-    status = recorded if scripted.poll is None and recorded not in following else -1
+    scripted, step, compiled = script.steps[index], script.program.steps[index], script.compiled[index]
+    request, response = scripted.exchange.request, scripted.exchange.response
+    status = response.status if scripted.poll is None and response.status not in following else -1
+    listen = listen_as(response, needed=bool(scripted.produces))
+    traced = header(request.headers, "traceparent") is not None
     prepared = PreparedExchange(
         index=index,
-        scripted=scripted,
-        service=scripted.service,
+        service=service,
         name=scripted.name,
-        begin=scripted.begin,
+        begin=begin(index),
+        recorded=response,
+        poll=scripted.poll,
+        listen=listen,
+        traced=traced,
         status=status,
-        outcome=outcome_of(method, scripted.recorded, "", sent=True),
-        plain=not scripted.traced and scripted.listen is None and method != "HEAD",
-        page=Page(scripted.service, index, step.target, step.build) if method == "GET" and status < 300 else None,
+        outcome=outcome_of(request.method, response, "", sent=True),
+        plain=not traced and listen is None and request.method != "HEAD",
+        readable=request.method == "GET" and status < 300,
         uses=bits(compiled.uses),
         fills=bits(extraction.slot for extraction in compiled.extractions),
         build=step.build,
+        target=step.target,
         learn=step.learn,
         serializer=None,
         serving={},

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from operator import attrgetter
 
 from msgspec import Struct
 
 from verifier.history.model import Operation
-from verifier.http.message import Headers, Request
+from verifier.http.message import Request
+from verifier.replay.prepared import PreparedExchange
 
 MOST_OLDER = 150  # resources of earlier steps that are read again in one sweep
 _MOST_NEW = 2048  # that are put to their keys at once
@@ -32,15 +33,6 @@ class Resource(Struct, frozen=True, gc=False):
     versions: tuple[str, ...]
 
 
-class Page(Struct, frozen=True, gc=False):
-    """An exchange that reads, as in all replays: `target` and `build` say what it asked for, from slots' values."""
-
-    service: str
-    index: int
-    target: Callable[[list[str]], str]
-    build: Callable[[list[str], Headers], Request]
-
-
 class ReadBy(Struct, frozen=True, gc=False):
     """Who has read."""
 
@@ -55,15 +47,15 @@ class Reading(Struct, frozen=True, gc=False):
     name: str
     versions: tuple[str, ...]
     reader: ReadBy
-    page: Page
+    prepared: PreparedExchange
     values: list[str]
 
     def resource(self) -> Resource:
-        reader, page = self.reader, self.page
-        operation = f"{self.step}/{reader.replay}/{page.index + 1}.1"
-        request = page.build(self.values, ())
+        reader, prepared = self.reader, self.prepared
+        operation = f"{self.step}/{reader.replay}/{prepared.index + 1}.1"
+        request = prepared.build(self.values, ())
         return Resource(
-            page.service, self.name, request, operation, self.step, reader.replay, reader.session, page.index,
+            prepared.service, self.name, request, operation, self.step, reader.replay, reader.session, prepared.index,
             self.versions,
         )  # fmt: skip
 
@@ -100,10 +92,6 @@ class Resources:
         self._sort()
         return len(self._thinned)
 
-    def read(self, operation: Operation, versions: tuple[str, ...], request: Request) -> None:
-        """Keep what an operation has read."""
-        self._new.append(resource(operation, versions, request))
-
     def add(self, entries: list[Entry]) -> None:
         """Keep what was read in a row."""
         self._new += entries
@@ -117,7 +105,7 @@ class Resources:
         read: dict[Key, Entry] = {}
         for entry in self._new:
             if isinstance(entry, Reading):
-                read[entry.page.service, entry.page.target(entry.values)] = entry
+                read[entry.prepared.service, entry.prepared.target(entry.values)] = entry
             else:
                 read[entry.service, entry.request.target] = entry
         self._new.clear()
@@ -174,12 +162,12 @@ class Resources:
         return [*current, *older], len(every) + self.thinned - len(current) - len(older)
 
 
-def resource(operation: Operation, versions: tuple[str, ...], request: Request) -> Resource:
-    """What an operation has read. `request` may be without its trace: a sweep gives it one of its own."""
+def resource(operation: Operation, versions: tuple[str, ...]) -> Resource:
+    """What an operation has read. A sweep gives the request a trace of its own."""
     return Resource(
         operation.service,
         operation.name,
-        request,
+        operation.request,
         operation.id,
         operation.step,
         operation.replay,

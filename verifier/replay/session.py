@@ -1,8 +1,4 @@
-"""Replays sessions: each exchange to its planned version, disturbed by the planned fault, until accepted work ends.
-
-A replay stops at the first answer whose status class differs from the recorded one: what follows would only
-repeat that finding. The checks read it from the history.
-"""
+"""Replays sessions: each exchange to its planned version, disturbed by the planned fault, until accepted work ends."""
 
 from __future__ import annotations
 
@@ -13,20 +9,19 @@ from urllib.parse import urlsplit
 
 from msgspec import structs
 
-from verifier.correlation import Player
 from verifier.gateway.gateway import Cause
 from verifier.gateway.traces import end
-from verifier.history.model import Note, Operation
-from verifier.http.message import Request, Response
+from verifier.history.model import Note, Operation, Source
 from verifier.matrix.model import Replaying
-from verifier.plan.model import Fault, PlannedStep, Replay
+from verifier.plan.model import PlannedStep, Replay
 from verifier.replay.context import Attempt, ReplayContext
 from verifier.replay.credentials import rejected
 from verifier.replay.cursor import ReplayCursor
+from verifier.replay.exchange import Session
 from verifier.replay.fastpath import FastPath
-from verifier.replay.faults import Deferred, come_back, exchange_with_fault
-from verifier.replay.pending import PendingWork, awaited_write
-from verifier.replay.polling import accepted_work, poll_recorded
+from verifier.replay.faults import Deferred
+from verifier.replay.pending import awaited_write
+from verifier.replay.polling import accepted_work
 from verifier.replay.prepared import PreparedExchange, prepared_exchanges
 from verifier.replay.replay_script import ReplayScript
 from verifier.replay.resources import Resources
@@ -63,7 +58,7 @@ class SessionReplayer:
 
         def following() -> ReplayCursor | None:
             planned = next(waiting, None)
-            return None if planned is None else self._cursor(step, planned)
+            return None if planned is None else self.cursor(step, planned)
 
         def ended(cursor: ReplayCursor) -> None:
             for index, kind, message in cursor.player.notes:
@@ -89,11 +84,17 @@ class SessionReplayer:
         finally:
             self.context.gateway.alone = None
 
-    def _cursor(self, step: str, planned: Replay) -> ReplayCursor:
+    def cursor(self, step: str, planned: Replay, source: Source = "replay") -> ReplayCursor:
+        """The beginning of a replay, of which the gateway now knows."""
         context, replay_script = self.context, self.replay_scripts[planned.session]
         player = replay_script.script.player(f"{context.seed}/{step}/{planned.id}", context.wall())
         trace = end(context.expect(step, planned.id, planned.session, planned.fault))
-        return ReplayCursor(step, planned, replay_script, self._prepared_exchanges(planned.session), player, trace)
+        prepared = self._prepared_exchanges(planned.session)
+        return ReplayCursor(step, planned, replay_script, prepared, player, trace, source)
+
+    def session(self, cursor: ReplayCursor, record: Callable[[Operation], object] | None = None) -> Session:
+        """A session that goes on from a cursor, exchange by exchange; `record` takes its attempts."""
+        return Session(self.context, cursor, self.resources, self.deferred, record or self.context.record)
 
     async def _one_by_one(
         self, following: Callable[[], ReplayCursor | None], ended: Callable[[ReplayCursor], None]
@@ -101,95 +102,36 @@ class SessionReplayer:
         fast_path = FastPath(self.context, self.resources.add, following, ended)
         while (cursor := following()) is not None:
             fast_path.cursor = cursor
-            await self._through(fast_path)
+            await self._to_the_end(fast_path)
             ended(fast_path.cursor)
 
-    async def _through(self, fast_path: FastPath) -> None:
-        """The course that a stretch is at, and those that it goes on to by itself, to the end of the last one."""
-        context, open_work = self.context, None
-        swift = self.replaying.pace == "fast" and context.gateway.alone is None and context.credentials is None
+    async def _to_the_end(self, fast_path: FastPath) -> None:
+        """Go through the replay that the fast path is at, and those that it goes on to, to the end of the last one."""
+        context, pace, session = self.context, self.replaying.pace, None
+        fast = pace == "fast" and context.gateway.alone is None and context.credentials is None
         while True:
-            cursor = fast_path.cursor
-            if swift and (open_work is None or not open_work.works):
+            if fast and (session is None or not session.pending.works):
                 await fast_path.go()
-            if fast_path.cursor is not cursor:
-                cursor, open_work = fast_path.cursor, None
+            cursor = fast_path.cursor
             if cursor.over:
                 break
-            open_work = open_work or PendingWork(context, cursor.replay_script)
-            if not await self._exchange(cursor, open_work):
+            if session is None or session.cursor is not cursor:
+                session = self.session(cursor)
+            if pace != "fast" and (gap := cursor.replay_script.gap(cursor.order[cursor.at], pace)):
+                await asyncio.sleep(gap)
+            await session.exchange()
+            if session.over:
                 break
-            cursor.at += 1
-            if cursor.over:
-                break
-        if open_work is not None and open_work.works:
-            await open_work.rest()
+        if session is not None and session.cursor is cursor:
+            if session.stopped_by is not None and (message := rejected(session.stopped_by, context.credentials)):
+                context.record(Note(cursor.step, "credentials", message, session.stopped_by.id))
+            await session.finish()
 
     def _prepared_exchanges(self, session: str) -> tuple[PreparedExchange, ...]:
         found = self._known_prepared.get(session)
         if found is None:
             found = self._known_prepared[session] = prepared_exchanges(self.context, self.replay_scripts[session])
         return found
-
-    async def _exchange(self, cursor: ReplayCursor, open_work: PendingWork) -> bool:
-        """The exchange that a course has come to, with all that may follow. Whether the session can go on."""
-        context, index, player, fault = self.context, cursor.order[cursor.at], cursor.player, cursor.planned.fault
-        what, scripted = cursor.attempt(index), cursor.replay_script.scripted_exchanges[index]
-        if self.replaying.pace != "fast" and (gap := cursor.replay_script.gap(index, self.replaying.pace)):
-            await asyncio.sleep(gap)
-        if context.gateway.alone is not None:  # an inner fault is meant for the calls of one exchange
-            context.gateway.alone.fault = what.inner
-        request = player.request(index)
-        if fault is not None and fault.index == index:
-            operation = await self._disturbed(what, request, player, open_work, fault)
-        else:
-            odd, cursor.odd = cursor.odd, None
-            first = odd or await context.attempt(what, request)
-            attempts = await come_back(context, what, request, scripted.recorded, first)
-            operation = await self._went_on(what, player, open_work, attempts, attempts[-1])
-        cursor.saw(operation.version)
-        if not as_recorded(operation, scripted.recorded):
-            if told := rejected(operation, context.credentials):
-                context.record(Note(cursor.step, "credentials", told, operation.id))
-            return False
-        if scripted.listen is None:
-            self.remember(operation, cursor.seen, operation.request)
-        return True
-
-    async def _disturbed(
-        self, what: Attempt, request: Request, player: Player, open_work: PendingWork, fault: Fault
-    ) -> Operation:
-        """One exchange with what disturbs it; returns the operation whose answer the client went on with."""
-        if fault.callee or fault.kind == "reorder":
-            attempts = [await self.context.attempt(what, request)]
-            if not fault.callee:
-                self.context.injected(fault, attempts[0])
-        else:
-            attempts = await exchange_with_fault(self.context, what, request, fault)
-            if fault.until:
-                self.deferred.setdefault(fault.until, []).append(Deferred(what, request, fault))
-        seen = attempts[0] if fault.kind == "duplicate-after" else attempts[-1]
-        return await self._went_on(what, player, open_work, attempts, seen)
-
-    async def _went_on(
-        self, what: Attempt, player: Player, open_work: PendingWork, attempts: list[Operation], seen: Operation
-    ) -> Operation:
-        """Learn from the answer that the client saw, record all attempts, bring to its end what they began."""
-        answered, scripted = seen.response, open_work.replay_script.scripted_exchanges[what.index]
-        produced = player.answer(what.index, answered) if answered is not None else ()
-        learned = structs.replace(seen, produced=produced) if produced else seen
-        for operation in attempts:
-            self.context.record(learned if operation is seen else operation)
-        await open_work.begun(what, unique_answers(attempts), answered)
-        await open_work.after(what.index)
-        if scripted.poll is not None and answered is not None:
-            return await poll_recorded(self.context, what, player, scripted.poll, learned)
-        return learned
-
-    def remember(self, operation: Operation, versions: tuple[str, ...], request: Request) -> None:
-        """Keep what was read, to be read back; no event stream, which says what happens and not what is."""
-        if request.method == "GET" and operation.response is not None and operation.response.status < 300:
-            self.resources.read(operation, versions, request)
 
     async def _send_deferred(self, step: str) -> None:
         """Duplicates that arrive only now: after the next step, or after the rollback."""
@@ -213,20 +155,6 @@ class SessionReplayer:
                 and awaited_write(self.replay_scripts[what.session], what.index, work.completes) is None
             ):
                 await work.ends(self.context)
-
-
-def as_recorded(operation: Operation, recorded: Response) -> bool:
-    """Whether an answer is of the recorded status class, so that the session can go on."""
-    return operation.response is not None and operation.response.status // 100 == recorded.status // 100
-
-
-def unique_answers(attempts: list[Operation]) -> list[Operation]:
-    """The attempts whose answers differ: each of them may stand for work of its own."""
-    found: dict[bytes, Operation] = {}
-    for operation in attempts:
-        if operation.response is not None:
-            found.setdefault(operation.response.body, operation)
-    return list(found.values())
 
 
 def service_of(host: str, services: Mapping[str, int], fallback: str) -> str:

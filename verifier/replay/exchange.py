@@ -1,0 +1,134 @@
+"""The rules of one exchange: how it is sent, what is learned, recorded and remembered, and whether its session goes on.
+
+Planned replays and live traffic share them. The fast path repeats them for exchanges to which nothing can happen; tests
+hold it equal to what is here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from msgspec import structs
+
+from verifier.correlation import Player
+from verifier.history.model import Operation
+from verifier.http.message import Request, Response
+from verifier.plan.model import Fault
+from verifier.replay.context import Attempt, ReplayContext
+from verifier.replay.cursor import ReplayCursor
+from verifier.replay.faults import Deferred, exchange_with_fault, retry_if_asked
+from verifier.replay.pending import PendingWork
+from verifier.replay.polling import poll_recorded
+from verifier.replay.prepared import PreparedExchange
+from verifier.replay.resources import Resource, Resources, resource
+
+
+def as_recorded(operation: Operation, recorded: Response) -> bool:
+    """Whether a response is of the recorded status class, so that the session can go on."""
+    return operation.response is not None and operation.response.status // 100 == recorded.status // 100
+
+
+def learned(player: Player, index: int, operation: Operation) -> Operation:
+    """Learn from the response that the client saw; the operation, with what later requests use of it."""
+    produced = player.answer(index, operation.response) if operation.response is not None else ()
+    return structs.replace(operation, produced=produced) if produced else operation
+
+
+def remembered(prepared: PreparedExchange, operation: Operation, versions: tuple[str, ...]) -> Resource | None:
+    """What an operation has read and can be read back; no event stream, which says what happens and not what is."""
+    response, method = operation.response, operation.request.method
+    if prepared.listen is not None or method != "GET" or response is None or response.status >= 300:
+        return None
+    return resource(operation, versions)
+
+
+def unique_responses(attempts: list[Operation]) -> list[Operation]:
+    """The attempts whose responses differ: each of them may stand for work of its own."""
+    found: dict[bytes, Operation] = {}
+    for operation in attempts:
+        if operation.response is not None:
+            found.setdefault(operation.response.body, operation)
+    return list(found.values())
+
+
+@dataclass(slots=True)
+class Session:
+    """One session under way, exchange by exchange. What paces it calls `exchange` until it is `over`, then `finish`.
+
+    `record` takes the attempts, `deferred` the duplicates that a later step sends, by that step. `stopped_by` is the
+    operation that ended the session early.
+    """
+
+    context: ReplayContext
+    cursor: ReplayCursor
+    resources: Resources
+    deferred: dict[str, list[Deferred]]
+    record: Callable[[Operation], object]
+    pending: PendingWork = field(init=False)
+    stopped_by: Operation | None = None
+
+    def __post_init__(self) -> None:
+        self.pending = PendingWork(self.context, self.cursor.replay_script)
+
+    @property
+    def over(self) -> bool:
+        return self.stopped_by is not None or self.cursor.over
+
+    async def exchange(self) -> None:
+        """The exchange that the cursor is at, with all that may follow it.
+
+        The session stops at the first response whose status class differs from the recorded one: what follows would
+        only repeat that finding. The checks read it from the history.
+        """
+        cursor, fault = self.cursor, self.cursor.planned.fault
+        prepared = cursor.prepared_exchanges[cursor.order[cursor.at]]
+        attempt = cursor.attempt(prepared.index)
+        alone = self.context.gateway.alone
+        if alone is not None:  # an inner fault is meant for the calls of one exchange
+            alone.fault = attempt.inner
+        request = cursor.player.request(prepared.index)
+        if fault is not None and fault.index == prepared.index:
+            attempts, seen = await self._with_fault(attempt, request, fault)
+        else:
+            first, cursor.first_attempt = cursor.first_attempt or await self.context.attempt(attempt, request), None
+            attempts = await retry_if_asked(self.context, attempt, request, prepared.recorded, first)
+            seen = attempts[-1]
+        operation = await self._take(prepared, attempt, attempts, seen)
+        cursor.add_version(operation.version)
+        if not as_recorded(operation, prepared.recorded):
+            self.stopped_by = operation
+            return
+        if (read := remembered(prepared, operation, cursor.versions)) is not None:
+            self.resources.add([read])
+        cursor.at += 1
+
+    async def finish(self) -> None:
+        """Ask for the accepted work that the session still waits for."""
+        await self.pending.rest()
+
+    async def _with_fault(self, attempt: Attempt, request: Request, fault: Fault) -> tuple[list[Operation], Operation]:
+        """All attempts of one disturbed exchange, and the one with whose response the client goes on."""
+        if fault.callee or fault.kind == "reorder":
+            attempts = [await self.context.attempt(attempt, request)]
+            if not fault.callee:
+                self.context.injected(fault, attempts[0])
+        else:
+            attempts = await exchange_with_fault(self.context, attempt, request, fault)
+            if fault.until:
+                self.deferred.setdefault(fault.until, []).append(Deferred(attempt, request, fault))
+        return attempts, attempts[0] if fault.kind == "duplicate-after" else attempts[-1]
+
+    async def _take(
+        self, prepared: PreparedExchange, attempt: Attempt, attempts: list[Operation], seen: Operation
+    ) -> Operation:
+        """Learn from the response that the client saw, record all attempts, bring to its end what they began."""
+        context, player = self.context, self.cursor.player
+        operation = learned(player, prepared.index, seen)
+        for entry in attempts:
+            self.record(operation if entry is seen else entry)
+        await self.pending.begun(attempt, unique_responses(attempts), seen.response)
+        await self.pending.after(prepared.index)
+        if prepared.poll is not None and seen.response is not None:
+            return await poll_recorded(context, attempt, player, prepared.poll, operation)
+        return operation
