@@ -21,8 +21,8 @@ def distinct(versions: tuple[str, ...]) -> tuple[str, ...]:
 class ReplayCursor:
     """One replay of a step under way. `at` is a position in `order`, which holds the exchanges as they are sent.
 
-    `disturbed`: the exchanges that the fault is meant for. `trace`: how the traces of this replay end. `versions`: those
-    that have answered, each once, sorted. `first_attempt`: of the exchange at `at`, where it has been made already.
+    `disturbed`: the exchanges that the fault is meant for. `trace`: how the traces of this replay end. `versions`:
+    those that have answered, each once, sorted. `first_attempt`: of the exchange at `at`, where it has been made.
     """
 
     __slots__ = (
