@@ -19,7 +19,7 @@ from msgspec import Struct, structs
 
 from verifier.errors import BadInput
 from verifier.history import model, outcome
-from verifier.history.model import FaultInjected, History, Note, Operation, ReplicaEvent, RunInfo, ServiceInfo, Step
+from verifier.history.model import End, FaultInjected, History, Note, Operation, ReplicaEvent, RunInfo, ServiceInfo, Step
 from verifier.history.store import FILES, HistoryWriter, Record, read, read_value, records, write_value
 from verifier.http import message
 from verifier.http.message import Request, Response
@@ -27,7 +27,7 @@ from verifier.http.message import Request, Response
 # JSON has no surrogates and no infinite numbers; everything else must come back.
 TEXT = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=12)
 TIME = st.floats(min_value=0, max_value=1e9, allow_nan=False)
-KINDS = (Operation, Step, ReplicaEvent, FaultInjected, Note)
+KINDS = (Operation, Step, ReplicaEvent, FaultInjected, Note, End)
 
 
 def is_struct(hint: Any) -> bool:

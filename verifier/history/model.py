@@ -14,7 +14,7 @@ from verifier.http.message import Request, Response
 
 Outcome = Literal["ok", "accepted", "fail", "info"]
 Source = Literal["replay", "poll", "live", "sweep", "inner", "partner", "proof"]
-Phase = Literal["control-old", "control-new", "forward", "rollback"]
+Phase = Literal["control-old", "control-new", "control-upgrade", "forward", "rollback"]
 
 
 class Operation(Struct, frozen=True, gc=False, omit_defaults=True):
@@ -97,6 +97,36 @@ class FaultInjected(Struct, frozen=True, gc=False):
     at: float
 
 
+class End(Struct, frozen=True, gc=False, omit_defaults=True):
+    """What became of one piece of accepted work, as the waiting client saw it.
+
+    `operation` is the id of the write that was accepted, by `version` of `service`; `index` is the exchange of the
+    session that waited for it: the accepting one where completion is declared, else the recorded waiting read.
+    `how`: `ended` (it showed what the client waited for), `open` (it did not within `bound` seconds) or `unreadable`
+    (every read failed). Work that was open may get a second End in a later step (`late`).
+    """
+
+    step: str  # in which this was seen; `operation` tells in which it was accepted
+    replay: str
+    session: str
+    index: int
+    operation: str
+    service: str
+    name: str
+    version: str
+    how: Literal["ended", "open", "unreadable"]
+    shown: str  # the last thing shown: a state, an entry, a count, a status
+    waited: float  # seconds since the acceptance was answered
+    bound: float  # seconds; how long it would have been waited for
+    reads: int
+    last: str  # id of the last read; "" where none was sent
+    at: float
+    wanted: str = ""  # what the client waited for, in a few words
+    declared: bool = False
+    late: bool = False  # asked for again after its own step had given it up
+    brief: bool = False  # waited for less than `bound`, for others at the same place had not ended before
+
+
 class Note(Struct, frozen=True, gc=False):
     """Something an operator must know that is no violation: an unmatched value, a count that does not add up.
 
@@ -142,6 +172,7 @@ class History(Struct, frozen=True, gc=False):
     replicas: tuple[ReplicaEvent, ...]
     faults: tuple[FaultInjected, ...]
     notes: tuple[Note, ...]
+    ends: tuple[End, ...] = ()
 
 
 class Timing(Struct, frozen=True, gc=False):

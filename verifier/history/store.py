@@ -1,6 +1,7 @@
 """Histories on disk: one JSON line per record, one file per kind, appended while the run goes on.
 
     RUN/history/run.json  operations.jsonl  steps.jsonl  replicas.jsonl  faults.jsonl  notes.jsonl
+                     ends.jsonl
 
 Bodies are base64, so every value reads back equal. A last line cut off by a kill is left out when reading. A field
 that has its default may be missing in a line.
@@ -16,10 +17,10 @@ import msgspec
 
 from verifier.errors import BadInput
 from verifier.history.line import storable
-from verifier.history.model import FaultInjected, History, Note, Operation, ReplicaEvent, RunInfo, Step
+from verifier.history.model import End, FaultInjected, History, Note, Operation, ReplicaEvent, RunInfo, Step
 
-Record = Operation | Step | ReplicaEvent | FaultInjected | Note
-R = TypeVar("R", Operation, Step, ReplicaEvent, FaultInjected, Note)
+Record = Operation | Step | ReplicaEvent | FaultInjected | Note | End
+R = TypeVar("R", Operation, Step, ReplicaEvent, FaultInjected, Note, End)
 
 FILES: dict[type, str] = {
     Operation: "operations.jsonl",
@@ -27,6 +28,7 @@ FILES: dict[type, str] = {
     ReplicaEvent: "replicas.jsonl",
     FaultInjected: "faults.jsonl",
     Note: "notes.jsonl",
+    End: "ends.jsonl",
 }
 
 
@@ -115,6 +117,7 @@ def read(directory: Path) -> History:
         replicas=tuple(records(directory, ReplicaEvent)),
         faults=tuple(records(directory, FaultInjected)),
         notes=tuple(records(directory, Note)),
+        ends=tuple(records(directory, End)) if (directory / "history" / FILES[End]).exists() else (),
     )
 
 
