@@ -19,7 +19,17 @@ from msgspec import Struct, structs
 
 from verifier.errors import BadInput
 from verifier.history import model, outcome
-from verifier.history.model import End, FaultInjected, History, Note, Operation, ReplicaEvent, RunInfo, ServiceInfo, Step
+from verifier.history.model import (
+    End,
+    FaultInjected,
+    History,
+    Note,
+    Operation,
+    ReplicaEvent,
+    RunInfo,
+    ServiceInfo,
+    Step,
+)
 from verifier.history.store import FILES, HistoryWriter, Record, read, read_value, records, write_value
 from verifier.http import message
 from verifier.http.message import Request, Response
@@ -48,7 +58,13 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
         return st.tuples(*map(values, inside))
     if origin in (Union, UnionType):
         return st.one_of(*map(values, inside))
-    simple = {str: TEXT, float: TIME, int: st.integers(-(2**53), 2**53), bytes: st.binary(max_size=30)}
+    simple = {
+        str: TEXT,
+        bool: st.booleans(),
+        float: TIME,
+        int: st.integers(-(2**53), 2**53),
+        bytes: st.binary(max_size=30),
+    }
     return st.none() if hint is type(None) else simple[hint]
 
 
