@@ -30,7 +30,7 @@ from verifier.history.model import (
     ServiceInfo,
     Step,
 )
-from verifier.history.store import FILES, HistoryWriter, Record, read, read_value, records, write_value
+from verifier.history.store import FILES, SCHEMA, HistoryWriter, Record, read, read_value, records, write_value
 from verifier.http import message
 from verifier.http.message import Request, Response
 
@@ -69,7 +69,7 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
 
 
 RECORDS = st.one_of(*map(values, KINDS))
-RUN = RunInfo(1, "0", "m", 0, "process", (ServiceInfo("a", ("1", "2"), "1", "2"),), ("psp",), (("a", "1"),))
+RUN = RunInfo(SCHEMA, "0", "m", 0, "process", (ServiceInfo("a", ("1", "2"), "1", "2"),), ("psp",), (("a", "1"),))
 usual = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 
 
@@ -92,6 +92,7 @@ def write(directory: Path, kept: list[Record], run: RunInfo = RUN) -> None:
 @usual
 @given(st.lists(RECORDS, max_size=12), values(RunInfo))
 def test_a_history_reads_back_equal(kept: list[Record], run: RunInfo) -> None:
+    run = structs.replace(run, schema=SCHEMA)
     with folder() as directory:
         write(directory, kept, run)
         wanted = {kind: tuple(record for record in kept if type(record) is kind) for kind in KINDS}
@@ -154,6 +155,12 @@ def test_garbage_is_bad_input_with_file_and_line(tmp_path: Path, kind: type[Oper
         read(tmp_path)
     problem = caught.value.problems[0]
     assert (problem.file, problem.line) == (str(file), before.count(b"\n") + 1)
+
+
+def test_a_history_of_an_earlier_schema_has_no_ends(tmp_path: Path) -> None:
+    write(tmp_path, [], structs.replace(RUN, schema=1))
+    (tmp_path / "history" / FILES[End]).unlink()
+    assert read(tmp_path).ends == ()
 
 
 @pytest.mark.parametrize("name", [*FILES.values(), "run.json"])
@@ -286,5 +293,5 @@ def test_a_block_is_written_when_it_is_full_and_a_surrogate_in_it_spoils_nothing
 
 
 def test_phases_and_outcomes_are_closed() -> None:
-    assert set(get_args(model.Phase)) == {"control-old", "control-new", "forward", "rollback"}
+    assert set(get_args(model.Phase)) == {"control-old", "control-new", "control-upgrade", "forward", "rollback"}
     assert set(get_args(model.Outcome)) == {"ok", "accepted", "fail", "info"}

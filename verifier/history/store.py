@@ -31,6 +31,7 @@ FILES: dict[type, str] = {
     End: "ends.jsonl",
 }
 
+SCHEMA, WITH_ENDS = 2, 2  # of today's histories, and of the first that have ends of accepted work
 
 MOST = 64  # lines that wait
 LARGE = 1 << 14  # bytes of a line that does not
@@ -117,7 +118,7 @@ def read(directory: Path) -> History:
         replicas=tuple(records(directory, ReplicaEvent)),
         faults=tuple(records(directory, FaultInjected)),
         notes=tuple(records(directory, Note)),
-        ends=tuple(records(directory, End)) if (directory / "history" / FILES[End]).exists() else (),
+        ends=tuple(records(directory, End)) if run.schema >= WITH_ENDS else (),
     )
 
 

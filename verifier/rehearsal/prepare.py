@@ -15,6 +15,7 @@ from verifier.correlation import Rules, Script, learn_all
 from verifier.errors import BadInput, Problem
 from verifier.history.model import Note, RunInfo, ServiceInfo
 from verifier.history.outcome import SAFE
+from verifier.history.store import SCHEMA
 from verifier.http.coding import readable
 from verifier.matrix.model import Matrix, Traffic
 from verifier.matrix.parse import parse
@@ -178,7 +179,7 @@ def run_info(prepared: Prepared, runtime: str) -> RunInfo:
             if called and traffic.client in {version.name for version in service.versions}:
                 clients.append((service.name, traffic.client))
     return RunInfo(
-        schema=1,
+        schema=SCHEMA,
         tool=prepared.plan.tool,
         matrix=matrix.name,
         seed=prepared.plan.seed,
