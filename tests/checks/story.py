@@ -26,6 +26,7 @@ from typing import Any
 from msgspec import structs
 
 from verifier.checks.judge import judge
+from verifier.checks.registered import DECLARATIONS
 from verifier.checks.verdict import Judgement
 from verifier.contracts.guarantees import read
 from verifier.contracts.registry import ContractRegistry, version_contract
@@ -248,5 +249,5 @@ def promised(text: str) -> ContractRegistry:
     with TemporaryDirectory() as folder:
         file = Path(folder) / "guarantees.yaml"
         file.write_text(dedent(text), encoding="utf-8")
-        found = read(file)
+        found = read(file, DECLARATIONS)
     return ContractRegistry(tuple(replace(entry, guarantees=found) for entry in orders_contracts().entries))

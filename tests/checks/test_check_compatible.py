@@ -332,7 +332,7 @@ def test_versions_of_two_services_may_have_equal_names() -> None:
     from verifier.checks.context import Context
 
     built_for_old, built_for_new = inner("1.0"), inner("2.0")
-    found = compatible.check(Context(story.history(), story.registry)).findings
+    found = compatible.check(Context(story.history(), story.registry), story.plan()).findings
     assert {finding.evidence[0] for finding in found} == {built_for_old.id}
     assert built_for_new.id not in {finding.evidence[0] for finding in found}
 

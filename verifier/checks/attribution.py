@@ -7,10 +7,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from verifier.checks.context import Context, as_control
-from verifier.checks.verdict import Attribution, Finding, Violation
+from verifier.checks.verdict import ROLLBACK, Attribution, Finding, Violation
 from verifier.history.model import Phase
 
-ROLLBACK = "rollback safe"
 _Place = tuple[str, int]  # session, index
 
 

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from verifier.checks.causes import ends
 from verifier.checks.context import Context, called
+from verifier.checks.guarantee import Guarantee
 from verifier.checks.verdict import CheckResult, Finding
 from verifier.history.model import Operation, ReplicaEvent
+from verifier.plan.model import Plan
 
 GUARANTEE = "available"
-ROLLBACK = "rollback safe"
 BROKEN = frozenset({"never-ready", "exited", "command-failed"})
 
 
-def check(context: Context) -> CheckResult:
+def check(context: Context, plan: Plan) -> CheckResult:
     """Refused, cut or late requests and answers of 5xx, but for those that a fault cut on purpose."""
     result = CheckResult(GUARANTEE)
     for operation in context.history.operations:
@@ -25,8 +26,22 @@ def check(context: Context) -> CheckResult:
         failed = operation.response is None or operation.response.status >= 500
         if failed:
             result.findings.append(_failed(context, operation))
-    result.findings += [_broken(context, event) for event in context.history.replicas if event.what in BROKEN]
+    result.findings += broken_replicas(context, GUARANTEE, going_back=False)
     return result
+
+
+def broken_replicas(context: Context, guarantee: str, *, going_back: bool) -> list[Finding]:
+    """The replicas that did not become ready or ended by themselves: in steps that go back, or in all the others."""
+    return [
+        _broken(context, event, guarantee, going_back)
+        for event in context.history.replicas
+        if event.what in BROKEN and _goes_back(context, event) is going_back
+    ]
+
+
+def _goes_back(context: Context, event: ReplicaEvent) -> bool:
+    step = context.steps.get(event.step)
+    return step is not None and step.phase == "rollback"
 
 
 def cut_on_purpose(operation: Operation) -> bool:
@@ -54,9 +69,7 @@ def _failed(context: Context, operation: Operation) -> Finding:
     )
 
 
-def _broken(context: Context, event: ReplicaEvent) -> Finding:
-    step = context.steps.get(event.step)
-    back = step is not None and step.phase == "rollback"
+def _broken(context: Context, event: ReplicaEvent, guarantee: str, back: bool) -> Finding:
     what = {
         "never-ready": "did not become ready",
         "exited": "ended by itself",
@@ -64,7 +77,7 @@ def _broken(context: Context, event: ReplicaEvent) -> Finding:
     }[event.what]
     first = event.detail.splitlines()[0] if event.detail else ""
     return Finding(
-        guarantee=ROLLBACK if back else GUARANTEE,
+        guarantee=guarantee,
         service=event.service,
         operation="",
         step=event.step,
@@ -75,3 +88,6 @@ def _broken(context: Context, event: ReplicaEvent) -> Finding:
         detail=f"{event.what} {event.version}",
         cause=ends(event.service, event.version) if event.what == "exited" else "",
     )
+
+
+AVAILABLE = Guarantee(GUARANTEE, head="avail", severity=30, check=check)

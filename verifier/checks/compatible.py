@@ -13,11 +13,13 @@ from typing import Any
 
 from msgspec import structs
 
+from verifier.checks import declared
 from verifier.checks.baseline import Baseline, comes_later, shape_key
 from verifier.checks.causes import by_schema, by_shape
 from verifier.checks.context import CLIENT, Context, called
 from verifier.checks.eventshapes import with_value
 from verifier.checks.files import Files
+from verifier.checks.guarantee import Guarantee
 from verifier.checks.provenance import Provenance
 from verifier.checks.readback import LATE
 from verifier.checks.shapes import LACKING, body_kind
@@ -26,13 +28,22 @@ from verifier.contracts.conform import Conformance, Mismatch
 from verifier.contracts.expressions import MISSING, body_json
 from verifier.history.model import Operation
 from verifier.http.message import Response, header
+from verifier.plan.model import Plan
 
-GUARANTEE = "compatible"
+GUARANTEE = declared.GUARANTEE
 _POSITION = re.compile(r"/\d+(?=/|$)")  # in a list: its entries may stand in any order
 LATER = frozenset({409, 425, 429, 503})
 
 
-def check(context: Context) -> CheckResult:
+def check(context: Context, plan: Plan) -> CheckResult:
+    """What was answered, what the contracts declare, and how made-up requests were answered."""
+    result = check_answers(context)
+    result.add(declared.check(context, plan))
+    result.add(declared.check_made(context))
+    return result
+
+
+def check_answers(context: Context) -> CheckResult:
     result = CheckResult(GUARANTEE)
     baseline, validators = Baseline(context), _Validators(context)
     files, provenance = Files(context), Provenance(context)
@@ -223,3 +234,6 @@ class _Validators:
         found = _finding(self._context, operation, message, f"{mismatch.rule} {place} of {version}")
         told = mismatch.rule == "body-schema" and what == "the answer"
         return replace(found, cause=by_schema(operation.service, place, mismatch.message) if told else "")
+
+
+COMPATIBLE = Guarantee(GUARANTEE, head="compat", severity=20, check=check, unknowns=declared.unresolved)

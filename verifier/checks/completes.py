@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from verifier.checks.context import Context, called
+from verifier.checks.guarantee import Guarantee
 from verifier.checks.verdict import CheckResult, Finding
-from verifier.contracts.guarantees import Completes
+from verifier.contracts.guarantees import Completes, OperationGuarantees
 from verifier.history.model import Operation
+from verifier.plan.model import Plan
 
 GUARANTEE = "completes"
 FORWARD = "forward-only states"
@@ -31,7 +33,7 @@ def accepted_work(context: Context) -> Iterator[tuple[Operation, Completes, list
         yield operation, declared.completes, states
 
 
-def check(context: Context) -> CheckResult:
+def check(context: Context, plan: Plan) -> CheckResult:
     """Work that was polled until its bound and showed no final state; work whose polls were all refused."""
     result = CheckResult(GUARANTEE)
     for operation, completes, states in accepted_work(context):
@@ -78,7 +80,7 @@ def _nowhere(context: Context, operation: Operation, completes: Completes) -> Fi
     )
 
 
-def check_forward_only(context: Context) -> CheckResult:
+def check_forward_only(context: Context, plan: Plan) -> CheckResult:
     """States may be missed between two polls, so any state that can be reached later is allowed.
 
     Polls of one address belong to one piece of work, whichever attempt they were made for.
@@ -140,3 +142,11 @@ def reachable(completes: Completes) -> dict[str, frozenset[str]]:
                 waiting.extend(direct.get(state, ()))
         found[name] = frozenset(seen)
     return found
+
+
+def promised(declared: OperationGuarantees) -> bool:
+    return declared.completes is not None
+
+
+COMPLETES = Guarantee(GUARANTEE, head="compl", severity=50, check=check, promised=promised)
+FORWARD_ONLY = Guarantee(FORWARD, head="fwd", severity=40, check=check_forward_only)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from verifier.contracts.expressions import Expression
 from verifier.contracts.guarantees import OperationGuarantees
 from verifier.contracts.registry import ContractRegistry
 from verifier.history.model import History, Operation, Phase, Step
+
+T = TypeVar("T")
 
 FAMILIES = {
     "duplicate-after": "duplicate",
@@ -41,6 +44,7 @@ class Context:
     served: dict[str, set[tuple[str, str]]] = field(init=False)  # step: (service, version) that answered
     _templates: dict[tuple[str, str, str, str], str] = field(init=False)
     _keyed: dict[tuple[str, str, str, str], dict[str, list[Operation]]] = field(init=False)
+    _once: dict[Callable[[Context], Any], Any] = field(init=False)
 
     def __post_init__(self) -> None:
         self.steps = {step.id: step for step in self.history.steps}
@@ -50,6 +54,7 @@ class Context:
         self.served = defaultdict(set)
         self._templates = {}
         self._keyed = {}
+        self._once = {}
         for operation in self.history.operations:
             if operation.response is not None:
                 self.served[operation.step].add((operation.service, operation.version))
@@ -57,6 +62,13 @@ class Context:
                 self.children[operation.parent].append(operation)
             if operation.effect == "applied" and not self.made_up(operation):
                 self.effects[self.path(operation), operation.service, operation.name].append(operation)
+
+    def once(self, compute: Callable[[Context], T]) -> T:
+        """What a function finds in this history, computed once for all checks that share it."""
+        if compute not in self._once:
+            self._once[compute] = compute(self)
+        found: T = self._once[compute]
+        return found
 
     def path(self, operation: Operation) -> str:
         step = self.steps.get(operation.step)

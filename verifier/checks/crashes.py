@@ -15,7 +15,7 @@ from verifier.checks import available, compatible, lost_write
 from verifier.checks.causes import ends
 from verifier.checks.context import Context, as_control
 from verifier.checks.readback import Origin, origin
-from verifier.checks.verdict import Crash, Finding
+from verifier.checks.verdict import ROLLBACK, Crash, Finding
 from verifier.history.model import Operation, Phase, ReplicaEvent
 from verifier.history.outcome import SAFE
 
@@ -146,7 +146,7 @@ class CrashAttribution:
             return self._cut.get(last.id)
         if finding.guarantee == compatible.GUARANTEE and _STATUS_CLASS.fullmatch(finding.detail):
             return self._cut.get(last.id) or self._follows(last)
-        if finding.guarantee in (lost_write.GUARANTEE, lost_write.ROLLBACK) and finding.detail.startswith("gone"):
+        if finding.guarantee in (lost_write.GUARANTEE, ROLLBACK) and finding.detail.startswith("gone"):
             return self._cut.get(last.id) or self._lost_with(last)
         return None
 

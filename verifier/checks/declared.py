@@ -1,17 +1,16 @@
-"""Breaks that the contracts declare, with the answers that running replicas gave to their witnesses; and seams."""
+"""Breaks that the contracts declare, with the answers that running replicas gave to their witnesses."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
 
-from verifier.checks.compatible import GUARANTEE
 from verifier.checks.context import Context, called
 from verifier.checks.verdict import CheckResult, Finding
 from verifier.history.model import Operation
-from verifier.plan.model import Plan, PlannedBreak, SeamBreak
+from verifier.plan.model import Plan, PlannedBreak
 
-SEAM = "seam"
+GUARANTEE = "compatible"  # that such a break violates
 REFUSED = frozenset({400, 405, 406, 413, 414, 415, 422, 431, 501})
 
 
@@ -99,32 +98,7 @@ def _refused(context: Context, own: Operation, other: Operation) -> Finding:
     )
 
 
-def check_seams(context: Context, plan: Plan) -> CheckResult:
-    """Assumptions stronger than the guarantee they rest on, in every step in which the two versions meet."""
-    result = CheckResult(SEAM)
-    for item in plan.declared.seams:
-        for step in item.steps:
-            if step in context.steps:
-                result.findings.append(_seam(context, item, step))
-    return result
-
-
-def _seam(context: Context, item: SeamBreak, step: str) -> Finding:
-    seam = item.seam
-    return Finding(
-        guarantee=SEAM,
-        service=seam.consumer,
-        operation=f"{seam.provider}.{seam.operation}",
-        step=step,
-        versions=tuple(dict.fromkeys((seam.consumer_version, seam.provider_version))),
-        message=f"{seam.message} — {seam.assumed} — {seam.promised}",
-        experience="what one side takes for granted, the other never promised",
-        evidence=(),
-        detail=f"{seam.guarantee} {seam.consumer_version} {seam.provider_version}",
-    )
-
-
-def unresolved(plan: Plan) -> Iterator[str]:
+def unresolved(context: Context, plan: Plan) -> Iterator[str]:
     """Comparisons that stayed open and hurt somebody: they never pass."""
     for item in plan.declared.breaks:
         if item.verdict == "unknown" and item.steps:

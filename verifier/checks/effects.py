@@ -7,10 +7,12 @@ from collections.abc import Iterator
 
 from verifier.checks.completes import accepted_work
 from verifier.checks.context import Context, called
+from verifier.checks.guarantee import Guarantee
 from verifier.checks.idempotent import effects_of
 from verifier.checks.verdict import CheckResult, Finding
-from verifier.contracts.guarantees import Effect
+from verifier.contracts.guarantees import Effect, OperationGuarantees
 from verifier.history.model import Operation
+from verifier.plan.model import Plan
 
 HONEST = "honest completion"
 TIMES = "exactly-once effect"
@@ -33,7 +35,7 @@ def reported_done(context: Context) -> Iterator[tuple[Operation, Operation]]:
             yield operation, operation
 
 
-def check_honest(context: Context) -> CheckResult:
+def check_honest(context: Context, plan: Plan) -> CheckResult:
     """Done without the effect, by the end of the step in which it was reported."""
     result = CheckResult(HONEST)
     for operation, told in reported_done(context):
@@ -64,7 +66,7 @@ def _missing(context: Context, operation: Operation, told: Operation, effect: Ef
     )
 
 
-def check_times(context: Context) -> CheckResult:
+def check_times(context: Context, plan: Plan) -> CheckResult:
     """More effects than declared although the operation was sent once: something inside did it twice."""
     result = CheckResult(TIMES)
     sent = list(context.work())
@@ -108,3 +110,11 @@ def _too_often(context: Context, operation: Operation, effect: Effect, applied: 
         evidence=(operation.id, *(entry.id for entry in applied)),
         family=context.family(operation),
     )
+
+
+def honesty_promised(declared: OperationGuarantees) -> bool:
+    return any(effect.times != "at-most-once" for effect in declared.effects)
+
+
+HONEST_COMPLETION = Guarantee(HONEST, head="honest", severity=70, check=check_honest, promised=honesty_promised)
+EXACTLY_ONCE = Guarantee(TIMES, head="once", severity=80, check=check_times)

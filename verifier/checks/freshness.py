@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from verifier.checks.context import Context, called
+from verifier.checks.guarantee import Guarantee
 from verifier.checks.verdict import CheckResult, Finding
 from verifier.contracts.expressions import MISSING, body_json, pointed
+from verifier.contracts.guarantees import OperationGuarantees
 from verifier.history.model import Operation
 from verifier.history.outcome import SAFE
 from verifier.plan.model import Plan
@@ -170,3 +172,23 @@ def _finding(context: Context, write: Operation, read: Operation, name: str, bef
         detail=name,
         family=context.family(read),
     )
+
+
+def promised(declared: OperationGuarantees) -> bool:
+    return declared.freshness is not None and declared.freshness.kind in CLASSES
+
+
+def unexamined(context: Context, plan: Plan) -> Iterator[str]:
+    """Declared classes of freshness that no check examines. The sweeps examine `eventual`."""
+    services = {entry.name for entry in context.history.run.services}
+    kinds = (
+        (item.service, entry.operation, entry.freshness.kind)
+        for item, entry in context.registry.declared()
+        if item.service in services and entry.freshness is not None
+    )
+    for service, operation, kind in dict.fromkeys(kinds):
+        if kind not in (*CLASSES, "eventual"):
+            yield f"{service} declares {operation} freshness {kind}, which nothing here examines"
+
+
+READ_YOUR_WRITES = Guarantee(GUARANTEE, head="ryw", severity=10, check=check, promised=promised, unknowns=unexamined)

@@ -10,18 +10,20 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from verifier.checks.context import Context, called
+from verifier.checks.guarantee import Guarantee
 from verifier.checks.verdict import CheckResult, Finding
 from verifier.contracts.expressions import Expression, parse
 from verifier.contracts.guarantees import Effect, OperationGuarantees
 from verifier.history.model import Operation
 from verifier.history.outcome import SAFE
 from verifier.http.message import header
+from verifier.plan.model import Plan
 
 GUARANTEE = "idempotent"
 KEY = "Idempotency-Key"
 
 
-def check(context: Context) -> CheckResult:
+def check(context: Context, plan: Plan) -> CheckResult:
     """Looks at every key that was sent more than once: its effects, and the values that answers identify."""
     result = CheckResult(GUARANTEE)
     for (_, declared), attempts in groups(context):
@@ -157,3 +159,10 @@ def _finding(context: Context, attempts: list[Operation], doubled: list[Operatio
         evidence=tuple(entry.id for entry in (*attempts, *doubled)),
         family=family,
     )
+
+
+def promised(declared: OperationGuarantees) -> bool:
+    return declared.idempotent is not None
+
+
+IDEMPOTENT = Guarantee(GUARANTEE, head="idem", severity=90, check=check, promised=promised)

@@ -2,77 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import traceback
+from collections.abc import Iterator, Sequence
 
-from verifier.checks import (
-    available,
-    compatible,
-    completes,
-    declared,
-    effects,
-    freshness,
-    idempotent,
-    lost_write,
-    recording_fit,
-)
+from verifier.checks import recording_fit
 from verifier.checks.attribution import violations
 from verifier.checks.context import Context
 from verifier.checks.coverage import coverage
 from verifier.checks.crashes import CrashAttribution
 from verifier.checks.crashes import unknowns as unseen
-from verifier.checks.verdict import CheckResult, Judgement, StepVerdict, Verdict, Violation
-from verifier.contracts.guarantees import OperationGuarantees
+from verifier.checks.guarantee import Guarantee
+from verifier.checks.registered import GUARANTEES
+from verifier.checks.verdict import CheckError, CheckResult, Judgement, StepVerdict, Verdict, Violation
 from verifier.contracts.registry import ContractRegistry
 from verifier.history.model import History, Step
 from verifier.plan.model import Plan
 
-ORDER = (
-    available.GUARANTEE,
-    compatible.GUARANTEE,
-    declared.SEAM,
-    lost_write.GUARANTEE,
-    idempotent.GUARANTEE,
-    completes.GUARANTEE,
-    completes.FORWARD,
-    effects.HONEST,
-    effects.TIMES,
-    freshness.GUARANTEE,
-    lost_write.ROLLBACK,
-)
 
-
-def judge(history: History, registry: ContractRegistry, plan: Plan) -> Judgement:
+def judge(
+    history: History, registry: ContractRegistry, plan: Plan, guarantees: Sequence[Guarantee] = GUARANTEES
+) -> Judgement:
     """Pure: an equal history, with equal promises and plan, gives an equal judgement."""
     context = Context(history, registry)
-    results = run_checks(context, plan)
+    results = [run_check(guarantee, context, plan) for guarantee in guarantees]
     crashes = CrashAttribution(context)
     findings = [crashes.explained(finding) for result in results for finding in result.findings]
     found = violations(context, findings)
-    unknowns = (*_unknowns(context, results, plan), *unseen(findings))
+    errors = tuple(result.error for result in results if result.error is not None)
+    unknowns = (*_unknowns(context, guarantees, results, plan), *unseen(findings))
     hidden = {finding.step for finding in findings if finding.after is not None}
     steps = tuple(_step(context, step, results, found, step.id in hidden) for step in history.steps)
     failing = any(violation.attribution != "pre-existing" for violation in found)
     verdict: Verdict = "fail" if failing else "unknown" if unknowns else "pass"
-    return Judgement(verdict, found, steps, unknowns, coverage(context.history, plan))
+    return Judgement(verdict, found, steps, unknowns, coverage(context.history, plan), errors)
 
 
-def run_checks(context: Context, plan: Plan) -> list[CheckResult]:
-    compatibility = compatible.check(context)
-    compatibility.add(declared.check(context, plan))
-    compatibility.add(declared.check_made(context))
-    results = [
-        available.check(context),
-        compatibility,
-        declared.check_seams(context, plan),
-        idempotent.check(context),
-        completes.check(context),
-        completes.check_forward_only(context),
-        effects.check_honest(context),
-        effects.check_times(context),
-        freshness.check(context, plan),
-        *lost_write.check(context),
-    ]
-    return sorted(results, key=lambda result: ORDER.index(result.guarantee))
+def run_check(guarantee: Guarantee, context: Context, plan: Plan) -> CheckResult:
+    """The result of one guarantee's check. A check that raises an exception found nothing: its guarantee is unknown."""
+    try:
+        return guarantee.check(context, plan)
+    except Exception as error:  # whatever it is, the other guarantees are judged
+        message = "".join(traceback.format_exception_only(error)).strip().replace("\n", " ")
+        return CheckResult(guarantee.name, error=CheckError(guarantee.name, message, traceback.format_exc()))
 
 
 def _step(
@@ -86,11 +57,12 @@ def _step(
     }
     cells = []
     for result in results:
-        ran = result.steps[step.id] > 0
-        state = "fail" if result.guarantee in failed else "pass" if ran else ""
+        ran = "pass" if result.steps[step.id] > 0 else ""
+        state = "fail" if result.guarantee in failed else "unknown" if result.error is not None else ran
         cells.append((result.guarantee, state))
     silent = hidden or bool(step.error) or any(True for _ in _silent(context, step))
-    verdict: Verdict = "fail" if failed else "unknown" if silent else "pass"
+    unjudged = any(result.error is not None for result in results)
+    verdict: Verdict = "fail" if failed else "unknown" if silent or unjudged else "pass"
     return StepVerdict(
         step.id,
         step.path,
@@ -112,7 +84,9 @@ def _silent(context: Context, step: Step) -> Iterator[tuple[str, str]]:
             yield entry.service, entry.version
 
 
-def _unknowns(context: Context, results: list[CheckResult], plan: Plan) -> Iterator[str]:
+def _unknowns(
+    context: Context, guarantees: Sequence[Guarantee], results: list[CheckResult], plan: Plan
+) -> Iterator[str]:
     history = context.history
     if not any(step.phase == "control-old" and not step.error for step in history.steps):
         yield "no control with all old was run: there is nothing to compare with"
@@ -129,42 +103,30 @@ def _unknowns(context: Context, results: list[CheckResult], plan: Plan) -> Itera
             yield f"the counts of the run do not add up: {note.message}"
     yield from recording_fit.misfits(context, plan)
     yield from plan.same
-    yield from declared.unresolved(plan)
-    yield from _unexamined(context, results)
-    yield from _unchecked(context)
+    for guarantee, result in zip(guarantees, results, strict=True):
+        if result.error is not None:
+            yield (
+                f"{guarantee.name} was not judged, because its check failed: {result.error.message} "
+                "(traceback in check-errors.txt)"
+            )
+        yield from guarantee.unknowns(context, plan)
+    yield from _untested(context, guarantees, results)
 
 
-def _unexamined(context: Context, results: list[CheckResult]) -> Iterator[str]:
-    """Declared guarantees that ran on no operation."""
-    subjects = {result.guarantee: result.subjects for result in results}
+def _untested(context: Context, guarantees: Sequence[Guarantee], results: list[CheckResult]) -> Iterator[str]:
+    """Declared guarantees that ran on no operation. One that was not judged at all is told elsewhere."""
+    judged = [
+        (guarantee, result.subjects)
+        for guarantee, result in zip(guarantees, results, strict=True)
+        if result.error is None
+    ]
     services = {entry.name for entry in context.history.run.services}
-    told = set()
-    for item, promised in context.registry.declared():
-        for guarantee in _promised(promised):
-            place = (item.service, promised.operation)
-            if item.service in services and not subjects[guarantee][place] and (guarantee, place) not in told:
-                told.add((guarantee, place))
-                yield f"{item.service} declares {promised.operation} {guarantee}, and no operation tested it"
-
-
-def _unchecked(context: Context) -> Iterator[str]:
-    """Declared classes of freshness that no check here examines; of `eventual` the sweeps tell."""
-    services = {entry.name for entry in context.history.run.services}
-    told = set()
-    for item, promised in context.registry.declared():
-        kind = promised.freshness.kind if promised.freshness is not None else "eventual"
-        sentence = f"{item.service} declares {promised.operation} freshness {kind}, which nothing here examines"
-        if item.service in services and kind not in (*freshness.CLASSES, "eventual") and sentence not in told:
-            told.add(sentence)
-            yield sentence
-
-
-def _promised(promised: OperationGuarantees) -> Iterator[str]:
-    if promised.idempotent is not None:
-        yield idempotent.GUARANTEE
-    if promised.completes is not None:
-        yield completes.GUARANTEE
-    if any(effect.times != "at-most-once" for effect in promised.effects):
-        yield effects.HONEST
-    if promised.freshness is not None and promised.freshness.kind in freshness.CLASSES:
-        yield freshness.GUARANTEE
+    declared = [entry for entry in context.registry.declared() if entry[0].service in services]
+    untested = (
+        (item.service, promised.operation, guarantee.name)
+        for item, promised in declared
+        for guarantee, subjects in judged
+        if guarantee.promised(promised) and not subjects[item.service, promised.operation]
+    )
+    for service, operation, name in dict.fromkeys(untested):
+        yield f"{service} declares {operation} {name}, and no operation tested it"

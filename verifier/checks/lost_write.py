@@ -9,18 +9,20 @@ from collections import defaultdict
 from typing import Any
 from urllib.parse import parse_qsl
 
+from verifier.checks.available import broken_replicas
 from verifier.checks.causes import retyped
 from verifier.checks.context import Context, called
+from verifier.checks.guarantee import Guarantee
 from verifier.checks.readback import GONE, LATE, Controls, Origin, Removals, body_of, origin
 from verifier.checks.shapes import kind
 from verifier.checks.values import NOTHING, differences
-from verifier.checks.verdict import CheckResult, Finding
+from verifier.checks.verdict import ROLLBACK, CheckResult, Finding
 from verifier.contracts.expressions import MISSING, pointed
 from verifier.history.model import Operation
 from verifier.history.outcome import SAFE
+from verifier.plan.model import Plan
 
 GUARANTEE = "no lost write"
-ROLLBACK = "rollback safe"
 REFUSED = frozenset({401, 407, 429})  # who asks, or how often, was refused: of what was kept it says nothing
 
 PARTS = frozenset({  # names of parameters that ask for a part of a list
@@ -29,8 +31,20 @@ PARTS = frozenset({  # names of parameters that ask for a part of a list
 })  # fmt: skip
 
 
-def check(context: Context) -> tuple[CheckResult, CheckResult]:
-    """The results for both names: in states before going back, and after."""
+def check(context: Context, plan: Plan) -> CheckResult:
+    """Sweeps in states before going back."""
+    return context.once(_check_sweeps)[0]
+
+
+def check_rollback(context: Context, plan: Plan) -> CheckResult:
+    """Sweeps after going back, and replicas of the old version that do not come up on the new version's data."""
+    result = CheckResult(ROLLBACK, broken_replicas(context, ROLLBACK, going_back=True))
+    result.add(context.once(_check_sweeps)[1])
+    return result
+
+
+def _check_sweeps(context: Context) -> tuple[CheckResult, CheckResult]:
+    """The results for both names. A resource's first sweep is the reference for both, so they share one pass."""
     before, after = CheckResult(GUARANTEE), CheckResult(ROLLBACK)
     look = _Look(context)
     for operation in context.history.operations:
@@ -176,3 +190,7 @@ def _not_there(reference: Operation, operation: Operation, pointer: str) -> str:
         return f"is gone through {operation.version}"
     shown = f"the {len(after)} entries" if counted else "the entries"
     return f"is not among {shown} that {operation.version} shows: the list may go on"
+
+
+NO_LOST_WRITE = Guarantee(GUARANTEE, head="lost", severity=100, check=check)
+ROLLBACK_SAFE = Guarantee(ROLLBACK, head="rollb", severity=60, check=check_rollback)

@@ -10,6 +10,7 @@ from verifier.history.model import Phase, Replicas
 from verifier.plan.model import Coverage
 
 Verdict = Literal["pass", "fail", "unknown"]
+ROLLBACK = "rollback safe"  # the name of no lost write after going back
 Attribution = Literal["pre-existing", "new-version", "mixed", "rollback"]
 
 
@@ -56,6 +57,15 @@ class Finding:
         return (self.guarantee, self.service, self.operation, self.detail)
 
 
+@dataclass(frozen=True, slots=True)
+class CheckError:
+    """A check that raised an exception: its guarantee is unknown, and the others were judged."""
+
+    guarantee: str
+    message: str  # the exception in one line
+    traceback: str
+
+
 @dataclass(slots=True)
 class CheckResult:
     """What one check found, and on how many operations it ran: by step, and by (service, operation)."""
@@ -64,6 +74,7 @@ class CheckResult:
     findings: list[Finding] = field(default_factory=list)
     steps: Counter[str] = field(default_factory=Counter)
     subjects: Counter[tuple[str, str]] = field(default_factory=Counter)
+    error: CheckError | None = None  # then the check found nothing, and its guarantee is unknown
 
     def add(self, other: CheckResult) -> None:
         """Take over what another check of the same guarantee found."""
@@ -107,7 +118,7 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class StepVerdict:
-    """`guarantees` lists, for each check, pass, fail, or "" where it ran on nothing."""
+    """`guarantees` lists, for each guarantee, pass, fail, unknown, or "" where its check ran on nothing."""
 
     id: str
     path: str
@@ -129,3 +140,4 @@ class Judgement:
     steps: tuple[StepVerdict, ...]
     unknowns: tuple[str, ...]
     coverage: Coverage
+    errors: tuple[CheckError, ...] = ()

@@ -113,6 +113,8 @@ def _seam(
 def _short(name: str, value: str, assumption: Assumption, promise: OperationGuarantees | None) -> tuple[str, str]:
     """What is assumed and not promised ("" when it is), and what is promised instead."""
     judge = _JUDGES.get(name)
+    if judge is None and value == "true" and promise is not None and name in dict(promise.further):
+        return "", ""  # what else may be declared is assumed as declared or not at all
     if judge is None:
         return f"{name}: {value}", "no such guarantee"
     if promise is None:

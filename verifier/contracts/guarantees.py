@@ -5,12 +5,15 @@ A file holds one service's promises, by operation id. Its shape is in the design
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 from verifier.contracts.expressions import Expression, parse
 from verifier.located import Located, Reader, load
+
+T = TypeVar("T")
 
 TIMES = ("exactly-once", "at-least-once", "at-most-once")
 FRESHNESS = ("strong", "read-your-writes", "monotonic", "bounded", "eventual")
@@ -68,6 +71,24 @@ class OperationGuarantees:
     effects: tuple[Effect, ...] = ()
     freshness: Freshness | None = None
     writes: tuple[Expression, ...] = ()
+    further: tuple[tuple[str, Any], ...] = ()  # what other declarations have read, by key
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration(Generic[T]):
+    """A key of an operation that `guarantees.yaml` may hold besides the fields of `OperationGuarantees`.
+
+    `parse` reads what stands under `key`. It reports what is wrong to the reader, and returns None where nothing can
+    be made of it.
+    """
+
+    key: str
+    parse: Callable[[Reader, Located], T | None]
+
+    def of(self, promised: OperationGuarantees | None) -> T | None:
+        """What an operation declares under this key; None where it declares nothing."""
+        found: T | None = dict(promised.further).get(self.key) if promised is not None else None
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,28 +116,35 @@ class Guarantees:
         return next((item for item in self.operations if item.operation == operation), None)
 
 
-def read(file: Path) -> Guarantees:
-    """Read a guarantees file. Raises BadInput with every problem in it."""
+def read(file: Path, declarations: Sequence[Declaration[Any]] = ()) -> Guarantees:
+    """Read a guarantees file. Any key that is neither known here nor among the `declarations` is a problem.
+
+    Raises BadInput with every problem in the file.
+    """
     reader = Reader()
     root = load(file)
-    found = from_located(reader, root, str(file))
+    found = _guarantees(reader, root, str(file), declarations)
     reader.finish()
     return found
 
 
-def from_located(reader: Reader, root: Located, file: str) -> Guarantees:
+def _guarantees(reader: Reader, root: Located, file: str, declarations: Sequence[Declaration[Any]]) -> Guarantees:
     items = reader.mapping(root, ("service", "operations", "assumes"))
     if "service" not in items:
         reader.problem(root, "must name its service")
     operations = tuple(
-        operation_guarantees(reader, name, item) for name, item in reader.mapping(items.get("operations")).items()
+        _operation_guarantees(reader, name, item, declarations)
+        for name, item in reader.mapping(items.get("operations")).items()
     )
     assumes = tuple(_assumption(reader, name, item) for name, item in reader.mapping(items.get("assumes")).items())
     return Guarantees(reader.text(items.get("service")), file, operations, assumes)
 
 
-def operation_guarantees(reader: Reader, name: str, at: Located) -> OperationGuarantees:
-    items = reader.mapping(at, ("idempotent", "completes", "effects", "freshness", "writes"))
+def _operation_guarantees(
+    reader: Reader, name: str, at: Located, declarations: Sequence[Declaration[Any]]
+) -> OperationGuarantees:
+    known = ("idempotent", "completes", "effects", "freshness", "writes")
+    items = reader.mapping(at, (*known, *(declaration.key for declaration in declarations)))
     return OperationGuarantees(
         operation=name,
         line=at.line,
@@ -125,10 +153,16 @@ def operation_guarantees(reader: Reader, name: str, at: Located) -> OperationGua
         effects=tuple(found for item in reader.items(items.get("effects")) if (found := _effect(reader, item))),
         freshness=_freshness(reader, items["freshness"]) if "freshness" in items else None,
         writes=_writes(reader, items.get("writes")),
+        further=tuple(
+            (declaration.key, found)
+            for declaration in declarations
+            if declaration.key in items and (found := declaration.parse(reader, items[declaration.key])) is not None
+        ),
     )
 
 
-def _expression(reader: Reader, at: Located | None, owner: Located | None = None, key: str = "") -> Expression | None:
+def expression(reader: Reader, at: Located | None, owner: Located | None = None, key: str = "") -> Expression | None:
+    """The runtime expression at a place. Where it is missing, that is a problem of its `owner`, which needs `key`."""
     if at is None:
         if owner is not None:
             reader.problem(owner, f"needs {key!r}, a runtime expression")
@@ -143,20 +177,20 @@ def _expression(reader: Reader, at: Located | None, owner: Located | None = None
 def _writes(reader: Reader, at: Located | None) -> tuple[Expression, ...]:
     """One expression or a list of them: a write may change a resource and the lists that it stands in."""
     several = at.value if at is not None and isinstance(at.value, list) else [at]
-    return tuple(found for item in several if (found := _expression(reader, item)))
+    return tuple(found for item in several if (found := expression(reader, item)))
 
 
 def _idempotent(reader: Reader, at: Located) -> Idempotent | None:
     items = reader.mapping(at, ("key", "same"))
-    key = _expression(reader, items.get("key"), at, "key")
-    same = tuple(found for item in reader.items(items.get("same")) if (found := _expression(reader, item)))
+    key = expression(reader, items.get("key"), at, "key")
+    same = tuple(found for item in reader.items(items.get("same")) if (found := expression(reader, item)))
     return Idempotent(key, same) if key else None
 
 
 def _completes(reader: Reader, at: Located) -> Completes | None:
     items = reader.mapping(at, ("accepted", "poll", "state", "transitions", "final", "done", "within"))
-    poll = _expression(reader, items.get("poll"), at, "poll")
-    state = _expression(reader, items.get("state"), at, "state")
+    poll = expression(reader, items.get("poll"), at, "poll")
+    state = expression(reader, items.get("state"), at, "state")
     transitions = tuple((name, reader.texts(item)) for name, item in reader.mapping(items.get("transitions")).items())
     final = reader.texts(items.get("final"))
     if not final:
@@ -191,8 +225,8 @@ def _check_transitions(
 
 def _effect(reader: Reader, at: Located) -> Effect | None:
     items = reader.mapping(at, ("partner", "operation", "key", "match", "times"))
-    key = _expression(reader, items.get("key"), at, "key")
-    match = _expression(reader, items["match"]) if "match" in items else key
+    key = expression(reader, items.get("key"), at, "key")
+    match = expression(reader, items["match"]) if "match" in items else key
     for name in ("partner", "operation"):
         if name not in items:
             reader.problem(at, f"needs {name!r}")
@@ -207,7 +241,7 @@ def _freshness(reader: Reader, at: Located) -> Freshness | None:
     if "class" not in items:
         reader.problem(at, f"needs 'class', one of {', '.join(FRESHNESS)}")
     kind = reader.choice(items.get("class"), FRESHNESS, "eventual")
-    resource = _expression(reader, items.get("resource"), at, "resource")
+    resource = expression(reader, items.get("resource"), at, "resource")
     if kind == "bounded" and "within" not in items:
         reader.problem(at, "class bounded needs 'within', the longest staleness")
     return Freshness(kind, resource, reader.seconds(items.get("within"), 0.0)) if resource else None

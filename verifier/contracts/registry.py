@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from verifier.contracts.guarantees import Completes, Guarantees, OperationGuarantees, read
+from verifier.contracts.guarantees import Completes, Declaration, Guarantees, OperationGuarantees, read
 from verifier.contracts.load import load
 from verifier.contracts.lookup import ServiceLookup
 from verifier.contracts.model import Contract, ContractOperation
@@ -89,13 +90,16 @@ class ContractRegistry:
                 yield item, operation
 
 
-def version_contract(service: str, version: str, contract: Path | None) -> VersionContract:
+def version_contract(
+    service: str, version: str, contract: Path | None, declarations: Sequence[Declaration[Any]] = ()
+) -> VersionContract:
     """Read a version's contract, and its guarantees: those of `VERSION.guarantees.yaml` beside it, else of the folder.
 
-    Raises BadInput for a document that cannot be read.
+    `declarations` are the keys that the guarantees may hold besides the known ones. Raises BadInput for a document that
+    cannot be read.
     """
     if contract is None:
         return VersionContract(service, version, None, None)
     own, shared = contract.with_name(f"{contract.stem}.guarantees.yaml"), contract.with_name("guarantees.yaml")
     file = own if own.is_file() else shared if shared.is_file() else None
-    return VersionContract(service, version, load(contract), read(file) if file else None)
+    return VersionContract(service, version, load(contract), read(file, declarations) if file else None)

@@ -17,6 +17,7 @@ from verifier.plan.model import Plan
 from verifier.rehearsal.run_directory import stored_contracts, stored_plan, stored_timing
 from verifier.report import html, junit, verdict_json
 
+CHECK_ERRORS = "check-errors.txt"  # only there when a check has raised an exception
 EXIT = {"pass": 0, "fail": 1, "unknown": 3}
 
 
@@ -49,6 +50,7 @@ def judge_again(directory: Path) -> tuple[Judgement, History, Plan, Timing]:
 
 
 def write_reports(directory: Path, judgement: Judgement, history: History, plan: Plan, timing: Timing) -> None:
+    _write_check_errors(directory / CHECK_ERRORS, judgement)
     for name, text in (
         ("verdict.json", verdict_json.render(judgement, history, plan, timing)),
         ("report.html", html.render(judgement, history, plan, timing)),
@@ -57,3 +59,12 @@ def write_reports(directory: Path, judgement: Judgement, history: History, plan:
         part = directory / f"{name}.part"
         part.write_text(text, encoding="utf-8")
         part.replace(directory / name)
+
+
+def _write_check_errors(file: Path, judgement: Judgement) -> None:
+    """The tracebacks of checks that raised an exception; what an earlier judgement has left there goes."""
+    if not judgement.errors:
+        file.unlink(missing_ok=True)
+        return
+    texts = (f"{error.guarantee}: {error.message}\n\n{error.traceback}" for error in judgement.errors)
+    file.write_text("\n".join(texts), encoding="utf-8")

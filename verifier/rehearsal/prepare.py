@@ -10,6 +10,7 @@ from pathlib import Path
 
 from msgspec import structs
 
+from verifier.checks.registered import DECLARATIONS
 from verifier.contracts.registry import ContractRegistry, VersionContract, version_contract
 from verifier.correlation import Rules, Script, learn_all
 from verifier.errors import BadInput, Problem
@@ -57,7 +58,7 @@ def prepare(
     entries: list[VersionContract] = []
     for service, version, contract in contracts:
         try:
-            entries.append(version_contract(service, version, contract))
+            entries.append(version_contract(service, version, contract, DECLARATIONS))
         except BadInput as error:
             problems += error.problems
     replay_scripts: dict[str, ReplayScript] = {}

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from verifier.checks.registered import DECLARATIONS
 from verifier.contracts import document
 from verifier.contracts.registry import ContractRegistry, version_contract
 from verifier.history.model import Timing
@@ -89,7 +90,10 @@ def guarantee_files(contract: Path) -> tuple[Path, Path]:
 def stored_contracts(directory: Path) -> ContractRegistry:
     inputs: Inputs = read_value(directory / "inputs.json", Inputs)
     return ContractRegistry(
-        tuple(version_contract(item.service, item.version, directory / item.file) for item in inputs.contracts)
+        tuple(
+            version_contract(item.service, item.version, directory / item.file, DECLARATIONS)
+            for item in inputs.contracts
+        )
     )
 
 

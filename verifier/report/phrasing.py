@@ -6,28 +6,13 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from verifier.checks.verdict import Judgement, StepVerdict, Violation
+from verifier.checks.registered import GUARANTEES
+from verifier.checks.verdict import ROLLBACK, Judgement, StepVerdict, Violation
 from verifier.history.model import Replicas
 from verifier.plan.model import Plan
 
-HEADS = {
-    "available": "avail",
-    "compatible": "compat",
-    "no lost write": "lost",
-    "idempotent": "idem",
-    "completes": "compl",
-    "forward-only states": "fwd",
-    "honest completion": "honest",
-    "honest acceptance": "accept",
-    "exactly-once effect": "once",
-    "read-your-writes": "ryw",
-    "freshness": "fresh",
-    "rollback safe": "rollb",
-}
-GRAVEST = (
-    "no lost write", "idempotent", "exactly-once effect", "honest completion", "rollback safe", "completes",
-    "honest acceptance", "forward-only states", "available", "compatible",
-)  # fmt: skip
+HEADS = {guarantee.name: guarantee.head for guarantee in GUARANTEES}
+SEVERITY = {guarantee.name: guarantee.severity for guarantee in GUARANTEES}
 SYMBOLS = {"pass": "✓", "fail": "✗", "before": "!", "unknown": "?", "": "–"}
 LEGEND = "✓ held · ✗ violated · ! violated, and before the rollout too · – ran on nothing · ? unknown"
 ATTRIBUTIONS = {
@@ -154,8 +139,8 @@ def further(defect: Defect) -> str:
 
 
 def _gravity(violation: Violation) -> int:
-    """What stays wrong comes before what a retry or a reload puts right; of equals the first."""
-    return GRAVEST.index(violation.guarantee) if violation.guarantee in GRAVEST else len(GRAVEST)
+    """The key of `min` for the gravest violation; of equals it takes the first."""
+    return -SEVERITY.get(violation.guarantee, 0)
 
 
 def sentence(judgement: Judgement) -> str:
@@ -199,7 +184,7 @@ def going_back(judgement: Judgement) -> str:
     after = [step for step in judgement.steps if step.phase == "rollback"]
     if not after:
         return ""
-    own = [entry for entry in added(judgement) if entry.attribution == "rollback" or entry.guarantee == "rollback safe"]
+    own = [entry for entry in added(judgement) if entry.attribution == "rollback" or entry.guarantee == ROLLBACK]
     names = {name for entry in own for name in entry.steps}
     back = [step for step in after if step.kind != "go forward"]
     worse = [step for step in back if step.id in names]

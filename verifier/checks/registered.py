@@ -1,0 +1,33 @@
+"""Every guarantee that is judged, in the order of the columns in reports. A new guarantee takes one line here."""
+
+from __future__ import annotations
+
+from verifier.checks import (
+    available,
+    compatible,
+    completes,
+    effects,
+    freshness,
+    idempotent,
+    lost_write,
+    order_per_key,
+    seams,
+)
+from verifier.checks.guarantee import Guarantee
+
+GUARANTEES: tuple[Guarantee, ...] = (
+    available.AVAILABLE,
+    compatible.COMPATIBLE,
+    seams.SEAM,
+    lost_write.NO_LOST_WRITE,
+    idempotent.IDEMPOTENT,
+    completes.COMPLETES,
+    completes.FORWARD_ONLY,
+    effects.HONEST_COMPLETION,
+    effects.EXACTLY_ONCE,
+    order_per_key.ORDER_PER_KEY,
+    freshness.READ_YOUR_WRITES,
+    lost_write.ROLLBACK_SAFE,
+)
+
+DECLARATIONS = tuple(found.declaration for found in GUARANTEES if found.declaration is not None)
