@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl, quote, quote_plus, unquote
 
 import yaml
 
-from verifier.http.coding import READABLE, decode, decoded, readable
+from verifier.http.coding import SUPPORTED, decode_response, limit_accept_encoding, try_decode
 from verifier.http.message import Headers, Request, Response, header
 from verifier.recording.har import HarWriter, read_har
 from verifier.recording.model import Exchange, Recording
@@ -88,7 +88,7 @@ def rewritten(recording: Recording, path: Path) -> None:
 
 def as_sent(exchange: Exchange) -> tuple[object, ...]:
     """What an exchange is, but for what a HAR leaves out: an empty query, and an answer's coding that can be undone."""
-    request, answer = exchange.request, decoded(exchange.response)
+    request, answer = exchange.request, decode_response(exchange.response)
     host = exchange.host
     return (request.target.removesuffix("?"), request.headers, request.body, host, answer.headers, answer.body)
 
@@ -295,7 +295,7 @@ def answered(response: Response) -> list[str]:
 def message(headers: Headers, body: bytes) -> list[str]:
     values = [value for _, value in headers]
     readings = [value.encode("latin-1").decode("utf-8", "replace") for value in values]
-    plain = decode(body, header(headers, "content-encoding") or "")
+    plain = try_decode(body, header(headers, "content-encoding") or "")
     return [*values, *readings, *map(opened, values), (body if plain is None else plain).decode("utf-8", "replace")]
 
 
@@ -324,18 +324,18 @@ def codings_are_undone(data: bytes) -> None:
     codings = source.pick(("gzip", "deflate", "x-gzip, deflate", "identity, deflate, gzip", "identity"))
     largest = source.byte()
     body = source.bytes(2000)
-    for wrong in (decode(body, codings, largest), decode(body, body[:20].decode("latin-1"), largest)):
+    for wrong in (try_decode(body, codings, largest), try_decode(body, body[:20].decode("latin-1"), largest)):
         assert wrong is None or len(wrong) <= largest or wrong == body
     coded = encoded(source, body, codings)
-    assert decode(coded, codings) == body
-    assert decode(coded, codings.upper(), 2 * len(body) + 1000) == body
+    assert try_decode(coded, codings) == body
+    assert try_decode(coded, codings.upper(), 2 * len(body) + 1000) == body
     if codings in ("gzip", "deflate"):
-        assert decode(coded, codings, len(body)) == body
-        assert not body or decode(coded, codings, len(body) - 1) is None
+        assert try_decode(coded, codings, len(body)) == body
+        assert not body or try_decode(coded, codings, len(body) - 1) is None
     response = Response(200, (("content-encoding", codings), ("X", "y"), ("Content-Length", "1")), coded)
-    assert decoded(response) == (Response(200, (("X", "y"),), body) if coded else response)
+    assert decode_response(response) == (Response(200, (("X", "y"),), body) if coded else response)
     cut = Response(200, response.headers, coded[:-1])
-    assert decoded(cut) in (cut, Response(200, (("X", "y"),), decode(coded[:-1], codings) or b""))
+    assert decode_response(cut) in (cut, Response(200, (("X", "y"),), try_decode(coded[:-1], codings) or b""))
 
 
 def only_the_readable_is_asked_for(data: bytes) -> None:
@@ -345,8 +345,8 @@ def only_the_readable_is_asked_for(data: bytes) -> None:
     asked = ",".join(source.pick(("", " ")) + source.pick(words) for _ in range(source.byte() % 6))
     name = source.pick(("Accept-Encoding", "accept-encoding", "X"))
     headers: Headers = (("A", "b"), (name, asked), ("C", source.text(WIDE, 5)))
-    found = readable(headers)
-    assert readable(found) == found
+    found = limit_accept_encoding(headers)
+    assert limit_accept_encoding(found) == found
     assert [pair for pair in found if pair[0].lower() != "accept-encoding"] == [
         pair for pair in headers if pair[0].lower() != "accept-encoding"
     ]
@@ -354,8 +354,8 @@ def only_the_readable_is_asked_for(data: bytes) -> None:
         assert found == headers
         return
     kept = [word.strip() for word in (header(found, "accept-encoding") or "").split(",")]
-    assert all(word.partition(";")[0].strip().lower() in READABLE for word in kept)
+    assert all(word.partition(";")[0].strip().lower() in SUPPORTED for word in kept)
     wanted = [word.strip() for word in asked.split(",")]
     assert kept == [word for word in wanted if word in kept] or kept == ["identity"]
     for word in wanted:
-        assert (word.partition(";")[0].strip().lower() in READABLE) == (word in kept) or kept == ["identity"]
+        assert (word.partition(";")[0].strip().lower() in SUPPORTED) == (word in kept) or kept == ["identity"]

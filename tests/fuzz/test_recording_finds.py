@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.recording.test_har_writer import exchange, record
-from verifier.http.coding import decoded
+from verifier.http.coding import decode_response
 from verifier.http.message import Request, Response
 from verifier.recording.load import load
 from verifier.recording.model import Exchange
@@ -154,4 +154,4 @@ def test_bare_deflate_data_may_begin_like_json(text: str) -> None:
     machine = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     body = machine.compress(text.encode()) + machine.flush()
     assert body[:1] == b"{"
-    assert decoded(Response(200, (("Content-Encoding", "deflate"),), body)) == Response(200, (), text.encode())
+    assert decode_response(Response(200, (("Content-Encoding", "deflate"),), body)) == Response(200, (), text.encode())

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.correlation.building import answer, request
 from tests.replay.services import Arrival, live, replay, scene, step
-from verifier.http.coding import decoded, readable
+from verifier.http.coding import decode_response, limit_accept_encoding
 from verifier.http.message import Headers, Response
 
 CREATE = (request("POST", "/things", {"v": 1}), answer(201, {"id": "t-100", "v": 1}))
@@ -52,7 +52,7 @@ def test_ids_are_learned_from_compressed_answers_and_the_history_can_be_read() -
 )
 def test_codings_are_undone_and_no_longer_named(coding: str, body: bytes) -> None:
     headers = (("Content-Type", "application/json"), ("content-encoding", coding), ("Content-Length", str(len(body))))
-    assert decoded(Response(200, headers, body)) == Response(200, headers[:1], b'{"a": 1}')
+    assert decode_response(Response(200, headers, body)) == Response(200, headers[:1], b'{"a": 1}')
 
 
 @pytest.mark.parametrize(
@@ -60,13 +60,13 @@ def test_codings_are_undone_and_no_longer_named(coding: str, body: bytes) -> Non
 )
 def test_what_cannot_be_undone_stays_as_it_is(coding: str, body: bytes) -> None:
     response = Response(200, (("Content-Encoding", coding),), body)
-    assert decoded(response) is response
+    assert decode_response(response) is response
 
 
 @given(st.binary(max_size=60))
 def test_a_body_without_a_coding_is_left_alone(body: bytes) -> None:
     response = Response(200, (("Content-Type", "text/plain"),), body)
-    assert decoded(response) is response
+    assert decode_response(response) is response
 
 
 @pytest.mark.parametrize(
@@ -81,5 +81,5 @@ def test_a_body_without_a_coding_is_left_alone(body: bytes) -> None:
 )
 def test_only_codings_that_can_be_undone_are_accepted(accepted: str, sent: str) -> None:
     headers: Headers = (("Accept", "*/*"), ("accept-encoding", accepted))
-    assert [value for name, value in readable(headers) if name.lower() == "accept-encoding"] == [sent]
-    assert readable(headers[:1]) == headers[:1]
+    assert [value for name, value in limit_accept_encoding(headers) if name.lower() == "accept-encoding"] == [sent]
+    assert limit_accept_encoding(headers[:1]) == headers[:1]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import parse_qsl
@@ -11,8 +10,9 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from verifier.contracts.model import Parameter, is_json
+from verifier.http.coding import CodingError, UnknownCoding, decode
 
-_MOST = 64 * 1024 * 1024  # a compressed body may not grow beyond this
+_MAX_SIZE = 64 << 20  # bytes that a compressed body may decode to
 _decode = msgspec.json.Decoder().decode
 
 
@@ -20,32 +20,14 @@ class Undecodable(ValueError):
     """The bytes are not what the message says that they are."""
 
 
-def uncompressed(body: bytes, encoding: str) -> bytes | None:
-    """The body with its content codings undone; None when a coding is not known here. Raises Undecodable."""
-    for coding in reversed([part.strip().lower() for part in encoding.split(",")]):
-        if coding in ("identity", ""):
-            continue
-        if coding in ("gzip", "x-gzip"):
-            body = _inflate(body, 31)
-        elif coding == "deflate":
-            # RFC 9110 means zlib; some servers send the bare deflate stream
-            body = _inflate(body, 15 if body[:1] and body[0] & 0x0F == 8 else -15)
-        else:
-            return None
-    return body
-
-
-def _inflate(body: bytes, bits: int) -> bytes:
-    stream = zlib.decompressobj(bits)
+def uncompressed(body: bytes, codings: str) -> bytes | None:
+    """The body without its content codings; None when one of them is not supported. Raises Undecodable."""
     try:
-        plain = stream.decompress(body, _MOST)
-    except zlib.error as error:
-        raise Undecodable(f"compressed body cannot be read: {error}") from None
-    if stream.unconsumed_tail:
-        raise Undecodable(f"compressed body grows beyond {_MOST} bytes")
-    if not stream.eof:
-        raise Undecodable("compressed body is cut short")
-    return plain
+        return decode(body, codings, _MAX_SIZE)
+    except UnknownCoding:
+        return None
+    except CodingError as error:
+        raise Undecodable(str(error)) from None
 
 
 def decode_json(body: bytes) -> Any:

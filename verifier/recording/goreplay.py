@@ -16,7 +16,7 @@ from typing import BinaryIO
 import httptools
 
 from verifier.errors import BadInput
-from verifier.http.coding import decode, uncoded
+from verifier.http.coding import try_decode, without_content_encoding
 from verifier.http.message import Headers, Request, Response, header
 from verifier.recording import fields
 from verifier.recording.assemble import Assembly, TooManyProblems
@@ -139,10 +139,10 @@ def _undone(response: Response) -> tuple[Response, str]:
     coding = header(response.headers, "content-encoding")
     if not coding or not response.body:
         return response, ""
-    body = decode(response.body, coding)
+    body = try_decode(response.body, coding)
     if body is None:
         return response, f"the answer's body could not be decoded from {coding}"
-    return Response(response.status, uncoded(response.headers), body), ""
+    return Response(response.status, without_content_encoding(response.headers), body), ""
 
 
 @dataclass(slots=True)

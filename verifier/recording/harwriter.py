@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from verifier import __version__
-from verifier.http.coding import decode, uncoded
+from verifier.http.coding import try_decode, without_content_encoding
 from verifier.http.message import Headers, Request, Response, header
 from verifier.recording.entry import encode
 from verifier.recording.model import Exchange
@@ -96,10 +96,10 @@ class HarWriter:
         coding = header(headers, "content-encoding")
         if not coding or not body:
             return headers, body
-        plain = decode(body, coding)
+        plain = try_decode(body, coding)
         if plain is None:
             return headers, b"" if self._redactor is not None else body
-        return uncoded(headers), plain
+        return without_content_encoding(headers), plain
 
     def _entry(self, exchange: Exchange, session: str) -> dict[str, Any]:
         request, answer = exchange.request, exchange.response

@@ -17,7 +17,7 @@ from verifier.errors import BadInput, Problem
 from verifier.history.model import Note, RunInfo, ServiceInfo
 from verifier.history.outcome import SAFE
 from verifier.history.store import SCHEMA
-from verifier.http.coding import readable
+from verifier.http.coding import limit_accept_encoding
 from verifier.matrix.model import Matrix, Traffic
 from verifier.matrix.parse import parse
 from verifier.plan.model import ExchangeShape, Plan, SessionShape
@@ -113,7 +113,7 @@ def _asking_readable(session: Session) -> Session:
     return replace(
         session,
         exchanges=tuple(
-            replace(item, request=structs.replace(item.request, headers=readable(item.request.headers)))
+            replace(item, request=structs.replace(item.request, headers=limit_accept_encoding(item.request.headers)))
             for item in session.exchanges
         ),
     )

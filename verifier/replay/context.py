@@ -18,7 +18,7 @@ from verifier.history.model import Operation, Source
 from verifier.history.outcome import outcome_of
 from verifier.history.store import Lines, Record
 from verifier.http.client import Hold, ReleaseBarrier, SendResult, WireClient
-from verifier.http.coding import decoded
+from verifier.http.coding import decode_response
 from verifier.http.message import Request, Response, header, with_header
 from verifier.http.wirefaults import Faults
 from verifier.matrix.model import Retry
@@ -132,7 +132,7 @@ class ReplayContext:
             self.failed += 1
         else:
             self.answered += 1
-            response = decoded(response)
+            response = decode_response(response)
         version, replica = (endpoint.version, endpoint.replica) if endpoint is not None else (what.version, "")
         operation = self.registry.called(service, version, request)
         name = operation.id if operation is not None else what.fallback

@@ -21,7 +21,7 @@ from verifier.errors import BadInput, Problem
 from verifier.gateway.streaming import UNFINISHED
 from verifier.history.model import Note, Operation, ReplicaEvent, Step
 from verifier.history.store import Record
-from verifier.http.coding import decode, readable, uncoded
+from verifier.http.coding import limit_accept_encoding, try_decode, without_content_encoding
 from verifier.http.message import Headers, Request, Response, header
 from verifier.matrix.model import Credential
 from verifier.recording.placeholders import standing
@@ -64,7 +64,7 @@ class Credentials:
         return Request(
             request.method,
             self._fill(request.target, _quoted),
-            readable(headers),
+            limit_accept_encoding(headers),
             self._into_body(request),
         )
 
@@ -150,13 +150,13 @@ class Credentials:
         codings = [part for part in parts if part not in ("", "identity", UNFINISHED)]
         if not codings or not body:
             return headers, self.mask_bytes(body)
-        plain = decode(body, ",".join(codings))
+        plain = try_decode(body, ",".join(codings))
         if plain is None:
             return headers, b""  # nobody can tell what it holds
         masked = self.mask_bytes(plain)
         if masked is plain:
             return headers, body
-        return uncoded(headers), masked
+        return without_content_encoding(headers), masked
 
 
 def resolve(declared: Iterable[Credential], file: Path, environ: Mapping[str, str]) -> Credentials | None:

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from verifier.http.coding import readable
+from verifier.http.coding import limit_accept_encoding
 from verifier.http.duplex import DuplexStream, relay_bytes
 from verifier.http.eventstream import is_event_stream
 from verifier.http.forwarding import (
@@ -81,7 +81,7 @@ class Relay:
                 )
                 return False
             self._client.messages.ignore_upgrade()
-        headers = head.headers if switching else readable(passed_on(head.headers))
+        headers = head.headers if switching else limit_accept_encoding(passed_on(head.headers))
         if self._rewrite_host:
             headers = (("Host", self._authority), *(pair for pair in headers if pair[0].lower() != "host"))
         capture = self._begin(replace(head, target=origin_form(head.target), headers=headers))
