@@ -83,7 +83,7 @@ def test_declared_tolerance_of_readers(tmp_path: Path) -> None:
     [
         ("{", PLAIN, "old.json:1: is not valid JSON"),
         (PLAIN, {"a": 1}, "is not a contract"),
-        (PLAIN, {"type": "object"}, "nothing to compare"),
+        (PLAIN, {"type": "object"}, "they cannot be compared"),
         (PLAIN, _body({"$ref": "#/gone"}), "leads nowhere"),
     ],
 )

@@ -149,7 +149,7 @@ def test_clean_removes_what_a_killed_run_and_its_watcher_left(world: Any, victim
     assert gone.left() == []
     for kind in expected:
         assert f"{gone.run}: removed {kind}" in result.output
-    assert f"{alive.run}: left alone, its verifier still runs" in result.output
+    assert f"{alive.run}: skipped, its verifier is still running" in result.output
     assert alive.kinds() == expected
 
     result = CliRunner().invoke(clean, [alive.run])
@@ -163,5 +163,5 @@ def test_clean_works_without_an_engine(process_world: Any, monkeypatch: pytest.M
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
     result = CliRunner().invoke(clean, ["no-such-run"])
     assert result.exit_code == 0
-    assert "no container engine was asked" in result.output
+    assert "no container engine was searched" in result.output
     assert "nothing to remove" in result.output

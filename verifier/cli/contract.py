@@ -29,12 +29,17 @@ _TOLERANCES = {
 @click.argument("old", type=click.Path(path_type=Path))
 @click.argument("new", type=click.Path(path_type=Path))
 @click.option("--format", "form", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True)
-@click.option("--tolerate", type=click.Choice(sorted(_TOLERANCES)), multiple=True, help="what readers take undeclared")
-@click.option("--seed", type=int, default=0, show_default=True, help="steers generated values")
+@click.option(
+    "--tolerate",
+    type=click.Choice(sorted(_TOLERANCES)),
+    multiple=True,
+    help="What readers accept beyond their contract; repeatable.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Random seed for generated values.")
 def contract(old: Path, new: Path, form: str, tolerate: tuple[str, ...], seed: int) -> None:
     """Compare two contracts in both directions: OpenAPI, Swagger, AsyncAPI or JSON Schema.
 
-    Exit status: 0 compatible (skew is shown and does not count), 1 breaking, 2 bad input, 3 unknown.
+    Exit status: 0 compatible, 1 breaking, 2 bad input, 3 unknown. Skew is reported but does not fail the comparison.
     """
     try:
         first, second = load(old), load(new)
@@ -52,7 +57,7 @@ def _comparable(old: Contract, new: Contract) -> None:
     families = [_family(item) for item in (old, new)]
     if families[0] != families[1]:
         raise BadInput.one(
-            new.file, f"is {new.dialect}, but {Path(old.file).name} is {old.dialect}: nothing to compare"
+            new.file, f"is {new.dialect}, but {Path(old.file).name} is {old.dialect}: they cannot be compared"
         )
 
 
@@ -127,6 +132,6 @@ def _witness(item: ContractDifference, form: str) -> str:
 
 
 def _cell(text: str, form: str) -> str:
-    """Control characters would steer the terminal, a bar would end a Markdown cell."""
+    """Escape the text: control characters would reach the terminal, and a bar would end a Markdown cell."""
     clean = "".join(c if c.isprintable() else " " for c in text)
     return clean.replace("|", "\\|") if form == "github" else clean

@@ -1,4 +1,4 @@
-"""Ctrl-C: the first one ends a run in order, a second one ends it at once, and the watcher removes what ran."""
+"""Ctrl-C: the first one stops a run in order. A second one ends the process at once; the watcher then cleans up."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ INTERRUPTED = 130
 
 
 async def interruptible(work: Coroutine[Any, Any, T]) -> T:
-    """Await `work`; raises KeyboardInterrupt once it has cleaned up after a Ctrl-C.
+    """Await `work`. After a Ctrl-C, raises KeyboardInterrupt once `work` has cleaned up.
 
-    A process that was started deaf to Ctrl-C stays so.
+    A process that was started with SIGINT ignored keeps ignoring it.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         return await work

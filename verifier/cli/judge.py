@@ -1,4 +1,4 @@
-"""`verifier judge RUN`: judges a stored run again, with no engine."""
+"""`verifier judge RUN`: judges a stored run again. Needs no container engine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from verifier.report import text
 @click.argument("run", type=click.Path(path_type=Path))
 @click.pass_context
 def judge(context: click.Context, run: Path) -> None:
-    """Judge a stored run with today's checks."""
+    """Judge a stored run again with the checks of this version.
+
+    The reports in the run directory are rewritten. Exit status: 0 pass, 1 fail, 2 bad input, 3 unknown.
+    """
     judgement, history, plan, timing = judge_again(run)
     click.echo(text.render(judgement, history, plan, timing), nl=False)
     context.exit(EXIT[judgement.verdict])

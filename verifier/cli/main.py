@@ -1,6 +1,6 @@
-"""The `verifier` command. Exit status: 0 pass · 1 fail · 2 bad input · 3 unknown · 4 the environment broke.
+"""The `verifier` command. Exit status: 0 pass, 1 fail, 2 bad input, 3 unknown, 4 broken environment.
 
-A mistake of the verifier's own ends with 70 (EX_SOFTWARE of sysexits.h), so that it is never taken for a verdict.
+An internal error ends with 70 (EX_SOFTWARE of sysexits.h), so that no pipeline takes it for a verdict.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from verifier.cli.report import report
 from verifier.cli.run import run
 from verifier.errors import BadInput, BrokenEnvironment
 
-OWN_MISTAKE = 70
+INTERNAL_ERROR = 70
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="verifier")
 def cli() -> None:
-    """Rehearses a rollout: old and new versions side by side, recorded traffic with faults, a verdict."""
+    """Rehearse a rollout: run old and new versions side by side and replay recorded traffic with faults."""
 
 
 for command in (plan, run, judge, report, record, contract, clean):
@@ -35,7 +35,7 @@ for command in (plan, run, judge, report, record, contract, clean):
 
 
 def main() -> None:
-    """Runs the command line; every way to end has its own exit status and one clear message."""
+    """Run the command line. Each kind of ending has its own exit status and one clear message."""
     try:
         sys.exit(cli.main(standalone_mode=False) or 0)
     except click.exceptions.Exit as exit_:
@@ -48,15 +48,15 @@ def main() -> None:
             click.echo(str(problem), err=True)
         sys.exit(2)
     except BrokenEnvironment as error:
-        click.echo(f"the environment broke, so there is no verdict: {error}", err=True)
+        click.echo(f"The environment broke; no verdict. {error}", err=True)
         sys.exit(4)
     except (KeyboardInterrupt, click.exceptions.Abort):
-        click.echo("interrupted: nothing was judged, everything that ran was removed", err=True)
+        click.echo("Interrupted; no verdict. Everything that the run started has been removed.", err=True)
         sys.exit(INTERRUPTED)
     except Exception:
         traceback.print_exc()
-        click.echo("this is a mistake of the verifier's own, and no verdict", err=True)
-        sys.exit(OWN_MISTAKE)
+        click.echo("Internal error in the verifier; no verdict. Please report it.", err=True)
+        sys.exit(INTERNAL_ERROR)
 
 
 if __name__ == "__main__":

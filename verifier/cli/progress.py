@@ -16,10 +16,10 @@ from verifier.report.phrasing import mixture, printable
 
 
 class Progress:
-    """Consumes the events of a run. A context manager: leaving it takes the bar away, whatever happened.
+    """Consumes the events of a run. It is a context manager, which removes the bar on exit.
 
-    The bar counts replays and steps, so that a step without replays moves it too. On a stream that is no terminal
-    nothing is redrawn: one line per path, step and lengthy preparation.
+    The bar counts replays and steps, so that a step without replays moves it too. On a stream that is not a terminal
+    it prints one line per path, step and lengthy preparation, and redraws nothing.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -40,7 +40,7 @@ class Progress:
 
     @property
     def done(self) -> tuple[int, int]:
-        """How far the bar is, and how far it goes; (0, 0) where there is none."""
+        """The bar's position and total; (0, 0) if there is no bar."""
         if self._bar is None or not self._bar.tasks:
             return 0, 0
         task = self._bar.tasks[0]
@@ -98,7 +98,7 @@ class Progress:
 
 
 def step_line(event: StepEnded, position: int, total: int) -> str:
-    """One finished step: its number, id, seconds and mixture, and the first line of what went wrong."""
+    """One finished step: its number, id, seconds and mixture, and the first line of its error."""
     step: PlannedStep = event.step
     line = f"  [{position}/{total}] {step.id} {step.description}: {event.seconds:.1f} s, {len(step.replays)} replays"
     if event.error:
@@ -107,7 +107,7 @@ def step_line(event: StepEnded, position: int, total: int) -> str:
 
 
 def _bar(stream: TextIO) -> bars.Progress:
-    # What is being done comes last and is cut: counts and time stay readable on a narrow terminal.
+    # The description comes last and is truncated, so that counts and time stay readable on a narrow terminal.
     doing = bars.TextColumn("{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1))
     return bars.Progress(
         bars.SpinnerColumn(),

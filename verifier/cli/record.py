@@ -20,18 +20,22 @@ from verifier.recording.placeholders import as_yaml
 from verifier.recording.proxy import Recorder, RecordingFile, Upstream
 from verifier.recording.redact import Redaction
 
-_SHOWN = 5  # exchanges that are told of by name
+_SHOWN = 5  # exchanges that are listed by name
 
 
 @click.command()
-@click.option("--listen", metavar="HOST:PORT", required=True, help="Loopback address to listen on; port 0 takes any.")
-@click.option("--to", "to", metavar="URL", required=True, help="The service, such as http://127.0.0.1:8080.")
+@click.option(
+    "--listen", metavar="HOST:PORT", required=True, help="Loopback address to listen on; port 0 picks a free port."
+)
+@click.option("--to", "to", metavar="URL", required=True, help="Service to forward to, such as http://127.0.0.1:8080.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="HAR file to write.")
-@click.option("--as", "name", metavar="SERVICE", help="Service that recorded addresses name, as in the matrix.")
+@click.option("--as", "name", metavar="SERVICE", help="Service name to write into recorded URLs, as in the matrix.")
 @click.option("--redact", metavar="FIELD", multiple=True, help="Also redact this header or body field; repeatable.")
-@click.option("--session-header", metavar="NAME", help="Requests with equal values of this header are one user's.")
-@click.option("--rewrite-host", is_flag=True, help="Send the service's own Host header instead of the client's.")
-@click.option("--insecure", is_flag=True, help="Accept any certificate of an https service.")
+@click.option(
+    "--session-header", metavar="NAME", help="Requests with equal values of this header belong to one session."
+)
+@click.option("--rewrite-host", is_flag=True, help="Send the service's address as the Host header, not the client's.")
+@click.option("--insecure", is_flag=True, help="Accept any TLS certificate from an https service.")
 def record(
     listen: str,
     to: str,
@@ -44,9 +48,9 @@ def record(
 ) -> None:
     """Record live traffic into a HAR file.
 
-    Clients talk to the --listen address; every request goes on to the --to service. Authorization, cookies and
-    declared fields are redacted before anything is written. End with Ctrl-C: the file appears when it is whole.
-    What the recording lacks for a service that checks credentials is printed then, ready for the matrix.
+    Clients talk to the --listen address; every request is forwarded to the --to service. Authorization headers,
+    cookies and declared fields are redacted before anything is written. Press Ctrl-C to stop; the file appears once it
+    is complete. The command then prints, as lines for the matrix, the redacted credentials that a replay needs.
     """
     host, port = _loopback(listen)
     upstream = replace(_upstream(to, insecure), name=_authority(name))
@@ -66,8 +70,8 @@ def record(
         click.echo(f"{len(file.left_out)} of them cannot be replayed:{shown}", err=True)
     if file.credentials:
         click.echo(
-            "these secrets were redacted, and no recorded answer issues them anew: where the service checks them,\n"
-            "name in the matrix the variable (env) or file (file) that holds each; where it does not, leave them out",
+            "These secrets were redacted, and no recorded response issues them. If the service checks them, name in\n"
+            "the matrix the variable (env) or file (file) that holds each one. If it does not, leave these lines out.",
             err=True,
         )
         click.echo(as_yaml(out.name, file.credentials), nl=False)
@@ -91,7 +95,7 @@ async def _run(host: str, port: int, upstream: Upstream, file: RecordingFile, re
     except OSError as error:
         raise BrokenEnvironment(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
     shown = f"[{host}]" if ":" in host else host
-    click.echo(f"recording http://{shown}:{bound} -> {upstream.authority}; Ctrl-C ends it", err=True)
+    click.echo(f"recording http://{shown}:{bound} -> {upstream.authority}; press Ctrl-C to stop", err=True)
     await _first(stop, recorder.failed)
     closing = asyncio.ensure_future(recorder.close())
     hurried = asyncio.ensure_future(now.wait())
@@ -101,9 +105,9 @@ async def _run(host: str, port: int, upstream: Upstream, file: RecordingFile, re
     hurried.cancel()
     await closing
     if recorder.error is not None:
-        raise BrokenEnvironment(f"the recording failed, nothing was written: {recorder.error}") from recorder.error
+        raise BrokenEnvironment(f"recording failed and nothing was written: {recorder.error}") from recorder.error
     if recorder.lost:
-        click.echo(f"warning: {recorder.lost} connections are missing: the recorder failed on them", err=True)
+        click.echo(f"warning: {recorder.lost} connections are missing because the recorder failed on them", err=True)
 
 
 async def _first(*events: asyncio.Event) -> None:
@@ -129,7 +133,7 @@ def _loopback(listen: str) -> tuple[str, int]:
 
 
 def _authority(name: str | None) -> str:
-    """The --as flag: a host name, perhaps with a port."""
+    """The --as flag: a host name, optionally with a port."""
     if name is None:
         return ""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]*(:\d{1,5})?", name):

@@ -23,9 +23,14 @@ RENDERERS = {
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--format", "shape", type=click.Choice(list(RENDERERS)), default="text", show_default=True)
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file instead.")
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), help="File to write; by default standard output."
+)
 def report(run: Path, shape: str, out: Path | None) -> None:
-    """Render a stored run. Nothing in the run directory changes; the exit status says nothing of the verdict."""
+    """Render a stored run.
+
+    The run directory is not changed. The exit status does not depend on the verdict.
+    """
     judgement, history, plan = load_and_judge(run)
     rendered = RENDERERS[shape](judgement, history, plan, stored_timing(run))
     if out is None:

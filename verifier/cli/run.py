@@ -1,4 +1,4 @@
-"""`verifier run MATRIX`: verifies; writes the run directory and the reports; shows progress."""
+"""`verifier run MATRIX`: rehearses a rollout, shows progress, and writes the run directory and the reports."""
 
 from __future__ import annotations
 
@@ -28,11 +28,16 @@ from verifier.runtime.select import Name, make, select
 @click.command()
 @click.argument("matrix", type=click.Path(path_type=Path))
 @click.option(
-    "--runtime", "choice", type=click.Choice(["auto", "docker", "process"]), default="auto", show_default=True
+    "--runtime",
+    "choice",
+    type=click.Choice(["auto", "docker", "process"]),
+    default="auto",
+    show_default=True,
+    help="Where versions run; auto takes containers if an engine answers and local processes otherwise.",
 )
-@click.option("--seed", default=0, show_default=True, help="What chance draws from; the same seed, the same plan.")
-@click.option("--budget", help="How long replays may take, such as 2m; overrides the matrix.")
-@click.option("--out", type=click.Path(path_type=Path), help="Run directory; a new one under .verifier/ by default.")
+@click.option("--seed", default=0, show_default=True, help="Random seed; equal seeds give equal plans.")
+@click.option("--budget", help="Time limit for replays, such as 2m; overrides the matrix.")
+@click.option("--out", type=click.Path(path_type=Path), help="Run directory; by default a new one under .verifier/.")
 @click.pass_context
 def run(
     context: click.Context,
@@ -42,7 +47,10 @@ def run(
     budget: str | None,
     out: Path | None,
 ) -> None:
-    """Verify a rollout before it happens."""
+    """Verify a rollout before it happens.
+
+    Exit status: 0 pass, 1 fail, 2 bad input, 3 unknown (something was not tested), 4 broken environment (no verdict).
+    """
     prepared = prepare(matrix, seed, seconds(budget))
     chosen = select(choice)
     directory = _directory(out, prepared.matrix.name)
@@ -51,8 +59,8 @@ def run(
     with Progress(sys.stderr) as progress:
         timing = uvloop.run(interruptible(Rehearsal(prepared, runtime, chosen.reason, directory, progress).run()))
     judgement = judge_new(directory, timing)
-    told = text.render(judgement, read(directory), stored_plan(directory), stored_timing(directory))
-    click.echo(told, nl=False)
+    shown = text.render(judgement, read(directory), stored_plan(directory), stored_timing(directory))
+    click.echo(shown, nl=False)
     click.echo(f"run directory: {directory} (verdict.json, report.html, junit.xml, history/, logs/)")
     context.exit(EXIT[judgement.verdict])
 
@@ -68,17 +76,17 @@ def seconds(budget: str | None) -> float | None:
 
 
 def plain(name: str) -> str:
-    """A matrix's name as part of a folder's or a container's: a name may hold anything."""
+    """A matrix's name, made safe as part of a folder's or a container's name."""
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-.")[:60] or "run"
 
 
 def _directory(out: Path | None, name: str) -> Path:
-    """A new, empty folder. An existing run is never overwritten."""
+    """Make a new, empty folder. An existing run is never overwritten."""
     directory = out or Path(".verifier") / f"{plain(name)}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise BadInput.one(directory, "already exists and is not an empty folder", key="--out")
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise BadInput.one(directory, f"cannot be made: {error.strerror}", key="--out") from None
+        raise BadInput.one(directory, f"cannot be created: {error.strerror}", key="--out") from None
     return directory.resolve()

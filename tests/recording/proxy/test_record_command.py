@@ -143,7 +143,7 @@ def test_what_it_redacted_and_nothing_issues_is_printed_for_the_matrix(service: 
         running.send(Request("POST", "/a", (("Authorization", TOKEN),), b"{}"), Request("POST", "/b", session, b"{}"))
         status, said = running.end(signal.SIGINT)
         printed = running.printed()
-    assert (status, "no recorded answer issues them" in said) == (0, True)
+    assert (status, "no recorded response issues them" in said) == (0, True)
     (traffic,) = yaml.safe_load(printed)["traffic"]
     first = read_har(out).sessions[0].exchanges[0]
     placeholder = dict(first.request.headers)["Authorization"].removeprefix("Bearer ")
