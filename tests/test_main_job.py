@@ -103,7 +103,7 @@ def test_the_safe_order_avoids_the_break(tmp_path: Path) -> None:
 def test_without_a_safe_order_the_report_says_what_to_expand(tmp_path: Path) -> None:
     status, _, told = run("greet-stuck", tmp_path / "run")
     assert status == 1, told
-    assert "no order of upgrade is safe" in told.lower(), told
+    assert "no upgrade order is safe" in told.lower(), told
     assert "expand back" in told, told
 
 

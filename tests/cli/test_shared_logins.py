@@ -65,9 +65,10 @@ def test_every_session_is_replayable_by_itself(tmp_path: Path) -> None:
     assert SID not in recording
     assert status == 0, told
     assert notes == [
-        ("borrowed", "session anna borrows 1 of its 3 exchanges of desk, because they issue what it uses: POST /login"),
-        ("borrowed", "session dora borrows 3 of its 4 exchanges of desk, anna, carl, because they issue what it uses: "
-                     "POST /login, POST /orders"),
+        ("borrowed", "session anna takes 1 of its 3 exchanges from desk, "
+                     "which produce values that it uses: POST /login"),
+        ("borrowed", "session dora takes 3 of its 4 exchanges from desk, anna, carl, "
+                     "which produce values that it uses: POST /login, POST /orders"),
     ]  # fmt: skip
 
 

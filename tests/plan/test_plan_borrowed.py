@@ -91,8 +91,8 @@ def test_the_printed_plan_tells_what_each_session_borrows() -> None:
     lines = render(plan(shop(), BORROWERS, 0)).splitlines()
     assert lines[1:5] == [
         "",
-        "session anna borrows 2 of its 4 exchanges of desk, bert, because they issue what it uses: login, placeOrder",
-        "session bert borrows 1 of its 3 exchanges of desk, because they issue what it uses: login",
+        "session anna takes 2 of its 4 exchanges from desk, bert, which produce values that it uses: login, placeOrder",
+        "session bert takes 1 of its 3 exchanges from desk, which produce values that it uses: login",
         "",
     ]
 
@@ -149,7 +149,7 @@ def test_lenders_are_called_as_the_plan_calls_them(tmp_path: Path) -> None:
     assert [shape.id for shape in made.plan.sessions] == ["1-anna", "1-clerk", "2-anna", "2-clerk"]
     assert [shape.exchanges[0].lender for shape in made.plan.sessions] == ["", "1-anna", "", "2-anna"]
     assert [note.message for note in borrowings(made)] == [
-        f"session {name}-clerk borrows 1 of its 3 exchanges of {name}-anna, because they issue what it uses: "
+        f"session {name}-clerk takes 1 of its 3 exchanges from {name}-anna, which produce values that it uses: "
         "POST /orders"
         for name in (1, 2)
     ]

@@ -108,7 +108,7 @@ def test_the_safe_order_is_taken(registry: ContractRegistry) -> None:
     assert made.declared.order.orders == (("back", "front"),)
     changed = [action.service for step in made.steps if step.kind == "replace" for action in step.actions]
     assert changed.index("back") < changed.index("front")
-    assert "safe orders of upgrade: back → front" in render(made)
+    assert "safe upgrade orders: back → front" in render(made)
 
 
 def test_without_a_safe_order_the_plan_says_what_to_expand(registry: ContractRegistry) -> None:
@@ -116,7 +116,7 @@ def test_without_a_safe_order_the_plan_says_what_to_expand(registry: ContractReg
     assert made.declared.order is not None
     assert made.declared.order.count == 0
     told = render(made)
-    assert "no order of upgrade is safe" in told
+    assert "no upgrade order is safe" in told
     assert "expand back" in told
 
 

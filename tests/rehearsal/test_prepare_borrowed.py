@@ -45,7 +45,7 @@ def test_borrowed_exchanges_are_the_session_s_own_but_for_pace_and_order(tmp_pat
     (note,) = borrowings(made)
     assert (note.kind, note.message) == (
         "borrowed",
-        "session clerk borrows 1 of its 4 exchanges of anna, because they issue what it uses: POST /orders",
+        "session clerk takes 1 of its 4 exchanges from anna, which produce values that it uses: POST /orders",
     )
     reordered = {
         replay.fault.index

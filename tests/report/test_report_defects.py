@@ -35,7 +35,8 @@ def test_violations_of_no_cause_or_of_others_stay_apart() -> None:
 
 def test_the_first_sentence_counts_defects() -> None:
     said = phrasing.sentence(values.judgement(ALL))
-    assert "2 defects in 3 guarantees (compatible, no lost write, idempotent), at worst: it changed" in said
+    assert "2 defects violate 3 guarantees (compatible, no lost write, idempotent). " in said
+    assert "At worst, users would have seen: it changed" in said
 
 
 def test_the_text_shows_the_gravest_with_its_proof_and_a_line_for_each_other() -> None:
@@ -43,17 +44,17 @@ def test_the_text_shows_the_gravest_with_its_proof_and_a_line_for_each_other() -
     assert "1. no lost write · mixed" in shown
     assert "2. idempotent · mixed" in shown
     assert "3. " not in shown
-    assert f"   One cause: {CAUSE}. 2 further consequences of it, seen 9 times:" in shown
+    assert f"   Cause: {CAUSE}. It has 2 further consequences, seen 9 times:" in shown
     assert shown.count("     compatible · mixed · orders 1.4 + 2.1") == 2
 
 
 def test_what_was_there_before_is_told_by_its_cause_too() -> None:
     before = tuple(replace(entry, attribution="pre-existing", steps=("rollout.2",)) for entry in (SHAPE, LISTED, LOST))
     shown, comment = _rendered(before), _rendered(before, markdown)
-    assert f"  One cause: {CAUSE}. 2 further consequences of it, seen 9 times:" in shown
-    assert " 1 defect of the old version was there before." in " ".join(shown.split())
-    assert "1 before the rollout too" in comment
-    assert "2 further consequences of it, seen 9 times." in comment
+    assert f"  Cause: {CAUSE}. It has 2 further consequences, seen 9 times:" in shown
+    assert " 1 defect already existed in the old version." in " ".join(shown.split())
+    assert "1 already present before the rollout" in comment
+    assert "It has 2 further consequences, seen 9 times." in comment
 
 
 def test_a_rollback_that_could_not_be_verified_is_not_said_to_hold() -> None:
@@ -62,9 +63,9 @@ def test_a_rollback_that_could_not_be_verified_is_not_said_to_hold() -> None:
         replace(step, verdict="unknown") if step.phase == "rollback" and step.kind == "roll back" else step
         for step in held.steps
     )
-    assert phrasing.going_back(held).startswith("Rolling back held")
+    assert phrasing.going_back(held).startswith("Rolling back was safe")
     assert phrasing.going_back(replace(held, steps=hidden)) == (
-        "Whether rolling back holds is not known: rollout.3 could not be verified."
+        "Whether rolling back is safe is unknown: rollout.3 could not be verified."
     )
 
 
@@ -81,5 +82,5 @@ def test_verdict_json_holds_every_violation_with_its_cause() -> None:
 def test_markdown_and_the_page_tell_the_cause() -> None:
     comment, page = _rendered(ALL, markdown), _rendered(ALL, html)
     assert comment.count("<summary>compatible") == 0
-    assert "(and 2 further consequences of one cause)" in comment
-    assert page.count(f"<dt>one cause</dt><dd>{CAUSE}</dd>") == 3
+    assert "(and 2 further consequences of the same cause)" in comment
+    assert page.count(f"<dt>cause</dt><dd>{CAUSE}</dd>") == 3

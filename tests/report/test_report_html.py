@@ -42,9 +42,9 @@ def test_the_page_says_what_happened() -> None:
     for said in (
         values.DOUBLED.message,
         values.DOUBLED.experience,
-        "send nothing again; take back 1 × psp.charge",
+        "Do not retry; reverse 1 × psp.charge.",
         "applied again (2)",
-        "only the mixture of versions shows it",
+        "it appears only while versions are mixed",
         "orders declares getOrder freshness, and no operation tested it",
         "9 × faults on reads: a read has no effect",
     ):

@@ -26,14 +26,14 @@ def test_a_retry_that_was_charged_again_is_doubled() -> None:
     assert entry.touched == (("orders", "1.4"), ("orders", "2.1"))
     assert entry.attempts == ("rollout.2/r7/1.1", "rollout.2/r7/1.2")
     assert entry.answers == ("202 lost", "202 accepted")
-    assert entry.safe_now == "send nothing again; take back 1 × psp.charge"
+    assert entry.safe_now == "Do not retry; reverse 1 × psp.charge."
 
 
 def test_its_twin_a_duplicate_that_was_recognised_is_done_once() -> None:
     entry = of("rollout.2/r8/1.1")
     assert entry.happened == "done once"
     assert entry.effects == (EffectCount("psp", "charge", applied=1, suppressed=1, expected=1),)
-    assert entry.safe_now == "nothing to do; the repeat was recognised"
+    assert entry.safe_now == "Nothing to do. The duplicate was recognised."
 
 
 def test_two_effects_are_not_doubled_where_two_are_usual() -> None:
@@ -56,13 +56,13 @@ def test_what_is_usual_comes_from_the_old_control_not_from_the_mixture() -> None
 def test_acknowledged_without_its_effect_is_missing() -> None:
     entry = of("rollout.2/r9/1.1", operation("r9/1.1", "rollout.2", fault="lost-answer", started=14.0))
     assert entry.happened == "missing"
-    assert "1 × psp.charge is owed" in entry.safe_now
+    assert "1 × psp.charge is missing" in entry.safe_now
 
 
 def test_refused_without_an_effect_did_not_happen_and_may_be_sent_again() -> None:
     refused = operation("r9/1.1", "rollout.2", response=None, error="refused", outcome="fail", fault="reset")
     entry = of("rollout.2/r9/1.1", refused)
-    assert (entry.happened, entry.safe_now) == ("did not happen", "safe to send again")
+    assert (entry.happened, entry.safe_now) == ("did not happen", "Safe to retry.")
     assert entry.answers == ("refused fail",)
     assert entry.touched == ()
 

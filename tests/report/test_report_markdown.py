@@ -68,10 +68,10 @@ def test_the_comment_fits_into_one() -> None:
     )
     told = markdown.render(values.judgement(long, ("u" * 900,) * 90), values.history(), values.plan(), values.TIMING)
     assert len(told) < 65_536
-    assert "left out: too long for one comment" in told
+    assert "omitted: too long for one comment" in told
 
 
 def test_one_that_is_short_is_whole() -> None:
     told = markdown.render(values.judgement(), values.history(), values.plan(), values.TIMING)
-    assert "left out: too long" not in told
+    assert "omitted: too long" not in told
     assert told.count("<details>") == told.count("</details>") == 4

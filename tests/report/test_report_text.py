@@ -60,7 +60,7 @@ def test_what_a_failed_request_was_told_is_quoted() -> None:
     failed = structs.replace(failed, response=answer)
     shown = replace(values.DOUBLED, evidence=(failed.id,))
     told = text.render(values.judgement((shown,)), values.history(failed), values.plan(), values.TIMING)
-    assert '   500 said: {"title": "column missing"}' in told.splitlines()
+    assert '   500 response: {"title": "column missing"}' in told.splitlines()
 
 
 def test_a_step_that_could_not_be_completed_says_why() -> None:
@@ -84,6 +84,6 @@ def test_no_text_reaches_the_terminal_as_a_control_sequence(hostile: str) -> Non
 
 
 def test_a_defect_is_told_by_its_first_step_and_where_its_proof_is_from() -> None:
-    for step, told in (("rollout.2", "in 2 steps: only"), ("rollout.4", "in 2 steps, here in rollout.4: only")):
+    for step, told in (("rollout.2", "in 2 steps: it"), ("rollout.4", "in 2 steps, here in rollout.4: it")):
         found = rendered(values.judgement((replace(values.DOUBLED, step=step),)))
         assert f"first in rollout.2, seen 3 times {told}" in found

@@ -1,4 +1,4 @@
-"""A plan as text: numbered steps, the mixture after each, how many replays and which faults."""
+"""A plan as text: numbered steps, the mixture after each step, the number of replays, and the faults."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from verifier.plan.model import Coverage, Declared, Plan, PlannedStep, Replay, S
 
 
 def render(plan: Plan, *, replays: bool = False) -> str:
-    """The plan for people. With `replays`, a line for every replay as well."""
+    """The plan as text that ends with a newline. With `replays`, every replay gets a line."""
     lines = [f"plan of {plan.matrix} · seed {plan.seed} · {len(plan.paths)} paths, {len(plan.steps)} steps, "
              f"{sum(len(step.replays) for step in plan.steps)} replays"]  # fmt: skip
     for sentence in plan.same:
@@ -23,30 +23,32 @@ def render(plan: Plan, *, replays: bool = False) -> str:
 
 
 def borrowing(session: SessionShape) -> str:
-    """What a session borrows of others, in a sentence; "" where it borrows nothing."""
+    """Which exchanges a session takes from other sessions, as a sentence; "" if it takes none."""
     borrowed = [exchange for exchange in session.exchanges if exchange.lender]
     if not borrowed:
         return ""
     producers = ", ".join(dict.fromkeys(exchange.lender for exchange in borrowed))
     issuing = ", ".join(dict.fromkeys(exchange.name for exchange in borrowed))
     return (
-        f"session {session.id} borrows {len(borrowed)} of its {len(session.exchanges)} exchanges of {producers}, "
-        f"because they issue what it uses: {issuing}"
+        f"session {session.id} takes {len(borrowed)} of its {len(session.exchanges)} exchanges from {producers}, "
+        f"which produce values that it uses: {issuing}"
     )
 
 
 def _declared(said: Declared) -> list[str]:
-    """What the contracts say: who breaks whom in which steps, seams, and which orders are safe."""
+    """What the contracts imply: breaks with the steps they affect, seams, and safe upgrade orders."""
     lines = []
     for item in said.breaks:
-        impact = f"hurts {', '.join(item.callers)} in {', '.join(item.steps)}" if item.steps else "hurts nobody here"
+        impact = "affects no step of this rollout"
+        if item.steps:
+            impact = f"affects {', '.join(item.callers)} in {', '.join(item.steps)}"
         lines.append(f"  {item.verdict:<9} {item.service} {item.old} → {item.new} · {item.operation} · {item.column}")
         lines.append(f"  {'':<9} {item.message} ({item.pointer}); {impact}")
     lines += [f"  seam      {item.seam.message}; in {', '.join(item.steps)}" for item in said.seams]
     if said.order is not None and said.order.orders:
-        lines.append(f"  safe orders of upgrade: {'; '.join(' → '.join(order) for order in said.order.orders[:6])}")
+        lines.append(f"  safe upgrade orders: {'; '.join(' → '.join(order) for order in said.order.orders[:6])}")
     elif said.order is not None:
-        lines.append(f"  no order of upgrade is safe; in the way: {', '.join(said.order.in_the_way)}")
+        lines.append(f"  no upgrade order is safe; conflicts: {', '.join(said.order.in_the_way)}")
         lines += [f"    {move.kind} {move.service}: {move.what}" for move in said.order.sequence]
     return ["contracts", *lines, ""] if lines else []
 

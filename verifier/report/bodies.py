@@ -1,4 +1,4 @@
-"""Bodies and headers of recorded traffic for people: pretty where they are JSON, cut where long, without secrets."""
+"""Bodies and headers of messages for display: JSON is indented, long text is truncated, secrets are omitted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HEADERS = 25
 SECRET = frozenset(
     {"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "x-auth-token", "x-csrf-token"}
 )
-LARGEST_PARSED = 1 << 18  # bytes; larger bodies are shown as they came
+LARGEST_PARSED = 1 << 18  # bytes; larger bodies are shown unformatted
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def _body(body: bytes, coding: str) -> str:
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError:
-        return f"({counted(len(body), 'byte')} that are no text)"
+        return f"({counted(len(body), 'byte')} of binary data)"
     text = _pretty(text) if len(body) <= LARGEST_PARSED else text
     text = text.replace("\r\n", "\n").expandtabs(4)
     more = len(text) - MOST
@@ -52,7 +52,7 @@ def _body(body: bytes, coding: str) -> str:
 
 
 def _pretty(text: str) -> str:
-    """JSON indented; everything else as it is. Duplicate keys would be lost by parsing, so such text stays."""
+    """JSON is indented; all other text is unchanged. So is JSON with duplicate keys, which parsing would drop."""
     try:
         value = json.loads(text, object_pairs_hook=_distinct)
         return json.dumps(value, indent=2, ensure_ascii=False) if isinstance(value, dict | list) else text
@@ -63,5 +63,5 @@ def _pretty(text: str) -> str:
 def _distinct(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("a key stands twice")
+        raise ValueError("duplicate key")
     return found

@@ -1,4 +1,4 @@
-"""What was sent and what came back, per session, from the history: nothing is lost without being seen."""
+"""Counts of requests and responses per session, from the history, so that no loss goes unnoticed."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ INNER = frozenset({"inner", "partner"})
 
 @dataclass(frozen=True, slots=True)
 class SessionCounts:
-    """`sent` = `answered` + `unanswered`: every request of a client, polls and reads of the sweep included.
+    """`sent` = `answered` + `unanswered`: every client request, including polls and read-backs.
 
-    `inner` are the calls of services that its requests caused; `unmatched` and `ambiguous` are notes about values.
+    `inner` counts the calls between services that these caused; `unmatched` and `ambiguous` count notes about values.
     """
 
     session: str
@@ -28,7 +28,7 @@ class SessionCounts:
 
 
 def count(history: History) -> tuple[SessionCounts, ...]:
-    """One entry per session, by name; "" for requests that belong to none."""
+    """One entry per session, sorted by name; "" stands for requests that belong to no session."""
     found: Counter[tuple[str, str]] = Counter()
     sessions = {operation.id: operation.session for operation in history.operations}
     for operation in history.operations:

@@ -1,4 +1,4 @@
-"""What the ids in a violation's evidence stand for: operations and replica events, in causal order."""
+"""Resolves the ids in a violation's evidence to operations and replica events, in causal order."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Entry = Operation | ReplicaEvent
 
 @dataclass(slots=True)
 class Evidence:
-    """Looks up evidence of one history. An id that the history does not hold is left out."""
+    """Looks up evidence of one history. Ids that the history does not contain are ignored."""
 
     history: History
     operations: dict[str, Operation] = field(init=False)
@@ -38,7 +38,7 @@ class Evidence:
         return tuple(sorted(found, key=lambda entry: (began(entry), identity(entry))))
 
     def _event(self, replica: str, step: str) -> ReplicaEvent | None:
-        """The event that tells of trouble, else the last one; of the given step where it has any."""
+        """The last failure event of a replica, else its last event. Events of the given step take precedence."""
         events = self.replicas.get(replica, [])
         events = [event for event in events if event.step == step] or events
         trouble = [event for event in events if event.what in ("never-ready", "exited", "command-failed", "killed")]
@@ -56,7 +56,7 @@ def identity(entry: Entry) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of a proof. `at` is seconds since the run began; `effect` is what the outside world could count."""
+    """One line of a proof. `at` is seconds since the run began; `effect` is what a partner could count."""
 
     at: float
     step: str
@@ -69,9 +69,9 @@ class Row:
 
 
 def rows(evidence: Evidence, violation: Violation) -> tuple[Row, ...]:
-    """The proof in causal order: the evidence, and what its operations had partners do or leave undone.
+    """The proof in causal order: the evidence, and the effects at partners that its operations caused.
 
-    Nothing begins before what caused it began, so the order of beginning is a causal one.
+    No operation begins before the operation that caused it, so sorting by start time gives a causal order.
     """
     proving = evidence.entries(violation.evidence, violation.step)
     names = {identity(entry) for entry in proving}
@@ -104,9 +104,9 @@ def _operation_row(operation: Operation, times: int) -> Row:
     source = {
         "replay": "client",
         "live": "client (live)",
-        "poll": "client polls",
+        "poll": "client (poll)",
         "sweep": "read back",
-        "proof": "witness sent",
+        "proof": "witness",
     }
     effect: str = operation.effect
     if effect == "applied" and times > 1:
@@ -125,7 +125,7 @@ def _operation_row(operation: Operation, times: int) -> Row:
 
 
 def answer(operation: Operation) -> str:
-    """What came back and what the caller could know of it: `202 accepted`, `202 lost`, `timeout info`."""
-    came = str(operation.response.status) if operation.response else operation.error or "no answer"
+    """What came back, and what the caller could conclude from it: `202 accepted`, `202 lost`, `timeout info`."""
+    came = str(operation.response.status) if operation.response else operation.error or "no response"
     lost = operation.response is not None and operation.response.status < 500 and operation.outcome == "info"
     return f"{came} {'lost' if lost else operation.outcome}"

@@ -1,7 +1,7 @@
-"""The report as one self-contained page: works from a file, loads nothing, runs no script.
+"""The report as one self-contained page. It loads nothing and runs no script.
 
-Recorded traffic is untrusted: every value is escaped, control characters are made visible, secrets are left out, and
-the page's own policy forbids scripts and loading.
+Recorded traffic is untrusted. Every value is escaped, control characters are made visible, secrets are omitted, and
+the content security policy of the page forbids scripts and loading.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ENTRIES = 250  # operations of the ledger
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A cell of steps × guarantees; `target` is the anchor of the violation that it leads to."""
+    """A cell of steps × guarantees; `target` is the anchor of the violation that it links to."""
 
     state: str
     symbol: str
@@ -51,7 +51,7 @@ class StepRow:
 
 @dataclass(frozen=True, slots=True)
 class ShownProof:
-    """A row of a proof with the messages that were exchanged; None for replicas and for what was not answered."""
+    """A row of a proof with its messages. They are None for replica events; `response` is None if none arrived."""
 
     row: Row
     request: Message | None
@@ -96,7 +96,9 @@ def render(judgement: Judgement, history: History, plan: Plan, timing: Timing) -
         "violations": _shown(shown, history, entries, anchors),
         "services": service_matrices(judgement, history),
         "calls": calls(history),
-        "ledger": sorted(listed, key=lambda entry: entry.happened in QUIET)[:ENTRIES],  # what needs attention first
+        "ledger": sorted(listed, key=lambda entry: entry.happened in QUIET)[
+            :ENTRIES
+        ],  # entries that need attention come first
         "happened": Counter(entry.happened for entry in listed),
         "notes": _notes(history),
         "sessions": count(history),
@@ -140,7 +142,7 @@ def _drawings(judgement: Judgement, history: History, plan: Plan, anchors: dict[
 
 
 def _legend(history: History) -> list[tuple[str, str]]:
-    """Which tone stands for which versions."""
+    """The legend: which colour stands for which versions."""
     changed = [service for service in history.run.services if service.old != service.new]
     found = [
         ("old", phrasing.listed((f"{service.name} {service.old}" for service in changed), 6)),
@@ -148,7 +150,7 @@ def _legend(history: History) -> list[tuple[str, str]]:
     ]
     kept = [service for service in history.run.services if service.old == service.new]
     if any(len(service.versions) > 2 for service in changed):
-        found.append(("mid", "versions in between"))
+        found.append(("mid", "intermediate versions"))
     if kept:
         found.append(("same", phrasing.listed((f"{service.name} {service.old}" for service in kept), 6)))
     return [(tone, text) for tone, text in found if text]
@@ -157,7 +159,7 @@ def _legend(history: History) -> list[tuple[str, str]]:
 def _shown(
     found: list[tuple[str, Violation]], history: History, entries: tuple[LedgerEntry, ...], anchors: dict[str, str]
 ) -> list[Shown]:
-    """Each violation; beyond IN_FULL without its proof."""
+    """All violations. Those beyond the first IN_FULL have no proof."""
     evidence = Evidence(history)
     by_attempt = {name: entry for entry in entries for name in entry.attempts}
     shown = []
@@ -191,7 +193,7 @@ def _proof(row: Row) -> ShownProof:
 
 
 def _notes(history: History) -> list[tuple[str, int, list[str]]]:
-    """Notes by kind: how many, and the first few sentences."""
+    """Notes by kind: their number, and the first few."""
     kinds: dict[str, list[str]] = {}
     for note in history.notes:
         kinds.setdefault(note.kind, []).append(f"{note.operation or note.step}: {note.message}")

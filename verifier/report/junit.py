@@ -1,8 +1,8 @@
-"""The verdict as JUnit XML: a suite per path, a case per step × guarantee that ran.
+"""The verdict as JUnit XML: one suite per path, one case per step and exercised guarantee.
 
-A violation is a failure, one that was there before the rollout passes and is told in system-out. A step that could not
-be verified is skipped, and whatever keeps the verdict from being a pass is an error of the suite `verdict`, so that no
-pipeline reads unknown as green.
+A violation is a failure. A violation that existed before the rollout passes, and system-out describes it. A step that
+could not be verified is skipped. Every reason for an unknown verdict is an error in the suite `verdict`, so that no
+pipeline takes unknown for success.
 """
 
 from __future__ import annotations
@@ -51,11 +51,11 @@ def _cases(suite: Element, step: StepVerdict, judgement: Judgement, evidence: Ev
             SubElement(case, "system-out").text = _told(here, evidence)
     if step.verdict == "unknown":
         case = SubElement(suite, "testcase", classname=where, name="verified")
-        SubElement(case, "skipped", message=one_line(step.error or "not everything here could be verified"))
+        SubElement(case, "skipped", message=one_line(step.error or "parts of this step could not be verified"))
 
 
 def _verdict_suite(root: Element, judgement: Judgement, evidence: Evidence) -> Element:
-    """What belongs to no step's case: the unknowns, and violations of steps that are not in the judgement."""
+    """Results that belong to no step: the unknowns, and violations of steps that are not in the judgement."""
     suite = SubElement(root, "testsuite", name="verdict")
     case = SubElement(suite, "testcase", classname="verdict", name="everything was verified")
     if judgement.unknowns or judgement.verdict == "unknown":

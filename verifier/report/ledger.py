@@ -1,7 +1,7 @@
-"""The operation ledger: per operation what happened, which versions touched it, how many effects, what is safe now.
+"""The operation ledger: what happened to each operation, which versions touched it, its effects, what is safe now.
 
-Pure, from a history alone. How many effects are right is learned, not declared: as many as the same exchange of the
-same session had where nothing disturbed it, in a control where there is one.
+The ledger is a pure function of a history. The expected number of effects is learned, not declared: it is the number
+that the same exchange of the same session had without a fault, in a control run if there is one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ QUIET = frozenset({"done once", "answered"})
 
 @dataclass(frozen=True, slots=True)
 class EffectCount:
-    """Effects of one kind at one partner. `expected` is None where no undisturbed operation tells."""
+    """Effects of one kind at one partner. `expected` is None if no undisturbed operation shows it."""
 
     partner: str
     operation: str
@@ -42,7 +42,7 @@ class EffectCount:
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """One operation of a client with all its attempts. `touched` are the services' versions, in order of contact."""
+    """One client operation with all its attempts. `touched` lists service versions in order of contact."""
 
     operation: str  # id of the first attempt
     step: str
@@ -50,9 +50,9 @@ class LedgerEntry:
     service: str
     request: str
     write: bool
-    fault: str  # "" where nothing disturbed it
+    fault: str  # "" if no fault was injected
     attempts: tuple[str, ...]  # ids
-    answers: tuple[str, ...]  # what each attempt's caller could know, such as "202 accepted" or "lost, info"
+    answers: tuple[str, ...]  # what the caller of each attempt saw, such as "202 accepted" or "lost, info"
     touched: tuple[tuple[str, str], ...]
     effects: tuple[EffectCount, ...]
     happened: Happened
@@ -60,9 +60,9 @@ class LedgerEntry:
 
 
 def ledger(history: History) -> tuple[LedgerEntry, ...]:
-    """The operations of clients in the order in which they began. Linear in the number of operations.
+    """The client operations in the order in which they began. Takes time linear in the number of operations.
 
-    Retries, duplicates, polls and the inner calls and effects that an operation caused belong to its entry.
+    An entry includes the retries, duplicates, polls, inner calls and effects of its operation.
     """
     roots = _roots(history.operations)
     groups: dict[str, list[Operation]] = defaultdict(list)
@@ -81,16 +81,16 @@ def ledger(history: History) -> tuple[LedgerEntry, ...]:
 
 
 def noteworthy(entries: Iterable[LedgerEntry]) -> tuple[LedgerEntry, ...]:
-    """The disturbed operations, and those whose effects are not as usual although nothing disturbed them."""
+    """Operations with a fault, and operations without one whose effects differ from what is expected."""
     return tuple(
         entry for entry in entries if entry.fault or any(effect.doubled or effect.missing for effect in entry.effects)
     )
 
 
 def _roots(operations: Iterable[Operation]) -> dict[str, str]:
-    """For each operation the client operation that it belongs to: itself, or the top of its chain of parents.
+    """For each operation, the client operation that it belongs to: itself, or the top of its chain of parents.
 
-    A sweep reads a resource back later: it belongs to nobody's operation but its own.
+    A read-back happens later and belongs to no other operation.
     """
     parents = {entry.id: entry.parent if entry.source != "sweep" else "" for entry in operations}
     found: dict[str, str] = {}
@@ -182,18 +182,18 @@ def _happened(attempts: list[Operation], effects: tuple[EffectCount, ...], unend
 
 
 def _safe_now(happened: Happened, effects: tuple[EffectCount, ...]) -> str:
-    """The next safe move of whoever operates the system."""
+    """What an operator can safely do next."""
     surplus = ", ".join(
         f"{effect.doubled} × {effect.partner}.{effect.operation}" for effect in effects if effect.doubled
     )
     owed = ", ".join(f"{effect.missing} × {effect.partner}.{effect.operation}" for effect in effects if effect.missing)
     suppressed = any(effect.suppressed for effect in effects)
     return {
-        "doubled": f"send nothing again; take back {surplus}",
-        "missing": f"reported done, but {owed} is owed: find out why before anything is sent again",
-        "did not happen": "safe to send again",
-        "not finished": "read its state until it is final; sending again may double it",
-        "may have happened": "read its state first; sending again is safe only with the same key",
-        "done once": "nothing to do" + ("; the repeat was recognised" if suppressed else ""),
-        "answered": "nothing that could be counted happened twice",
+        "doubled": f"Do not retry; reverse {surplus}.",
+        "missing": f"Reported as done, but {owed} is missing. Find out why before a retry.",
+        "did not happen": "Safe to retry.",
+        "not finished": "Read its state until it is final; a retry may double it.",
+        "may have happened": "Read its state first; a retry is safe only with the same key.",
+        "done once": "Nothing to do." + (" The duplicate was recognised." if suppressed else ""),
+        "answered": "Nothing to do. No countable effect happened twice.",
     }[happened]

@@ -1,4 +1,4 @@
-"""The report as a pull request comment: short, with what proves it folded away."""
+"""The report as a pull request comment: short, with the proofs folded."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def render(judgement: Judgement, history: History, plan: Plan, timing: Timing) -
     parts.append(_unknowns(judgement))
     if orders := words.orders(plan):
         parts.append(
-            ["**By the contracts**", "", *(f"{plain(shortened(sentence, 1000))}  " for sentence in orders), ""]
+            ["**From the contracts**", "", *(f"{plain(shortened(sentence, 1000))}  " for sentence in orders), ""]
         )
     parts.append(_table(judgement))
     parts.append(_earlier(earlier))
@@ -51,7 +51,7 @@ def render(judgement: Judgement, history: History, plan: Plan, timing: Timing) -
 
 
 def _fitting(parts: list[list[str]]) -> str:
-    """The parts in order, without those that would make the comment too long; how many is said."""
+    """The parts in order, without those that would make the comment too long. The text says how many are missing."""
     lines: list[str] = []
     size = left_out = 0
     for part in parts:
@@ -62,7 +62,9 @@ def _fitting(parts: list[list[str]]) -> str:
         size += length
         lines += part
     if left_out:
-        lines.append(f"_{words.counted(left_out, 'part')} left out: too long for one comment. The page has all._")
+        lines.append(
+            f"_{words.counted(left_out, 'part')} omitted: too long for one comment. report.html has everything._"
+        )
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -70,12 +72,12 @@ def _summary(found: list[words.Defect]) -> list[str]:
     if not found:
         return []
     lines = [
-        "| guarantee | attribution | where | first in | seen | the user would have seen |",
+        "| guarantee | attribution | where | first in | seen | what users would have seen |",
         "|---|---|---|---|---|---|",
     ]
     for defect in found[: 3 * IN_FULL]:
         violation, others = defect.shown, len(defect.others)
-        more = f" (and {words.counted(others, 'further consequence')} of one cause)" if others else ""
+        more = f" (and {words.counted(others, 'further consequence')} of the same cause)" if others else ""
         cells = (
             violation.guarantee, violation.attribution, words.subject(violation), violation.first,
             f"{violation.count}×", violation.experience + more,
@@ -93,7 +95,7 @@ def _defect(defect: words.Defect, evidence: Evidence, entries: dict[str, LedgerE
         *fence("\n".join(proof(rows(evidence, violation), ""))),
         "",
         f"Steps: {plain(words.listed(violation.steps, 12))}  ",
-        *(f"Safe now: {plain(advice)}  " for advice in safe_now(violation, entries)),
+        *(f"Next step: {plain(advice)}  " for advice in safe_now(violation, entries)),
         f"Reproduce: {code(violation.reproduce)}",
         *(["", f"{plain(words.further(defect))}:", "", *told] if told else []),
     ]
@@ -116,7 +118,7 @@ def _table(judgement: Judgement) -> list[str]:
         cells = " | ".join(SIGNS[words.cell(judgement, step, name)] for name in names)
         mixture = plain(words.mixture(step.state))
         lines.append(f"| {SIGNS[step.verdict]} | {plain(step.id)} | {plain(step.kind)} | {mixture} | {cells} |")
-    legend = "✅ held · ❌ violated · ⚠️ violated, and before the rollout too · – ran on nothing · ❔ unknown"
+    legend = "✅ holds · ❌ violated · ⚠️ violated, but already before the rollout · – not exercised · ❔ unknown"
     return folded("Steps × guarantees", [*lines, "", legend])
 
 
@@ -131,7 +133,7 @@ def _earlier(found: list[Violation]) -> list[str]:
             f"- {plain(violation.guarantee)} · {plain(words.subject(violation))} (×{violation.count}): "
             f"{plain(shortened(violation.message, 300))}{f' {plain(more)}.' if more else ''}"
         )
-    return folded(f"{len(defects)} before the rollout too (does not fail it)", lines)
+    return folded(f"{len(defects)} already present before the rollout (does not fail it)", lines)
 
 
 def folded(title: str, inside: list[str]) -> list[str]:
@@ -139,7 +141,7 @@ def folded(title: str, inside: list[str]) -> list[str]:
 
 
 def fence(text: str) -> list[str]:
-    """A code block that no backticks in the text can end."""
+    """A code block whose fence is longer than any run of backticks in the text."""
     if not text:
         return []
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
@@ -155,6 +157,6 @@ def code(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Text that Markdown shows as it is: no markup, no HTML, nobody mentioned, nothing linked."""
+    """Text escaped for Markdown, so that it contains no markup, HTML, mention or link."""
     escaped = ACTIVE.sub(r"\\\1", one_line(text))
     return LINKED.sub(lambda found: f"&#{ord(found[0][0])};\u2060{found[0][1:]}", escaped)

@@ -1,4 +1,4 @@
-"""How reports say things: mixtures, symbols, durations, and text from recorded traffic made safe to print."""
+"""The wording that reports share: mixtures, symbols, sentences, and recorded text made safe to print."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ from verifier.plan.model import Plan
 HEADS = {guarantee.name: guarantee.head for guarantee in GUARANTEES}
 SEVERITY = {guarantee.name: guarantee.severity for guarantee in GUARANTEES}
 SYMBOLS = {"pass": "✓", "fail": "✗", "before": "!", "unknown": "?", "": "–"}
-LEGEND = "✓ held · ✗ violated · ! violated, and before the rollout too · – ran on nothing · ? unknown"
+LEGEND = "✓ holds · ✗ violated · ! violated, but already before the rollout · – not exercised · ? unknown"
 ATTRIBUTIONS = {
-    "mixed": "only the mixture of versions shows it",
-    "rollback": "it shows only after going back",
-    "new-version": "the new version has it by itself",
-    "pre-existing": "the old version has it by itself",
+    "mixed": "it appears only while versions are mixed",
+    "rollback": "it appears only after a rollback",
+    "new-version": "the new version alone shows it",
+    "pre-existing": "the old version alone already shows it",
 }
 
 
 def printable(text: str) -> str:
-    """The text with every control, format and private character written as an escape, but for plain newlines.
+    """The text with every control, format and private-use character escaped, except newlines.
 
-    Recorded traffic is untrusted: an escape sequence must not reach a terminal, a right-to-left override no reader.
+    Recorded traffic is untrusted. An escape sequence must not reach a terminal, and a right-to-left override must not
+    reach a reader.
     """
     return "".join(_shown(character) for character in text)
 
@@ -57,7 +58,7 @@ def mixture(state: Iterable[Replicas]) -> str:
 
 
 def heads(guarantees: Sequence[str]) -> list[str]:
-    """A short, unique column head for each guarantee; one that is not known here is cut, and numbered where need be."""
+    """A short, unique column head for each guarantee. Unknown names are shortened, and numbered if they collide."""
     found: list[str] = []
     for name in guarantees:
         short = HEADS.get(name, shortened(name, 7))
@@ -71,7 +72,7 @@ def counted(number: int, noun: str, plural: str = "") -> str:
 
 
 def listed(items: Iterable[str], most: int) -> str:
-    """At most so many items, and how many more there are."""
+    """At most `most` items, followed by the number of further ones."""
     every = list(items)
     more = len(every) - most
     return ", ".join(every[:most]) + (f" and {more} more" if more > 0 else "")
@@ -84,7 +85,7 @@ def subject(violation: Violation) -> str:
 
 
 def guarantees(judgement: Judgement) -> list[str]:
-    """The columns of the table: every guarantee that ran somewhere or was violated."""
+    """The columns of the table: every guarantee that was exercised in some step, or violated."""
     order = dict.fromkeys(name for step in judgement.steps for name, _ in step.guarantees)
     ran = {name for step in judgement.steps for name, state in step.guarantees if state}
     violated = dict.fromkeys(violation.guarantee for violation in judgement.violations)
@@ -92,7 +93,7 @@ def guarantees(judgement: Judgement) -> list[str]:
 
 
 def cell(judgement: Judgement, step: StepVerdict, guarantee: str) -> str:
-    """pass, fail, before (violated, but by the old version alone too), or "" where it ran on nothing."""
+    """pass, fail, before (the old version alone violates it too), or "" if it was not exercised."""
     state = dict(step.guarantees).get(guarantee, "")
     if state != "fail" and any(
         violation.attribution == "pre-existing"
@@ -104,7 +105,7 @@ def cell(judgement: Judgement, step: StepVerdict, guarantee: str) -> str:
 
 
 def added(judgement: Judgement) -> list[Violation]:
-    """What the deployment adds: what fails it."""
+    """The violations that the deployment adds. Only these fail it."""
     return [violation for violation in judgement.violations if violation.attribution != "pre-existing"]
 
 
@@ -114,14 +115,14 @@ def earlier(judgement: Judgement) -> list[Violation]:
 
 @dataclass(frozen=True, slots=True)
 class Defect:
-    """One defect as a reader should see it: its gravest violation, and the further consequences of the same cause."""
+    """One defect: its most severe violation, and the other violations with the same cause."""
 
     shown: Violation
     others: tuple[Violation, ...] = ()
 
 
 def defects(found: Iterable[Violation]) -> list[Defect]:
-    """In the order given. Violations of no known cause stand for themselves."""
+    """Violations grouped by cause, in the order given. A violation without a known cause is a defect of its own."""
     groups: dict[object, list[Violation]] = {}
     for number, violation in enumerate(found):
         groups.setdefault(violation.cause or number, []).append(violation)
@@ -130,44 +131,42 @@ def defects(found: Iterable[Violation]) -> list[Defect]:
 
 
 def further(defect: Defect) -> str:
-    """How many other violations a defect explains, and why; "" where none."""
+    """The cause of a defect and how many other violations it explains; "" if it explains none."""
     if not defect.others:
         return ""
     times = counted(sum(other.count for other in defect.others), "time")
     number = counted(len(defect.others), "further consequence")
-    return f"One cause: {defect.shown.cause}. {number} of it, seen {times}"
+    return f"Cause: {defect.shown.cause}. It has {number}, seen {times}"
 
 
 def _gravity(violation: Violation) -> int:
-    """The key of `min` for the gravest violation; of equals it takes the first."""
+    """Sort key: the most severe violation comes first. Lasting damage is more severe than what a retry repairs."""
     return -SEVERITY.get(violation.guarantee, 0)
 
 
 def sentence(judgement: Judgement) -> str:
-    """What a release manager reads first."""
+    """The summary of the verdict, in one or two sentences."""
     broken = added(judgement)
     if broken:
         worst = min(broken, key=_gravity)
         names = list(dict.fromkeys(violation.guarantee for violation in broken))
+        number = len(defects(broken))
         return (
-            f"Do not deploy this way: {counted(len(defects(broken)), 'defect')} in {counted(len(names), 'guarantee')} "
-            f"({', '.join(names)}){', at worst' if len(names) > 1 else ''}: {worst.experience} "
+            f"Do not deploy this way. {counted(number, 'defect')} {'violates' if number == 1 else 'violate'} "
+            f"{counted(len(names), 'guarantee')} ({', '.join(names)}). "
+            f"{'At worst, users' if len(names) > 1 else 'Users'} would have seen: {worst.experience} "
             f"(first seen in {worst.first}; {ATTRIBUTIONS[worst.attribution]})."
         )
     old = len(defects(earlier(judgement)))
-    before = (
-        f" {counted(old, 'defect')} of the old version {'was' if old == 1 else 'were'} there before." if old else ""
-    )
+    before = f" {counted(old, 'defect')} already existed in the old version." if old else ""
     if judgement.verdict == "unknown":
-        things = counted(len(judgement.unknowns), "thing")
-        return (
-            f"The rollout was not seen to break anything, but {things} could not be verified: this is no pass.{before}"
-        )
-    return f"The rollout breaks nothing that was tested, in any of {counted(len(judgement.steps), 'step')}.{before}"
+        items = counted(len(judgement.unknowns), "item")
+        return f"No defect was found, but {items} could not be verified, so the verdict is not a pass.{before}"
+    return f"The rollout broke nothing that was tested in {counted(len(judgement.steps), 'step')}.{before}"
 
 
 def not_completed(judgement: Judgement) -> list[str]:
-    """A sentence for each step that could not be completed: the first line of why."""
+    """A sentence for each step that could not be completed, with the first line of its error."""
     return [
         f"{step.id} ({step.description}) was not completed: {shortened(step.error.strip().splitlines()[0], 300)}"
         for step in judgement.steps
@@ -176,10 +175,10 @@ def not_completed(judgement: Judgement) -> list[str]:
 
 
 def going_back(judgement: Judgement) -> str:
-    """What going back does, in a sentence or two; "" when nothing was rolled back.
+    """What a rollback does, in one or two sentences; "" if nothing was rolled back.
 
-    A state that was rolled back to may show a violation of its own, or still what was broken before it. What only live
-    traffic meets there, while replicas are being changed, is undone by the rollback.
+    A state after a rollback may show a new violation, or one from before the rollback. A violation that only live
+    traffic sees there, while replicas are being replaced, counts as undone by the rollback.
     """
     after = [step for step in judgement.steps if step.phase == "rollback"]
     if not after:
@@ -196,21 +195,21 @@ def going_back(judgement: Judgement) -> str:
     if worse:
         said.append(_no_return(judgement, worse, len(back)))
     if still:
-        said.append(f"Rolling back does not undo what was broken: {listed(still, 4)} still {_shows(still)} it.")
+        said.append(f"Rolling back does not undo the damage: {listed(still, 4)} still {_shows(still)} it.")
     elif passing and not worse:
         said.append(
-            f"Rolling back undoes it: {listed(passing, 4)} {_shows(passing)} it only while replicas are being changed."
+            f"Rolling back undoes it: {listed(passing, 4)} {_shows(passing)} it only while replicas are being replaced."
         )
     if again:
-        said.append(f"Going forward again after a rollback is violated in {listed(again, 4)}.")
+        said.append(f"Going forward again after a rollback is not safe: see {listed(again, 4)}.")
     unseen = [step.id for step in after if step.verdict == "unknown"]
     if not said and unseen:
-        return f"Whether rolling back holds is not known: {listed(unseen, 4)} could not be verified."
-    return " ".join(said) or f"Rolling back held, in {counted(len(after), 'step')} after a rollback."
+        return f"Whether rolling back is safe is unknown: {listed(unseen, 4)} could not be verified."
+    return " ".join(said) or f"Rolling back was safe in {counted(len(after), 'step')} after a rollback."
 
 
 def _only_passing(judgement: Judgement, step: str) -> bool:
-    """Whether all that the deployment adds in a step is gone once its replicas are changed."""
+    """Whether all violations that the deployment adds in a step end once its replicas are replaced."""
     here = [violation for violation in added(judgement) if step in violation.steps]
     return bool(here) and all(step in violation.passing for violation in here)
 
@@ -220,15 +219,15 @@ def _shows(steps: Sequence[str]) -> str:
 
 
 def _no_return(judgement: Judgement, worse: Sequence[StepVerdict], tried: int) -> str:
-    said = f"violated in {len(worse)} of {counted(tried, 'step')} that went back, first in {worse[0].id}"
+    said = f"{len(worse)} of {counted(tried, 'rollback step')} violated a guarantee, first {worse[0].id}"
     last = _last_forward(judgement, worse[0])
     if last is None:
         return f"Rolling back is not safe: {said}."
-    return f"Point of no return: {last.id} ({last.description}). After it rolling back is not safe: {said}."
+    return f"Point of no return: {last.id} ({last.description}). Rolling back is not safe after it: {said}."
 
 
 def _last_forward(judgement: Judgement, step: StepVerdict) -> StepVerdict | None:
-    """The step on the way forward that was gone back from."""
+    """The forward step that this rollback step undoes."""
     position = judgement.steps.index(step)
     before = (
         entry for entry in judgement.steps[:position][::-1] if entry.path == step.path and entry.phase == "forward"
@@ -237,15 +236,15 @@ def _last_forward(judgement: Judgement, step: StepVerdict) -> StepVerdict | None
 
 
 def orders(plan: Plan) -> list[str]:
-    """Which orders of upgrade are safe by the contracts, or what to do first where none is; [] where none is known."""
+    """Which upgrade orders the contracts allow, or what to change first if none is safe; [] if nothing is known."""
     order = plan.declared.order
     if order is None:
         return []
     if order.orders:
         more = order.count - min(order.count, 4)
         safe = "; ".join(" → ".join(names) for names in order.orders[:4])
-        return [f"Safe orders of upgrade: {safe}{f' and {more} more' if more else ''}."]
-    lines = [f"No order of upgrade is safe. In the way: {'; '.join(order.in_the_way)}."]
+        return [f"Safe upgrade orders: {safe}{f' and {more} more' if more else ''}."]
+    lines = [f"No upgrade order is safe. Conflicts: {'; '.join(order.in_the_way)}."]
     return lines + [
         f"{number}. {move.kind} {move.service}: {move.what}" for number, move in enumerate(order.sequence, 1)
     ]

@@ -18,15 +18,15 @@ from verifier.report.evidence import Evidence, Row, rows
 from verifier.report.ledger import QUIET, LedgerEntry, ledger
 from verifier.report.phrasing import printable, shortened
 
-IN_FULL = 8  # violations shown with their proof; the rest get a line each
+IN_FULL = 8  # violations shown with their proof; the others get one line each
 ROWS = 12  # operations shown of one proof
-CONSEQUENCES = 6  # further consequences of one cause that get a line each
+CONSEQUENCES = 6  # further consequences of one cause that get one line each
 REFUSALS = 2  # bodies of refused requests quoted for one proof
 WIDTH = 110
 
 
 def render(judgement: Judgement, history: History, plan: Plan, timing: Timing) -> str:
-    """The report as plain text that ends with a newline. Holds no control character but newlines."""
+    """The report as plain text that ends with a newline. The only control characters are newlines."""
     evidence = Evidence(history)
     entries = {name: entry for entry in ledger(history) for name in entry.attempts}
     added, earlier = words.added(judgement), words.earlier(judgement)
@@ -40,11 +40,11 @@ def render(judgement: Judgement, history: History, plan: Plan, timing: Timing) -
         blocks.append(["More violations", *(f"  {line}" for line in more)])
     if earlier:
         before = chain.from_iterable((brief(item.shown), *consequences(item)) for item in words.defects(earlier))
-        blocks.append(["Before the rollout too (does not fail it)", *(f"  {line}" for line in before)])
+        blocks.append(["Already present before the rollout (does not fail it)", *(f"  {line}" for line in before)])
     if judgement.unknowns:
         blocks.append(["Not verified", *(line for entry in judgement.unknowns for line in wrapped(f"? {entry}", "  "))])
     if orders := words.orders(plan):
-        blocks.append(["By the contracts", *chain.from_iterable(wrapped(sentence, "  ") for sentence in orders)])
+        blocks.append(["From the contracts", *chain.from_iterable(wrapped(sentence, "  ") for sentence in orders)])
     blocks.append([*coverage_lines(judgement.coverage), *notes(history), sent_line(history), timing_line(timing)])
     return printable("\n\n".join("\n".join(block) for block in blocks)) + "\n"
 
@@ -76,9 +76,9 @@ def table(judgement: Judgement) -> list[str]:
 
 
 def grid(body: list[list[str]], header: list[str], align: tuple[str, ...] = ()) -> list[str]:
-    """A table of text as it is: nothing is taken for a number, no line is broken. `align` is by column."""
+    """A table of plain text. Numbers are not reformatted, lines are not wrapped. `align` has an entry per column."""
     safe = [[words.one_line(value) for value in row] for row in (header, *body)]
-    # The header goes in as a row: tabulate makes columns with headers two wider than need be.
+    # The header is passed as a row, because tabulate makes columns with headers two characters wider.
     drawn = tabulate(safe, tablefmt="plain", disable_numparse=True, colalign=align or ("left",) * len(header))
     first, *rest = (line.rstrip() for line in drawn.split("\n"))
     return [first, "─" * max(len(line) for line in (first, *rest)), *rest]
@@ -101,7 +101,7 @@ def violation_block(
     if len(violation.steps) > 1:
         lines += wrapped(f"Steps: {words.listed(violation.steps, 12)}", "   ")
     for advice in safe_now(violation, entries):
-        lines += wrapped(f"Safe now: {advice}", "   ")
+        lines += wrapped(f"Next step: {advice}", "   ")
     return [*lines, f"   Reproduce: {violation.reproduce}"]
 
 
@@ -110,7 +110,7 @@ def proof(shown: tuple[Row, ...], indent: str) -> list[str]:
     if not shown:
         return []
     steps = {row.step for row in shown}
-    header = ["time", *(["step"] if len(steps) > 1 else []), "who", "request", "served by", "answer", "effect, fault"]
+    header = ["time", *(["step"] if len(steps) > 1 else []), "who", "request", "served by", "response", "effect, fault"]
     body = [
         [f"{row.at:.3f} s", *([row.step] if len(steps) > 1 else []), row.who, shortened(row.what, 60), row.served,
          row.answer, shortened(row.effect, 60)]
@@ -121,23 +121,23 @@ def proof(shown: tuple[Row, ...], indent: str) -> list[str]:
 
 
 def refusals(shown: tuple[Row, ...], indent: str) -> list[str]:
-    """What the first refused or failed requests of a proof were told."""
+    """The bodies of the first error responses of a proof."""
     found: list[str] = []
     for entry in (row.entry for row in shown):
         if isinstance(entry, Operation) and entry.response is not None and entry.response.status >= 400:
             told = excerpt(entry.response.headers, entry.response.body, WIDTH)
-            found.append(f"{indent}{entry.response.status} said: {told}" if told else "")
+            found.append(f"{indent}{entry.response.status} response: {told}" if told else "")
     return [line for line in dict.fromkeys(found) if line][:REFUSALS]
 
 
 def safe_now(violation: Violation, entries: dict[str, LedgerEntry]) -> list[str]:
-    """What the ledger advises for the writes of a proof, where anything is to be done."""
+    """The advice of the ledger for the writes of a proof that need attention."""
     proving = (entries[name] for name in violation.evidence if name in entries)
     return list(dict.fromkeys(entry.safe_now for entry in proving if entry.write and entry.happened not in QUIET))
 
 
 def consequences(defect: words.Defect) -> list[str]:
-    """The cause of a defect, and a line for each of the first of its further consequences."""
+    """The cause of a defect, and a line for each of its first further consequences."""
     if not defect.others:
         return []
     more = len(defect.others) - CONSEQUENCES
@@ -169,21 +169,21 @@ def coverage_lines(coverage: Coverage) -> list[str]:
 
 
 def notes(history: History) -> list[str]:
-    """How many notes of each kind the run made, with the first of each as an example."""
+    """The number of notes of each kind, with the first one as an example."""
     kinds: dict[str, list[str]] = {}
     for note in history.notes:
         kinds.setdefault(note.kind, []).append(note.message)
     lines: list[str] = []
     for kind, messages in kinds.items():
-        lines += wrapped(f"noted: {len(messages)} × {kind}, such as: {shortened(messages[0], WIDTH)}", "  ")
+        lines += wrapped(f"notes: {len(messages)} × {kind}, for example: {shortened(messages[0], WIDTH)}", "  ")
     return lines
 
 
 def sent_line(history: History) -> str:
     every = counting.total(counting.count(history))
     return (
-        f"Sent {every.sent} requests: {every.answered} answered, {every.unanswered} without an answer; "
-        f"{every.inner} calls of services to each other and to partners"
+        f"Sent {every.sent} requests: {every.answered} with a response, {every.unanswered} without. "
+        f"Services made {every.inner} calls to each other and to partners."
     )
 
 
@@ -195,7 +195,7 @@ def timing_line(timing: Timing) -> str:
 
 
 def wrapped(text: str, indent: str) -> list[str]:
-    """Lines of at most WIDTH; words longer than that stay whole, so that addresses can be copied."""
+    """Lines of at most WIDTH characters. Longer words stay whole, so that URLs can be copied."""
     found: Iterable[str] = textwrap.wrap(
         words.one_line(text), WIDTH, initial_indent=indent, subsequent_indent=indent,
         break_long_words=False, break_on_hyphens=False,

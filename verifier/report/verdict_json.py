@@ -1,4 +1,4 @@
-"""`verdict.json`: the stable interface for pipelines. Keys are only ever added, and at the end."""
+"""`verdict.json`: the stable interface for pipelines. New keys are added at the end; existing keys stay."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _violation(violation: Violation, evidence: Evidence) -> dict[str, Any]:
 
 
 def _entry(entry: Entry) -> dict[str, Any]:
-    """One proving operation. A replica event has no request and no status; its outcome is what happened to it."""
+    """One piece of evidence. A replica event has no request and no status; its outcome is the kind of the event."""
     if isinstance(entry, Operation):
         return {
             "id": entry.id,
@@ -113,7 +113,7 @@ def _coverage(coverage: Coverage) -> dict[str, Any]:
 
 
 def _counts(history: History) -> dict[str, Any]:
-    """Requests sent and answered, in all and by session."""
+    """Requests and responses, in total and by session."""
     sessions = counting.count(history)
     every = asdict(counting.total(sessions))
     del every["session"]

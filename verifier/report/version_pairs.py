@@ -1,4 +1,4 @@
-"""The compatibility matrix: version against version of a service, and which versions of services called each other."""
+"""The compatibility matrix: pairs of versions of one service, and calls between versions of different services."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from verifier.history.model import History, ServiceInfo
 
 @dataclass(frozen=True, slots=True)
 class VersionPair:
-    """What two versions of a service did on the same data: `steps` of them, "" as verdict where there was none.
+    """Two versions of a service on the same data. `steps` counts the steps with both; `verdict` is "" if there is none.
 
-    Old before new is the way forward, new before old is after going back, and a version with itself is a control.
+    Old before new is the way forward, new before old is after a rollback, and a version with itself is a control.
     """
 
     first: str
@@ -33,7 +33,7 @@ class ServiceMatrix:
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """Inner calls between two versions. `failed` had no answer or one of 5xx, faults included."""
+    """Inner calls between two versions. `failed`: no response or a 5xx status, including injected faults."""
 
     caller: str
     callee: str
@@ -57,7 +57,7 @@ def _matrix(service: ServiceInfo, judgement: Judgement) -> ServiceMatrix:
 
 
 def _met(service: ServiceInfo, steps: Iterable[StepVerdict]) -> Iterator[tuple[StepVerdict, tuple[str, str]]]:
-    """Every step with each pair of versions that share its data: live in it, or before it in the same path."""
+    """Every step with each pair of versions that share its data: both ran in this step or earlier in the same path."""
     shared: dict[str, set[str]] = defaultdict(set)
     for step in steps:
         shared[step.path] |= {entry.version for entry in step.state if entry.service == service.name}
@@ -90,7 +90,7 @@ def _version_pair(
 
 
 def _concerns(violation: Violation, pair: tuple[str, str]) -> bool:
-    """A version alone has what the controls show; a pair has what only the mixture or the way back shows."""
+    """Whether a violation belongs to a pair. Defects of one version belong to that version with itself."""
     alone = pair[0] == pair[1]
     if alone != (violation.attribution in ("pre-existing", "new-version")):
         return False
@@ -98,7 +98,7 @@ def _concerns(violation: Violation, pair: tuple[str, str]) -> bool:
 
 
 def calls(history: History) -> tuple[Calls, ...]:
-    """Who called whom, and how often in vain; in order of first call."""
+    """Calls and failed calls by caller and callee, in order of the first call."""
     count: Counter[tuple[str, str]] = Counter()
     failed: Counter[tuple[str, str]] = Counter()
     for operation in history.operations:
