@@ -32,20 +32,20 @@ UNRESERVED = st.text("abzAZ059-._~", min_size=1, max_size=12)
 
 
 def rendered(template: str) -> Make:
-    return lambda values, *more: template.format(*values, more=more).encode()
+    return lambda values, **more: template.format(*values, **more).encode()
 
 
 @given(
-    st.lists(st.sampled_from(["{0}", "{1}", "{more[0]}", "x", "/", " ", '"', "\\", "\u00fc"]), max_size=12),
+    st.lists(st.sampled_from(["{0}", "{1}", "{more}", "x", "/", " ", '"', "\\", "\u00fc"]), max_size=12),
     st.lists(UNRESERVED, min_size=2, max_size=2),
     UNRESERVED,
 )
 @settings(max_examples=300, deadline=None)
 def test_what_is_pressed_is_what_is_made(pieces: list[str], values: list[str], more: str) -> None:
     make = rendered("".join(pieces))
-    made = specialise(make, (0, 1), 1)
+    made = specialise(make, (0, 1), ("more",))
     assert made is not None
-    assert made(values, more) == make(values, more)
+    assert made(values, more=more) == make(values, more=more)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_what_writes_a_value_otherwise_is_not_pressed(write: Callable[[str], str
     def make(values: list[str]) -> bytes:
         return f"<{write(values[0])}>".encode()
 
-    made = specialise(make, (0,), 0)
+    made = specialise(make, (0,))
     assert (made is not None) == safe
     if made is not None:
         assert made(["a.b-c_d~9"]) == b"<a.b-c_d~9>"
@@ -81,7 +81,7 @@ def test_a_body_with_values_says_how_long_it_is() -> None:
         body = f'{{"id":"{values[0]}"}}'.encode()
         return b"POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
 
-    made = specialise(make, (0,), 0)
+    made = specialise(make, (0,))
     assert made is not None
     for value in ("a", "b" * 200):
         assert made([value]) == make([value])
@@ -91,7 +91,7 @@ def test_what_cannot_be_made_is_not_pressed() -> None:
     def make(values: list[str]) -> bytes:
         raise ValueError
 
-    assert specialise(make, (0,), 0) is None
+    assert specialise(make, (0,)) is None
 
 
 def sides(made: Script) -> tuple[PreparedExchange, ...]:
@@ -103,7 +103,7 @@ def asks(prepared: PreparedExchange, values: list[str]) -> None:
     """The request's bytes, as they are written of the request itself."""
     assert prepared.serializer is not None
     assert prepared.serializer.text(values, "-trace", "host:1") == encode_request(
-        prepared.asked(values, "-trace"), b"host:1"
+        prepared.request(values, "-trace"), b"host:1"
     )
     if prepared.readable:
         assert prepared.target(values) == prepared.build(values, ()).target
@@ -119,13 +119,14 @@ def answers(
     content = serializer.content if serializer.body is None else line.base64(serializer.body(values))
     body, started, ended = line.base64(response.body), line.text(1.5), line.text(2.000001)
     written = serializer.line(
-        values, "-trace", where, placed, served, content, line.text(response.headers), body, started, ended,
-        line.produced_text(produced),
+        values, trace="-trace", where=where, place=placed, served=served, content=content,
+        headers=line.text(response.headers), body=body, started=started, ended=ended,
+        produced=line.produced_text(produced),
     )  # fmt: skip
     plan = Replay("r\u00fc1", "s1", ("1",))
     assert msgspec.json.decode(written.encode("latin-1"), type=Operation) == Operation(
         f'st"ep/{plan.id}/{prepared.index + 1}.1', 'st"ep', plan.id, "s1", prepared.index, 1, "replay", prepared.name,
-        prepared.service, "1", "shop-1", prepared.asked(values, "-trace"), response, prepared.outcome, 1.5,
+        prepared.service, "1", "shop-1", prepared.request(values, "-trace"), response, prepared.outcome, 1.5,
         2.000001, produced=produced,
     )  # fmt: skip
 
@@ -162,7 +163,7 @@ def test_the_property_sees_pressed_exchanges_and_others() -> None:
             seen["pressed"] += prepared.serializer is not None and prepared.uses > 0
             seen["other"] += prepared.serializer is None
             seen["body"] += prepared.serializer is not None and prepared.serializer.body is not None
-            seen["single"] += prepared.serializer is not None and bool(prepared.serializer.tells)
+            seen["single"] += prepared.serializer is not None and bool(prepared.serializer.produced)
 
     look()
     assert all(seen.values()), seen

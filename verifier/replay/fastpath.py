@@ -1,9 +1,8 @@
-"""Exchanges that nothing disturbs, one after the other and on into the next replay: each request leaves from within the
-callback that brought the answer before it, and no task is woken in between.
+"""Sends exchanges that nothing disturbs one after the other, and on into the next replay, without waking a task.
 
-Most exchanges are of this kind. What they have to go through is what `ReplayContext.attempt` and the driver do for all
-others, decided beforehand where it is the same in every replay (`PreparedExchange`). A stretch ends in front of an
-exchange that is not of this kind, and behind an answer after which more has to be done than to go on.
+Most exchanges are of this kind. The callback that brings a response sends the next request. The rules are those of
+`Session` and `ReplayContext.attempt`; what is the same in every replay is decided beforehand (`PreparedExchange`). The
+fast path stops before an exchange of another kind, and after a response that asks for more than the next request.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ import asyncio
 from binascii import b2a_base64
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from functools import lru_cache
 
 from verifier.gateway.rotation import Endpoint, InFlight
@@ -26,18 +26,27 @@ from verifier.http.pool import Pool
 from verifier.replay.context import ReplayContext
 from verifier.replay.cursor import ReplayCursor
 from verifier.replay.exchange import learned, remembered
-from verifier.replay.resources import Entry, ReadBy, Reading
+from verifier.replay.resources import Entry, LazyResource, Reader
 
 
 @lru_cache(maxsize=1024)
-def told(headers: Headers) -> str:
-    """The headers of an answer as the history keeps them; "" for those of a coded body, which it keeps otherwise."""
-    return text(headers) if header(headers, "content-encoding") is None else ""
+def headers_text(headers: Headers) -> str | None:
+    """The headers of a response as the history keeps them; None where the body is coded, for it is kept decoded."""
+    return text(headers) if header(headers, "content-encoding") is None else None
+
+
+class Stop(Enum):
+    """Why the fast path has stopped."""
+
+    OVER = auto()  # the last replay has ended
+    ANOTHER_KIND = auto()  # the next exchange has a fault or needs more than one request and its response
+    NO_CONNECTION = auto()  # no endpoint, or no connection to it that was used a moment ago
+    UNEXPECTED = auto()  # another status than the recorded one, or no response: `first_attempt` of the cursor
 
 
 @dataclass(slots=True)
 class ConnectionLease:
-    """A connection to one endpoint, which a stretch keeps until it ends. `in_flight`: of that endpoint."""
+    """A connection to one endpoint, which the fast path keeps until it stops. `in_flight`: of that endpoint."""
 
     endpoint: Endpoint
     in_flight: InFlight
@@ -49,80 +58,88 @@ class ConnectionLease:
 
 @dataclass(slots=True)
 class FastPath:
-    """Goes through the course it is given, and on to `following` ones, of which the one before has `ended`."""
+    """Goes on from `cursor`, and with the `following` ones, each of which is reported as `ended` but for the last."""
 
     context: ReplayContext
-    keep: Callable[[list[Entry]], object]  # takes what can be read back
+    remember: Callable[[list[Entry]], object]  # takes what can be read back
     following: Callable[[], ReplayCursor | None]
     ended: Callable[[ReplayCursor], object]
     cursor: ReplayCursor = field(init=False)
     _leases: dict[str, ConnectionLease] = field(default_factory=dict)  # by replica
     _lease: ConnectionLease | None = None  # the one in use
-    _taker: Callable[[object], object] = field(init=False)
-    _readings: list[Entry] = field(default_factory=list)
+    _callback: Callable[[object], object] = field(init=False)
+    _read: list[Entry] = field(default_factory=list)
 
-    async def go(self) -> None:
-        """Go on as far as it goes: to where the course it is at then needs more, or is over as the last one.
-
-        Raises what writing or recording raises.
-        """
-        done = asyncio.get_running_loop().create_future()
-        going = self._going(done)
-        self._taker = going.send
+    async def run(self) -> Stop:
+        """Go on as far as possible; afterwards `cursor` says where. Raises what writing or recording raises."""
+        done: asyncio.Future[Stop] = asyncio.get_running_loop().create_future()
+        steps = self._steps(done)
+        self._callback = steps.send
         try:
-            next(going)
-            await done
+            next(steps)
+            return await done
         finally:
-            going.close()
+            steps.close()
             if self._lease is not None:
                 self._lease.in_flight.left()
                 self._lease = None
             for lease in self._leases.values():
                 self.context.client.keep(lease.pool, lease.conn)
             self._leases.clear()
-            self.keep(self._readings)
-            self._readings.clear()
+            self._hand_over()
 
-    def _going(self, done: asyncio.Future[None]) -> Generator[None, object, None]:
-        """Runs in the callbacks that bring the answers, and tells `done` when it has come to an end.
+    def _steps(self, done: asyncio.Future[Stop]) -> Generator[None, object, None]:
+        """Runs in the callbacks that bring the responses, and says through `done` why it has stopped.
 
-        Long, for a call costs as much as what it would hold, and a name that is looked up as much as a step of it.
+            replay --> exchange --> lease --> send --> (yield) --> response --> line ----+
+               ^       ^     |        |                               |    |             |
+               |       |     |        +--> Stop.NO_CONNECTION         |    +--> record --+
+               |       |     +--> Stop.ANOTHER_KIND                   |                  |
+               |       |                       Stop.UNEXPECTED <------+                  |
+               |       +-----------------------------------------------------------------+
+               +---------- the next replay, else Stop.OVER <-- after the last exchange --+
+
+        line: the operation is put together as text, by the serializer that is specialised for its exchange.
+        record: the operation is made and recorded by the general rules, where one of its values needs encoding, its
+        name depends on a value, its body is coded, or the history takes no lines.
+
+        This is one long function, for a call would cost as much as the work in it.
         """
         context, rotation, within = self.context, self.context.rotation, self.context.timeout
-        lines, readings = context.lines, self._readings
-        lease, service, version = None, "", ""
-        now, headers, headers_told = context.clock(), None, ""
-        cursor: ReplayCursor | None = self.cursor
+        lines, read = context.lines, self._read
+        lease: ConnectionLease | None = None
+        service, version = "", ""  # of the lease
+        now, headers, headers_json = context.clock(), None, None
+        cursor = self.cursor
         try:
-            while cursor is not None:
-                step, player, prepared_exchanges, order = (
-                    cursor.step,
-                    cursor.player,
-                    cursor.prepared_exchanges,
-                    cursor.order,
-                )
+            while True:
+                step, player, exchanges, order = cursor.step, cursor.player, cursor.prepared_exchanges, cursor.order
                 values, trace, disturbed, route = player.values, cursor.trace, cursor.disturbed, cursor.planned.route
-                reader = ReadBy(cursor.planned.id, cursor.planned.session)
-                where, placed = place(step, reader.replay, reader.session)
-                at, known = cursor.at, ""
+                reader = Reader(cursor.planned.id, cursor.planned.session)
+                id_prefix, replay_fields = place(step, reader.replay, reader.session)
+                at, noted_version, stop = cursor.at, None, Stop.OVER
                 while at < len(order):
                     index = order[at]
-                    prepared = prepared_exchanges[index]
+                    prepared = exchanges[index]
                     if not prepared.plain or index in disturbed:
+                        stop = Stop.ANOTHER_KIND
                         break
                     # A rotation has another `only` whenever it has changed.
-                    if lease is None or lease.only is not rotation.only or not lease.conn.usable:
-                        service = ""
-                    if version != route[index] or service != prepared.service:
+                    if (
+                        lease is None
+                        or lease.only is not rotation.only
+                        or version != route[index]
+                        or service != prepared.service
+                        or not lease.conn.usable
+                    ):
                         service, version = prepared.service, route[index]
                         lease = self._choose(service, version, now)
                         if lease is None:
+                            stop = Stop.NO_CONNECTION
                             break
                         conn, endpoint, pool, authority = lease.conn, lease.endpoint, lease.pool, lease.authority
-                    serializer = (
-                        prepared.serializer if not (player.needs_encoding | player.unresolved) & prepared.uses else None
-                    )
-                    if serializer is not None:
+                    serializer, request = prepared.serializer, None
+                    if serializer is not None and not (player.needs_encoding | player.unresolved) & prepared.uses:
                         conn.follow(serializer.text(values, trace, authority), within)
                     else:
                         request = player.request(index, (("traceparent", prepared.begin + trace),))
@@ -132,58 +149,74 @@ class FastPath:
                     response, now = conn.response, conn.answered
                     if response is None or response.status != prepared.status:
                         cursor.first_attempt = self._operation(
-                            conn, endpoint, prepared.asked(values, trace) if serializer is not None else request
+                            conn, endpoint, request or prepared.request(values, trace)
                         )
+                        stop = Stop.UNEXPECTED
                         break
-                    if endpoint.version != known:
-                        known = endpoint.version
-                        cursor.add_version(known)
+                    if endpoint.version != noted_version:
+                        noted_version = endpoint.version
+                        cursor.add_version(noted_version)
                         versions = cursor.versions
                     if response.headers is not headers:
                         headers = response.headers
-                        headers_told = told(headers)
-                    if serializer is not None:
-                        served = prepared.serving.get(endpoint.replica) or prepared.served_by(context, endpoint)
-                        if lines is None or not (served.text and headers_told):
-                            serializer, request = None, prepared.asked(values, trace)
-                    if serializer is not None and lines is not None:
+                        headers_json = headers_text(headers)
+                    if (
+                        serializer is None
+                        or request is not None
+                        or lines is None
+                        or headers_json is None
+                        or (
+                            served := prepared.serving.get(endpoint.replica) or prepared.served_by(context, endpoint)
+                        ).text
+                        is None
+                    ):
+                        self._record(conn, endpoint, request or prepared.request(values, trace))
+                    else:
                         produced = prepared.learn(player, response) if prepared.learn is not None else ()
-                        if produced and serializer.tells and not player.needs_encoding & prepared.fills:
-                            learned = f'{serializer.tells}{produced[0][1]}"]]'
+                        if produced and serializer.produced and not player.needs_encoding & prepared.fills:
+                            produced_json = f'{serializer.produced}{produced[0][1]}"]]'
                         else:
-                            learned = produced_text(produced)
+                            produced_json = produced_text(produced)
                         context.answered += 1
-                        lines.append(serializer.line(
-                            values, trace, where, placed, served.text,
-                            serializer.content if serializer.body is None else base64(serializer.body(values)),
-                            headers_told, b2a_base64(response.body, newline=False).decode(), conn.stamp,
-                            encode(now).decode(), learned,
-                        ))  # fmt: skip
+                        lines.append(
+                            serializer.line(
+                                values,
+                                trace=trace,
+                                where=id_prefix,
+                                place=replay_fields,
+                                served=served.text,
+                                content=(
+                                    serializer.content if serializer.body is None else base64(serializer.body(values))
+                                ),
+                                headers=headers_json,
+                                body=b2a_base64(response.body, newline=False).decode(),
+                                started=conn.stamp,
+                                ended=encode(now).decode(),
+                                produced=produced_json,
+                            )
+                        )
                         if len(lines) >= MOST or len(response.body) >= LARGE:
                             lines.relieve()
                         if prepared.readable:
-                            readings.append(Reading(step, served.name, versions, reader, prepared, values))
-                    else:
-                        self._record(conn, endpoint, request)
+                            read.append(LazyResource(step, served.name, versions, reader, prepared, values))
                     at = cursor.at = at + 1
-                cursor = self._next(cursor)
+                following = self.following() if stop is Stop.OVER else None
+                if following is None:
+                    break
+                self.ended(cursor)
+                self._hand_over()
+                cursor = self.cursor = following
         except Exception as problem:
             if not done.done():
                 done.set_exception(problem)
         else:
             if not done.done():  # it was cancelled, and its task has not run since
-                done.set_result(None)
+                done.set_result(stop)
         yield
 
-    def _next(self, cursor: ReplayCursor) -> ReplayCursor | None:
-        """The course behind one that is over; None where none is, or where this one needs more."""
-        following = self.following() if cursor.over else None
-        if following is not None:
-            self.ended(cursor)
-            self.keep(self._readings)
-            self._readings.clear()
-            self.cursor = following
-        return following
+    def _hand_over(self) -> None:
+        self.remember(self._read)
+        self._read.clear()
 
     def _choose(self, service: str, version: str, now: float) -> ConnectionLease | None:
         """A connection to an endpoint of that version; None where there is none, or none that was used of late."""
@@ -216,7 +249,7 @@ class FastPath:
             conn = context.client.lend(pool, now)
             if conn is None:
                 return None
-            conn.set_callback(self._taker)
+            conn.set_callback(self._callback)
             conn.expect(False, context.timeout)
             lease = ConnectionLease(endpoint, context.rotation.under_way(endpoint), pool, conn, pool.authority.decode())
         self._leases[endpoint.replica] = lease
@@ -235,4 +268,4 @@ class FastPath:
         operation = learned(cursor.player, prepared.index, self._operation(conn, endpoint, request))
         self.context.record(operation)
         if (read := remembered(prepared, operation, cursor.versions)) is not None:
-            self._readings.append(read)
+            self._read.append(read)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from msgspec import Struct, structs
 
@@ -25,7 +26,20 @@ from verifier.replay.listening import Listen, listen_as
 from verifier.replay.replay_script import ReplayScript
 from verifier.replay.specialised import specialise
 
+LINE_TEXTS = (
+    "trace", "where", "place", "served", "content", "headers", "body", "started", "ended", "produced",
+)  # fmt: skip
 _LARGEST = 1 << 16  # bytes of a request's body; larger ones are not kept in several forms
+
+
+class LineSerializer(Protocol):
+    """Writes the line of an operation. The texts are those of `operation_line`, and `trace`: how the trace ends."""
+
+    def __call__(
+        self, values: list[str], /, *,
+        trace: str, where: str, place: str, served: str, content: str, headers: str, body: str, started: str,
+        ended: str, produced: str,
+    ) -> str: ...  # fmt: skip
 
 
 class SpecialisedSerializer(Struct, frozen=True, gc=False):
@@ -36,17 +50,17 @@ class SpecialisedSerializer(Struct, frozen=True, gc=False):
     """
 
     text: Callable[[list[str], str, str], bytes]
-    line: Callable[[list[str], str, str, str, str, str, str, str, str, str, str], str]
+    line: LineSerializer
     body: Callable[[list[str]], bytes] | None  # the request's, where it is another one in each replay
     content: str  # where it is not, in base64
-    tells: str  # how the line begins to say what was learned, if that is one value at the most; `"]]` ends it
+    produced: str  # how a line says what was produced, up to its value, if that is one at the most; `"]]` ends it
 
 
 class Served(Struct, frozen=True, gc=False):
-    """The operation that a replica took an exchange for, and how a line says both; "" where that is not always so."""
+    """The operation that a replica took an exchange for, and how a line says both; None where that is not always so."""
 
     name: str
-    text: str
+    text: str | None
 
 
 class PreparedExchange(Struct, frozen=True, gc=False):
@@ -64,7 +78,7 @@ class PreparedExchange(Struct, frozen=True, gc=False):
     poll: Poll | None
     listen: Listen | None  # where an event stream was recorded
     traced: bool  # the recorded request carries a trace of its own
-    status: int
+    status: int | None
     outcome: Outcome  # of an answer with that status
     plain: bool
     readable: bool  # what such a response holds can be read back
@@ -76,7 +90,7 @@ class PreparedExchange(Struct, frozen=True, gc=False):
     serializer: SpecialisedSerializer | None
     serving: dict[str, Served]  # by replica
 
-    def asked(self, values: list[str], trace: str) -> Request:
+    def request(self, values: list[str], trace: str) -> Request:
         """Its request, of the trace that ends so."""
         return self.build(values, (("traceparent", self.begin + trace),))
 
@@ -86,9 +100,9 @@ class PreparedExchange(Struct, frozen=True, gc=False):
         known, called = context.registry.settled(self.service, endpoint.version, marked.method, marked.target)
         name = called.id if called is not None else self.name
         try:
-            text = served(name, self.service, endpoint.version, endpoint.replica) if known else ""
+            text = served(name, self.service, endpoint.version, endpoint.replica) if known else None
         except UnicodeEncodeError:
-            text = ""
+            text = None
         found = self.serving[endpoint.replica] = Served(name, text)
         return found
 
@@ -108,7 +122,7 @@ def _prepared(
 ) -> PreparedExchange:
     scripted, step, compiled = script.steps[index], script.program.steps[index], script.compiled[index]
     request, response = scripted.exchange.request, scripted.exchange.response
-    status = response.status if scripted.poll is None and response.status not in following else -1
+    status = response.status if scripted.poll is None and response.status not in following else None
     listen = listen_as(response, needed=bool(scripted.produces))
     traced = header(request.headers, "traceparent") is not None
     prepared = PreparedExchange(
@@ -123,7 +137,7 @@ def _prepared(
         status=status,
         outcome=outcome_of(request.method, response, "", sent=True),
         plain=not traced and listen is None and request.method != "HEAD",
-        readable=request.method == "GET" and status < 300,
+        readable=request.method == "GET" and status is not None and status < 300,
         uses=bits(compiled.uses),
         fills=bits(extraction.slot for extraction in compiled.extractions),
         build=step.build,
@@ -141,16 +155,17 @@ def _prepared(
 def _serializer(prepared: PreparedExchange, step: StepProgram, compiled: Compiled) -> SpecialisedSerializer | None:
     """None where the exchange has more to it, or its bytes cannot be made so."""
     jar = step.cookie is not None or step.stores_cookies
-    if not prepared.plain or prepared.status == -1 or jar or step.reported or len(step.recorded.body) > _LARGEST:
+    if not prepared.plain or prepared.status is None or jar or step.reported or len(step.recorded.body) > _LARGEST:
         return None
+    status = prepared.status
 
     def make_text(values: list[str], trace: str, authority: str) -> bytes:
-        return encode_request(prepared.asked(values, trace), authority.encode())
+        return encode_request(prepared.request(values, trace), authority.encode())
 
-    def make_line(values: list[str], trace: str, *told: str) -> str:
-        asked = prepared.asked(values, trace)
+    def make_line(values: list[str], trace: str, **texts: str) -> str:
+        request = prepared.request(values, trace)
         return operation_line(
-            prepared.index, asked.method, asked.target, asked.headers, prepared.status, prepared.outcome, *told
+            prepared.index, request.method, request.target, request.headers, status, prepared.outcome, **texts
         )
 
     def make_body(values: list[str]) -> bytes:
@@ -158,14 +173,14 @@ def _serializer(prepared: PreparedExchange, step: StepProgram, compiled: Compile
 
     slots, extractions = compiled.uses, compiled.extractions
     text, line, body = (
-        specialise(make_text, slots, 2),
-        specialise(make_line, slots, 10),
-        specialise(make_body, slots, 0),
+        specialise(make_text, slots, ("trace", "authority")),
+        specialise(make_line, slots, LINE_TEXTS),
+        specialise(make_body, slots),
     )
     if text is None or line is None or body is None:
         return None
     constant = compiled.template is None or compiled.template.body is None
-    tells = (
+    produced = (
         produced_text(((extractions[0].origin.expression, ""),)).removesuffix('"]]') if len(extractions) == 1 else ""
     )
-    return SpecialisedSerializer(text, line, None if constant else body, base64(step.recorded.body), tells)
+    return SpecialisedSerializer(text, line, None if constant else body, base64(step.recorded.body), produced)

@@ -33,20 +33,20 @@ class Resource(Struct, frozen=True, gc=False):
     versions: tuple[str, ...]
 
 
-class ReadBy(Struct, frozen=True, gc=False):
+class Reader(Struct, frozen=True, gc=False):
     """Who has read."""
 
     replay: str
     session: str
 
 
-class Reading(Struct, frozen=True, gc=False):
+class LazyResource(Struct, frozen=True, gc=False):
     """What was read, not yet made a resource: most are forgotten before they have to be. `values` are as sent."""
 
     step: str
     name: str
     versions: tuple[str, ...]
-    reader: ReadBy
+    reader: Reader
     prepared: PreparedExchange
     values: list[str]
 
@@ -60,7 +60,7 @@ class Reading(Struct, frozen=True, gc=False):
         )  # fmt: skip
 
 
-Entry = Resource | Reading
+Entry = Resource | LazyResource
 _group = attrgetter("step", "name", "versions")
 
 
@@ -104,7 +104,7 @@ class Resources:
             return
         read: dict[Key, Entry] = {}
         for entry in self._new:
-            if isinstance(entry, Reading):
+            if isinstance(entry, LazyResource):
                 read[entry.prepared.service, entry.prepared.target(entry.values)] = entry
             else:
                 read[entry.service, entry.request.target] = entry
@@ -178,4 +178,4 @@ def resource(operation: Operation, versions: tuple[str, ...]) -> Resource:
 
 
 def _resource(entry: Entry) -> Resource:
-    return entry.resource() if isinstance(entry, Reading) else entry
+    return entry.resource() if isinstance(entry, LazyResource) else entry

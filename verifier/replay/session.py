@@ -18,7 +18,7 @@ from verifier.replay.context import Attempt, ReplayContext
 from verifier.replay.credentials import rejected
 from verifier.replay.cursor import ReplayCursor
 from verifier.replay.exchange import Session
-from verifier.replay.fastpath import FastPath
+from verifier.replay.fastpath import FastPath, Stop
 from verifier.replay.faults import Deferred
 from verifier.replay.pending import awaited_write
 from verifier.replay.polling import accepted_work
@@ -111,10 +111,10 @@ class SessionReplayer:
         fast = pace == "fast" and context.gateway.alone is None and context.credentials is None
         while True:
             if fast and (session is None or not session.pending.works):
-                await fast_path.go()
+                stop = await fast_path.run()
+                if stop is Stop.OVER:
+                    break
             cursor = fast_path.cursor
-            if cursor.over:
-                break
             if session is None or session.cursor is not cursor:
                 session = self.session(cursor)
             if pace != "fast" and (gap := cursor.replay_script.gap(cursor.order[cursor.at], pace)):
@@ -122,9 +122,9 @@ class SessionReplayer:
             await session.exchange()
             if session.over:
                 break
-        if session is not None and session.cursor is cursor:
+        if session is not None and session.cursor is fast_path.cursor:
             if session.stopped_by is not None and (message := rejected(session.stopped_by, context.credentials)):
-                context.record(Note(cursor.step, "credentials", message, session.stopped_by.id))
+                context.record(Note(session.cursor.step, "credentials", message, session.stopped_by.id))
             await session.finish()
 
     def _prepared_exchanges(self, session: str) -> tuple[PreparedExchange, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from verifier.correlation.execution.compiler import function, joined
@@ -19,31 +19,31 @@ _MARKS = "aZ0_.-~{}.K", "9q~-.__-x{}.K", "7{}04"  # the last are numbers, which 
 _LENGTH = re.compile(r"(\r\nContent-Length: )(\d+)\r\n\r\n")
 
 
-def specialise(make: Make, slots: Collection[int], more: int) -> Make | None:
+def specialise(make: Make, slots: Collection[int], texts: Sequence[str] = ()) -> Make | None:
     """A function that gives what `make` gives for values of unreserved characters, sooner; None where that is not so.
 
-    `make` takes a list of values, of which it uses those of `slots`, and so many more texts; it may raise ValueError.
+    `make` takes a list of values, of which it uses those of `slots`, and the arguments named by `texts`; it may raise
+    ValueError. The function takes the same arguments.
     """
     try:
-        (values, texts), *others = [_marked(mark, slots, more) for mark in _MARKS]
-        made = _function(make(values, *texts), values, texts)
-        same = all(made(values, *texts) == make(values, *texts) for values, texts in others)
+        (values, given), *others = [_marked(mark, slots, texts) for mark in _MARKS]
+        made = _function(make(values, **given), values, given)
+        same = all(made(values, **given) == make(values, **given) for values, given in others)
         return made if same else None
     except ValueError:
         return None
 
 
-def _marked(mark: str, slots: Collection[int], more: int) -> tuple[list[str], list[str]]:
+def _marked(mark: str, slots: Collection[int], texts: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     values = [""] * (max(slots, default=-1) + 1)
     for number in slots:
         values[number] = mark.format(number)
-    return values, [f"{mark.format(number)}-M" for number in range(more)]
+    return values, {name: f"{mark.format(number)}-M" for number, name in enumerate(texts)}
 
 
-def _function(sample: str | bytes, values: list[str], texts: list[str]) -> Make:
+def _function(sample: str | bytes, values: list[str], texts: dict[str, str]) -> Make:
     text = sample if isinstance(sample, str) else sample.decode("latin-1")
-    names = [f"text{number}" for number in range(len(texts))]
-    holes: dict[str, ast.expr] = {mark: ast.Name(name, ast.Load()) for name, mark in zip(names, texts, strict=True)}
+    holes: dict[str, ast.expr] = {mark: ast.Name(name, ast.Load()) for name, mark in texts.items()}
     for at, mark in enumerate(values):
         if mark:
             holes[mark] = ast.Subscript(ast.Name("values", ast.Load()), ast.Constant(at), ast.Load())
@@ -51,15 +51,15 @@ def _function(sample: str | bytes, values: list[str], texts: list[str]) -> Make:
     body: list[ast.stmt] = []
     length = _LENGTH.search(text)
     if length is not None and cut.search(text, length.end()):  # how long the body is depends on what is in it
-        body.append(ast.Assign([ast.Name("body", ast.Store())], joined(_pieces(text[length.end() :], cut, holes))))
-        size = ast.Call(ast.Name("len", ast.Load()), [ast.Name("body", ast.Load())], [])
+        body.append(ast.Assign([ast.Name("_body", ast.Store())], joined(_pieces(text[length.end() :], cut, holes))))
+        size = ast.Call(ast.Name("len", ast.Load()), [ast.Name("_body", ast.Load())], [])
         before = _pieces(text[: length.end(1)], cut, holes)
-        whole = joined([*before, size, ast.Constant("\r\n\r\n"), ast.Name("body", ast.Load())])
+        whole = joined([*before, size, ast.Constant("\r\n\r\n"), ast.Name("_body", ast.Load())])
     else:
         whole = joined(_pieces(text, cut, holes))
     if isinstance(sample, bytes):
         whole = ast.Call(ast.Attribute(whole, "encode", ast.Load()), [ast.Constant("latin-1")], [])
-    return function(("values", *names), [*body, ast.Return(whole)])
+    return function(("values", *texts), [*body, ast.Return(whole)])
 
 
 def _pieces(text: str, cut: re.Pattern[str], holes: dict[str, ast.expr]) -> list[ast.expr]:
