@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from verifier.correlation import Player, Rules, Script, learn
+from verifier.correlation import Player, Rules, Script, compile_script, learn
 from verifier.http.message import Headers, Request, Response
 from verifier.recording.model import Exchange, Session
 
@@ -48,13 +48,17 @@ def script(*pairs: tuple[Request, Response], rules: Rules = Rules(), began: floa
     return learn(session(*pairs), began=began, rules=rules)
 
 
+def playing(made: Script, key: str, now: float) -> Player:
+    return Player(compile_script(made), key, now)
+
+
 def play(made: Script, *answers: Response, seed: int = 1, now: float = BEGAN + 1e6) -> tuple[list[Request], Player]:
     """Send every step; each is given its answer, those beyond `answers` their recorded one."""
-    player = made.player(str(seed), now)
+    player = playing(made, str(seed), now)
     sent = []
     for index, step in enumerate(made.steps):
         sent.append(player.request(index))
-        player.answer(index, answers[index] if index < len(answers) else step.exchange.response)
+        player.learn(index, answers[index] if index < len(answers) else step.exchange.response)
     return sent, player
 
 

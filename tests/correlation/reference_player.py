@@ -10,14 +10,14 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from verifier.correlation.analysis.lists import take_listed
-from verifier.correlation.analysis.model import MISSING, Origin
-from verifier.correlation.analysis.sources import SourceResponse
+from verifier.correlation.cookie_jar import CookieJar
 from verifier.correlation.execution.fresh import draw, shape
-from verifier.correlation.execution.jar import Jar
-from verifier.correlation.execution.script import CookieUse, Extraction, Script, Slot
-from verifier.correlation.execution.templates import Template, one_line
+from verifier.correlation.list_elements import listed_value
+from verifier.correlation.model import CookieTemplate, Extraction, Locator, Script, Slot
+from verifier.correlation.response_reader import ResponseReader
+from verifier.correlation.template import Template, one_line
 from verifier.http.message import Request, Response
+from verifier.pointers import MISSING
 
 
 def as_json(body: bytes) -> Any:
@@ -60,50 +60,50 @@ class PlainPlayer:
         self.script = script
         self.values = begin(script.slots, key, now - script.began)
         self.ranks: dict[int, int] = {}
-        self.differing: dict[int, tuple[Origin, str]] = {}
-        self.learned: dict[int, Origin] = {}
+        self.differing: dict[int, tuple[Locator, str]] = {}
+        self.learned: dict[int, Locator] = {}
         self.firm: set[int] = set()
-        self.jars: dict[str, Jar] = defaultdict(Jar)
+        self.jars: dict[str, CookieJar] = defaultdict(CookieJar)
         self.told: set[tuple[int, int]] = set()
 
     def request(self, index: int) -> Request:
-        step, compiled = self.script.steps[index], self.script.compiled[index]
+        step = self.script.steps[index]
         self._note(index, -2, *((report.kind, str(report)) for report in (*step.unmatched, *step.ambiguous)))
         sent = step.exchange.request
         target, headers, body = sent.target, list(sent.headers), sent.body
-        for slot in sorted(compiled.uses):
+        for slot in sorted(step.uses):
             self._trouble(index, slot)
-        if compiled.template is not None:
-            target = target if compiled.template.target is None else fill(compiled.template.target, self.values)
-            for position, template in compiled.template.headers:
+        if step.template is not None:
+            target = target if step.template.target is None else fill(step.template.target, self.values)
+            for position, template in step.template.headers:
                 headers[position] = (headers[position][0], fill(template, self.values))
-            if compiled.template.body is not None:
-                body = fill(compiled.template.body, self.values).encode(compiled.template.charset, "replace")
-        if compiled.cookie is not None:
-            use = compiled.cookie
-            text = self._cookies(index, use, self.jars[compiled.client].sent(step.exchange.host, target))
+            if step.template.body is not None:
+                body = fill(step.template.body, self.values).encode(step.template.charset, "replace")
+        if step.cookie is not None:
+            use = step.cookie
+            text = self._cookies(index, use, self.jars[step.lender].sent(step.exchange.host, target))
             headers[use.position : use.position + 1] = [(headers[use.position][0], text)] if text else []
         return Request(sent.method, target, tuple(headers), body)
 
-    def answer(self, index: int, response: Response) -> tuple[tuple[str, str], ...]:
-        step, compiled = self.script.steps[index], self.script.compiled[index]
-        if compiled.stores_cookies:
+    def learn(self, index: int, response: Response) -> tuple[tuple[str, str], ...]:
+        step = self.script.steps[index]
+        if step.stores_cookies:
             asked = step.exchange.request
-            self.jars[compiled.client].store(step.exchange.host, asked.target, response.headers, asked.headers)
+            self.jars[step.lender].store(step.exchange.host, asked.target, response.headers, asked.headers)
         produced: dict[str, str] = {}
-        for extraction in compiled.extractions:
-            answer = SourceResponse(response)
-            answer._json = as_json(response.body)
+        for extraction in step.extractions:
+            reader = ResponseReader(response)
+            reader._json = as_json(response.body)
             recorded = self.script.slots[extraction.slot].recorded
             value = (
-                take_listed(answer, extraction, recorded)
-                if extraction.origin.listed
-                else answer.extraction(extraction.origin)
+                listed_value(reader, extraction, recorded)
+                if extraction.locator.listed
+                else reader.value(extraction.locator)
             )
             if value is not None:
                 self._learn(extraction, value)
                 if extraction.rank == 0:
-                    produced.setdefault(extraction.origin.expression, value)
+                    produced.setdefault(extraction.locator.expression, value)
         return tuple(produced.items())
 
     def _learn(self, extraction: Extraction, value: str) -> None:
@@ -116,7 +116,7 @@ class PlainPlayer:
             and extraction.rank != rank
             and self.values[slot] != value
         ):
-            other = (extraction.origin, value) if extraction.rank > rank else (self.learned[slot], self.values[slot])
+            other = (extraction.locator, value) if extraction.rank > rank else (self.learned[slot], self.values[slot])
             self.differing[slot] = other
         if rank is not None and extraction.rank > rank:
             return
@@ -124,9 +124,9 @@ class PlainPlayer:
             self.firm.add(slot)
         self.values[slot] = value
         self.ranks[slot] = extraction.rank
-        self.learned[slot] = extraction.origin
+        self.learned[slot] = extraction.locator
 
-    def _cookies(self, index: int, use: CookieUse, held: dict[str, str]) -> str:
+    def _cookies(self, index: int, use: CookieTemplate, held: dict[str, str]) -> str:
         pairs, missing = [], []
         for name, own in use.pairs:
             value = held.pop(name, None) if own is None else own

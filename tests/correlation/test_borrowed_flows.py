@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.correlation.building import BEGAN
+from tests.correlation.building import BEGAN, playing
 from tests.correlation.test_planted_flows import Flow, Values, creating, flows, unlike, using
 from verifier.correlation import learn_all
 from verifier.http.message import Request, Response, with_header
@@ -88,9 +88,9 @@ def test_every_flow_between_sessions_is_recovered_and_nothing_else_is_borrowed(p
         assert numbers == sorted(numbers)
         borrowed = {number for number, step in zip(numbers, script.steps, strict=True) if step.lender}
         assert borrowed == needed(traffic, script.session)
-        player = script.player("again", BEGAN)
+        player = playing(script, "again", BEGAN)
         for index, number in enumerate(numbers):
             sent, wanted = player.request(index), again[number].request
             assert (sent.target, sent.headers, sent.body) == (wanted.target, wanted.headers, wanted.body)
-            player.answer(index, again[number].response)
+            player.learn(index, again[number].response)
         assert player.notes == []

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.correlation.building import BEGAN, answer, request
+from tests.correlation.building import BEGAN, answer, playing, request
 from verifier.correlation import Player, Rules, Script, learn_all
 from verifier.http.message import Headers, Request, Response
 from verifier.recording.model import Exchange, Session
@@ -43,11 +43,11 @@ def reports(script: Script) -> list[str]:
 
 def replay(script: Script, **answers: Response) -> tuple[list[Request], Player]:
     """Send every step; the answers go by path (`login` for /login), else as recorded."""
-    player, sent = script.player("again", BEGAN + 1e6), []
+    player, sent = playing(script, "again", BEGAN + 1e6), []
     for index, step in enumerate(script.steps):
         sent.append(player.request(index))
         name = step.exchange.request.path.strip("/").split("/")[0]
-        player.answer(index, answers.get(name, step.exchange.response))
+        player.learn(index, answers.get(name, step.exchange.response))
     return sent, player
 
 

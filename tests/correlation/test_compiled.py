@@ -6,13 +6,13 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.correlation.building import BEGAN, JSON, session
+from tests.correlation.building import BEGAN, JSON, playing, session
 from tests.correlation.reference_player import PlainPlayer, as_json
 from verifier.correlation import Rules, Script, learn
-from verifier.correlation.analysis.model import MISSING, at_pointer, json_of
-from verifier.correlation.execution.leaves import leaves
+from verifier.correlation.execution.json_members import member_reader
+from verifier.correlation.text.json import read_json
 from verifier.http.message import Headers, Request, Response
-from verifier.pointers import escape
+from verifier.pointers import MISSING, escape, value_at
 
 # Values that are followed, renewed, shifted, or nothing of the kind.
 VALUES = [
@@ -124,11 +124,11 @@ def replays(draw: st.DrawFn) -> tuple[Script, list[tuple[int, Response | None]]]
 @settings(max_examples=200, deadline=None)
 def test_a_prepared_replay_is_the_plain_one(replay: tuple[Script, list[tuple[int, Response | None]]], key: str) -> None:
     script, happened = replay
-    quick, plain = script.player(key, BEGAN + 1000.0), PlainPlayer(script, key, BEGAN + 1000.0)
+    quick, plain = playing(script, key, BEGAN + 1000.0), PlainPlayer(script, key, BEGAN + 1000.0)
     for index, answered in happened:
         assert quick.request(index) == plain.request(index)
         if answered is not None:
-            assert quick.answer(index, answered) == plain.answer(index, answered)
+            assert quick.learn(index, answered) == plain.learn(index, answered)
     assert sorted(quick.notes) == sorted(plain.notes)
 
 
@@ -140,20 +140,20 @@ def test_the_property_sees_every_kind_of_step() -> None:
     @settings(max_examples=100, deadline=None, database=None, derandomize=True)
     def look(replay: tuple[Script, list[tuple[int, Response | None]]]) -> None:
         script, happened = replay
-        for step, compiled in zip(script.steps, script.compiled, strict=True):
-            if compiled.template is not None:
-                seen.update(name for name in ("target", "headers", "body") if getattr(compiled.template, name))
-            seen.update(f"take {extraction.origin.place}" for extraction in compiled.extractions)
-            seen.update("stand-in" for extraction in compiled.extractions if extraction.rank)
-            seen.update("listed" for extraction in compiled.extractions if extraction.origin.listed)
+        for step in script.steps:
+            if step.template is not None:
+                seen.update(name for name in ("target", "headers", "body") if getattr(step.template, name))
+            seen.update(f"take {extraction.locator.part}" for extraction in step.extractions)
+            seen.update("stand-in" for extraction in step.extractions if extraction.rank)
+            seen.update("listed" for extraction in step.extractions if extraction.locator.listed)
             seen.update(report.kind for report in (*step.unmatched, *step.ambiguous))
-            seen.update(["cookie"] if compiled.cookie else [])
+            seen.update(["cookie"] if step.cookie else [])
         seen.update("moment" if slot.moment else "drawn" for slot in script.slots if slot.fresh)
-        player = script.player("key", BEGAN)
+        player = playing(script, "key", BEGAN)
         for index, answered in happened:
             player.request(index)
             if answered is not None:
-                player.answer(index, answered)
+                player.learn(index, answered)
         seen.update("two values" for _, _, message in player.notes if " may come from " in message)
         seen.update("no value" for _, _, message in player.notes if "no replayed answer" in message)
 
@@ -202,18 +202,18 @@ def shown(found: Any) -> str:
 @settings(max_examples=800, deadline=None)
 def test_single_values_are_those_of_the_whole_document(body: bytes, pointers: list[str]) -> None:
     whole = as_json(body)
-    assert shown(json_of(body)) == shown(whole)
-    wanted = tuple(at_pointer(whole, pointer) for pointer in pointers)
-    assert shown(leaves(*pointers)(body)) == shown(wanted if len(wanted) > 1 else wanted[0])
+    assert shown(read_json(body)) == shown(whole)
+    wanted = tuple(value_at(whole, pointer) for pointer in pointers)
+    assert shown(member_reader(*pointers)(body)) == shown(wanted if len(wanted) > 1 else wanted[0])
 
 
 def test_what_is_skipped_is_checked_all_the_same() -> None:
     for spoiled in (b'"\xff"', b'"\\q"', b'"a\nb"', b"01", b"tru"):
         body = b'{"x":%b,"id":"a"}' % spoiled
-        assert leaves("/id")(body) is as_json(body) is MISSING, spoiled
+        assert member_reader("/id")(body) is as_json(body) is MISSING, spoiled
 
 
 def test_what_is_skipped_may_be_absurd() -> None:
-    assert leaves("/id")(b'{"x":%b,"id":"a"}' % (b"9" * 5000)) == "a"
-    assert shown(leaves("/id")(b'{"x":{"id":1},"id":{"id":[2]}}')) == "{'id': [2]}"
-    assert leaves("/id/id", "/x")(b'{"x":"\xc3\xbc","id":{"id":2}}') == (2, "\u00fc")
+    assert member_reader("/id")(b'{"x":%b,"id":"a"}' % (b"9" * 5000)) == "a"
+    assert shown(member_reader("/id")(b'{"x":{"id":1},"id":{"id":[2]}}')) == "{'id': [2]}"
+    assert member_reader("/id/id", "/x")(b'{"x":"\xc3\xbc","id":{"id":2}}') == (2, "\u00fc")

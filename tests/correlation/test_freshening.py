@@ -13,7 +13,7 @@ from tests.correlation.building import BEGAN, answer, body, play, request, scrip
 from tests.correlation.reference_player import begin
 from verifier.correlation import Rules
 from verifier.correlation.execution.compiler import Compiler
-from verifier.correlation.execution.script import Slot
+from verifier.correlation.model import Slot
 from verifier.correlation.text.classes import EMAIL
 from verifier.correlation.text.times import moment
 from verifier.http.message import Request, header

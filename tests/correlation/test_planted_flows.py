@@ -16,7 +16,7 @@ from urllib.parse import quote, quote_plus
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.correlation.building import BEGAN, JSON, session
+from tests.correlation.building import BEGAN, JSON, playing, session
 from verifier.correlation import learn
 from verifier.http.message import Headers, Request, Response
 
@@ -199,12 +199,12 @@ def test_every_planted_flow_is_recovered_and_no_decoy_is_touched(planted: list[F
     recorded = unlike(planted, seed)
     replayed = unlike(planted, seed + 1, recorded)
     script = learn(session(*played(planted, recorded, seed)), began=BEGAN)
-    player = script.player("0", BEGAN)
+    player = playing(script, "0", BEGAN)
     for index, (wanted, answered) in enumerate(played(planted, replayed, seed)):
         sent = player.request(index)
         assert (sent.method, sent.target, sent.headers) == (wanted.method, wanted.target, wanted.headers)
         assert sent.body == wanted.body
-        player.answer(index, answered)
+        player.learn(index, answered)
     assert player.notes == []
 
 
@@ -213,8 +213,8 @@ def test_every_planted_flow_is_recovered_and_no_decoy_is_touched(planted: list[F
 def test_the_same_answers_give_the_same_requests(planted: list[Flow], seed: int) -> None:
     pairs = played(planted, unlike(planted, seed), seed)
     script = learn(session(*pairs), began=BEGAN)
-    player = script.player("0", BEGAN)
+    player = playing(script, "0", BEGAN)
     for index, (wanted, answered) in enumerate(pairs):
         assert player.request(index) == wanted
-        player.answer(index, answered)
+        player.learn(index, answered)
     assert player.notes == []

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
-from tests.correlation.building import BEGAN, answer, request
+from tests.correlation.building import BEGAN, answer, playing, request
 from verifier.correlation import Script, learn
 from verifier.http.message import Headers, Request, Response, header
 from verifier.recording.model import Exchange, Session
@@ -146,13 +146,13 @@ def seen(got: Response) -> Any:
 
 
 def one_replay(script: Script, store: Store, seed: int, spoil: int = -1) -> tuple[list[Any], list[Any]]:
-    player = script.player(str(seed), BEGAN + 3600.0 * seed)
+    player = playing(script, str(seed), BEGAN + 3600.0 * seed)
     results = []
     for index in range(len(script.steps)):
         got = store.answer(player.request(index))
         results.append(seen(got))
         if index != spoil:
-            player.answer(index, got)
+            player.learn(index, got)
     return results, player.notes
 
 

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.correlation.reference_player import fill
-from verifier.correlation.execution.jar import Jar
-from verifier.correlation.execution.templates import make_template
+from verifier.correlation.analysis.templating import make_template
+from verifier.correlation.cookie_jar import CookieJar
 from verifier.correlation.text import split
 from verifier.correlation.text.classes import is_random, is_unique
 from verifier.correlation.text.html import values
-from verifier.correlation.text.picking import pick
+from verifier.correlation.text.selecting import select
 from verifier.http.message import Request
 
 JSON_VALUES = st.recursive(
@@ -104,13 +104,22 @@ WORDS = ["http", "://", "shop:8080", "orders", "12", "%20x", "a=1", "\u00e9", "6
 PIECES = st.sampled_from([*WORDS, "/", "//", "?", "#", "-", ":"])
 
 
+def selected(splitter: str, selector: str, text: str) -> str | None:
+    """One part of all that a splitter finds, which must be as many as the selector says (`2|5`)."""
+    wanted, _, total = selector.partition("|") if splitter in split.COUNTED else (selector, "", "")
+    parts = split.SPLITTERS[splitter](text)
+    if total and len(parts) != int(total):
+        return None
+    return next((part.value for part in parts if part.selector == wanted), None)
+
+
 @given(st.lists(PIECES, max_size=8).map("".join), st.integers(0, 4), st.integers(0, 5))
-def test_picking_one_part_is_cutting_all(text: str, number: int, total: int) -> None:
+def test_selecting_one_part_is_cutting_all(text: str, number: int, total: int) -> None:
     for splitter in split.COUNTED:
         for selector in (f"{number}|{total}", f"{number}|{len(split.SPLITTERS[splitter](text))}", f"{number}"):
-            assert pick(splitter, selector, text) == split.pick(splitter, selector, text)
+            assert select(splitter, selector, text) == selected(splitter, selector, text)
     for selector in (f"/{number}", f"?a={number}"):
-        assert pick("url", selector, text) == split.pick("url", selector, text)
+        assert select("url", selector, text) == selected("url", selector, text)
 
 
 def test_multipart_fields_without_files() -> None:
@@ -183,7 +192,7 @@ def test_what_no_client_has_drawn(value: str) -> None:
 
 
 def test_cookie_jar() -> None:
-    jar = Jar()
+    jar = CookieJar()
     jar.store("shop:8080", "/a/b", (("Set-Cookie", "one=1"), ("Set-Cookie", "two=2; Path=/"), ("X", "y")))
     jar.store(
         "shop", "/", (("Set-Cookie", "other=3; Domain=evil.example"), ("Set-Cookie", "=x"), ("Set-Cookie", "bare"))
@@ -199,7 +208,7 @@ def test_cookie_jar() -> None:
 
 @pytest.mark.parametrize("domain", ["shop.example", ".shop.example", "SHOP.EXAMPLE", "www.shop.example"])
 def test_a_service_recorded_under_a_name_of_its_own_keeps_the_domain_that_its_client_knew(domain: str) -> None:
-    jar = Jar()
+    jar = CookieJar()
     jar.store("orders", "/", (("Set-Cookie", f"one=1; Domain={domain}; Path=/"),), (("Host", "www.shop.example:8099"),))
     assert jar.sent("orders", "/a") == {"one": "1"}
     assert jar.sent("payments", "/a") == {}
@@ -207,6 +216,6 @@ def test_a_service_recorded_under_a_name_of_its_own_keeps_the_domain_that_its_cl
 
 @pytest.mark.parametrize("asked", [(), (("Host", "other.example"),), (("Host", "myshop.example"),)])
 def test_a_domain_that_is_not_the_services_sets_nothing(asked: tuple[tuple[str, str], ...]) -> None:
-    jar = Jar()
+    jar = CookieJar()
     jar.store("orders", "/", (("Set-Cookie", "one=1; Domain=shop.example; Path=/"),), asked)
     assert jar.sent("orders", "/") == {}

@@ -92,7 +92,7 @@ def test_a_placeholder_is_sent_as_it_is_recorded_in_every_replay(tmp_path: Path)
         if not lines:
             file.write_text(MATRIX.replace("    credentials:\n", ""))
         (track,) = prepare(file, 0, environ={"WORD": "hunter22"}).replay_scripts.values()
-        headers = dict(track.script.player("1", 0.0).request(1).headers)
+        headers = dict(track.player("1", 0.0).request(1).headers)
         assert headers["X-Device"] == name
         assert [report.rule.startswith(f"credentials: {{{name}: ") for report in track.script.steps[1].unmatched] == (
             [] if kept else [True]

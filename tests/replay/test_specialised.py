@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.correlation.building import BEGAN
+from tests.correlation.building import BEGAN, playing
 from tests.correlation.test_compiled import replays
 from verifier.contracts.registry import ContractRegistry
 from verifier.correlation import Script
@@ -135,7 +135,7 @@ def answers(
 @settings(max_examples=200, deadline=None)
 def test_a_pressed_exchange_is_the_exchange(replay: tuple[Script, list[tuple[int, Response | None]]]) -> None:
     script, happened = replay
-    player, every = script.player("key", BEGAN), sides(script)
+    player, every = playing(script, "key", BEGAN), sides(script)
     for index, answered in happened:
         prepared, sent = every[index], list(player.values)
         usable = prepared.serializer is not None and not (player.needs_encoding | player.unresolved) & prepared.uses
@@ -144,7 +144,7 @@ def test_a_pressed_exchange_is_the_exchange(replay: tuple[Script, list[tuple[int
             asks(prepared, sent)
         if answered is None:
             continue
-        produced = player.answer(index, answered)
+        produced = player.learn(index, answered)
         if usable and answered.status == prepared.status:
             answers(prepared, sent, answered, tuple((one, text) for one, text in produced if text.isprintable()))
         learned = ~player.unresolved

@@ -31,7 +31,7 @@ def as_recorded(operation: Operation, recorded: Response) -> bool:
 
 def learned(player: Player, index: int, operation: Operation) -> Operation:
     """Learn from the response that the client saw; the operation, with what later requests use of it."""
-    produced = player.answer(index, operation.response) if operation.response is not None else ()
+    produced = player.learn(index, operation.response) if operation.response is not None else ()
     return structs.replace(operation, produced=produced) if produced else operation
 
 

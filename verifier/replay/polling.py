@@ -69,7 +69,7 @@ async def poll_recorded(
         return first
     last = (await _until(context, what, first, first.request, PATIENCE, poll.done)).last
     if last is not None and last.response is not None:
-        player.answer(what.index, last.response)
+        player.learn(what.index, last.response)
         return last
     return first
 

@@ -8,11 +8,9 @@ from typing import Protocol
 from msgspec import Struct, structs
 
 from verifier.contracts.lookup import HOLE
-from verifier.correlation import Poll
+from verifier.correlation import Poll, Program, ScriptStep
 from verifier.correlation.execution.compiler import Build
 from verifier.correlation.execution.extraction import Learn
-from verifier.correlation.execution.program import StepProgram
-from verifier.correlation.execution.script import Compiled, Script
 from verifier.correlation.text.parts import bits
 from verifier.gateway.rotation import Endpoint
 from verifier.gateway.traces import begin
@@ -112,50 +110,51 @@ def prepared_exchanges(context: ReplayContext, replay_script: ReplayScript) -> t
     found: list[PreparedExchange] = []
     filled: set[int] = set()  # the slots that an answer may fill, of the exchange or after it
     for index in reversed(range(len(replay_script.services))):
-        filled.update(extraction.slot for extraction in replay_script.script.compiled[index].extractions)
-        found.append(_prepared(replay_script.script, index, replay_script.services[index], following, filled))
+        filled.update(extraction.slot for extraction in replay_script.script.steps[index].extractions)
+        found.append(_prepared(replay_script.program, index, replay_script.services[index], following, filled))
     return tuple(reversed(found))
 
 
 def _prepared(
-    script: Script, index: int, service: str, following: frozenset[int], filled: set[int]
+    program: Program, index: int, service: str, following: frozenset[int], filled: set[int]
 ) -> PreparedExchange:
-    scripted, step, compiled = script.steps[index], script.program.steps[index], script.compiled[index]
-    request, response = scripted.exchange.request, scripted.exchange.response
-    status = response.status if scripted.poll is None and response.status not in following else None
-    listen = listen_as(response, needed=bool(scripted.produces))
+    step = program.steps[index]
+    request, response = step.exchange.request, step.exchange.response
+    status = response.status if step.poll is None and response.status not in following else None
+    listen = listen_as(response, needed=bool(step.produces))
     traced = header(request.headers, "traceparent") is not None
     prepared = PreparedExchange(
         index=index,
         service=service,
-        name=scripted.name,
+        name=step.name,
         begin=begin(index),
         recorded=response,
-        poll=scripted.poll,
+        poll=step.poll,
         listen=listen,
         traced=traced,
         status=status,
         outcome=outcome_of(request.method, response, "", sent=True),
         plain=not traced and listen is None and request.method != "HEAD",
         readable=request.method == "GET" and status is not None and status < 300,
-        uses=bits(compiled.uses),
-        fills=bits(extraction.slot for extraction in compiled.extractions),
-        build=step.build,
-        target=step.target,
-        learn=step.learn,
+        uses=bits(step.uses),
+        fills=bits(extraction.slot for extraction in step.extractions),
+        build=program.build[index],
+        target=program.target[index],
+        learn=program.learn[index],
         serializer=None,
         serving={},
     )
     # What it uses must still be what it was when the operation is written, and when a sweep reads.
-    if not filled.isdisjoint(compiled.uses):
+    if not filled.isdisjoint(step.uses):
         return prepared
-    return structs.replace(prepared, serializer=_serializer(prepared, step, compiled))
+    return structs.replace(prepared, serializer=_serializer(prepared, step))
 
 
-def _serializer(prepared: PreparedExchange, step: StepProgram, compiled: Compiled) -> SpecialisedSerializer | None:
+def _serializer(prepared: PreparedExchange, step: ScriptStep) -> SpecialisedSerializer | None:
     """None where the exchange has more to it, or its bytes cannot be made so."""
-    jar = step.cookie is not None or step.stores_cookies
-    if not prepared.plain or prepared.status is None or jar or step.reported or len(step.recorded.body) > _LARGEST:
+    jar, reported = step.cookie is not None or step.stores_cookies, bool(step.unmatched or step.ambiguous)
+    recorded = step.exchange.request.body
+    if not prepared.plain or prepared.status is None or jar or reported or len(recorded) > _LARGEST:
         return None
     status = prepared.status
 
@@ -171,7 +170,7 @@ def _serializer(prepared: PreparedExchange, step: StepProgram, compiled: Compile
     def make_body(values: list[str]) -> bytes:
         return prepared.build(values, ()).body
 
-    slots, extractions = compiled.uses, compiled.extractions
+    slots, extractions = step.uses, step.extractions
     text, line, body = (
         specialise(make_text, slots, ("trace", "authority")),
         specialise(make_line, slots, LINE_TEXTS),
@@ -179,8 +178,8 @@ def _serializer(prepared: PreparedExchange, step: StepProgram, compiled: Compile
     )
     if text is None or line is None or body is None:
         return None
-    constant = compiled.template is None or compiled.template.body is None
+    constant = step.template is None or step.template.body is None
     produced = (
-        produced_text(((extractions[0].origin.expression, ""),)).removesuffix('"]]') if len(extractions) == 1 else ""
+        produced_text(((extractions[0].locator.expression, ""),)).removesuffix('"]]') if len(extractions) == 1 else ""
     )
-    return SpecialisedSerializer(text, line, None if constant else body, base64(step.recorded.body), produced)
+    return SpecialisedSerializer(text, line, None if constant else body, base64(recorded), produced)

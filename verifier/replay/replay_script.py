@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from verifier.correlation import Script
+from verifier.correlation import Player, Program, Script, compile_script
 
 SHORT = 0.1  # seconds; the longest gap of a compressed pace
 
@@ -19,6 +19,20 @@ class ReplayScript:
     script: Script
     services: tuple[str, ...]
     gaps: tuple[float, ...] = ()
+    _program: Program | None = field(default=None, init=False, repr=False, compare=False)
+
+    @property
+    def program(self) -> Program:
+        """The compiled script, made at its first use: most commands only read a recording."""
+        program = self._program
+        if program is None:
+            program = compile_script(self.script)
+            object.__setattr__(self, "_program", program)  # derived from the rest: the same whenever it is made
+        return program
+
+    def player(self, key: str, now: float) -> Player:
+        """One replay of the session; see `Player`."""
+        return Player(self.program, key, now)
 
     def gap(self, index: int, pace: str) -> float:
         """How long to wait before an exchange, in seconds."""

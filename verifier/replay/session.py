@@ -87,7 +87,7 @@ class SessionReplayer:
     def cursor(self, step: str, planned: Replay, source: Source = "replay") -> ReplayCursor:
         """The beginning of a replay, of which the gateway now knows."""
         context, replay_script = self.context, self.replay_scripts[planned.session]
-        player = replay_script.script.player(f"{context.seed}/{step}/{planned.id}", context.wall())
+        player = replay_script.player(f"{context.seed}/{step}/{planned.id}", context.wall())
         trace = end(context.expect(step, planned.id, planned.session, planned.fault))
         prepared = self._prepared_exchanges(planned.session)
         return ReplayCursor(step, planned, replay_script, prepared, player, trace, source)

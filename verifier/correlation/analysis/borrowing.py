@@ -11,13 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from verifier.correlation.analysis.dependencies import Causes
-from verifier.correlation.analysis.learn import Analysis
-from verifier.correlation.analysis.model import Report, Rules, shown
-from verifier.correlation.analysis.needs import AnalysedExchange, own_steps
+from verifier.correlation.analysis.learn import Analysis, recorded_steps
 from verifier.correlation.analysis.producers import Dependency, Node, Producers
+from verifier.correlation.analysis.reports import shown
 from verifier.correlation.analysis.rules import settle
-from verifier.correlation.execution.script import Script
+from verifier.correlation.analysis.step_dependencies import StepDependencies
+from verifier.correlation.model import Report, Rules, Script, ScriptStep
 from verifier.recording.model import Session
 
 MOST_BORROWED = 40  # exchanges in one session; a poll counts as one
@@ -36,7 +35,7 @@ def learn_all(
     sessions were issued alike is taken from the latest, and reported as ambiguous.
     """
     settled = settle(rules)
-    analyses = [Analysis(session.id, own_steps(session), began, settled) for session in sessions]
+    analyses = [Analysis(session.id, recorded_steps(session), began, settled) for session in sessions]
     scripts = [analysis.script() for analysis in analyses]
     if len(sessions) < 2:
         return tuple(scripts)
@@ -70,7 +69,7 @@ class _Borrowing:
     scripts: Sequence[Script]
     producers: Producers
     most: int
-    _causes: dict[int, Causes] = field(default_factory=dict)
+    _causes: dict[int, StepDependencies] = field(default_factory=dict)
     _known: dict[Node, set[Node]] = field(default_factory=dict)
 
     def borrowed(self, number: int) -> tuple[set[Node], list[tuple[int, Report]]]:
@@ -83,7 +82,7 @@ class _Borrowing:
             if taken is None or dependency.conflicts:
                 reports.append(
                     (
-                        dependency.need.index,
+                        dependency.consumer.index,
                         self._left_out(dependency) if taken is None else self._ambiguous(dependency),
                     )
                 )
@@ -111,14 +110,16 @@ class _Borrowing:
         number, index = node
         if node not in self._known:
             if number not in self._causes:
-                self._causes[number] = Causes(self.scripts[number])
+                self._causes[number] = StepDependencies(self.scripts[number])
             own = {(number, cause) for cause in self._causes[number].of(index)}
             self._known[node] = own | {
-                dependency.node for dependency in self.producers.dependencies(number) if dependency.need.index == index
+                dependency.node
+                for dependency in self.producers.dependencies(number)
+                if dependency.consumer.index == index
             }
         return self._known[node]
 
-    def merged(self, number: int, borrowed: set[Node]) -> tuple[list[AnalysedExchange], list[int]]:
+    def merged(self, number: int, borrowed: set[Node]) -> tuple[list[ScriptStep], list[int]]:
         """All steps in recorded order, and where the session's own are among them."""
         own = [(number, index) for index in range(len(self.analyses[number].steps))]
         order = sorted([*own, *borrowed], key=lambda node: (self.producers.asked(node), node[0] == number))
@@ -131,22 +132,22 @@ class _Borrowing:
 
     def _ambiguous(self, dependency: Dependency) -> Report:
         sessions = [self.analyses[number].session for number, _ in (*dependency.conflicts, dependency.node)]
-        via = dependency.need.place.via
-        keep = f"keep: [{shown(dependency.need.text)}] if it exists before the run"
+        via, text = dependency.consumer.place.via, shown(dependency.consumer.text)
+        keep = f"keep: [{text}] if it exists before the run"
         return Report(
             "ambiguous",
-            f"{via} is {shown(dependency.need.text)}, which sessions {', '.join(sessions[:-1])} and {sessions[-1]} "
-            f"were issued alike; that of {sessions[-1]} is replayed",
+            f"{via} is {text}, which sessions {', '.join(sessions[:-1])} and {sessions[-1]} were issued alike; "
+            f"that of {sessions[-1]} is replayed",
             f"flows: [{dependency.rule}], or {keep}" if dependency.rule else keep,
         )
 
     def _left_out(self, dependency: Dependency) -> Report:
         number, index = dependency.node
-        name, via = self.scripts[number].steps[index].name, dependency.need.place.via
+        producer, session = self.scripts[number].steps[index].name, self.analyses[number].session
+        via, text = dependency.consumer.place.via, shown(dependency.consumer.text)
         return Report(
             "unmatched",
-            f"{via} is {shown(dependency.need.text)}, issued by {name} in session {self.analyses[number].session}; to "
-            f"replay that takes more than {self.most} exchanges of other sessions, so it is not borrowed",
-            f"keep: [{shown(dependency.need.text)}] if it exists before the run, "
-            f"else flows: [{{from: ..., to: {via}}}]",
+            f"{via} is {text}, issued by {producer} in session {session}; to replay that takes more than {self.most} "
+            "exchanges of other sessions, so it is not borrowed",
+            f"keep: [{text}] if it exists before the run, else flows: [{{from: ..., to: {via}}}]",
         )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from verifier.correlation.execution.jar import Jar
-from verifier.correlation.execution.script import CookieUse
+from verifier.correlation.cookie_jar import CookieJar
+from verifier.correlation.model import CookieTemplate
 from verifier.correlation.text import split
 from verifier.http.message import header
 from verifier.recording.model import Exchange
@@ -16,7 +16,7 @@ from verifier.recording.model import Exchange
 class CookieUses:
     """`uses` by step; `active`: the clients that kept cookies at all; `setters`: the steps that set some."""
 
-    uses: dict[int, CookieUse]
+    uses: dict[int, CookieTemplate]
     active: frozenset[str]
     setters: frozenset[int]
 
@@ -28,12 +28,12 @@ class CookieUses:
 
 def cookie_uses(exchanges: Sequence[Exchange], clients: Sequence[str]) -> CookieUses:
     """Each client has a jar of its own. One that never sent a cookie back keeps none, and its replay sends none."""
-    jars: dict[str, Jar] = {}
-    uses: dict[int, CookieUse] = {}
+    jars: dict[str, CookieJar] = {}
+    uses: dict[int, CookieTemplate] = {}
     active: set[str] = set()
     setters = set()
     for index, (exchange, client) in enumerate(zip(exchanges, clients, strict=True)):
-        request, jar = exchange.request, jars.setdefault(client, Jar())
+        request, jar = exchange.request, jars.setdefault(client, CookieJar())
         for position, (name, value) in enumerate(request.headers):
             if name.lower() == "cookie":
                 held = jar.sent(exchange.host, request.target)
@@ -41,7 +41,7 @@ def cookie_uses(exchanges: Sequence[Exchange], clients: Sequence[str]) -> Cookie
                 pairs = tuple((name, None if held.get(name) == text else text) for name, text in sent)
                 active |= {client} if any(text is None for _, text in pairs) else set()
                 left_out = frozenset(held) - {name for name, _ in sent}
-                uses[index] = CookieUse(position, pairs, left_out)
+                uses[index] = CookieTemplate(position, pairs, left_out)
                 break
         if header(exchange.response.headers, "set-cookie") is not None:
             setters.add(index)

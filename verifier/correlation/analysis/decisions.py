@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from verifier.correlation.analysis.sources import collection
-from verifier.correlation.execution.templates import Grain
+from verifier.correlation.analysis.templating import Grain
 from verifier.correlation.text.classes import EMAIL, is_random
 from verifier.correlation.text.names import RequestPlace, affinity, is_key, names_itself, stem
 from verifier.correlation.text.split import USER_AND_PASSWORD, base64_text

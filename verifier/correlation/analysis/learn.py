@@ -10,24 +10,33 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from verifier.correlation.analysis import lists
-from verifier.correlation.analysis.choose import Sources, best, echoes
+from verifier.correlation.analysis.consumers import Consumer
 from verifier.correlation.analysis.cookies import cookie_uses
 from verifier.correlation.analysis.decisions import KEEP, Use, ValueDecision, created, decide
-from verifier.correlation.analysis.model import Report, Rules, as_json, unissued
-from verifier.correlation.analysis.naming import step_name
-from verifier.correlation.analysis.needs import AnalysedExchange, Need, own_steps
+from verifier.correlation.analysis.polls import collapse
+from verifier.correlation.analysis.reports import never_issued
 from verifier.correlation.analysis.rules import Flow, Settled, settle
-from verifier.correlation.analysis.sources import Source, SourceResponse, sources
-from verifier.correlation.execution.script import Compiled, Extraction, Script, ScriptStep, Slot
-from verifier.correlation.execution.templates import Grain, RequestTemplate, make_template
+from verifier.correlation.analysis.source_ranking import Sources, best, echoes
+from verifier.correlation.analysis.sources import Source, sources
+from verifier.correlation.analysis.step_names import step_name
+from verifier.correlation.analysis.templating import Grain, make_template
+from verifier.correlation.list_elements import siblings
+from verifier.correlation.model import CookieTemplate, Extraction, Report, Rules, Script, ScriptStep, Slot
+from verifier.correlation.response_reader import ResponseReader
+from verifier.correlation.template import RequestTemplate
 from verifier.correlation.text.classes import EMAIL, UUID, is_random, is_short_id, is_unique
+from verifier.correlation.text.json import cached_json
 from verifier.correlation.text.names import RequestPlace, is_identifier, names_itself
 from verifier.correlation.text.times import moment
 from verifier.http.message import Request, header
 from verifier.recording.model import Exchange, Session
+
+
+def recorded_steps(session: Session) -> list[ScriptStep]:
+    """The exchanges of a session before their analysis, each run of polling as one step."""
+    return [ScriptStep(exchange, poll) for exchange, poll in collapse(session.exchanges)]
 
 
 def learn(session: Session, *, began: float, rules: Rules = Rules()) -> Script:  # noqa: B008
@@ -36,7 +45,7 @@ def learn(session: Session, *, began: float, rules: Rules = Rules()) -> Script: 
     Raises BadInput for rules that are no runtime expressions. What the recording leaves open is reported in the
     steps, each with the rule that settles it.
     """
-    return Analysis(session.id, own_steps(session), began, settle(rules)).script()
+    return Analysis(session.id, recorded_steps(session), began, settle(rules)).script()
 
 
 @dataclass(slots=True)
@@ -48,12 +57,12 @@ class _Reports:
 class Analysis:
     """One session under analysis; `script` does it, and fills `needs` with what is left open."""
 
-    def __init__(self, session: str, steps: Sequence[AnalysedExchange], began: float, settled: Settled) -> None:
+    def __init__(self, session: str, steps: Sequence[ScriptStep], began: float, settled: Settled) -> None:
         self.session = session
         self.began = began
         self.settled = settled
         self.steps = steps
-        self.needs: dict[tuple[int, str], Need] = {}
+        self.needs: dict[tuple[int, str], Consumer] = {}
         self.cookies = cookie_uses([step.exchange for step in steps], [step.lender for step in steps])
         self.uses: dict[str, list[Use]] = defaultdict(list)
         self.sources: dict[str, Sources] = defaultdict(Sources)
@@ -71,12 +80,12 @@ class Analysis:
         for index, step in enumerate(self.steps):
             for source in sources(index, step.exchange.request, step.exchange.response, self.uses.keys()):
                 self.sources[source.text].add(source)
-        template = [self._weave(index, step.exchange) for index, step in enumerate(self.steps)]
-        steps, compiled = [], []
-        for index, (step, made) in enumerate(zip(self.steps, template, strict=True)):
-            steps.append(self._step(index, step, made))
-            compiled.append(self._compiled(index, made))
-        return Script(self.session, tuple(steps), tuple(self.slots), tuple(compiled), self.began)
+        templates = [self._template(index, step.exchange) for index, step in enumerate(self.steps)]
+        # Every template is made first: a later request may still add to what an earlier response gives.
+        steps = (
+            self._step(index, step, made) for index, (step, made) in enumerate(zip(self.steps, templates, strict=True))
+        )
+        return Script(self.session, tuple(steps), tuple(self.slots), self.began)
 
     def _collect(self, index: int, exchange: Exchange) -> None:
         request = exchange.request
@@ -92,7 +101,7 @@ class Analysis:
         for name, value in self.cookies.own(index):
             note(value, _cookie(name), "whole")
 
-    def _weave(self, index: int, exchange: Exchange) -> RequestTemplate:
+    def _template(self, index: int, exchange: Exchange) -> RequestTemplate:
         def resolve(text: str, place: RequestPlace, grain: Grain) -> int | None:
             return self._resolve(index, exchange.request, text, place, grain)
 
@@ -131,7 +140,7 @@ class Analysis:
             if not strong:
                 self._maybe_ambiguous(index, text, place, grain)
         if strong or (grain == "whole" and is_short_id(text) and (place.kind == "path" or is_identifier(place.name))):
-            self.needs.setdefault((index, text), Need(index, text, place, strong))
+            self.needs.setdefault((index, text), Consumer(index, text, place, strong))
         # A word that stands for itself in whatever surrounds it.
         by_itself = UUID.fullmatch(text) if grain == "fine" else EMAIL.fullmatch(text) if grain == "coarse" else None
         return self._made_up(index, text, place, grain) if by_itself else None
@@ -194,7 +203,7 @@ class Analysis:
             return self._fresh(text, decision) if decision.fits(place) else None
         if decision.kind == "unmatched" and not self.settled.keeps(text):
             via = place.via or f"$request.{place.kind}.{place.name}"
-            self.reports[index].unmatched.setdefault(text, unissued(text, via))
+            self.reports[index].unmatched.setdefault(text, never_issued(text, via))
         return None
 
     def _maybe_ambiguous(self, index: int, text: str, place: RequestPlace, grain: Grain) -> None:
@@ -202,9 +211,9 @@ class Analysis:
         if grain != "whole" or place.kind != "path" or not text.isdecimal() or self._used_before(index, text, place):
             return
         for source in reversed(self.sources[text].all if text in self.sources else []):
-            named = names_itself(source.place.name) and source.depth == 0 and not source.origin.listed
+            named = names_itself(source.place.name) and source.depth == 0 and not source.locator.listed
             if source.index < index and named and not echoes(source, self.uses[text], strong=False):
-                via, expression = place.via, source.origin.expression
+                via, expression = place.via, source.locator.expression
                 self.reports[index].ambiguous.setdefault(text, Report(
                     "ambiguous",
                     f"{via} is {text}, as is {expression} of exchange {source.index + 1}, whose name does not fit",
@@ -230,16 +239,16 @@ class Analysis:
 
     def _learned(self, text: str, found: list[tuple[Source, bool]], place: RequestPlace) -> int:
         chosen = found[0][0]
-        slot, new = self._slot((text, chosen.index, chosen.origin), Slot(text, use=place.via or place.name))
+        slot, new = self._slot((text, chosen.index, chosen.locator), Slot(text, use=place.via or place.name))
         if new:
             for rank, (source, equal) in enumerate(found):
-                self._take(source.index, Extraction(slot, source.origin, rank, equal, self._siblings(source)))
+                self._take(source.index, Extraction(slot, source.locator, rank, equal, self._siblings(source)))
         return slot
 
     def _siblings(self, source: Source) -> tuple[tuple[str, str], ...]:
-        if not source.origin.listed:
+        if not source.locator.listed:
             return ()
-        return lists.siblings(as_json(self.steps[source.index].exchange.response.body), source.origin.key)
+        return siblings(cached_json(self.steps[source.index].exchange.response.body), source.locator.key)
 
     def _take(self, index: int, extraction: Extraction) -> None:
         self.extractions[index].append(extraction)
@@ -249,18 +258,16 @@ class Analysis:
         for earlier in range(index - 1, -1, -1):
             exchange = self.steps[earlier].exchange
             value = (
-                SourceResponse(exchange.response).extraction(flow.origin)
-                if flow.source.fits(exchange.request)
-                else None
+                ResponseReader(exchange.response).value(flow.locator) if flow.source.fits(exchange.request) else None
             )
             if value is not None and value != text and value in text:
                 return None
             if value is not None:
                 slot, new = self._slot(("rule", flow, earlier), Slot(text, use=place.via))
                 if new:
-                    self._take(earlier, Extraction(slot, flow.origin, 0, False))
+                    self._take(earlier, Extraction(slot, flow.locator, 0, False))
                 return slot
-        self.needs[index, text] = Need(index, text, place, True, flow)
+        self.needs[index, text] = Consumer(index, text, place, True, flow)
         self.reports[index].unmatched.setdefault(text, Report(
             "unmatched",
             f"no earlier answer has {flow.source.expression}, which a rule names for {place.via}",
@@ -270,32 +277,29 @@ class Analysis:
 
     # ---- results
 
-    def _step(self, index: int, step: AnalysedExchange, template: RequestTemplate) -> ScriptStep:
-        reports = self.reports.get(index, _Reports())
-        produces = dict.fromkeys(
-            extraction.origin.expression for extraction in self.extractions.get(index, ()) if extraction.rank == 0
-        )
-        if step.lender in self.cookies.active and index in self.cookies.setters:
+    def _step(self, index: int, step: ScriptStep, template: RequestTemplate) -> ScriptStep:
+        reports, extractions = self.reports.get(index, _Reports()), self.extractions.get(index, ())
+        produces = dict.fromkeys(extraction.locator.expression for extraction in extractions if extraction.rank == 0)
+        keeps_cookies = step.lender in self.cookies.active
+        if keeps_cookies and index in self.cookies.setters:
             produces.setdefault("$response.header.Set-Cookie")
-        return ScriptStep(
-            step.exchange,
-            step_name(step.exchange.request, template.target),
-            step.poll,
-            tuple(reports.unmatched.values()),
-            tuple(reports.ambiguous.values()),
-            tuple(produces),
-            step.lender,
+        return replace(
+            step,
+            name=step_name(step.exchange.request, template.target),
+            template=template if template.uses else None,
+            cookie=self._cookie_template(index, keeps_cookies),
+            extractions=tuple(extractions),
+            stores_cookies=keeps_cookies,
+            produces=tuple(produces),
+            unmatched=tuple(reports.unmatched.values()),
+            ambiguous=tuple(reports.ambiguous.values()),
         )
 
-    def _compiled(self, index: int, template: RequestTemplate) -> Compiled:
-        changes = template if template.uses else None
-        # A cookie header that neither the jar nor an answer has a part in is sent as recorded.
-        client, learned = self.steps[index].lender, self._cookie_slots.get(index)
-        active = client in self.cookies.active
-        cookie = self.cookies.uses.get(index) if active or learned else None
-        if cookie is not None and learned:
-            cookie = cookie.with_slots(learned)
-        return Compiled(changes, cookie, tuple(self.extractions.get(index, ())), active, client)
+    def _cookie_template(self, index: int, keeps_cookies: bool) -> CookieTemplate | None:
+        """None for a cookie header that is sent as recorded, as neither the jar nor a response has a part in it."""
+        learned = self._cookie_slots.get(index)
+        cookie = self.cookies.uses.get(index) if keeps_cookies or learned else None
+        return cookie.with_slots(learned) if cookie is not None and learned else cookie
 
 
 def _cookie(name: str) -> RequestPlace:

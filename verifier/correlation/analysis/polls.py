@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from verifier.correlation.analysis.model import MISSING, Poll, as_json, as_text
+from verifier.correlation.model import Poll
+from verifier.correlation.text.json import as_text, cached_json
 from verifier.http.message import Headers
-from verifier.pointers import escape
+from verifier.pointers import MISSING, escape
 from verifier.recording.model import Exchange
 
 # A state is a word; a number that grows or a time that passes is none.
@@ -53,10 +54,10 @@ def _steady(headers: Headers) -> list[tuple[str, str]]:
 def _poll(run: Sequence[Exchange]) -> Poll | None:
     """None where nothing changed that a client could have waited for: then each read stands for itself."""
     first, last = run[0].response, run[-1].response
-    before = dict(_states(as_json(first.body), ""))
+    before = dict(_states(cached_json(first.body), ""))
     until = tuple(
         (pointer, value)
-        for pointer, value in _states(as_json(last.body), "")
+        for pointer, value in _states(cached_json(last.body), "")
         if pointer in before and before[pointer] != value
     )
     if first.status == last.status and not until:

@@ -13,11 +13,12 @@ from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-from verifier.correlation.analysis.choose import echoes
+from verifier.correlation.analysis.consumers import Consumer
 from verifier.correlation.analysis.learn import Analysis
-from verifier.correlation.analysis.needs import Need
-from verifier.correlation.analysis.sources import Source, SourceResponse, sources
-from verifier.correlation.execution.script import Script
+from verifier.correlation.analysis.source_ranking import echoes
+from verifier.correlation.analysis.sources import Source, sources
+from verifier.correlation.model import Script
+from verifier.correlation.response_reader import ResponseReader
 from verifier.correlation.text.classes import is_random
 from verifier.correlation.text.names import affinity
 from verifier.history.outcome import SAFE
@@ -28,9 +29,12 @@ Moment = tuple[float, int]  # seconds since the recording began, entry number
 
 @dataclass(frozen=True, slots=True)
 class Dependency:
-    """The step that issues a need. `conflicts` are equally good ones of other sessions; `rule` tells them apart."""
+    """What a session consumes, and the step of another session that produces it.
 
-    need: Need
+    `conflicts` are equally good producers in other sessions; `rule` is the rule that decides between them.
+    """
+
+    consumer: Consumer
     node: Node
     conflicts: tuple[Node, ...] = ()
     rule: str = ""
@@ -54,7 +58,9 @@ class Producers:
         self._loans: dict[int, list[Dependency]] = {}
         self._first_sent: dict[str, Node] = {}
         self._creations: dict[str, list[Node]] = defaultdict(list)
-        wanted = {need.text for analysis in analyses for need in analysis.needs.values() if need.flow is None}
+        wanted = {
+            consumer.text for analysis in analyses for consumer in analysis.needs.values() if consumer.flow is None
+        }
         for number, analysis in enumerate(analyses):
             for text, use in analysis.creations():
                 self._creations[text].append((number, use.index))
@@ -89,69 +95,75 @@ class Producers:
         if number not in self._loans:
             found = [
                 dependency
-                for need in self._analyses[number].needs.values()
-                if (dependency := self.dependency(number, need))
+                for consumer in self._analyses[number].needs.values()
+                if (dependency := self.dependency(number, consumer))
             ]
             whole = [
-                dependency for dependency in found if not any(_inside(dependency.need, other.need) for other in found)
+                dependency
+                for dependency in found
+                if not any(_inside(dependency.consumer, other.consumer) for other in found)
             ]
-            self._loans[number] = sorted([*whole, *self._names(number)], key=lambda dependency: dependency.need.index)
+            self._loans[number] = sorted(
+                [*whole, *self._names(number)], key=lambda dependency: dependency.consumer.index
+            )
         return self._loans[number]
 
-    def dependency(self, number: int, need: Need) -> Dependency | None:
-        if need.flow is not None:
-            return self._by_rule(number, need)
-        before = self.asked((number, need.index))
+    def dependency(self, number: int, consumer: Consumer) -> Dependency | None:
+        if consumer.flow is not None:
+            return self._by_rule(number, consumer)
+        before = self.asked((number, consumer.index))
         found = [
             candidate
-            for candidate in self._sources.get(need.text, ())
-            if candidate.node[0] != number and candidate.at < before and self._issues(candidate, need)
+            for candidate in self._sources.get(consumer.text, ())
+            if candidate.node[0] != number and candidate.at < before and self._issues(candidate, consumer)
         ]
-        first_sent = self._first_sent.get(need.text)
-        if need.strong and first_sent is not None:
+        first_sent = self._first_sent.get(consumer.text)
+        if consumer.strong and first_sent is not None:
             sent = self.asked(first_sent)
             if sent < before and not any(candidate.at <= sent for candidate in found):
-                return self._created(number, need, first_sent)
+                return self._created(number, consumer, first_sent)
         writes = [candidate for candidate in found if candidate.write]
         if writes:
-            return self._first(need, writes)
-        if not need.strong or not is_random(need.text) or not found:
+            return self._first(consumer, writes)
+        if not consumer.strong or not is_random(consumer.text) or not found:
             return None
-        return Dependency(need, max(found, key=lambda one: (not one.source.origin.listed, one.at)).node)
+        return Dependency(consumer, max(found, key=lambda one: (not one.source.locator.listed, one.at)).node)
 
-    def _issues(self, candidate: _Candidate, need: Need) -> bool:
+    def _issues(self, candidate: _Candidate, consumer: Consumer) -> bool:
         """Whether an answer says something that its own request did not; a short value needs names that agree."""
         source = candidate.source
-        uses = self._analyses[candidate.node[0]].uses.get(need.text, ())
-        if echoes(source, uses, need.strong):
+        uses = self._analyses[candidate.node[0]].uses.get(consumer.text, ())
+        if echoes(source, uses, consumer.strong):
             return False
-        if need.strong:
+        if consumer.strong:
             return True
-        fits = candidate.write and not source.origin.listed
-        return fits and affinity(need.place, source.place) >= 2
+        fits = candidate.write and not source.locator.listed
+        return fits and affinity(consumer.place, source.place) >= 2
 
-    def _first(self, need: Need, writes: list[_Candidate]) -> Dependency:
+    def _first(self, consumer: Consumer, writes: list[_Candidate]) -> Dependency:
         """The first write that issued it; of equal ones, as of two logins that give one token, the latest."""
         first = min(writes, key=lambda one: one.at)
         same = [one for one in writes if self._kind(one) == self._kind(first)]
         latest = max(same, key=lambda one: one.at)
         others = sorted({one.node for one in same if one.node[0] != latest.node[0]})
         name, expression = self._kind(latest)
-        return Dependency(need, latest.node, tuple(others), f'{{from: "{name} {expression}", to: {need.place.via}}}')
+        return Dependency(
+            consumer, latest.node, tuple(others), f'{{from: "{name} {expression}", to: {consumer.place.via}}}'
+        )
 
     def _kind(self, candidate: _Candidate) -> tuple[str, str]:
         number, index = candidate.node
-        return self._scripts[number].steps[index].name, candidate.source.origin.expression
+        return self._scripts[number].steps[index].name, candidate.source.locator.expression
 
-    def _created(self, number: int, need: Need, node: Node) -> Dependency | None:
+    def _created(self, number: int, consumer: Consumer, node: Node) -> Dependency | None:
         """A thing that another client made under a name of its own, which each replay renews."""
         analysis, index = self._analyses[node[0]], node[1]
-        refers = need.text in self._analyses[number].reports[need.index].unmatched
+        refers = consumer.text in self._analyses[number].reports[consumer.index].unmatched
         exchange = analysis.steps[index].exchange
         made = exchange.request.method not in SAFE and exchange.response.status < 300
-        if node[0] == number or not (refers and made and analysis.renews(need.text)):
+        if node[0] == number or not (refers and made and analysis.renews(consumer.text)):
             return None
-        return Dependency(need, node)
+        return Dependency(consumer, node)
 
     def _names(self, number: int) -> Iterator[Dependency]:
         """Readable names (`my-bucket`) under which other sessions have created what this one uses."""
@@ -168,15 +180,15 @@ class Producers:
                     if not known and self.asked(node) < asked and self._analyses[node[0]].fits(text, use.place)
                 ]
                 if fitting:
-                    need = Need(use.index, text, use.place, False)
+                    consumer = Consumer(use.index, text, use.place, False)
                     latest = max(fitting, key=self.asked)
                     others = tuple(node for node in fitting if node[0] != latest[0])
-                    yield Dependency(need, latest, others)
+                    yield Dependency(consumer, latest, others)
                     break
 
-    def _by_rule(self, number: int, need: Need) -> Dependency | None:
+    def _by_rule(self, number: int, consumer: Consumer) -> Dependency | None:
         """The latest earlier answer of any other session that has the value where the rule says."""
-        before, flow = self.asked((number, need.index)), need.flow
+        before, flow = self.asked((number, consumer.index)), consumer.flow
         found = [
             (other, index)
             for other, analysis in enumerate(self._analyses)
@@ -185,12 +197,12 @@ class Producers:
             and flow is not None
             and flow.source.fits(step.exchange.request)
             and self.answered((other, index)) < before
-            and SourceResponse(step.exchange.response).extraction(flow.origin) == need.text
+            and ResponseReader(step.exchange.response).value(flow.locator) == consumer.text
         ]
-        return Dependency(need, max(found, key=self.answered)) if found else None
+        return Dependency(consumer, max(found, key=self.answered)) if found else None
 
 
-def _inside(part: Need, whole: Need) -> bool:
+def _inside(part: Consumer, whole: Consumer) -> bool:
     """Whether a text is a word of another one that is needed at the same place."""
     same = part.index == whole.index and part.place.via == whole.place.via
     return same and part.text != whole.text and part.text in whole.text

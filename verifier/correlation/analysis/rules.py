@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from verifier.correlation.analysis.model import Origin, Rules
+from verifier.correlation.model import Locator, Rules
 from verifier.correlation.text.classes import is_unique
 from verifier.correlation.text.names import RequestPlace
 from verifier.errors import BadInput
@@ -36,7 +36,7 @@ class Pattern:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    origin: Origin
+    locator: Locator
     source: Pattern
     use: Pattern
 
@@ -74,7 +74,7 @@ def settle(rules: Rules) -> Settled:
             raise BadInput.one("rules", f"{source!r} must point into an answer ($response...)", key="flows.from")
         if not wanted.expression.startswith("$request."):
             raise BadInput.one("rules", f"{use!r} must point into a request ($request...)", key="flows.to")
-        flows.append(Flow(origin(given.expression), given, wanted))
+        flows.append(Flow(locator(given.expression), given, wanted))
     at = {
         name: tuple(pattern(text, name) for text in texts if _OPERATION.match(text))
         for name, texts in (("keep", rules.keep), ("fresh", rules.fresh))
@@ -101,20 +101,20 @@ def _cut(path: str) -> list[str]:
     return re.split(r"(\{[^}]*\})", path)
 
 
-def origin(expression: str) -> Origin:
+def locator(expression: str) -> Locator:
     """The place that an expression of an answer points at."""
     rest = expression.removeprefix("$response.")
     part, _, name = rest.partition(".")
     if part == "header" and name.lower().startswith("set-cookie#"):
-        return Origin(expression, "cookie", name.partition("#")[2])
+        return Locator(expression, "cookie", name.partition("#")[2])
     if part == "header" and name:
-        return Origin(expression, "header", name.lower())
+        return Locator(expression, "header", name.lower())
     if rest.startswith("body#/html/"):
-        return Origin(expression, "html", rest.removeprefix("body#/html/"))
+        return Locator(expression, "html", rest.removeprefix("body#/html/"))
     if rest.startswith("body#/xml/"):
-        return Origin(expression, "xml", rest.removeprefix("body#/xml/"))
+        return Locator(expression, "xml", rest.removeprefix("body#/xml/"))
     if rest.startswith("body#"):
-        return Origin(expression, "json", rest.removeprefix("body#"))
+        return Locator(expression, "json", rest.removeprefix("body#"))
     if rest == "body":
-        return Origin(expression, "text", "")
+        return Locator(expression, "text", "")
     raise BadInput.one("rules", f"{expression!r} must name a header or a body of the answer", key="flows.from")

@@ -12,17 +12,15 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote, quote_plus
 
 from verifier.correlation.execution.fresh import Shape, draw, shape, table
-from verifier.correlation.execution.templates import Hole, RequestTemplate, Template, one_line
+from verifier.correlation.model import Slot
+from verifier.correlation.template import Hole, RequestTemplate, Template, one_line
 from verifier.correlation.text.json import json_string
 from verifier.correlation.text.split import Encode, plain
 from verifier.http.message import Headers, Request
-
-if TYPE_CHECKING:
-    from verifier.correlation.execution.script import Slot
 
 Begin = Callable[[str, float], list[str]]  # the replay's key, the seconds that moments are shifted by
 Build = Callable[[list[str], Headers], Request]  # the values of all slots, and headers to be added

@@ -1,96 +1,90 @@
-"""What to do with an answer, prepared once per step: where to look, and how little of the answer to decode for it."""
+"""Learning from a response, prepared once per step: where to look, and how little of the body to decode for it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
-from verifier.correlation.analysis.lists import take_listed
-from verifier.correlation.analysis.model import as_text
-from verifier.correlation.analysis.sources import SourceResponse
 from verifier.correlation.execution.conflicts import SourceConflicts
-from verifier.correlation.execution.leaves import leaves
+from verifier.correlation.execution.json_members import member_reader
+from verifier.correlation.execution.state import ReplayState
+from verifier.correlation.list_elements import listed_value
+from verifier.correlation.model import Extraction, Slot
+from verifier.correlation.response_reader import ResponseReader
+from verifier.correlation.text.json import as_text
 from verifier.correlation.text.parts import bits, unreserved
 from verifier.http.message import Response
 
-if TYPE_CHECKING:
-    from verifier.correlation.execution.player import Player
-    from verifier.correlation.execution.script import Extraction, Slot
-
-Produced = tuple[tuple[str, str], ...]
-Learn = Callable[["Player", Response], Produced]
+Produced = tuple[tuple[str, str], ...]  # (runtime expression, value)
+Learn = Callable[[ReplayState, Response], Produced]
 
 
-def learner(extractions: Sequence[Extraction], slots: Sequence[Slot], sole: frozenset[int]) -> Learn:
-    """The function that learns from the answers of one step. `sole`: the slots that no other place can fill."""
+def learner(extractions: Sequence[Extraction], slots: Sequence[Slot], single_source: frozenset[int]) -> Learn:
+    """The function that learns from the responses of one step. `single_source`: slots with no other extraction."""
     if len(extractions) == 1:
         extraction = extractions[0]
-        plain = extraction.origin.place == "json" and not extraction.origin.listed and not extraction.origin.steps
-        if plain and extraction.slot in sole and extraction.rank == 0:
-            return _one(extraction)
-    return _several(extractions, slots, sole)
+        locator = extraction.locator
+        plain = locator.part == "json" and not locator.listed and not locator.cuts
+        if plain and extraction.slot in single_source and extraction.rank == 0:
+            return _one_member(extraction)
+    return _several(extractions, slots, single_source)
 
 
-def _one(extraction: Extraction) -> Learn:
-    """By far the most common step: its answer has one value that is used, and nothing else has it."""
-    read, slot, bit, expression = (
-        leaves(extraction.origin.key),
-        extraction.slot,
-        1 << extraction.slot,
-        extraction.origin.expression,
-    )
+def _one_member(extraction: Extraction) -> Learn:
+    """By far the most common step: later steps use one JSON member of its response, and no other source has it."""
+    read = member_reader(extraction.locator.key)
+    slot, bit, expression = extraction.slot, 1 << extraction.slot, extraction.locator.expression
 
-    def learn(player: Player, response: Response) -> Produced:
+    def learn(state: ReplayState, response: Response) -> Produced:
         value = read(response.body)
         if type(value) is not str:
             value = as_text(value)
             if value is None:
                 return ()
-        player.values[slot] = value
-        if player.unresolved & bit:
-            player.unresolved ^= bit
+        state.values[slot] = value
+        if state.unresolved & bit:
+            state.unresolved ^= bit
         if not (value.isascii() and value.isalnum()) and unreserved(value) is None:
-            player.needs_encoding |= bit
-        elif player.needs_encoding & bit:
-            player.needs_encoding ^= bit
+            state.needs_encoding |= bit
+        elif state.needs_encoding & bit:
+            state.needs_encoding ^= bit
         return ((expression, value),)
 
     return learn
 
 
-def _several(extractions: Sequence[Extraction], slots: Sequence[Slot], sole: frozenset[int]) -> Learn:
+def _several(extractions: Sequence[Extraction], slots: Sequence[Slot], single_source: frozenset[int]) -> Learn:
     prepared = [
-        (extraction, extraction.slot in sole, extraction.origin.listed, slots[extraction.slot].recorded)
+        (extraction, extraction.slot in single_source, extraction.locator.listed, slots[extraction.slot].recorded)
         for extraction in extractions
     ]
     filled = {extraction.slot for extraction in extractions}
-    every = bits(filled)
-    json = [extraction.origin for extraction in extractions if extraction.origin.place == "json"]
+    filled_bits = bits(filled)
+    json = [extraction.locator for extraction in extractions if extraction.locator.part == "json"]
     # An element of a list is found by its neighbours, so that the whole document is needed.
-    keys = () if any(origin.listed for origin in json) else tuple(dict.fromkeys(origin.key for origin in json))
-    read = leaves(*keys) if keys else None
+    pointers = () if any(one.listed for one in json) else tuple(dict.fromkeys(one.key for one in json))
+    members = member_reader(*pointers) if pointers else None
 
-    def learn(player: Player, response: Response) -> Produced:
-        answer = SourceResponse(response, keys, read)
-        conflicts = player.conflicts
+    def learn(state: ReplayState, response: Response) -> Produced:
+        reader = ResponseReader(response, pointers, members)
+        conflicts = state.conflicts
         if conflicts is None:
-            conflicts = player.conflicts = SourceConflicts()
+            conflicts = state.conflicts = SourceConflicts()
         produced: dict[str, str] = {}
-        for extraction, alone, listed, recorded in prepared:
-            if not alone and conflicts.ignores(extraction):
+        for extraction, single, listed, recorded in prepared:
+            if not single and conflicts.ignores(extraction):
                 continue
-            value = take_listed(answer, extraction, recorded) if listed else answer.extraction(extraction.origin)
+            value = listed_value(reader, extraction, recorded) if listed else reader.value(extraction.locator)
             if value is None:
                 continue
-            if alone:
-                player.values[extraction.slot] = value
-                player.unresolved &= ~(1 << extraction.slot)
+            if single:
+                state.values[extraction.slot] = value
+                state.unresolved &= ~(1 << extraction.slot)
             else:
-                player.unresolved = conflicts.learn(extraction, value, player.values, player.unresolved)
+                state.unresolved = conflicts.learn(extraction, value, state.values, state.unresolved)
             if extraction.rank == 0:
-                produced.setdefault(extraction.origin.expression, value)
-        coded = bits(slot for slot in filled if not unreserved(player.values[slot]))
-        player.needs_encoding = (player.needs_encoding & ~every) | coded
+                produced.setdefault(extraction.locator.expression, value)
+        encoded = bits(slot for slot in filled if not unreserved(state.values[slot]))
+        state.needs_encoding = (state.needs_encoding & ~filled_bits) | encoded
         return tuple(produced.items())
 
     return learn

@@ -1,99 +1,95 @@
-"""One replay of a script: fills the requests' holes and learns from the answers."""
+"""One replay of a script: fills the holes of the requests and learns from the responses."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from verifier.correlation.execution.conflicts import SourceConflicts
-from verifier.correlation.execution.jar import Jar
-from verifier.correlation.execution.program import Program, StepProgram
-from verifier.correlation.execution.templates import one_line
+from verifier.correlation.cookie_jar import CookieJar
+from verifier.correlation.execution.extraction import Produced
+from verifier.correlation.execution.program import Program
+from verifier.correlation.execution.state import ReplayState
+from verifier.correlation.model import CookieTemplate
+from verifier.correlation.template import one_line
 from verifier.http.message import Headers, Request, Response
 
-if TYPE_CHECKING:
-    from verifier.correlation.execution.script import CookieUse, Script
+# What a note is about where it is about no slot.
+_COOKIES = -1
+_REPORTS = -2
 
 
-class Player:
-    """The state of one replay; steps are asked for in order, an answer may be given again (a retry's counts).
+class Player(ReplayState):
+    """One replay. Steps are played in order; a response may be learned from again (that of a retry counts).
 
-    `notes` tell, as (index, kind, message), what the operator should know: what the analysis reported about the
-    steps that were sent, and what this replay's answers did not deliver. `kind`: "unmatched" or "ambiguous".
+    `key` names the replay: what the client makes up is drawn from it, so equal keys give equal values. `now` is
+    wall-clock seconds since the epoch: recorded moments are shifted to it.
 
-    For the prepared steps: `values` are those of all slots, `unresolved` the slots about which a request that uses
-    them has something to say, `needs_encoding` those with a value of other than unreserved characters (one bit each),
-    `conflicts` what is known of slots that several places fill.
+    `notes` are what the operator should know, as (index, kind, message): what the analysis reported about the steps
+    that were sent, and which values this replay's responses did not deliver. `kind` is "unmatched" or "ambiguous".
     """
 
-    __slots__ = ("_jars", "_noted", "_script", "_steps", "conflicts", "needs_encoding", "notes", "unresolved", "values")
+    __slots__ = ("_jars", "_noted", "_program", "notes")
 
-    def __init__(self, script: Script, program: Program, key: str, now: float) -> None:
+    def __init__(self, program: Program, key: str, now: float) -> None:
+        super().__init__(program.begin(key, now - program.script.began), program.unlearned, program.needs_encoding)
         self.notes: list[tuple[int, str, str]] = []
-        self.values = program.begin(key, now - script.began)
-        self.unresolved = program.unlearned
-        self.needs_encoding = program.needs_encoding
-        self.conflicts: SourceConflicts | None = None
-        self._script = script
-        self._steps = program.steps
+        self._program = program
         self._noted: set[tuple[int, int]] = set()
-        self._jars: dict[str, Jar] | None = None
+        self._jars: dict[str, CookieJar] | None = None
 
     def request(self, index: int, more: Headers = ()) -> Request:
         """The request of step `index` with all values of this replay, and `more` headers behind its own."""
-        step = self._steps[index]
-        if step.reported:
-            self._tell_reports(index)
-        if self.unresolved & step.uses:
-            self._tell_troubles(index, self.unresolved & step.uses)
-        made = step.build(self.values, more)
+        program = self._program
+        step = program.steps[index]
+        if step.unmatched or step.ambiguous:
+            self._note_reports(index)
+        if self.unresolved & program.waits[index]:
+            self._note_unresolved(index, self.unresolved & program.waits[index])
+        request = program.build[index](self.values, more)
         if step.cookie is None:
-            return made
-        return self._with_cookies(index, step.cookie, step, made)
+            return request
+        return self._with_cookies(index, step.cookie, request)
 
-    def answer(self, index: int, response: Response) -> tuple[tuple[str, str], ...]:
-        """Learn from the answer of step `index`; returns what later steps use, as (runtime expression, value)."""
-        step = self._steps[index]
+    def learn(self, index: int, response: Response) -> Produced:
+        """Learn from the response of step `index`; returns what later steps use, as (runtime expression, value)."""
+        step = self._program.steps[index]
         if step.stores_cookies:
             if self._jars is None:
                 self._jars = {}
-            jar, asked = self._jars.setdefault(step.client, Jar()), step.recorded
-            jar.store(step.host, asked.target, response.headers, asked.headers)
-        return () if step.learn is None else step.learn(self, response)
+            jar, exchange = self._jars.setdefault(step.lender, CookieJar()), step.exchange
+            jar.store(exchange.host, exchange.request.target, response.headers, exchange.request.headers)
+        learn = self._program.learn[index]
+        return () if learn is None else learn(self, response)
 
-    def _with_cookies(self, index: int, use: CookieUse, step: StepProgram, made: Request) -> Request:
+    def _with_cookies(self, index: int, cookie: CookieTemplate, request: Request) -> Request:
         """The Cookie header: what the client set itself, what this replay's jar holds, in the recorded order."""
-        jar = self._jars.get(step.client) if self._jars is not None else None
-        held = jar.sent(step.host, made.target) if jar is not None else {}
+        step = self._program.steps[index]
+        jar = self._jars.get(step.lender) if self._jars is not None else None
+        held = jar.sent(step.exchange.host, request.target) if jar is not None else {}
         pairs = []
-        for name, own in use.pairs:
+        for name, own in cookie.pairs:
             value = held.pop(name, None) if own is None else one_line(self.values[own]) if isinstance(own, int) else own
             if value is not None:
                 pairs.append(f"{name}={value}")
-            elif (index, -1) not in self._noted:
-                self._noted.add((index, -1))
-                self.notes.append(
-                    (index, "unmatched", f"no replayed answer has set the cookie {name!r}; it is left out")
-                )
-        pairs += [f"{name}={value}" for name, value in held.items() if name not in use.left_out]
-        headers = made.headers
-        text = ((headers[use.position][0], "; ".join(pairs)),) if pairs else ()
-        return Request(
-            made.method, made.target, headers[: use.position] + text + headers[use.position + 1 :], made.body
-        )
+            elif (index, _COOKIES) not in self._noted:
+                self._noted.add((index, _COOKIES))
+                message = f"no replayed answer has set the cookie {name!r}; it is left out"
+                self.notes.append((index, "unmatched", message))
+        pairs += [f"{name}={value}" for name, value in held.items() if name not in cookie.left_out]
+        before, after = request.headers[: cookie.position], request.headers[cookie.position + 1 :]
+        header = ((request.headers[cookie.position][0], "; ".join(pairs)),) if pairs else ()
+        return Request(request.method, request.target, before + header + after, request.body)
 
-    def _tell_reports(self, index: int) -> None:
-        step = self._script.steps[index]
-        if (index, -2) not in self._noted:
-            self._noted.add((index, -2))
+    def _note_reports(self, index: int) -> None:
+        step = self._program.steps[index]
+        if (index, _REPORTS) not in self._noted:
+            self._noted.add((index, _REPORTS))
             self.notes += [(index, report.kind, str(report)) for report in (*step.unmatched, *step.ambiguous)]
 
-    def _tell_troubles(self, index: int, unresolved: int) -> None:
-        for number in range(unresolved.bit_length()):
-            if not unresolved >> number & 1 or (index, number) in self._noted:
+    def _note_unresolved(self, index: int, unresolved: int) -> None:
+        for slot in range(unresolved.bit_length()):
+            if not unresolved >> slot & 1 or (index, slot) in self._noted:
                 continue
-            self._noted.add((index, number))
-            use = self._script.slots[number].use
+            self._noted.add((index, slot))
+            use = self._program.script.slots[slot].use
             kind, message = "unmatched", f"no replayed answer carries the value for {use}; sent as recorded"
-            if self.conflicts is not None and number in self.conflicts.differing:
-                kind, message = "ambiguous", self.conflicts.ambiguity(number, self.values[number], use)
+            if self.conflicts is not None and slot in self.conflicts.differing:
+                kind, message = "ambiguous", self.conflicts.ambiguity(slot, self.values[slot], use)
             self.notes.append((index, kind, message))

@@ -1,18 +1,58 @@
-"""The scalars of a JSON document with their spans, so that one can be replaced and all other bytes stay."""
+"""JSON: bodies decoded, and the scalars of a text with their spans, so that one is replaced and all else stays."""
 
 from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
+from typing import Any
+
+import msgspec
 
 from verifier.correlation.text.names import GENERIC, stem
 from verifier.correlation.text.parts import Part
-from verifier.pointers import escape
+from verifier.pointers import MISSING, escape
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null')
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?\Z")
 _DEEPEST = 100
-_decode = json.JSONDecoder(strict=False).decode
+_decode_string = json.JSONDecoder(strict=False).decode
+_decode_body = msgspec.json.Decoder().decode
+
+
+def read_json(body: bytes) -> Any:
+    """The body as a JSON document; MISSING if it is none."""
+    if body[:1] not in b'{["' and not body[:1].isspace():
+        return MISSING
+    try:
+        return _decode_body(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        # What `json` accepts beyond the standard counts: NaN, lone surrogates, huge numbers, UTF-16.
+        return _read_leniently(body)
+
+
+def _read_leniently(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return MISSING
+
+
+@lru_cache(maxsize=64)
+def cached_json(body: bytes) -> Any:
+    """The same as `read_json`, remembered for the next caller. Callers share the document and must not change it."""
+    return read_json(body)
+
+
+def as_text(value: Any) -> str | None:
+    """A scalar as a message writes it; None for null and for anything else."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return json.dumps(value)
+    return None
 
 
 def looks_like_json(text: str) -> bool:
@@ -81,7 +121,7 @@ def _scalar(token: re.Match[str], stack: list[tuple[str, str | int, tuple[str, .
 
 
 def _string(raw: str) -> str:
-    return raw[1:-1] if "\\" not in raw else str(_decode(raw))
+    return raw[1:-1] if "\\" not in raw else str(_decode_string(raw))
 
 
 def json_string(value: str) -> str:

@@ -241,14 +241,3 @@ SPLITTERS: dict[str, Splitter] = {
 }
 # Selectors of these carry the number of parts: `2|5`.
 COUNTED = {"coarse": _COARSE, "narrow": _NARROW, "fine": _FINE}
-
-
-def pick(splitter: str, selector: str, text: str) -> str | None:
-    """The value of one part; counting splitters must find as many parts as the selector says (`2|5`)."""
-    wanted, _, total = selector.partition("|") if splitter in COUNTED else (selector, "", "")
-    if splitter == "json" and not looks_like_json(text):
-        return None
-    parts = SPLITTERS[splitter](text)
-    if total and len(parts) != int(total):
-        return None
-    return next((part.value for part in parts if part.selector == wanted), None)

@@ -10,7 +10,7 @@ _Key = tuple[str, str, str]  # domain, path, name
 
 
 @dataclass(slots=True)
-class Jar:
+class CookieJar:
     """Cookies by domain, path and name. Expiry counts only where an answer deletes a cookie."""
 
     cookies: dict[_Key, str] = field(default_factory=dict)

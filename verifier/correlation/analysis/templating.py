@@ -6,12 +6,13 @@ answers become holes. So a value is found by exactly the cuts by which it is rep
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
-from verifier.correlation.analysis.sources import LONGEST, collection
+from verifier.correlation.analysis.sources import collection
+from verifier.correlation.response_reader import LONGEST_TEXT
+from verifier.correlation.template import Hole, RequestTemplate, Template, one_line, template_slots
 from verifier.correlation.text import split
 from verifier.correlation.text.names import RequestPlace
 from verifier.http.message import Request, header
@@ -26,44 +27,12 @@ _DEEPEST = 6
 _LARGEST_BODY = 1024 * 1024  # bytes; a larger one is an upload
 _LONGEST_RUN = 8  # words of a composed text that may belong together
 _WIDEST_EDGE = 3
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 # Headers that describe the client or the connection.
 _SILENT = frozenset({
     "host", "user-agent", "accept", "accept-encoding", "accept-language", "accept-charset", "connection",
     "content-type", "content-length", "content-encoding", "transfer-encoding", "cache-control", "pragma", "dnt", "te",
     "upgrade", "upgrade-insecure-requests", "priority", "origin", "expect", "keep-alive", "cookie", "range",
 })  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Hole:
-    """A part of a text that is written anew: a slot's value, or a template, encoded."""
-
-    encode: split.Encode
-    slot: int
-    inner: Template | None = None
-
-
-Template = tuple["str | Hole", ...]
-
-
-def slots(template: Template) -> set[int]:
-    found: set[int] = set()
-    for piece in template:
-        if isinstance(piece, Hole):
-            found |= {piece.slot} if piece.inner is None else slots(piece.inner)
-    return found
-
-
-@dataclass(frozen=True, slots=True)
-class RequestTemplate:
-    """A request as templates; None for what never changes. The Cookie header is the jar's."""
-
-    target: Template | None
-    headers: tuple[tuple[int, Template], ...]
-    body: Template | None
-    charset: str
-    uses: frozenset[int]
 
 
 def make_template(request: Request, resolve: Resolve) -> RequestTemplate:
@@ -76,13 +45,8 @@ def make_template(request: Request, resolve: Resolve) -> RequestTemplate:
             if template:
                 headers.append((number, (Hole(one_line, -1, template),)))
     charset, body = _body(request, resolve)
-    uses = set().union(*(slots(part) for part in (target or (), body or (), *(item for _, item in headers))))
+    uses = set().union(*(template_slots(part) for part in (target or (), body or (), *(item for _, item in headers))))
     return RequestTemplate(target, tuple(headers), body, charset, frozenset(uses))
-
-
-def one_line(value: str) -> str:
-    """A header's value must not become a second header, whatever a service answered."""
-    return _CONTROL.sub("", value) if _CONTROL.search(value) else value
 
 
 def _into(text: str, parts: list[split.Part], base: str, resolve: Resolve) -> Template | None:
@@ -155,7 +119,7 @@ def look(text: str, place: RequestPlace, resolve: Resolve, depth: int) -> Templa
     """The template of one text: filled as a whole, or in parts, or None."""
     if not text:
         return None
-    if len(text) <= LONGEST:
+    if len(text) <= LONGEST_TEXT:
         found = _single(resolve(text, place, "whole"))
         if found:
             return found
@@ -166,7 +130,7 @@ def look(text: str, place: RequestPlace, resolve: Resolve, depth: int) -> Templa
         if found:
             return found
     holes = _words(text, place, resolve)
-    made = _single(resolve(text, place, "made")) if not holes and len(text) <= LONGEST else None
+    made = _single(resolve(text, place, "made")) if not holes and len(text) <= LONGEST_TEXT else None
     return made or _assemble(text, _with_made_words(text, place, resolve, holes))
 
 
@@ -179,7 +143,7 @@ def _structured(splitter: str, text: str, place: RequestPlace, resolve: Resolve,
         return None
     if splitter == "url" and not split.looks_like_url(text):
         return None
-    if splitter not in ("json", "url") and len(text) > LONGEST * 2:
+    if splitter not in ("json", "url") and len(text) > LONGEST_TEXT * 2:
         return None
     holes = []
     for part in split.SPLITTERS[splitter](text):
@@ -198,7 +162,7 @@ Holes = list[tuple[split.Part, Template]]
 
 def _words(text: str, place: RequestPlace, resolve: Resolve) -> Holes:
     """The words of a composed text: what stands between separators first, then runs of words, longest first."""
-    if len(text) > LONGEST * 16 or not split.is_composed(text):
+    if len(text) > LONGEST_TEXT * 16 or not split.is_composed(text):
         return []
     holes: Holes = []
     for part in split.coarse(text):
@@ -213,7 +177,7 @@ def _words(text: str, place: RequestPlace, resolve: Resolve) -> Holes:
 
 def _with_made_words(text: str, place: RequestPlace, resolve: Resolve, holes: Holes) -> Holes:
     """The holes of a composed text, and beside them the words that the client made up."""
-    if len(text) > LONGEST * 16 or not split.is_composed(text):
+    if len(text) > LONGEST_TEXT * 16 or not split.is_composed(text):
         return holes
     taken = [(part.start, part.end) for part, _ in holes]
     if PREFIX in text:  # a placeholder is one thing, and nobody's invention

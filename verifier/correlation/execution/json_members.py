@@ -1,4 +1,4 @@
-"""Single values out of JSON bodies, without making values of all the rest."""
+"""Single members of JSON bodies, read without decoding all the rest."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from typing import Any
 
 import msgspec
 
-from verifier.correlation.analysis.model import MISSING, at_pointer, json_of
-from verifier.pointers import names
+from verifier.correlation.text.json import read_json
+from verifier.pointers import MISSING, is_index, names, value_at
 
-Leaves = Callable[[bytes], Any]
+Members = Callable[[bytes], Any]
 _Tree = dict[str, "_Tree"]  # by member names; a leaf is empty
 
 
 @lru_cache(maxsize=4096)
-def leaves(*pointers: str) -> Leaves:
+def member_reader(*pointers: str) -> Members:
     """A function from a body to the value at a JSON pointer, or to a tuple of them for several; MISSING for none.
 
-    Equal to `at_pointer(json_of(body), pointer)`, but the decoder knows only the members on the way, and skips all
+    Equal to `value_at(read_json(body), pointer)`, but the decoder knows only the members on the way, and skips all
     others. That is done where the body is ASCII, for skipping does not look into UTF-8. It lets one thing pass that
     `json` refuses: an integer of more than 4300 digits in what is skipped.
     """
 
     def whole(body: bytes) -> Any:
-        document = json_of(body)
-        found = tuple(at_pointer(document, pointer) for pointer in pointers)
+        document = read_json(body)
+        found = tuple(value_at(document, pointer) for pointer in pointers)
         return found if len(found) > 1 else found[0]
 
     tree = _tree(pointers)
@@ -53,7 +53,7 @@ def _tree(pointers: tuple[str, ...]) -> _Tree | None:
     root: _Tree = {}
     for pointer in pointers:
         path = names(pointer)
-        if not path or any(name.isdecimal() for name in path):
+        if not path or any(is_index(name) for name in path):
             return None
         if any(other.startswith(f"{pointer}/") for other in pointers):
             return None

@@ -1,19 +1,34 @@
-"""Taking one part out of a text: the same as cutting all of it, without naming what is not wanted."""
+"""Selecting one part of a text by its selector, without naming the parts that are not wanted."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from urllib.parse import unquote
 
 from verifier.correlation.text import split
 
 
-def pick(splitter: str, selector: str, text: str) -> str | None:
-    """The value of one part, as `split.pick` finds it; segments of a URL and words of a text are found directly."""
+def select_all(cuts: Iterable[tuple[str, str]], text: str | None) -> str | None:
+    """The part that several cuts lead to, each (splitter, selector); None where one of them finds nothing."""
+    for splitter, selector in cuts:
+        if text is None:
+            return None
+        text = select(splitter, selector, text)
+    return text
+
+
+def select(splitter: str, selector: str, text: str) -> str | None:
+    """The value of one part; None where the text has no such part.
+
+    A counting splitter must find as many parts as the selector says: `2|5` is the third of five.
+    """
     if splitter in split.COUNTED:
         return _word(splitter, selector, text)
     if splitter == "url" and selector.startswith("/"):
         return _segment(int(selector[1:]), text)
-    return split.pick(splitter, selector, text)
+    if splitter == "json" and not split.looks_like_json(text):
+        return None
+    return next((part.value for part in split.SPLITTERS[splitter](text) if part.selector == selector), None)
 
 
 def _word(splitter: str, selector: str, text: str) -> str | None:

@@ -56,7 +56,7 @@ def best(
         # The latest of a group are enough to choose from.
         for source in _before(group, index)[-_MOST_LOOKED_AT:]:
             fresh = not echoes(source, uses, strong)
-            scored.append(((fresh, not source.origin.listed, near, -source.depth, source.index), source))
+            scored.append(((fresh, not source.locator.listed, near, -source.depth, source.index), source))
     scored.sort(key=lambda item: item[0], reverse=True)
     if not scored or (not strong and not scored[0][0][0]):
         # Where every answer only repeats what its request said, the client knew it first.
@@ -73,7 +73,7 @@ def _before(group: list[Source], index: int) -> list[Source]:
 
 
 def _leaf(source: Source) -> tuple[int, str, str]:
-    return source.index, source.origin.expression, source.origin.key
+    return source.index, source.locator.expression, source.locator.key
 
 
 def _may_follow(text: str, place: RequestPlace, source: RequestPlace, near: int, inside: bool) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from verifier.correlation.execution.templates import Template
+from verifier.correlation.template import Template
 from verifier.correlation.text.classes import is_random, is_unique
 from verifier.http.message import Request
 

@@ -1,0 +1,28 @@
+"""Reports about values that the analysis cannot explain."""
+
+from __future__ import annotations
+
+from verifier.correlation.model import Report
+from verifier.recording.redact import PREFIX
+
+_LONGEST_SHOWN = 60
+
+
+def shown(text: str) -> str:
+    """A recorded value as a message shows it: shortened if it is long."""
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 3]}..."
+
+
+def never_issued(text: str, via: str) -> Report:
+    """A value that a service issued to the client before the recording began."""
+    message = f"{via} is {shown(text)}, which no earlier answer carries and which the client did not make up"
+    if text.startswith(PREFIX):
+        rule = f"credentials: {{{text}: {{env: NAME}}}}, or with rules: keep: [{text}] where nothing checks it"
+        return Report("unmatched", message, rule)
+    rule = f"keep: [{shown(text)}] if it exists before the run, else flows: [{{from: $response..., to: {via}}}]"
+    if via.lower().startswith(("$request.header.", "$request.cookie.")):
+        rule += (
+            f"; for a secret, write {PREFIX}NAME into the recording and declare credentials: "
+            f"{{{PREFIX}NAME: {{env: NAME}}}}"
+        )
+    return Report("unmatched", message, rule)
