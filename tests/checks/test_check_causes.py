@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 import pytest
 
 from tests.checks.story import NEW, OLD, Answer, Scene, Story, everywhere
-from verifier.checks.causes import by_schema, by_shape, retyped
+from verifier.checks.causes import retyped
+from verifier.checks.shapes import Shape
 from verifier.checks.verdict import Judgement
+from verifier.contracts.mistyped import Mistyped, mistyped
 from verifier.contracts.registry import ContractRegistry, version_contract
 
 
@@ -32,23 +35,31 @@ def test_a_cause_names_the_field_and_its_types_wherever_it_stands(
 
 
 @pytest.mark.parametrize(
-    ("message", "cause"),
+    ("schema", "value", "expected"),
     [
-        ('"73" is not of type "number"', "n of s is number here, string there"),
-        ('"73" is not of type "integer"', "n of s is number here, string there"),
-        ('"a is not of type b" is not of types "integer", "null"', "n of s is number here, string there"),
-        ('"73" is not a "uuid"', ""),
-        ('{"a": … is not of type "number"', ""),
+        ({"type": "number"}, "73", Mistyped(frozenset({"number"}), "string")),
+        ({"type": "integer"}, "73", Mistyped(frozenset({"number"}), "string")),
+        ({"type": "integer"}, 1.5, Mistyped(frozenset({"number"}), "number")),
+        ({"type": "string"}, 10**400, Mistyped(frozenset({"string"}), "number")),
+        ({"type": ["integer", "null"]}, "a is not of type b", Mistyped(frozenset({"number", "null"}), "string")),
+        ({"type": "number"}, {"a": "x" * 5000}, Mistyped(frozenset({"number"}), "object")),
+        ({"format": "uuid"}, "73", None),
     ],
 )
-def test_the_cause_of_a_broken_schema(message: str, cause: str) -> None:
-    assert by_schema("s", "/body/*/n", message) == cause
+def test_the_types_of_a_broken_schema(schema: dict[str, Any], value: Any, expected: Mistyped | None) -> None:
+    (error,) = jsonschema_rs.Draft202012Validator(schema, validate_formats=True).iter_errors(value)
+    assert mistyped(error) == expected
 
 
-def test_the_cause_of_a_shape() -> None:
-    assert by_shape("s", "/n", "is string, was null or number") == "n of s is number here, string there"
-    assert by_shape("s", "/n", "is string, was number in 'made' events of the old version alone").startswith("n of s")
-    assert by_shape("s", "/n", "is missing") == ""
+def test_the_types_of_a_shape() -> None:
+    shape = Shape()
+    for known in ({"n": 1, "m": 2}, {"n": None, "m": 2}):
+        shape.learn(known)
+    retyped_field, missing = sorted(shape.misfits({"n": "73"}), key=lambda misfit: misfit.lacking)
+    assert (retyped_field.was, retyped_field.now) == ({"null", "number"}, "string")
+    assert (missing.pointer, missing.lacking, missing.was, missing.now) == ("/m", True, frozenset(), "")
+    assert retyped("s", retyped_field.pointer, retyped_field.was, retyped_field.now).startswith("n of s is number here")
+    assert retyped("s", missing.pointer, missing.was, missing.now) == ""
 
 
 def _kept(new: dict[str, Any]) -> Judgement:

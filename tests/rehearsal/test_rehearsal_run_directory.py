@@ -7,12 +7,21 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.rehearsal.fake_runtime import FakeRuntime, matrix, prepared
+from verifier.checks import judge
+from verifier.checks.context import Context
+from verifier.checks.registered import GUARANTEES
+from verifier.checks.verdict import CheckResult, Judgement
 from verifier.contracts.registry import ContractRegistry, version_contract
 from verifier.errors import BadInput
+from verifier.history.store import write_value
+from verifier.http.message import Request
+from verifier.plan.model import Plan, Proof
+from verifier.rehearsal import judging
 from verifier.rehearsal.judging import judge_again, judge_new
 from verifier.rehearsal.prepare import Prepared
 from verifier.rehearsal.run_directory import stored_contracts, stored_plan
@@ -142,7 +151,8 @@ def test_a_verdict_is_never_half_written(run: tuple[Path, Prepared], monkeypatch
         raise RuntimeError("no page today")
 
     with monkeypatch.context() as patch:
-        patch.setattr(html, "render", broken)
+        formats = [replace(entry, render=broken) if entry is html.HTML else entry for entry in judging.FORMATS]
+        patch.setattr(judging, "FORMATS", formats)
         with pytest.raises(RuntimeError):
             judge_again(directory)
     assert {name: (directory / name).read_bytes() for name in names} == before
@@ -157,3 +167,51 @@ def test_a_verdict_is_never_half_written(run: tuple[Path, Prepared], monkeypatch
         with pytest.raises(OSError, match="No space"):
             judge_again(directory)
     assert {name: (directory / name).read_bytes() for name in names} == before
+
+
+def with_proofs(plan: Plan, *proofs: Proof) -> Plan:
+    """The plan with these made-up requests in its first step."""
+    first, *paths = plan.paths
+    step, *steps = first.steps
+    return replace(plan, paths=(replace(first, steps=(replace(step, proofs=proofs), *steps)), *paths))
+
+
+def test_a_plan_of_before_names_the_authors_of_made_up_requests_in_their_ids_alone(run: tuple[Path, Prepared]) -> None:
+    directory, _ = run
+    request = Request("PUT", "/things/7", (), b"")
+    proofs = [
+        Proof(f"made:things:{author}:keep:1", "things", to, "keep", request, author) for author in "12" for to in "21"
+    ]
+    witness = Proof("proof-c1", "things", "1", "keep", request)
+    today = with_proofs(stored_plan(directory), *proofs, witness)
+    before = with_proofs(today, *(replace(proof, written_for="") for proof in proofs), witness)
+    assert before != today
+    for plan in (before, today):
+        write_value(directory / "plan.json", plan)
+        assert stored_plan(directory) == today
+
+
+def test_the_traceback_of_a_check_that_raises_lies_in_the_run_directory_until_it_does_not(
+    run: tuple[Path, Prepared], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory, _ = run
+    before = judge_again(directory)[0]
+
+    def raising(context: Context, plan: Plan) -> CheckResult:
+        raise LookupError("a mistake of this check")
+
+    def judged(*arguments: Any) -> Judgement:
+        first, *others = GUARANTEES
+        return judge.judge(*arguments, (replace(first, check=raising), *others))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(judging, "judge", judged)
+        judgement = judge_again(directory)[0]
+    assert judgement.verdict == "unknown"
+    assert [error.guarantee for error in judgement.errors] == [GUARANTEES[0].name]
+    told = (directory / "check-errors.txt").read_text()
+    assert f"{GUARANTEES[0].name}: LookupError: a mistake of this check" in told
+    assert "Traceback" in told
+    assert "check-errors.txt" in (directory / "report.html").read_text()
+    assert judge_again(directory)[0] == before
+    assert not (directory / "check-errors.txt").exists()

@@ -144,8 +144,9 @@ def _telling(context: Context, group: list[Finding]) -> Finding:
     """The finding that shows a defect best: versions did meet, in a planned replay, within one step."""
 
     def clumsy(finding: Finding) -> tuple[bool, bool, bool]:
-        steps = {context.by_id[name].step for name in finding.evidence if name in context.by_id}
-        return (len(finding.versions) < 2, any("/live-" in name for name in finding.evidence), len(steps) > 1)
+        proof = [context.by_id[name] for name in finding.evidence if name in context.by_id]
+        live = any(context.root(operation).source == "live" for operation in proof)
+        return (len(finding.versions) < 2, live, len({operation.step for operation in proof}) > 1)
 
     return min(group, key=clumsy)
 

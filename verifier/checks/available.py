@@ -8,7 +8,7 @@ from __future__ import annotations
 from verifier.checks.causes import ends
 from verifier.checks.context import Context, called
 from verifier.checks.guarantee import Guarantee
-from verifier.checks.verdict import CheckResult, Finding
+from verifier.checks.verdict import CheckResult, Finding, FindingKind
 from verifier.history.model import Operation, ReplicaEvent
 from verifier.plan.model import Plan
 
@@ -64,6 +64,7 @@ def _failed(context: Context, operation: Operation) -> Finding:
         message=f"{called(operation)}{when}",
         experience="an error during the deploy" if live else "an error where there was an answer before",
         evidence=(operation.id,),
+        kind=FindingKind.UNANSWERED,
         detail=how,
         family=context.family(operation),
     )
@@ -85,6 +86,7 @@ def _broken(context: Context, event: ReplicaEvent, guarantee: str, back: bool) -
         message=f"{event.service} {event.version} {what} on the data it found: {first}",
         experience="the rollback does not come up" if back else "the deploy hangs with fewer replicas than planned",
         evidence=(event.replica,),
+        kind=FindingKind.REPLICA,
         detail=f"{event.what} {event.version}",
         cause=ends(event.service, event.version) if event.what == "exited" else "",
     )

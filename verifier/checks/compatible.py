@@ -15,15 +15,15 @@ from msgspec import structs
 
 from verifier.checks import declared
 from verifier.checks.baseline import Baseline, comes_later, shape_key
-from verifier.checks.causes import by_schema, by_shape
+from verifier.checks.causes import retyped
 from verifier.checks.context import CLIENT, Context, called
 from verifier.checks.eventshapes import with_value
 from verifier.checks.files import Files
 from verifier.checks.guarantee import Guarantee
 from verifier.checks.provenance import Provenance
 from verifier.checks.readback import LATE
-from verifier.checks.shapes import LACKING, body_kind
-from verifier.checks.verdict import CheckResult, Finding
+from verifier.checks.shapes import Misfit, body_kind
+from verifier.checks.verdict import CheckResult, Finding, FindingKind
 from verifier.contracts.conform import Conformance, Mismatch
 from verifier.contracts.expressions import MISSING, body_json
 from verifier.history.model import Operation
@@ -39,7 +39,7 @@ def check(context: Context, plan: Plan) -> CheckResult:
     """What was answered, what the contracts declare, and how made-up requests were answered."""
     result = check_answers(context)
     result.add(declared.check(context, plan))
-    result.add(declared.check_made(context))
+    result.add(declared.check_made(context, plan))
     return result
 
 
@@ -74,21 +74,23 @@ def _against_controls(
         # A sweep that finds nothing is a lost write, and is told there.
         excused = operation.source == "sweep" or _came_back(context, operation) or baseline.came_first(operation)
         if not excused and not baseline.after_less(operation):
-            yield _finding(context, operation, f"{called(operation)}; the old version answers {was}", f"{status}xx")
+            message = f"{called(operation)}; the old version answers {was}"
+            yield _finding(context, operation, message, FindingKind.STATUS, f"{status}xx")
         return
     if status != 2 or operation.request.method == "HEAD":
         return
-    for pointer, what in _misfits(operation, response, baseline):
+    for misfit in _misfits(operation, response, baseline):
+        pointer = misfit.pointer
         if _polled_past(context, operation) or validators.allows(operation, response, pointer):
             continue
-        message = f"{called(operation)}: {pointer or 'the body'} {what}"
-        found = _finding(context, operation, message, f"shape {pointer}")
-        yield replace(found, cause=by_shape(operation.service, pointer, what))
+        message = f"{called(operation)}: {pointer or 'the body'} {misfit.what}"
+        found = _finding(context, operation, message, FindingKind.SHAPE, f"shape {pointer}")
+        yield replace(found, cause=retyped(operation.service, pointer, misfit.was, misfit.now))
 
 
 def _explained(context: Context, operation: Operation, finding: Finding, provenance: Provenance) -> Finding:
     """A refusal, with the version whose session, token or id the request carried where that was another one."""
-    giver = provenance.by_another(operation) if not finding.detail.startswith("shape") else None
+    giver = provenance.by_another(operation) if finding.kind is not FindingKind.SHAPE else None
     if giver is None:
         return finding
     given = f"; the request carries what {giver.version} gave in answer to {giver.request.method} {giver.request.path}"
@@ -99,23 +101,23 @@ def _explained(context: Context, operation: Operation, finding: Finding, provena
 
 def _other_files(context: Context, operation: Operation, response: Response, files: Files) -> Iterable[Finding]:
     for message in files.misfits(operation, response):
-        found = _finding(context, operation, message, "file")
+        found = _finding(context, operation, message, FindingKind.FILE, "file")
         yield replace(found, experience="what was saved reads differently now")
 
 
-def _misfits(operation: Operation, response: Response, baseline: Baseline) -> Iterable[tuple[str, str]]:
+def _misfits(operation: Operation, response: Response, baseline: Baseline) -> Iterable[Misfit]:
     key, body = shape_key(operation, response), body_json(response.body)
     kinds = baseline.kinds.get(key, set())
     if kinds and (kind := body_kind(response)) not in kinds:
-        yield "", f"is {kind}, was {' or '.join(sorted(kinds))} in the answers of the old version alone"
+        yield Misfit("", f"is {kind}, was {' or '.join(sorted(kinds))} in the answers of the old version alone")
     elif body is not MISSING and key in baseline.shapes:
-        for pointer, what in baseline.shapes[key].misfits(body):
+        for misfit in baseline.shapes[key].misfits(body):
             told = (
                 "; every answer of the old version alone has it"
-                if what == LACKING
+                if misfit.lacking
                 else " in the answers of the old version alone"
             )
-            yield pointer, f"{what}{told}"
+            yield replace(misfit, what=f"{misfit.what}{told}")
     elif key in baseline.events:
         yield from baseline.events[key].misfits(response)
 
@@ -157,7 +159,7 @@ def _polled_past(context: Context, operation: Operation) -> bool:
     return bool(polls) and polls[-1].id != operation.id
 
 
-def _finding(context: Context, operation: Operation, message: str, detail: str) -> Finding:
+def _finding(context: Context, operation: Operation, message: str, kind: FindingKind, detail: str) -> Finding:
     live = context.live(operation.step, operation.service)
     return Finding(
         guarantee=GUARANTEE,
@@ -168,6 +170,7 @@ def _finding(context: Context, operation: Operation, message: str, detail: str) 
         message=message,
         experience="a page that no longer loads",
         evidence=(operation.id,),
+        kind=kind,
         detail=detail,
         family=context.family(operation),
     )
@@ -231,9 +234,12 @@ class _Validators:
         where = f" at {mismatch.pointer}" if mismatch.pointer else ""
         message = f"{called(operation)}: {what} breaks the contract of {name}{where}: {mismatch.message}"
         place = _POSITION.sub("/*", mismatch.pointer)
-        found = _finding(self._context, operation, message, f"{mismatch.rule} {place} of {version}")
-        told = mismatch.rule == "body-schema" and what == "the answer"
-        return replace(found, cause=by_schema(operation.service, place, mismatch.message) if told else "")
+        detail = f"{mismatch.rule} {place} of {version}"
+        found = _finding(self._context, operation, message, FindingKind.CONTRACT, detail)
+        if mismatch.rule != "body-schema" or what != "the answer" or mismatch.mistyped is None:
+            return found
+        pointer, mistyped = place.removeprefix("/body"), mismatch.mistyped
+        return replace(found, cause=retyped(operation.service, pointer, mistyped.allowed, mistyped.found))
 
 
 COMPATIBLE = Guarantee(GUARANTEE, head="compat", severity=20, check=check, unknowns=declared.unresolved)

@@ -79,6 +79,14 @@ class Context:
         step = self.steps.get(operation.step)
         return step.phase if step else ""
 
+    def root(self, operation: Operation) -> Operation:
+        """The operation at the top of the chain of parents: what a client sent first."""
+        seen = {operation.id}
+        while operation.parent in self.by_id and operation.parent not in seen:
+            operation = self.by_id[operation.parent]
+            seen.add(operation.id)
+        return operation
+
     def made_up(self, operation: Operation) -> bool:
         """Whether no client asked for an operation: a made-up request's own, or an inner call that it caused."""
         origin = self.by_id.get(operation.parent)

@@ -6,21 +6,19 @@ violation of the mixture, and no pass either, for what the mixture adds there ca
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from verifier.checks import available, compatible, lost_write
+from verifier.checks import available
 from verifier.checks.causes import ends
 from verifier.checks.context import Context, as_control
 from verifier.checks.readback import Origin, origin
-from verifier.checks.verdict import ROLLBACK, Crash, Finding
+from verifier.checks.verdict import Crash, Finding, FindingKind
 from verifier.history.model import Operation, Phase, ReplicaEvent
 from verifier.history.outcome import SAFE
 
 CUT = frozenset({"refused", "closed", "reset", "timeout"})
-_STATUS_CLASS = re.compile(r"[1-5]xx")
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +140,11 @@ class CrashAttribution:
         if not named:
             return None
         last = named[-1]
-        if finding.guarantee == available.GUARANTEE:
+        if finding.kind is FindingKind.UNANSWERED:
             return self._cut.get(last.id)
-        if finding.guarantee == compatible.GUARANTEE and _STATUS_CLASS.fullmatch(finding.detail):
+        if finding.kind is FindingKind.STATUS:
             return self._cut.get(last.id) or self._follows(last)
-        if finding.guarantee in (lost_write.GUARANTEE, ROLLBACK) and finding.detail.startswith("gone"):
+        if finding.kind is FindingKind.GONE:
             return self._cut.get(last.id) or self._lost_with(last)
         return None
 
@@ -180,7 +178,7 @@ def unknowns(findings: Iterable[Finding]) -> Iterator[str]:
 
 
 def _key(event: ReplicaEvent) -> tuple[str, str, str]:
-    return (event.service, event.version, event.detail.partition("\n")[0])
+    return (event.service, event.version, event.detail)
 
 
 def _path(context: Context, event: ReplicaEvent) -> str:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from verifier.checks.context import Context, called
-from verifier.checks.verdict import CheckResult, Finding
+from verifier.checks.verdict import CheckResult, Finding, FindingKind
 from verifier.history.model import Operation
 from verifier.plan.model import Plan, PlannedBreak
 
@@ -52,21 +52,21 @@ def _findings(context: Context, item: PlannedBreak, proof: Operation | None) -> 
             if direction == "answer"
             else "an error for what the other version takes",
             evidence=(proof.id,) if proof is not None else (),
+            kind=FindingKind.CONTRACT,
             detail=f"{item.column} {item.rule} {item.pointer}",
         )
 
 
-def check_made(context: Context) -> CheckResult:
+def check_made(context: Context, plan: Plan) -> CheckResult:
     """Requests made up from one version's contract: what that version takes, the other must not refuse as invalid."""
     result = CheckResult(GUARANTEE)
+    authors = {proof.id: proof.written_for for step in plan.steps for proof in step.proofs if proof.written_for}
     asked: dict[str, list[Operation]] = defaultdict(list)
     for operation in context.history.operations:
-        if operation.source == "proof" and operation.replay.startswith("made:"):
+        if operation.source == "proof" and operation.replay in authors:
             asked[operation.replay].append(operation)
     for name, operations in asked.items():
-        written_for = next(
-            (item for item in operations if name.startswith(f"made:{item.service}:{item.version}:")), None
-        )
+        written_for = next((item for item in operations if item.version == authors[name]), None)
         if written_for is None or not understood(written_for):
             continue
         for operation in operations:
@@ -94,6 +94,7 @@ def _refused(context: Context, own: Operation, other: Operation) -> Finding:
         message=f"a request that {own.version}'s contract allows: {called(own)}, but {called(other)}",
         experience="an error for what the other version takes",
         evidence=(other.id, own.id),
+        kind=FindingKind.CONTRACT,
         detail=f"refused by {other.version}",
     )
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from verifier.checks.shapes import LACKING, Shape, put
+from verifier.checks.shapes import Misfit, Shape, put
 from verifier.contracts.expressions import MISSING, body_json
 from verifier.http.eventstream import events, is_event_stream, with_data
 from verifier.http.message import Response
@@ -29,25 +29,26 @@ class EventShapes:
         for kind, value in _told(response):
             self.types.setdefault(kind, Shape()).learn(value)
 
-    def misfits(self, response: Response) -> Iterator[tuple[str, str]]:
-        """As for `Shape`: pointers into an event's data, with a sentence."""
+    def misfits(self, response: Response) -> Iterator[Misfit]:
+        """As for `Shape`, with pointers into an event's data."""
         found = list(_told(response))
         kinds = dict.fromkeys(kind for kind, _ in found)
         if kinds and self.types and not kinds.keys() & self.types.keys():
             told, known = (", ".join(map(repr, sorted(entry))) for entry in (kinds, self.types))
-            yield "", f"tells of {told} events alone, of {known} events in the answers of the old version alone"
+            what = f"tells of {told} events alone, of {known} events in the answers of the old version alone"
+            yield Misfit("", what)
         seen = set[tuple[str, str]]()
         for kind, value in found:
-            for pointer, what in self.types[kind].misfits(value) if kind in self.types else ():
-                if (kind, pointer) not in seen:
-                    seen.add((kind, pointer))
-                    yield pointer, _in_event(what, kind)
+            for misfit in self.types[kind].misfits(value) if kind in self.types else ():
+                if (kind, misfit.pointer) not in seen:
+                    seen.add((kind, misfit.pointer))
+                    yield replace(misfit, what=_in_event(misfit, kind))
 
 
-def _in_event(what: str, kind: str) -> str:
-    if what == LACKING:
+def _in_event(misfit: Misfit, kind: str) -> str:
+    if misfit.lacking:
         return f"is missing in {kind!r} events; every one of the old version alone has it"
-    return f"{what} in {kind!r} events of the old version alone"
+    return f"{misfit.what} in {kind!r} events of the old version alone"
 
 
 def _told(response: Response) -> Iterator[tuple[str, Any]]:

@@ -16,7 +16,7 @@ from verifier.checks.guarantee import Guarantee
 from verifier.checks.readback import GONE, LATE, Controls, Origin, Removals, body_of, origin
 from verifier.checks.shapes import kind
 from verifier.checks.values import NOTHING, differences
-from verifier.checks.verdict import ROLLBACK, CheckResult, Finding
+from verifier.checks.verdict import ROLLBACK, CheckResult, Finding, FindingKind
 from verifier.contracts.expressions import MISSING, pointed
 from verifier.history.model import Operation
 from verifier.history.outcome import SAFE
@@ -127,6 +127,7 @@ def _back(context: Context, removal: Operation, operation: Operation, guarantee:
         message=f"deleted ({called(removal)}), now {called(operation)}",
         experience="what was deleted is there again",
         evidence=(removal.id, operation.id),
+        kind=FindingKind.BACK,
         detail="back",
     )
 
@@ -144,6 +145,7 @@ def _gone(context: Context, operation: Operation, wrote: set[str], guarantee: st
         message=f"{written}read before, now {called(operation)}",
         experience=f"the rollback made it worse: {felt}" if guarantee == ROLLBACK else felt,
         evidence=(operation.parent, operation.id),
+        kind=FindingKind.GONE,
         detail=detail,
     )
 
@@ -172,6 +174,7 @@ def _changed(
         if missing
         else "what was saved reads differently now",
         evidence=(reference.id, operation.id),
+        kind=FindingKind.CHANGED,
         detail=f"changed {pointer}",
         cause="" if missing else retyped(service, pointer, {kinds[0]}, kinds[1]),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from verifier.checks.context import Context
 from verifier.checks.guarantee import Guarantee
-from verifier.checks.verdict import CheckResult, Finding
+from verifier.checks.verdict import CheckResult, Finding, FindingKind
 from verifier.plan.model import Plan, SeamBreak
 
 GUARANTEE = "seam"
@@ -31,6 +31,7 @@ def _seam(context: Context, item: SeamBreak, step: str) -> Finding:
         message=f"{seam.message} — {seam.assumed} — {seam.promised}",
         experience="what one side takes for granted, the other never promised",
         evidence=(),
+        kind=FindingKind.CONTRACT,
         detail=f"{seam.guarantee} {seam.consumer_version} {seam.provider_version}",
     )
 

@@ -16,6 +16,20 @@ from verifier.http.message import Response, header
 LACKING = "is missing"
 
 
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """A place where a value does not fit, with a sentence. List positions are written `*`.
+
+    Where it is a value of another type, `was` holds the types that were seen and `now` is the type that was found.
+    """
+
+    pointer: str
+    what: str
+    lacking: bool = False  # a field that was always there is missing
+    was: frozenset[str] = frozenset()
+    now: str = ""
+
+
 @dataclass(slots=True)
 class Shape:
     """All that was seen at one place. `fields` maps a name to its shape; `always` holds those never missing."""
@@ -38,15 +52,16 @@ class Shape:
                 self.items = self.items or Shape()
                 self.items.learn(item)
 
-    def misfits(self, value: Any, pointer: str = "") -> Iterator[tuple[str, str]]:
-        """Pointers with a sentence for each place where a value does not fit; list positions are written `*`."""
+    def misfits(self, value: Any, pointer: str = "") -> Iterator[Misfit]:
+        """Every place where a value does not fit."""
         found = kind(value)
         if self.types and found not in self.types:
-            yield pointer, f"is {found}, was {' or '.join(sorted(self.types))}"
+            what = f"is {found}, was {' or '.join(sorted(self.types))}"
+            yield Misfit(pointer, what, was=frozenset(self.types), now=found)
             return
         if isinstance(value, dict):
             for name in sorted(self.always - value.keys()):
-                yield f"{pointer}/{name}", LACKING
+                yield Misfit(f"{pointer}/{name}", LACKING, lacking=True)
             for name, item in value.items():
                 if name in self.fields:
                     yield from self.fields[name].misfits(item, f"{pointer}/{name}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Literal
 
 from verifier.history.model import Phase, Replicas
@@ -12,6 +13,21 @@ from verifier.plan.model import Coverage
 Verdict = Literal["pass", "fail", "unknown"]
 ROLLBACK = "rollback safe"  # the name of no lost write after going back
 Attribution = Literal["pre-existing", "new-version", "mixed", "rollback"]
+
+
+class FindingKind(Enum):
+    """What sort of counterexample a finding is, where something depends on it."""
+
+    UNANSWERED = "a request without an answer, or with an answer of 5xx"
+    REPLICA = "a replica that did not become ready or ended by itself"
+    STATUS = "an answer with a status class that the old version does not answer with"
+    SHAPE = "an answer with a body of another shape"
+    FILE = "a file with other bytes"
+    CONTRACT = "a message or a contract that breaks what is declared"
+    GONE = "a resource that can no longer be read back"
+    BACK = "a deleted resource that can be read again"
+    CHANGED = "a resource that reads differently"
+    OTHER = "any other counterexample"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +57,7 @@ class Finding:
     message: str
     experience: str
     evidence: tuple[str, ...]
+    kind: FindingKind = FindingKind.OTHER
     detail: str = ""  # what tells defects of one operation apart, such as the place in a body
     family: str = ""  # the family of the fault that it took
     cause: str = ""  # the change that it is a consequence of, equal in all of them

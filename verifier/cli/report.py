@@ -9,15 +9,9 @@ import click
 from verifier.errors import BadInput
 from verifier.rehearsal.judging import load_and_judge
 from verifier.rehearsal.run_directory import stored_timing
-from verifier.report import html, junit, markdown, text, verdict_json
+from verifier.report.formats import FORMATS
 
-RENDERERS = {
-    "text": text.render,
-    "markdown": markdown.render,
-    "html": html.render,
-    "junit": junit.render,
-    "json": verdict_json.render,
-}
+RENDERERS = {entry.name: entry.render for entry in FORMATS}
 
 
 @click.command()

@@ -22,6 +22,7 @@ from verifier.rehearsal.prepare import prepare
 from verifier.rehearsal.run_directory import stored_plan, stored_timing
 from verifier.rehearsal.walk import Rehearsal
 from verifier.report import text
+from verifier.report.formats import FORMATS
 from verifier.runtime.select import Name, make, select
 
 
@@ -61,7 +62,8 @@ def run(
     judgement = judge_new(directory, timing)
     shown = text.render(judgement, read(directory), stored_plan(directory), stored_timing(directory))
     click.echo(shown, nl=False)
-    click.echo(f"run directory: {directory} (verdict.json, report.html, junit.xml, history/, logs/)")
+    files = ", ".join(entry.file for entry in FORMATS if entry.file)
+    click.echo(f"run directory: {directory} ({files}, history/, logs/)")
     context.exit(EXIT[judgement.verdict])
 
 

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, unquote
 import jsonschema_rs
 
 from verifier.contracts import streamed, wire
+from verifier.contracts.mistyped import Mistyped, mistyped
 from verifier.contracts.model import (
     Contract,
     ContractOperation,
@@ -38,6 +39,7 @@ class Mismatch:
     operation: str
     pointer: str
     message: str
+    mistyped: Mistyped | None = None  # where a value of another type than the schema allows is what is wrong
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +198,10 @@ class Conformance:
             return ()
         if sent == MEDIA_TYPE:
             told = islice(streamed.misfits(check.validator, value), _SHOWN)
-            return tuple(Mismatch("body-schema", operation, f"/body{pointer}", message) for pointer, message in told)
+            return tuple(
+                Mismatch("body-schema", operation, f"/body{pointer}", message, wrong_type)
+                for pointer, message, wrong_type in told
+            )
         return tuple(islice(_wrong(check, value, operation, "body"), _SHOWN))
 
     def _check(self, schema: Schema | None) -> _Check | None:
@@ -223,7 +228,7 @@ def compile_schema(document: dict[str, Any] | bool) -> _Check | None:
 def _wrong(check: _Check, value: Any, operation: str, root: str) -> Iterator[Mismatch]:
     for error in check.validator.iter_errors(value):
         pointer = "".join(f"/{part}" for part in (root, *error.instance_path))
-        yield Mismatch(f"{root}-schema", operation, pointer, error.message)
+        yield Mismatch(f"{root}-schema", operation, pointer, error.message, mistyped(error))
 
 
 def _undocumented(request: Request) -> Mismatch:

@@ -11,13 +11,15 @@ from typing import Any
 import jsonschema_rs
 
 from verifier.contracts import wire
+from verifier.contracts.mistyped import Mistyped, mistyped
 from verifier.http.eventstream import Event, events
 
 
-def misfits(validator: jsonschema_rs.Validator, text: str) -> Iterator[tuple[str, str]]:
-    """What no meaning allows, as (pointer below the body, message). An event that is cut off says nothing yet.
+def misfits(validator: jsonschema_rs.Validator, text: str) -> Iterator[tuple[str, str, Mistyped | None]]:
+    """What no meaning allows, as (pointer below the body, message, types where those are what is wrong).
 
-    Data that are no JSON are let pass where other events' are: streams have their sentinels (`[DONE]`) and pings.
+    An event that is cut off says nothing yet. Data that are no JSON are let pass where other events' are: streams have
+    their sentinels (`[DONE]`) and pings.
     """
     if validator.is_valid(text):
         return
@@ -31,9 +33,10 @@ def misfits(validator: jsonschema_rs.Validator, text: str) -> Iterator[tuple[str
         ways = (*values, *_with_fields(event, values)) if telling else values
         if values and not any(validator.is_valid(way) for way in ways):
             for error in validator.iter_errors(values[0]):
-                yield "".join(f"/{part}" for part in (number, *error.instance_path)), error.message
+                pointer = "".join(f"/{part}" for part in (number, *error.instance_path))
+                yield pointer, error.message, mistyped(error)
     if found and not any(read) and not any(validator.is_valid(value) for value in _with_fields(found[0], [])):
-        yield "/0", f"the data of no event are JSON, as {found[0]['data'][:80]!r}"
+        yield "/0", f"the data of no event are JSON, as {found[0]['data'][:80]!r}", None
 
 
 def _json(event: Event) -> list[Any]:

@@ -73,7 +73,10 @@ class Step(Struct, frozen=True, gc=False):
 
 
 class ReplicaEvent(Struct, frozen=True, gc=False):
-    """`what`: started, ready, served, stopped, killed, never-ready, exited, command-failed."""
+    """`what`: started, ready, served, stopped, killed, never-ready, exited, command-failed.
+
+    `detail` of a replica that `exited` is how it ended, such as `exited with status 1`, and nothing else.
+    """
 
     step: str
     replica: str

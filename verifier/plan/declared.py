@@ -212,7 +212,14 @@ def _version_pair(states: list[State], service: Service, version: str, callers: 
 def _made(registry: ContractRegistry, service: Service, version: str, seed: int) -> list[Proof]:
     contract = registry.contract(service.name, version)
     return [
-        Proof(f"made:{service.name}:{version}:{operation.id}:{number}", service.name, version, operation.id, request)
+        Proof(
+            f"made:{service.name}:{version}:{operation.id}:{number}",
+            service.name,
+            version,
+            operation.id,
+            request,
+            version,
+        )
         for operation in (contract.operations if contract is not None else ())
         for number, request in enumerate(requests(contract, operation, MADE, seed) if contract else (), 1)
     ]

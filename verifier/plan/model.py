@@ -79,7 +79,8 @@ class Action:
 @dataclass(frozen=True, slots=True)
 class Proof:
     """A request that no client recorded: the witness of a break (`proof-c1`), or one that is made up from the
-    contract of a version (`made:SERVICE:VERSION:OPERATION:1`). `version` is the replica's that it is sent to.
+    contract of the version `written_for` (`made:SERVICE:VERSION:OPERATION:1`). `version` is the replica's that it is
+    sent to.
     """
 
     id: str
@@ -87,6 +88,7 @@ class Proof:
     version: str
     operation: str
     request: Request
+    written_for: str = ""  # "" for the witness of a break
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from verifier.history.model import History, Timing
 from verifier.history.store import read, write_value
 from verifier.plan.model import Plan
 from verifier.rehearsal.run_directory import stored_contracts, stored_plan, stored_timing
-from verifier.report import html, junit, verdict_json
+from verifier.report.formats import FORMATS
 
 CHECK_ERRORS = "check-errors.txt"  # only there when a check has raised an exception
 EXIT = {"pass": 0, "fail": 1, "unknown": 3}
@@ -50,21 +50,18 @@ def judge_again(directory: Path) -> tuple[Judgement, History, Plan, Timing]:
 
 
 def write_reports(directory: Path, judgement: Judgement, history: History, plan: Plan, timing: Timing) -> None:
-    _write_check_errors(directory / CHECK_ERRORS, judgement)
-    for name, text in (
-        ("verdict.json", verdict_json.render(judgement, history, plan, timing)),
-        ("report.html", html.render(judgement, history, plan, timing)),
-        ("junit.xml", junit.render(judgement, history, plan, timing)),
-    ):
+    """Every file is rendered before the first is written, and none is ever half written.
+
+    The tracebacks of checks that raised an exception lie beside the reports, and only when there are any.
+    """
+    texts = {entry.file: entry.render(judgement, history, plan, timing) for entry in FORMATS if entry.file}
+    if judgement.errors:
+        texts[CHECK_ERRORS] = "\n".join(
+            f"{error.guarantee}: {error.message}\n\n{error.traceback}" for error in judgement.errors
+        )
+    for name, text in texts.items():
         part = directory / f"{name}.part"
         part.write_text(text, encoding="utf-8")
         part.replace(directory / name)
-
-
-def _write_check_errors(file: Path, judgement: Judgement) -> None:
-    """The tracebacks of checks that raised an exception; what an earlier judgement has left there goes."""
     if not judgement.errors:
-        file.unlink(missing_ok=True)
-        return
-    texts = (f"{error.guarantee}: {error.message}\n\n{error.traceback}" for error in judgement.errors)
-    file.write_text("\n".join(texts), encoding="utf-8")
+        (directory / CHECK_ERRORS).unlink(missing_ok=True)

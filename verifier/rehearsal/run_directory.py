@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -18,7 +18,7 @@ from verifier.contracts import document
 from verifier.contracts.registry import ContractRegistry, version_contract
 from verifier.history.model import Timing
 from verifier.history.store import read_value, write_value
-from verifier.plan.model import Plan
+from verifier.plan.model import Plan, PlannedStep
 from verifier.rehearsal.prepare import Prepared
 
 
@@ -99,7 +99,26 @@ def stored_contracts(directory: Path) -> ContractRegistry:
 
 def stored_plan(directory: Path) -> Plan:
     plan: Plan = read_value(directory / "plan.json", Plan)
-    return plan
+    return _with_authors(plan)
+
+
+def _with_authors(plan: Plan) -> Plan:
+    """The plan with `Proof.written_for` of made-up requests, which earlier versions wrote into their ids alone."""
+    authors = {
+        proof.id: proof.version
+        for step in plan.steps
+        for proof in step.proofs
+        if proof.id.startswith(f"made:{proof.service}:{proof.version}:")
+    }
+    if all(proof.written_for == authors.get(proof.id, "") for step in plan.steps for proof in step.proofs):
+        return plan
+    paths = (replace(path, steps=tuple(_with_author(step, authors) for step in path.steps)) for path in plan.paths)
+    return replace(plan, paths=tuple(paths))
+
+
+def _with_author(step: PlannedStep, authors: Mapping[str, str]) -> PlannedStep:
+    proofs = (replace(proof, written_for=proof.written_for or authors.get(proof.id, "")) for proof in step.proofs)
+    return replace(step, proofs=tuple(proofs))
 
 
 def stored_timing(directory: Path) -> Timing:

@@ -21,6 +21,7 @@ from verifier.report.bodies import Message, message
 from verifier.report.counting import count
 from verifier.report.drawing import Drawing, draw
 from verifier.report.evidence import Evidence, Row, rows
+from verifier.report.format import Format
 from verifier.report.ledger import QUIET, LedgerEntry, ledger, noteworthy
 from verifier.report.text import safe_now
 from verifier.report.version_pairs import calls, service_matrices
@@ -198,3 +199,6 @@ def _notes(history: History) -> list[tuple[str, int, list[str]]]:
     for note in history.notes:
         kinds.setdefault(note.kind, []).append(f"{note.operation or note.step}: {note.message}")
     return [(kind, len(texts), texts[:5]) for kind, texts in kinds.items()]
+
+
+HTML = Format("html", render, "report.html")

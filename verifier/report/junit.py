@@ -16,6 +16,7 @@ from verifier.history.model import History, Timing
 from verifier.plan.model import Plan
 from verifier.report import phrasing as words
 from verifier.report.evidence import Evidence, rows
+from verifier.report.format import Format
 from verifier.report.phrasing import one_line, printable
 from verifier.report.text import proof
 
@@ -99,3 +100,6 @@ def _count(suite: Element, seconds: float) -> None:
     for name, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
         suite.set(name, str(sum(case.find(tag) is not None for case in cases)))
     suite.set("time", f"{seconds:.3f}")
+
+
+JUNIT = Format("junit", render, "junit.xml")

@@ -9,6 +9,7 @@ from verifier.history.model import History, Timing
 from verifier.plan.model import Plan
 from verifier.report import phrasing as words
 from verifier.report.evidence import Evidence, rows
+from verifier.report.format import Format
 from verifier.report.ledger import LedgerEntry, ledger
 from verifier.report.phrasing import one_line, printable, shortened
 from verifier.report.text import IN_FULL, consequences, coverage_lines, proof, safe_now, sent_line, timing_line
@@ -160,3 +161,6 @@ def plain(text: str) -> str:
     """Text escaped for Markdown, so that it contains no markup, HTML, mention or link."""
     escaped = ACTIVE.sub(r"\\\1", one_line(text))
     return LINKED.sub(lambda found: f"&#{ord(found[0][0])};\u2060{found[0][1:]}", escaped)
+
+
+MARKDOWN = Format("markdown", render)

@@ -15,6 +15,7 @@ from verifier.report import counting
 from verifier.report import phrasing as words
 from verifier.report.bodies import excerpt
 from verifier.report.evidence import Evidence, Row, rows
+from verifier.report.format import Format
 from verifier.report.ledger import QUIET, LedgerEntry, ledger
 from verifier.report.phrasing import printable, shortened
 
@@ -201,3 +202,6 @@ def wrapped(text: str, indent: str) -> list[str]:
         break_long_words=False, break_on_hyphens=False,
     )  # fmt: skip
     return list(found)
+
+
+TEXT = Format("text", render)

@@ -11,6 +11,7 @@ from verifier.history.model import History, Operation, Replicas, Timing
 from verifier.plan.model import Count, Coverage, Plan
 from verifier.report import counting
 from verifier.report.evidence import Entry, Evidence
+from verifier.report.format import Format
 
 SCHEMA = 1
 
@@ -122,3 +123,6 @@ def _counts(history: History) -> dict[str, Any]:
 
 def _count(count: Count) -> dict[str, int]:
     return {"covered": count.covered, "total": count.total}
+
+
+JSON = Format("json", render, "verdict.json")

@@ -129,7 +129,7 @@ class Runtime(Protocol):
         """Send the signal, wait up to `grace` seconds, then kill. Returns the exit code, None if killed."""
 
     async def exited(self, replica: str) -> str | None:
-        """Why a replica is no longer running, or None while it runs."""
+        """Why a replica is no longer running, in one line that tells equal ends from others; None while it runs."""
 
     async def command(self, spec: CommandSpec) -> CommandResult:
         """Run to the end, output into the log."""

@@ -141,7 +141,7 @@ def _shapes(one: Any, other: Any) -> Iterator[str]:
     for before, after, how in ((one, other, "recorded"), (other, one, "replayed")):
         shape = Shape()
         shape.learn(before)
-        yield from (f"{pointer} {what} in the body that was not {how}" for pointer, what in shape.misfits(after))
+        yield from (f"{misfit.pointer} {misfit.what} in the body that was not {how}" for misfit in shape.misfits(after))
     # More entries are no loss: what earlier replays have left may rightly be listed.
     now = _lengths(other)
     yield from (f"{place} has {now.get(place)} entries, had {had}" for place, had in _lengths(one).items()
