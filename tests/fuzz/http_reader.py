@@ -24,9 +24,10 @@ with atheris.instrument_imports(include=["verifier", "event_oracles", "test_wire
     from test_wire_fuzz import ANSWERS, REQUESTS, Reference, Transport, following, outcome
     from test_wire_fuzz_streams import OFFERS, STREAMS, check_answer, check_requests, make_impatient
 
-    from verifier.http.h1 import Broken, MessageReader
+    from verifier.http.h1 import BrokenMessage
     from verifier.http.h2 import Http2Connection
     from verifier.http.message import Request, Response
+    from verifier.http.message_reader import MessageReader
     from verifier.http.server import Listener, Peer, Reply, ServerConnection
 
 HEADERS = [(b":method", b"GET"), (b":scheme", b"http"), (b":authority", b"h"), (b":path", b"/")]
@@ -75,7 +76,7 @@ async def recorder(data: bytes, kind: int) -> None:
                 reader.ignore_upgrade()
             async for _ in reader.body():
                 pass
-    except Broken:
+    except BrokenMessage:
         pass
 
 

@@ -12,8 +12,8 @@ from tests.replay.services import Arrival, Scene, scene, until
 from verifier.gateway.gateway import Cause
 from verifier.gateway.rotation import Endpoint
 from verifier.history.model import Operation
-from verifier.http.heads import linger
 from verifier.http.message import Response
+from verifier.http.transport import reset_on_close
 from verifier.plan.model import Fault
 from verifier.runtime.base import Address
 
@@ -52,7 +52,7 @@ class Talk:
 
     def leave(self, how: str) -> None:
         if how == "reset":
-            linger(self.writer.transport)
+            reset_on_close(self.writer.transport)
             self.writer.transport.abort()
         else:
             self.writer.close()

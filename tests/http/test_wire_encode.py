@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from verifier.http.encode import HOP_BY_HOP, Blocks, encode_request, encode_response
+from verifier.http.encode import Blocks, encode_request, encode_response
+from verifier.http.headers import HOP_BY_HOP
 from verifier.http.message import Request, Response
 
 TOKEN = st.text("abcdefghijklmnopqrstuvwxyzABCXYZ0123456789-_.!", min_size=1, max_size=12)

@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 
 from verifier.http import Peer, Reply
 from verifier.http.connection import Connection
-from verifier.http.h1 import Broken, MessageReader
+from verifier.http.h1 import BrokenMessage
 from verifier.http.h2 import Http2Connection
-from verifier.http.heads import decoded, known_heads
+from verifier.http.head_cache import known_heads
+from verifier.http.headers import decode_headers
 from verifier.http.message import Request, Response
+from verifier.http.message_reader import MessageReader
 from verifier.http.server import Listener, ServerConnection
 
 ANSWERS = [
@@ -186,7 +188,7 @@ class Reference:
             self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        self.head = (self.parser.get_status_code(), decoded(self.headers))
+        self.head = (self.parser.get_status_code(), decode_headers(self.headers))
 
     def on_body(self, data: bytes) -> None:
         self.body += data
@@ -263,7 +265,7 @@ def test_the_recorders_reader_ends_or_says_what_is_broken(data: bytes, request: 
                     reader.ignore_upgrade()
                 async for piece in reader.body():
                     assert piece
-        except Broken as broken:
+        except BrokenMessage as broken:
             assert str(broken) in ("closed", "garbage")
 
     asyncio.run(main())

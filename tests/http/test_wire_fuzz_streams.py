@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_wire_fuzz import ANSWERS, REQUESTS, Timers, Transport, outcome, pieces_of, talk
 
-from verifier.http import Peer, Reply, incoming
+from verifier.http import Peer, Reply, request_reader
 from verifier.http.message import Request, Response
 from verifier.http.pipe import Pipe
 from verifier.http.server import Listener, ServerConnection
@@ -158,8 +158,8 @@ async def served(pieces: list[bytes], streams: bool) -> tuple[list[Request], byt
 
 
 def make_impatient(patch: Callable[[object, str, object], None]) -> None:
-    patch(incoming, "PATIENCE", 0.0)
-    patch(incoming, "LARGE", 8)
+    patch(request_reader, "PATIENCE", 0.0)
+    patch(request_reader, "LARGE", 8)
 
 
 @pytest.fixture(scope="module", autouse=True)

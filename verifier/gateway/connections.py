@@ -14,8 +14,10 @@ from typing import NamedTuple
 from verifier.gateway.rotation import Endpoint
 from verifier.gateway.streaming import KEPT, BodyCapture, Call, Ended, with_body
 from verifier.http.duplex import DuplexStream, relay_bytes
-from verifier.http.forwarding import answer_head, chunk, is_websocket, passed_on, request_head
-from verifier.http.h1 import Broken, Framing, MessageHead
+from verifier.http.forwarding import request_head, response_head
+from verifier.http.framing import LAST_CHUNK, Framing, chunk
+from verifier.http.h1 import BrokenMessage, MessageHead
+from verifier.http.headers import end_to_end
 from verifier.http.message import Response, header, with_header
 from verifier.http.pipe import Pipe
 
@@ -67,7 +69,7 @@ class SideBody:
                 return await anext(self._pieces)
             except StopAsyncIteration:
                 self.how = self.how or ""
-            except Broken as broken:
+            except BrokenMessage as broken:
                 self.how = self.how or str(broken)
         return b""
 
@@ -95,8 +97,8 @@ class Tunnel:
 
     async def run(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         client = self._client = DuplexStream(reader, writer, "request")
-        with contextlib.suppress(Broken):
-            await client.send(answer_head(self._opened.head, "none", True))
+        with contextlib.suppress(BrokenMessage):
+            await client.send(response_head(self._opened.head, "none", True))
             client.sent = self._opened.side.sent = 0
             await relay_bytes(client, self._opened.side)
 
@@ -117,7 +119,7 @@ async def upload(call: Call, endpoint: Endpoint, pipe: Pipe, within: float) -> U
     request = call.request
     length = header(request.headers, "content-length")
     framing: Framing = "length" if length is not None else "chunked"
-    headers = with_header(passed_on(request.headers), "Host", call.host)
+    headers = with_header(end_to_end(request.headers), "Host", call.host)
     head = MessageHead(request.method, request.target, 0, headers, framing, int(length or 0), True, False)
     side = await _connect(endpoint, within)
     if isinstance(side, Failed):
@@ -175,13 +177,13 @@ async def _opened(
     try:
         head = await answer
         if head is None:
-            raise Broken("closed")
-        if head.status == 101 and not (may_switch and is_websocket(head)):
-            raise Broken("garbage")
+            raise BrokenMessage("closed")
+        if head.status == 101 and not (may_switch and head.websocket):
+            raise BrokenMessage("garbage")
     except BaseException as problem:
         side.abort()
         stack.close()
-        if isinstance(problem, Broken | TimeoutError):
+        if isinstance(problem, BrokenMessage | TimeoutError):
             return Failed(str(problem) or "timeout", True)
         raise
     stack.callback(side.close)
@@ -191,7 +193,7 @@ async def _opened(
 async def _pump(pipe: Pipe, side: DuplexStream, head: MessageHead, host: str, kept: BodyCapture) -> None:
     """The request to the service. What goes wrong with the service shows in its answer, or in its absence."""
     chunked = head.framing == "chunked"
-    with contextlib.suppress(Broken):
+    with contextlib.suppress(BrokenMessage):
         await side.send(request_head(head, host))
         while piece := await pipe.read():
             kept.add(piece)
@@ -199,7 +201,7 @@ async def _pump(pipe: Pipe, side: DuplexStream, head: MessageHead, host: str, ke
         if pipe.how:
             side.abort()  # half a request must not look like a whole one
         elif chunked:
-            await side.send(b"0\r\n\r\n")
+            await side.send(LAST_CHUNK)
 
 
 async def gathered(pipe: Pipe, most: int, within: float) -> bytes | None:

@@ -17,6 +17,7 @@ from verifier.http.batching import WriteBatcher
 from verifier.http.connect import CONNECT_ERRORS, connect
 from verifier.http.connection import Connection
 from verifier.http.encode import encode_request, http2_headers
+from verifier.http.framing import MAX_BODY
 from verifier.http.h2 import Http2Connection, exchange
 from verifier.http.hold import Hold, ReleaseBarrier
 from verifier.http.message import Request, Response
@@ -55,7 +56,7 @@ class WireClient:
     """
 
     def __init__(
-        self, *, clock: Callable[[], float] = time.monotonic, idle_limit: float = 1.0, max_body: int = 64 << 20
+        self, *, clock: Callable[[], float] = time.monotonic, idle_limit: float = 1.0, max_body: int = MAX_BODY
     ) -> None:
         self._clock = clock
         self._idle_limit = idle_limit

@@ -16,11 +16,11 @@ from typing import cast
 import httptools
 
 from verifier.http.batching import WriteBatcher
+from verifier.http.framing import MAX_RESPONSE_HEAD
 from verifier.http.gathering import Gathering
-from verifier.http.heads import NO_HEAD, known_heads, linger
+from verifier.http.head_cache import NO_HEAD, known_heads
 from verifier.http.message import Response
-
-MAX_HEAD = 1 << 20  # bytes of status line and headers in one answer
+from verifier.http.transport import reset_on_close
 
 
 class Connection(Gathering, asyncio.Protocol):
@@ -130,7 +130,7 @@ class Connection(Gathering, asyncio.Protocol):
 
     def reset(self) -> None:
         """Cut the request: a TCP reset instead of an orderly end, once what was written has been drained."""
-        linger(self._transport)
+        reset_on_close(self._transport)
         if self._waiting:
             self._finish("reset")
         self.shut()
@@ -183,7 +183,7 @@ class Connection(Gathering, asyncio.Protocol):
             if not self.usable:
                 self.shut()
             self._wake()
-        elif not self._head_end and len(self._raw) > MAX_HEAD:
+        elif not self._head_end and len(self._raw) > MAX_RESPONSE_HEAD:
             self._spoil("garbage")
             self._wake()
         elif self._rate:

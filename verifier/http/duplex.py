@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 from typing import Literal
 
-from verifier.http.h1 import Broken, MessageReader
+from verifier.http.h1 import BrokenMessage
+from verifier.http.message_reader import MessageReader
 
 
 class DuplexStream:
@@ -24,13 +25,13 @@ class DuplexStream:
         self.sent = 0
 
     async def send(self, data: bytes) -> None:
-        """Write, and wait until the buffer has room again. Raises Broken when the other side has gone."""
+        """Write, and wait until the buffer has room again. Raises BrokenMessage when the other side has gone."""
         self.sent += len(data)
         try:
             self._writer.write(data)
             await self._writer.drain()
         except OSError:
-            raise Broken("reset") from None
+            raise BrokenMessage("reset") from None
 
     async def send_eof(self) -> None:
         with contextlib.suppress(OSError):
@@ -53,7 +54,7 @@ async def relay_bytes(client: DuplexStream, service: DuplexStream) -> None:
     """Copy bytes both ways after a protocol switch, until both sides have ended."""
 
     async def copy(source: DuplexStream, target: DuplexStream) -> None:
-        with contextlib.suppress(Broken):
+        with contextlib.suppress(BrokenMessage):
             async for piece in source.messages.raw():
                 await target.send(piece)
         await target.send_eof()

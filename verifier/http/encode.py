@@ -10,18 +10,10 @@ from __future__ import annotations
 import re
 from http import HTTPStatus
 
+from verifier.http.headers import PER_CONNECTION, TOKEN, nominated
 from verifier.http.message import Headers, Request, Response
 
-# RFC 9110, section 7.6.1, and the framing headers that the wire writes itself. `Expect` goes too: the body follows at
-# once, so there is nothing to wait for.
-HOP_BY_HOP = frozenset(
-    {"connection", "keep-alive", "te", "trailer", "upgrade"}
-    | {"proxy-connection", "proxy-authenticate", "proxy-authorization"}
-)
-FRAMING = frozenset(("content-length", "transfer-encoding", "expect", "http2-settings"))
-
 _SPECIAL = frozenset(("host", "connection", "content-length"))  # what is written for them depends on the message
-_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _TARGET = re.compile(r"[^\x00-\x20\x7f]+")
 _BREAK = re.compile(r"[\r\n\0]")
 _EXPECTS_BODY = frozenset(("POST", "PUT", "PATCH"))
@@ -100,7 +92,7 @@ def _written(headers: Headers, authority: bytes) -> tuple[bytes, bool, bool]:
         special = pair[0].lower()
         if special == "host":
             host, hosted = host if hosted else _written_out(pair), True
-        elif special == "connection" and (named := _nominated(pair[1])):
+        elif special == "connection" and (named := nominated(pair[1])):
             return _written(_without(headers, named), authority)[0], False, True
     return host + b"".join(lines), known, False
 
@@ -123,7 +115,7 @@ def encode_response(response: Response, method: str, keep_alive: bool) -> tuple[
         # Without a body, Content-Length describes what a GET would have brought: it is content, not framing.
         if special == "host" or (special == "content-length" and bodiless and status != 204):
             lines.append(_written_out(pair))
-        elif special == "connection" and (named := _nominated(pair[1])):
+        elif special == "connection" and (named := nominated(pair[1])):
             return encode_response(
                 Response(status, _without(response.headers, named), response.body), method, keep_alive
             )
@@ -198,9 +190,9 @@ def _learn_name(name: str) -> bytes | None:
     lowered = name.lower()
     if lowered in _SPECIAL:
         return None
-    if lowered in HOP_BY_HOP or lowered in FRAMING or name.startswith(":"):
+    if lowered in PER_CONNECTION or name.startswith(":"):
         start = b""
-    elif _TOKEN.fullmatch(name) is None:
+    elif TOKEN.fullmatch(name) is None:
         raise ValueError(f"{name!r} is not a header name")
     else:
         start = encoded(f"\r\n{name}: ")
@@ -211,16 +203,10 @@ def _learn_name(name: str) -> bytes | None:
 
 
 def _learn_method(method: str) -> None:
-    if _TOKEN.fullmatch(method) is None or method == "CONNECT":
+    if TOKEN.fullmatch(method) is None or method == "CONNECT":
         raise ValueError(f"{method!r} is not a method that can be sent")
     if len(_methods) < _LINES_KEPT:
         _methods.add(method)
-
-
-def _nominated(value: str) -> frozenset[str]:
-    """Headers that a Connection header declares to be hop-by-hop."""
-    names = frozenset(part.strip().lower() for part in value.split(","))
-    return names - HOP_BY_HOP - FRAMING - {"close", "", "host"}
 
 
 def _without(headers: Headers, names: frozenset[str]) -> Headers:

@@ -12,8 +12,10 @@ from collections.abc import Callable
 import httptools
 
 from verifier.http.awaited import Awaited
-from verifier.http.heads import linger, remember_head, split_head
+from verifier.http.framing import response_framing
+from verifier.http.head_cache import remember_head, split_head
 from verifier.http.message import Response, header
+from verifier.http.transport import reset_on_close
 
 _H = ord("H")
 
@@ -99,7 +101,7 @@ class Gathering(Awaited):
         self._size += len(data)
         if self._size > self._limit:
             if self._cutting:
-                linger(self._transport)
+                reset_on_close(self._transport)
             self._spoil("reset" if self._cutting else "garbage")
 
     def on_message_complete(self) -> None:
@@ -140,7 +142,5 @@ class Gathering(Awaited):
 
     def _ends_with_connection(self) -> bool:
         """Whether the answer's body ends where the connection does (RFC 9112, section 6.3)."""
-        if self._status in (204, 304):
-            return False
-        names = {name.lower() for name, _ in split_head(self._raw[self._head_start : self._head_end])}
-        return "content-length" not in names and "transfer-encoding" not in names
+        headers = split_head(self._raw[self._head_start : self._head_end])
+        return response_framing(self._status, headers)[0] == "close"

@@ -1,31 +1,30 @@
-"""Reading HTTP/1.1 messages piece by piece, so that a body can be passed on while it is still arriving."""
+"""The HTTP/1.1 parser for requests and responses: bytes in, heads and pieces of bodies out. It does no I/O.
+
+The client's `ResponseReader` alone does without it: it must not pay for a call for each header.
+"""
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import httptools
+from msgspec import Struct
 
-from verifier.http.heads import decoded
-from verifier.http.message import Headers, header
-
-Framing = Literal["none", "length", "chunked", "close"]
-MAX_HEAD = 256 << 10  # bytes
-_PIECE = 64 << 10  # bytes read at once
-_END = object()
+from verifier.http.framing import Framing, framing_head, request_framing, response_framing
+from verifier.http.headers import decode_headers, names_websocket
+from verifier.http.message import Headers
 
 
-class Broken(Exception):
+class BrokenMessage(Exception):
     """A message that does not end as it should: "closed", "reset" or "garbage"."""
 
 
-@dataclass(frozen=True, slots=True)
-class MessageHead:
-    """What stands before a body. `method` and `target` are "" in an answer, `status` is 0 in a request."""
+class HeadTooLarge(BrokenMessage):
+    """A head beyond the limit."""
+
+
+class MessageHead(Struct, frozen=True, gc=False):
+    """What comes before a body. In a response `method` and `target` are "", in a request `status` is 0."""
 
     method: str
     target: str
@@ -34,117 +33,110 @@ class MessageHead:
     framing: Framing
     length: int  # bytes of the body where framing is "length"
     keep_alive: bool
-    upgrade: bool  # the connection changes its protocol after this head, if the other side agrees
+    upgrade: bool  # the connection changes its protocol after this head if the other side agrees
+    version: str = "1.1"
+
+    @property
+    def websocket(self) -> bool:
+        """Whether the protocol that the connection changes to is WebSocket."""
+        return self.upgrade and names_websocket(self.headers)
 
 
-class MessageReader:
-    """Reads the messages of one direction of one connection, in order.
+class MessageEvents(Protocol):
+    """What a parser reports, in this order for each message."""
 
-    For each message call `head`, then exhaust `body`; after a head with `upgrade`, call either `ignore_upgrade` or
-    `raw`. Memory is bounded by the head limit and one piece. All raise Broken.
+    def on_head(self, head: MessageHead) -> None: ...
+    def on_piece(self, data: bytes) -> None: ...
+    def on_end(self) -> None: ...
+
+
+class MessageParser:
+    """Parses the messages of one direction of one connection. Interim responses (1xx but 101) are left out.
+
+    After a head with `upgrade` parsing stops, and `after_upgrade` holds the bytes that follow. Then either call
+    `ignore_upgrade`, or treat them as the other protocol. Set `bodiless` while the next response belongs to a HEAD
+    request.
     """
 
-    def __init__(self, stream: asyncio.StreamReader, kind: Literal["request", "response"]) -> None:
-        self._stream = stream
+    def __init__(self, kind: Literal["request", "response"], events: MessageEvents, max_head: int) -> None:
         self._kind = kind
+        self._events = events
+        self._max_head = max_head
         self._parser = self._new_parser()
-        self._queue: deque[MessageHead | bytes | object] = deque()
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._head_size = 0
-        self._head_done = False
-        self._bodiless = False
-        self._after_upgrade = b""
-        self._upgrading = False
-        self._in_message = False
-        self._error = ""
+        self.head: MessageHead | None = None  # of the message whose body is being parsed
+        self.bodiless = False
+        self.after_upgrade: bytes | None = None
 
-    async def head(self, bodiless: bool = False) -> MessageHead | None:
-        """The next head, or None when the connection ended in order before one began.
+    @property
+    def within_head(self) -> bool:
+        """Whether a head has begun and not ended."""
+        return self.head is None and self._head_size > 0
 
-        `bodiless`: the answer belongs to a HEAD request. Interim answers (1xx but 101) are left out.
-        """
-        self._bodiless = bodiless
-        while not self._queue:
-            if not await self._fill():
-                if self._head_size:
-                    raise Broken("closed")
-                return None
-        item = self._queue.popleft()
-        assert isinstance(item, MessageHead)
-        self._in_message = True
-        return item
+    def feed(self, data: bytes) -> None:
+        """Parse more bytes. Raises BrokenMessage; what came before the fault has been reported."""
+        if self.head is None:
+            self._head_size += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self.after_upgrade = data[upgrade.args[0] :]
+        except httptools.HttpParserError:
+            raise BrokenMessage("garbage") from None
+        if self.head is None and self._head_size > self._max_head:
+            raise HeadTooLarge("garbage")
 
-    async def body(self) -> AsyncIterator[bytes]:
-        """The pieces of the body of the head just read, as they arrive; nothing if it was read before."""
-        while self._in_message:
-            while self._queue:
-                item = self._queue.popleft()
-                if item is _END:
-                    self._in_message = False
-                    return
-                assert isinstance(item, bytes)
-                yield item
-            if not await self._fill():
-                raise Broken("closed")
-
-    async def watch(self) -> bool:
-        """Wait until the other side says something more, which is kept, or ends: then True."""
-        return not self._queue and not await self._fill()
+    def end_of_stream(self) -> bool:
+        """The connection has ended. Whether that was the end of the message."""
+        if self.head is None or self.head.framing != "close":
+            return False
+        self._end()
+        return True
 
     def ignore_upgrade(self) -> None:
-        """Read on as if no upgrade had been offered: a made-up head carries the framing to a new parser."""
-        rest, self._after_upgrade = self._after_upgrade, b""
+        """Parse on as if no upgrade had been offered (RFC 9110, section 7.8). Raises BrokenMessage."""
+        rest, self.after_upgrade = self.after_upgrade or b"", None
         self._parser = self._new_parser()
-        self._feed(b"POST / HTTP/1.1\r\n" + self._framing_lines() + b"\r\n" + rest)
-
-    async def raw(self) -> AsyncIterator[bytes]:
-        """Whatever follows the upgrade, as it arrives."""
-        rest, self._after_upgrade = self._after_upgrade, b""
-        if rest:
-            yield rest
-        while data := await self._read():
-            yield data
+        self.feed(framing_head(self._headers) + rest)
 
     # --- httptools ---
 
     def on_url(self, url: bytes) -> None:
-        if not self._upgrading:
+        if self.head is None:
             self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._head_done:
+        if self.head is None:  # else it is a trailer
             self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        if self._upgrading:
-            return
+        if self.head is not None:
+            return  # the head that `ignore_upgrade` made up
         parser = self._parser
-        status = parser.get_status_code() if isinstance(parser, httptools.HttpResponseParser) else 0
-        if 0 < status < 200 and status != 101:
+        if isinstance(parser, httptools.HttpResponseParser):
+            head = self._response_head(parser)
+        else:
+            head = self._request_head(parser)
+        if head is None:
             return
-        method = parser.get_method().decode("latin-1") if isinstance(parser, httptools.HttpRequestParser) else ""
-        headers = decoded(self._headers)
-        framing, length = self._framing(headers, status)
-        upgrade = parser.should_upgrade()
-        target = self._url.decode("latin-1")
-        keep_alive = parser.should_keep_alive() or (self._bodiless and framing == "none")
-        self._queue.append(MessageHead(method, target, status, headers, framing, length, keep_alive, upgrade))
-        self._head_done = True
-        if self._bodiless:
-            self._finish()
+        self.head = head
+        self._events.on_head(head)
+        if self.bodiless:
+            self._end()
 
     def on_body(self, data: bytes) -> None:
-        if self._head_done:
-            self._queue.append(data)
+        if self.head is not None:
+            self._events.on_piece(data)
 
     def on_message_complete(self) -> None:
-        if self._parser.should_upgrade() and not self._upgrading:
+        if self._parser.should_upgrade():
             return
-        if self._head_done:
-            self._finish()
+        if self.head is not None:
+            self._end()
         else:
-            self._headers = []  # an interim answer
+            self._headers = []  # an interim response
 
     # --- inside ---
 
@@ -152,62 +144,25 @@ class MessageReader:
         kind = httptools.HttpRequestParser if self._kind == "request" else httptools.HttpResponseParser
         return kind(self)
 
-    def _finish(self) -> None:
-        self._queue.append(_END)
-        self._url, self._headers, self._head_size = b"", [], 0
-        self._head_done = self._upgrading = False
-        if self._bodiless:
+    def _request_head(self, parser: httptools.HttpRequestParser) -> MessageHead:
+        headers = decode_headers(self._headers)
+        framing, length = request_framing(headers)
+        method, target = parser.get_method().decode("latin-1"), self._url.decode("latin-1")
+        keep_alive, upgrade = parser.should_keep_alive(), parser.should_upgrade()
+        return MessageHead(method, target, 0, headers, framing, length, keep_alive, upgrade, parser.get_http_version())
+
+    def _response_head(self, parser: httptools.HttpResponseParser) -> MessageHead | None:
+        status = parser.get_status_code()
+        if status < 200 and status != 101:
+            return None
+        headers = decode_headers(self._headers)
+        framing, length = response_framing(status, headers, self.bodiless)
+        # The parser does not know that the response to a HEAD request has no body, so it may wait for its end.
+        keep_alive = parser.should_keep_alive() or self.bodiless
+        return MessageHead("", "", status, headers, framing, length, keep_alive, parser.should_upgrade())
+
+    def _end(self) -> None:
+        self._url, self._headers, self._head_size, self.head = b"", [], 0, None
+        if self.bodiless:
             self._parser = self._new_parser()  # the old one waits for a body that never comes
-
-    def _framing(self, headers: Headers, status: int) -> tuple[Framing, int]:
-        """RFC 9112, section 6.3; the parser has already refused what contradicts itself."""
-        if self._bodiless or status in (101, 204, 304):
-            return "none", 0
-        if header(headers, "transfer-encoding") is not None:
-            return "chunked", 0
-        length = header(headers, "content-length")
-        if length is not None:
-            return "length", int(length)
-        return ("close" if self._kind == "response" else "none"), 0
-
-    def _framing_lines(self) -> bytes:
-        wanted = (b"content-length", b"transfer-encoding")
-        return b"".join(name + b": " + value + b"\r\n" for name, value in self._headers if name.lower() in wanted)
-
-    async def _read(self) -> bytes:
-        try:
-            return await self._stream.read(_PIECE)
-        except OSError:
-            raise Broken("reset") from None
-
-    async def _fill(self) -> bool:
-        """Read one piece and parse it. False at the end of the connection."""
-        if self._error:
-            raise Broken(self._error)
-        data = await self._read()
-        if data:
-            self._feed(data)
-            return True
-        if self._head_done and self._kind == "response" and self._until_end():
-            self._finish()
-            return True
-        return False
-
-    def _until_end(self) -> bool:
-        names = {name.lower() for name, _ in self._headers}
-        return b"content-length" not in names and b"transfer-encoding" not in names
-
-    def _feed(self, data: bytes) -> None:
-        if not self._head_done:
-            self._head_size += len(data)
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self._upgrading = True
-            self._after_upgrade = data[upgrade.args[0] :]
-        except httptools.HttpParserError:
-            self._error = "garbage"  # raised once what came before it has been read
-        if not self._head_done and self._head_size > MAX_HEAD + _PIECE:
-            self._error = "garbage"
-        if self._error and not self._queue:
-            raise Broken(self._error)
+        self._events.on_end()

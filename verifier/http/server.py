@@ -1,6 +1,6 @@
 """An HTTP/1.1 server: the foundation of the gateway and of partners.
 
-How requests are read is told in `incoming`, how answers are written in `outgoing`; here they meet, in order.
+`request_reader` reads the requests and `response_writer` writes the responses. Here they meet, in order.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from collections.abc import Hashable
 from dataclasses import replace
 from typing import cast
 
+from verifier.http.framing import MAX_BODY, MAX_REQUEST_HEAD
 from verifier.http.handler import Handler, Peer, Reply, Stream, Switch
-from verifier.http.incoming import Asked, Limits, RequestReader
 from verifier.http.message import Response
-from verifier.http.outgoing import Outlet
 from verifier.http.pipe import Pipe
+from verifier.http.request_reader import Limits, ReceivedRequest, RequestReader
+from verifier.http.response_writer import ResponseWriter
 from verifier.http.upgrade import take_over
 
 __all__ = ["Handler", "Listener", "Peer", "Reply", "ServerConnection", "Stream", "Switch", "serve"]
@@ -73,8 +74,8 @@ async def serve(
     port: int = 0,
     tag: Hashable = None,
     *,
-    max_head: int = 64 << 10,
-    max_body: int = 64 << 20,
+    max_head: int = MAX_REQUEST_HEAD,
+    max_body: int = MAX_BODY,
     streams: bool = False,
 ) -> Listener:
     """Listen on host and port (0: any free one, see `Listener.port`). Raises OSError if it is taken.
@@ -96,11 +97,11 @@ class ServerConnection(asyncio.Protocol):
         self._listener = listener
         self._loop = loop
         self._transport: asyncio.Transport
-        self._outlet: Outlet
+        self._outlet: ResponseWriter
         self._peer: Peer
         self._reader = RequestReader(listener.limits, loop, self._put, self._go_on, self._open_pipe)
         self.data_received = self._reader.feed  # type: ignore[method-assign]
-        self._queue: deque[Asked | int] = deque()
+        self._queue: deque[ReceivedRequest | int] = deque()
         self._task: asyncio.Task[None] | None = None
         self._stream: Stream | None = None  # the answer that is being passed on
         self._switched = False
@@ -126,7 +127,7 @@ class ServerConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self._outlet = Outlet(self._transport, self._loop)
+        self._outlet = ResponseWriter(self._transport, self._loop)
         name = transport.get_extra_info("peername") or ("", 0)
         self._peer = Peer(name[0], name[1], self._listener.tag)
         self._listener.connections.add(self)
@@ -147,9 +148,9 @@ class ServerConnection(asyncio.Protocol):
 
     # --- used by the reader ---
 
-    def _put(self, item: Asked | int) -> None:
+    def _put(self, item: ReceivedRequest | int) -> None:
         self._queue.append(item)
-        if type(item) is Asked and item.rest is not None:
+        if type(item) is ReceivedRequest and item.after_upgrade is not None:
             self._transport.pause_reading()  # what comes belongs to whoever will be given the connection
         if self._task is None:
             self._task = self._loop.create_task(self._answer_all())
@@ -168,7 +169,7 @@ class ServerConnection(asyncio.Protocol):
         try:
             while self._queue and not self._lost:
                 item = self._queue.popleft()
-                if len(self._queue) == _PIPELINED // 2 and not self._reader.over:
+                if len(self._queue) == _PIPELINED // 2 and not self._reader.stopped:
                     self._transport.resume_reading()
                 if isinstance(item, int):
                     self._outlet.write(Response(item), "GET", False)
@@ -177,17 +178,17 @@ class ServerConnection(asyncio.Protocol):
                     return
                 if self._outlet.full:
                     await self._outlet.flushed()
-            if self._reader.over and not self._lost:
+            if self._reader.stopped and not self._lost:
                 self._transport.close()
         finally:
             self._task = None
 
-    async def _answer(self, asked: Asked) -> bool:
+    async def _answer(self, asked: ReceivedRequest) -> bool:
         """Whether the connection goes on."""
         request, peer = asked.request, self._peer
         try:
-            if asked.pipe is not None or asked.rest is not None:
-                peer = replace(peer, upload=asked.pipe, offers_websocket=asked.rest is not None)
+            if asked.pipe is not None or asked.after_upgrade is not None:
+                peer = replace(peer, upload=asked.pipe, offers_websocket=asked.after_upgrade is not None)
             reply = await self._listener.handler(request, peer)
             if reply.stream is not None:
                 return await self._pass_on(reply.response, reply.stream, asked)
@@ -208,21 +209,21 @@ class ServerConnection(asyncio.Protocol):
             self._transport.abort()
         return False
 
-    def _goes_on(self, asked: Asked) -> bool:
+    def _goes_on(self, asked: ReceivedRequest) -> bool:
         """Whether another request may follow; not behind a body for whose end nobody waited."""
         whole = asked.pipe is None or asked.pipe.how == ""
-        return asked.keep_alive and whole and not self._reader.over
+        return asked.keep_alive and whole and not self._reader.stopped
 
-    async def _pass_on(self, response: Response | None, stream: Stream, asked: Asked) -> bool:
+    async def _pass_on(self, response: Response | None, stream: Stream, asked: ReceivedRequest) -> bool:
         if response is None:
             raise ValueError("a stream needs a response that begins it")
-        keep_alive = self._goes_on(asked) and (asked.chunks or stream.length is not None)
+        keep_alive = self._goes_on(asked) and (asked.accepts_chunks or stream.length is not None)
         self._stream = stream
         try:
             if self._lost:
                 stream.stop("caller")
                 return False
-            if not await self._outlet.pass_on(response, stream, asked.chunks, keep_alive):
+            if not await self._outlet.pass_on(response, stream, asked.accepts_chunks, keep_alive):
                 self._reader.stop("closed")
                 return False
             if not keep_alive:
@@ -232,14 +233,14 @@ class ServerConnection(asyncio.Protocol):
             self._stream = None
             stream.finish()
 
-    async def _hand_over(self, switch: Switch, asked: Asked) -> None:
+    async def _hand_over(self, switch: Switch, asked: ReceivedRequest) -> None:
         try:
-            if asked.rest is None:
+            if asked.after_upgrade is None:
                 raise ValueError("a connection is handed over only after the offer of a WebSocket")
             if self._lost:
                 return
             self._switched = True
-            reader, writer = take_over(self._transport, asked.rest, self._loop)
+            reader, writer = take_over(self._transport, asked.after_upgrade, self._loop)
             await switch.run(reader, writer)
             writer.close()
         except BaseException:

@@ -14,10 +14,11 @@ from verifier.http.connect import CONNECT_ERRORS, connect
 from verifier.http.connection import Connection
 from verifier.http.encode import encode_request
 from verifier.http.eventstream import is_event_stream
-from verifier.http.heads import linger, split_head
+from verifier.http.head_cache import split_head
 from verifier.http.message import Headers, Request, Response, header
 from verifier.http.pipe import Pipe
 from verifier.http.pool import Pool
+from verifier.http.transport import reset_on_close
 
 PATIENCE = 0.05  # seconds after an answer's first bytes in which its end is waited for
 LARGE = 1 << 20  # bytes of a body beyond which its end is not waited for
@@ -43,7 +44,7 @@ class OpenResponse:
 
     def reset(self) -> None:
         """Break off by a TCP reset."""
-        linger(self._conn._transport)
+        reset_on_close(self._conn._transport)
         self.body.stop("reset")
 
     def release(self) -> None:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
+from verifier.http.headers import FRAMING
 from verifier.http.message import Headers, Request, Response, header
 from verifier.recording import fields
 from verifier.recording.fields import Skip, Wrong
@@ -41,11 +42,11 @@ def parse_entry(value: object, number: int) -> Entry:
     method = fields.method(request.get("method"), "request.method")
     status = fields.status(response.get("status"), "response.status")
     at = started(entry.get("startedDateTime"), "startedDateTime")
-    sent_headers = fields.header_list(_pairs(request, "request.headers"), fields.FRAMING)
+    sent_headers = fields.header_list(_pairs(request, "request.headers"), FRAMING)
     sent = Request(method, target, sent_headers, _request_body(request, sent_headers))
     content = _mapping(response.get("content") or {}, "response.content")
     raw = content.get("_raw") is True  # our own mark: a content coding that could not be undone
-    drop = fields.FRAMING if raw else fields.FRAMING | {"content-encoding"}
+    drop = FRAMING if raw else FRAMING | {"content-encoding"}
     body, warning = _answer_body(content)
     answer = Response(status, fields.header_list(_pairs(response, "response.headers"), drop), body)
     exchange = Exchange(sent, answer, authority, at, _took(entry.get("time")), number)

@@ -6,17 +6,14 @@ import re
 from collections.abc import Iterable
 from urllib.parse import quote, urlsplit
 
+from verifier.http.headers import TOKEN
 from verifier.http.message import Headers
 
-TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _CONTROL_BUT_TAB = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s/?#@\[\]:]+)(:\d+)?\Z")
 # Everything that may stand in a target as it is; "%" because it is encoded already.
 _SAFE = "%/?:@!$&'()*+,;=-._~[]|{}^`\"<>\\"
-
-# The body is kept whole and decoded, so whoever sends it again frames it anew.
-FRAMING = frozenset({"content-length", "transfer-encoding"})
 
 
 class Wrong(Exception):
@@ -35,7 +32,7 @@ class Skip(Exception):
 def method(value: object, key: str) -> str:
     if not isinstance(value, str) or not value:
         raise Wrong(key, "is missing" if value is None else "must be an HTTP method")
-    if not TOKEN.match(value) or len(value) > 64:
+    if not TOKEN.fullmatch(value) or len(value) > 64:
         raise Wrong(key, f"is no HTTP method: {value[:40]!r}")
     if value.upper() == "CONNECT":
         raise Skip("a CONNECT tunnel")
@@ -115,9 +112,9 @@ def header_list(pairs: Iterable[tuple[object, object, str]], drop: frozenset[str
     for name, value, key in pairs:
         if not isinstance(name, str) or not isinstance(value, str):
             raise Wrong(key, "must have a name and a value, both text")
-        if name.startswith(":") and TOKEN.match(name[1:]):
+        if name.startswith(":") and TOKEN.fullmatch(name[1:]):
             continue
-        if not TOKEN.match(name):
+        if not TOKEN.fullmatch(name):
             raise Wrong(key, f"is no header name: {name[:40]!r}")
         if name.lower() not in drop:
             found.append((name, header_value(value, key)))

@@ -17,6 +17,7 @@ import httptools
 
 from verifier.errors import BadInput
 from verifier.http.coding import try_decode, without_content_encoding
+from verifier.http.headers import FRAMING
 from verifier.http.message import Headers, Request, Response, header
 from verifier.recording import fields
 from verifier.recording.assemble import Assembly, TooManyProblems
@@ -131,7 +132,7 @@ def _entry(pair: tuple[Payload, Payload], number: int) -> Entry:
 
 
 def _kept(pairs: Iterable[tuple[str, str]], key: str) -> Headers:
-    return fields.header_list(((name, value, f"{key}.headers.{name}") for name, value in pairs), fields.FRAMING)
+    return fields.header_list(((name, value, f"{key}.headers.{name}") for name, value in pairs), FRAMING)
 
 
 def _undone(response: Response) -> tuple[Response, str]:

@@ -23,6 +23,7 @@ from typing import Any
 import msgspec
 
 from verifier.errors import BadInput
+from verifier.http.headers import FRAMING
 from verifier.http.message import Headers, Request, Response
 from verifier.recording import fields
 from verifier.recording.assemble import Assembly, TooManyProblems
@@ -63,9 +64,9 @@ def parse_line(line: bytes, number: int) -> Entry:
     else:
         host = fields.host(value.get("host"), "host")
         target = fields.target(sent.get("target"), "request.target")
-    request = Request(method, target, _headers(sent, "request", fields.FRAMING), _body(sent, "request"))
+    request = Request(method, target, _headers(sent, "request", FRAMING), _body(sent, "request"))
     status = fields.status(answered.get("status"), "response.status")
-    drop = fields.FRAMING | {"content-encoding"}
+    drop = FRAMING | {"content-encoding"}
     response = Response(status, _headers(answered, "response", drop), _body(answered, "response"))
     exchange = Exchange(request, response, host, _at(value.get("at")), _took(value.get("took")), number)
     return Entry(Found(exchange, _word(value, "session"), _word(value, "client")), "")

@@ -5,20 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+
+from msgspec import structs
 
 from verifier.http.coding import limit_accept_encoding
 from verifier.http.duplex import DuplexStream, relay_bytes
 from verifier.http.eventstream import is_event_stream
-from verifier.http.forwarding import (
-    answer_head,
-    chunk,
-    is_websocket,
-    origin_form,
-    passed_on,
-    request_head,
-)
-from verifier.http.h1 import Broken, Framing, MessageHead
+from verifier.http.forwarding import origin_form, request_head, response_head
+from verifier.http.framing import LAST_CHUNK, Framing, chunk
+from verifier.http.h1 import BrokenMessage, MessageHead
+from verifier.http.headers import end_to_end
 from verifier.recording.proxy.capture import Capture
 
 _REPEATABLE = frozenset(("GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"))  # RFC 9110, section 9.2.2
@@ -60,9 +56,9 @@ class Relay:
                 if not await self._exchange(head):
                     return
                 self.idle = True
-        except Broken as broken:
+        except BrokenMessage as broken:
             if str(broken) == "garbage":
-                with contextlib.suppress(Broken):
+                with contextlib.suppress(BrokenMessage):
                     await self._client.send(
                         b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
                     )
@@ -73,7 +69,7 @@ class Relay:
 
     async def _exchange(self, head: MessageHead) -> bool:
         """Whether the client's connection goes on."""
-        switching = is_websocket(head)
+        switching = head.websocket
         if head.upgrade and not switching:
             if head.method == "CONNECT":
                 await self._client.send(
@@ -81,10 +77,10 @@ class Relay:
                 )
                 return False
             self._client.messages.ignore_upgrade()
-        headers = head.headers if switching else limit_accept_encoding(passed_on(head.headers))
+        headers = head.headers if switching else limit_accept_encoding(end_to_end(head.headers))
         if self._rewrite_host:
             headers = (("Host", self._authority), *(pair for pair in headers if pair[0].lower() != "host"))
-        capture = self._begin(replace(head, target=origin_form(head.target), headers=headers))
+        capture = self._begin(structs.replace(head, target=origin_form(head.target), headers=headers))
         why = "the recording was stopped before the exchange ended"
         try:
             if any(name.lower() == "expect" for name, _ in head.headers):
@@ -94,7 +90,7 @@ class Relay:
             return keep_alive
         except Gone:
             why = "the client left before the exchange ended"
-        except Broken as broken:
+        except BrokenMessage as broken:
             why = f"the service did not answer in full ({broken})"
             await self._fail(capture)
         finally:
@@ -106,15 +102,15 @@ class Relay:
         service, answer, pump = await self._ask(capture)
         try:
             capture.answer = answer
-            if answer.status == 101 and is_websocket(head):
+            if answer.status == 101 and head.websocket:
                 capture.websocket = True
                 self.idle = True
-                await self._to_client(answer_head(answer, "none", True))
+                await self._to_client(response_head(answer, "none", True))
                 await relay_bytes(self._client, service)
                 return False
             if answer.status == 101:
-                raise Broken("garbage")
-            if is_websocket(head):
+                raise BrokenMessage("garbage")
+            if head.websocket:
                 self._client.messages.ignore_upgrade()
                 async for _ in self._client.messages.body():
                     pass
@@ -138,9 +134,9 @@ class Relay:
             try:
                 answer = await service.messages.head(head.method == "HEAD")
                 if answer is None:
-                    raise Broken("closed")
+                    raise BrokenMessage("closed")
                 return service, answer, pump
-            except Broken as broken:
+            except BrokenMessage as broken:
                 pump.cancel()
                 if last or str(broken) == "garbage" or head.method not in _REPEATABLE or head.framing != "none":
                     raise
@@ -156,33 +152,33 @@ class Relay:
         try:
             self._service = await self._open_service()
         except OSError as error:
-            raise Broken(f"refused: {error.strerror or error}") from None
+            raise BrokenMessage(f"refused: {error.strerror or error}") from None
 
     async def _pump(self, capture: Capture, service: DuplexStream) -> None:
         """The request to the service. What goes wrong here shows in the answer, or in its absence."""
         head = capture.asked
-        with contextlib.suppress(Broken):
+        with contextlib.suppress(BrokenMessage):
             await service.send(request_head(head, self._authority))
-        if is_websocket(head):
+        if head.websocket:
             return
         try:
             async for piece in self._client.messages.body():
                 capture.sent.add(piece)
-                with contextlib.suppress(Broken):
+                with contextlib.suppress(BrokenMessage):
                     await service.send(chunk(piece) if head.framing == "chunked" else piece)
-        except Broken:
+        except BrokenMessage:
             service.abort()  # half a request must not look like a whole one
             return
         if head.framing == "chunked":
-            with contextlib.suppress(Broken):
-                await service.send(b"0\r\n\r\n")
+            with contextlib.suppress(BrokenMessage):
+                await service.send(LAST_CHUNK)
 
     async def _answer(
         self, capture: Capture, service: DuplexStream, answer: MessageHead, pump: asyncio.Task[None]
     ) -> bool:
         framing: Framing = "chunked" if answer.framing == "close" else answer.framing
         keep_alive = capture.asked.keep_alive and pump.done()
-        await self._to_client(answer_head(answer, framing, keep_alive))
+        await self._to_client(response_head(answer, framing, keep_alive))
         watch: asyncio.Task[None] | None = None
         if is_event_stream(answer.headers):
             self.idle = True  # it may never end, so stopping does not wait for it
@@ -191,20 +187,20 @@ class Relay:
             async for piece in service.messages.body():
                 capture.received.add(piece)
                 await self._to_client(chunk(piece) if framing == "chunked" else piece)
-        except Broken:
+        except BrokenMessage:
             if watch is None or not watch.done():
                 raise
         finally:
             left = watch is not None and watch.done()
             if watch is not None:
                 watch.cancel()
-                with contextlib.suppress(asyncio.CancelledError, Broken):
+                with contextlib.suppress(asyncio.CancelledError, BrokenMessage):
                     await watch
             self.idle = False
         if left:
             raise Gone
         if framing == "chunked":
-            await self._to_client(b"0\r\n\r\n")
+            await self._to_client(LAST_CHUNK)
         if not answer.keep_alive or not pump.done():
             service.close()
             self._service = None
@@ -215,7 +211,7 @@ class Relay:
         await asyncio.wait((pump,))
         try:
             ended = await self._client.messages.watch()
-        except Broken:
+        except BrokenMessage:
             ended = True
         if ended:
             service.abort()
@@ -225,13 +221,13 @@ class Relay:
     async def _to_client(self, data: bytes) -> None:
         try:
             await self._client.send(data)
-        except Broken:
+        except BrokenMessage:
             raise Gone from None
 
     async def _fail(self, capture: Capture) -> None:
         """Tell the client: by a status if nothing was said yet, else by cutting the connection."""
         if capture.answer is None:
-            with contextlib.suppress(Broken):
+            with contextlib.suppress(BrokenMessage):
                 await self._client.send(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
         else:
             self._client.abort()

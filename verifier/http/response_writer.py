@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 
 from verifier.http.encode import encode_response
+from verifier.http.framing import LAST_CHUNK, chunk
 from verifier.http.handler import Reply, Stream
-from verifier.http.heads import linger
 from verifier.http.message import Response
+from verifier.http.transport import reset_on_close
 
 
-class Outlet:
+class ResponseWriter:
     """The writing half of one accepted connection."""
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
@@ -70,18 +71,18 @@ class Outlet:
         transport = self._transport
         transport.write(head)
         while piece := await stream.next():
-            transport.write(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
+            transport.write(chunk(piece) if chunked else piece)
             await self.flushed()
         how = stream.how()
         if how:
             self._end(how == "reset")
         elif chunked:
-            transport.write(b"0\r\n\r\n")
+            transport.write(LAST_CHUNK)
         return not how
 
     def _end(self, reset: bool) -> None:
         if reset:
-            linger(self._transport)
+            reset_on_close(self._transport)
             self._transport.abort()
         else:
             self._transport.close()
