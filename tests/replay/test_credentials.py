@@ -18,7 +18,7 @@ from verifier.errors import BadInput
 from verifier.history.model import FaultInjected, Note, Operation, ReplicaEvent, Step
 from verifier.http.message import Request, Response, header
 from verifier.matrix.model import Credential
-from verifier.replay.credentials import Credentials, rejected, resolve
+from verifier.replay.credentials import Credentials, rejection_message, resolve
 
 USER, PASS = "redacted-0123456789abcdef01234567", "redacted-anna-password"
 SECRET = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x2FFF, exclude_categories=["Cs", "Cc"]), min_size=4,
@@ -33,7 +33,7 @@ def basic(user: str, password: str) -> tuple[str, str]:
 @given(user=SECRET, password=SECRET)
 @settings(max_examples=150, deadline=None)
 def test_each_place_gets_the_secret_in_its_own_writing(user: str, password: str) -> None:
-    sent = Credentials({USER: user, PASS: password}).put_in(
+    sent = Credentials({USER: user, PASS: password}).insert(
         Request(
             "POST",
             f"/users/{USER}?password={PASS}&x=1",
@@ -54,7 +54,7 @@ def test_each_place_gets_the_secret_in_its_own_writing(user: str, password: str)
 @settings(max_examples=50, deadline=None)
 def test_a_form_stays_a_form(password: str) -> None:
     form = (("Content-Type", "application/x-www-form-urlencoded"),)
-    sent = Credentials({PASS: password}).put_in(Request("POST", "/login", form, f"user=anna&password={PASS}".encode()))
+    sent = Credentials({PASS: password}).insert(Request("POST", "/login", form, f"user=anna&password={PASS}".encode()))
     assert parse_qs(sent.body.decode()) == {"user": ["anna"], "password": [password]}
 
 
@@ -62,13 +62,13 @@ def test_what_is_no_placeholder_is_sent_as_it_is() -> None:
     request = Request(
         "POST", f"/a?b={PASS}2", (basic("anna", "x"), ("A", f"{USER[:-1]}")), b"\xff\x00 redacted-anna-passwords"
     )
-    assert Credentials({USER: "anna-real", PASS: "hunter22"}).put_in(request) == request
+    assert Credentials({USER: "anna-real", PASS: "hunter22"}).insert(request) == request
 
 
 def test_no_coding_is_asked_for_that_nobody_could_look_into() -> None:
     credentials = Credentials({PASS: "hunter22"})
     for asked, allowed in (("gzip, br;q=1, zstd", "gzip"), ("br", "identity"), ("gzip, deflate", "gzip, deflate")):
-        sent = credentials.put_in(Request("GET", "/", (("Accept-Encoding", asked),)))
+        sent = credentials.insert(Request("GET", "/", (("Accept-Encoding", asked),)))
         assert header(sent.headers, "accept-encoding") == allowed
 
 
@@ -233,7 +233,7 @@ def test_files_lose_their_last_line_s_end_and_nothing_else(tmp_path: Path) -> No
     file.write_bytes(b" hunter22 \r\n")
     found = resolve([declared("file", str(file))], Path("m.yaml"), {})
     assert found is not None
-    assert found.put_in(Request("GET", "/", (("A", PASS),))).headers == (("A", " hunter22 "),)
+    assert found.insert(Request("GET", "/", (("A", PASS),))).headers == (("A", " hunter22 "),)
     assert resolve([], Path("m.yaml"), {}) is None
     for content in (b"\xff\xfe\xfd\xfc", b"x" * 70000, b"\n"):
         file.write_bytes(content)
@@ -250,12 +250,12 @@ def test_one_placeholder_has_one_source() -> None:
 
 def test_a_request_that_is_turned_away_with_a_placeholder_in_it_is_told_and_no_other() -> None:
     away = structs.replace(OPERATION, request=Request("GET", "/", (basic(USER, PASS),)), response=Response(401))
-    told = rejected(away, None)
+    told = rejection_message(away, None)
     assert "$request.header.Authorization (user) is redacted-0123456789abcdef01234567" in told
     assert f"credentials: {{{USER}: {{env: NAME}}}}" in told
     assert PASS in told
-    assert USER not in rejected(away, Credentials({USER: "anna-real"}))
-    assert rejected(away, Credentials({USER: "anna-real", PASS: "hunter22"})) == ""
-    assert rejected(structs.replace(away, response=Response(200)), None) == ""
-    assert rejected(structs.replace(away, response=None), None) == ""
-    assert rejected(structs.replace(away, request=Request("GET", "/")), None) == ""
+    assert USER not in rejection_message(away, Credentials({USER: "anna-real"}))
+    assert rejection_message(away, Credentials({USER: "anna-real", PASS: "hunter22"})) == ""
+    assert rejection_message(structs.replace(away, response=Response(200)), None) == ""
+    assert rejection_message(structs.replace(away, response=None), None) == ""
+    assert rejection_message(structs.replace(away, request=Request("GET", "/")), None) == ""

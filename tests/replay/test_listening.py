@@ -14,7 +14,7 @@ from verifier.history.model import Operation
 from verifier.http.handler import Reply
 from verifier.http.message import Response
 from verifier.replay import listening
-from verifier.replay.listening import listen_as
+from verifier.replay.listening import listen_limits
 from verifier.replay.live import live_traffic
 
 STREAM = (("Content-Type", "text/event-stream"),)
@@ -185,7 +185,7 @@ def test_live_traffic_hangs_up_too() -> None:
 
 
 def test_only_event_streams_are_listened_to() -> None:
-    assert listen_as(answer(200, {"id": 1}), needed=False) is None
-    found = listen_as(LISTEN[1], needed=False)
+    assert listen_limits(answer(200, {"id": 1}), needed=False) is None
+    found = listen_limits(LISTEN[1], needed=False)
     assert found is not None
     assert found.events == 2

@@ -13,7 +13,7 @@ from tests.correlation.building import answer, request
 from tests.replay.services import Arrival, live, replay, scene, step
 from verifier.http.message import Response
 from verifier.replay.cursor import distinct
-from verifier.replay.readback import sweep, thin
+from verifier.replay.readback import prune, sweep
 from verifier.replay.resources import MOST_OLDER, Resource, Resources
 from verifier.replay.resources import resource as read_resource
 
@@ -86,21 +86,21 @@ def test_what_earlier_steps_read_is_forgotten_beyond_what_a_sweep_can_take_and_s
                 for at, name in (("rollout.1", "a"), ("rollout.2", "b")):
                     entry = resource(number, at, name, ("1",) if number % 2 else ("1", "1"))
                     driver.resources.add([structs.replace(entry, request=request("GET", f"/{name}/{number}"))])
-            thin(driver, "rollout.2")
+            prune(driver, "rollout.2")
             left = Counter(entry.step for entry in driver.resources)
             assert left == {"rollout.1": MOST_OLDER, "rollout.2": total}, "nothing of this step is forgotten"
-            assert driver.resources.thinned == total - MOST_OLDER
-            thin(driver, "rollout.2")
+            assert driver.resources.pruned == total - MOST_OLDER
+            prune(driver, "rollout.2")
             assert Counter(entry.step for entry in driver.resources) == left
             made.arrived.clear()
             assert await sweep(driver, "rollout.3") == MOST_OLDER
             assert made.notes[-1].message.startswith(f"{2 * total - MOST_OLDER} resources")
             known = {entry.request.target for entry in driver.resources}
             gone = next(f"/a/{number}" for number in range(total) if f"/a/{number}" not in known)
-            counted = driver.resources.thinned
+            counted = driver.resources.pruned
             read = structs.replace(made.operations[-1], request=request("GET", gone), step="rollout.3")
             driver.resources.add([read_resource(read, ("1",))])
-            assert driver.resources.thinned == counted - 1, "it was read again"
+            assert driver.resources.pruned == counted - 1, "it was read again"
 
     live(scenario())
 

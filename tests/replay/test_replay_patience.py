@@ -49,10 +49,10 @@ class Scripted:
     def record(self, entry: Any) -> None:
         self.records.append(entry)
 
-    def expect(self, *_: object) -> str:
+    def expect_replay(self, *_: object) -> str:
         return ""
 
-    async def attempt(self, what: Attempt, sent: Request) -> Operation:
+    async def send(self, what: Attempt, sent: Request) -> Operation:
         return Operation(
             id=what.id, step=what.step, replay=what.replay, session=what.session, index=what.index,
             attempt=what.number, source=what.source, name=what.fallback, service=what.service, version=what.version,

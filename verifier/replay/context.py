@@ -1,4 +1,4 @@
-"""One attempt: a request sent to one replica, as an operation of the history."""
+"""What every replay works with: sends one request to one replica and makes an operation of the history of it."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from verifier.http.wirefaults import Faults
 from verifier.matrix.model import Retry
 from verifier.plan.model import Fault
 from verifier.replay.credentials import Credentials
-from verifier.replay.listening import Listen, listened
+from verifier.replay.listening import ListenLimits, listen_for_events
 
 _UNSENDABLE = re.compile(r"[\x00-\x20\x7f]")
-LATER = (409, 425, 429, 503)  # statuses that may say when to try again
+RETRY_STATUSES = (409, 425, 429, 503)  # statuses that may say when to try again
 
 
 class Attempt(Struct, frozen=True, gc=False):
@@ -47,7 +47,7 @@ class Attempt(Struct, frozen=True, gc=False):
     inner: Fault | None = None
     label: str = ""  # the operation's id, where it is not an attempt of a planned exchange
     trace: str = ""  # the `traceparent` of the first attempt, where the gateway expects it and the request has none
-    listen: Listen | None = None  # where an event stream was recorded
+    listen: ListenLimits | None = None  # where an event stream was recorded
 
     @property
     def id(self) -> str:
@@ -56,7 +56,7 @@ class Attempt(Struct, frozen=True, gc=False):
 
 @dataclass(slots=True)
 class ReplayContext:
-    """The living things that a replay works with. One stage serves one run."""
+    """The parts that replays work with; one for each run."""
 
     rotation: Rotation
     client: WireClient
@@ -74,45 +74,45 @@ class ReplayContext:
     answered: int = 0
     failed: int = 0
 
-    async def attempt(
+    async def send(
         self,
-        what: Attempt,
+        attempt: Attempt,
         request: Request,
         *,
         hold: Hold | None = None,
         cut_answer_after: int | None = None,
         slow_read: float | None = None,
-        seen: bool = True,
+        delivered: bool = True,
     ) -> Operation:
-        """Send once. With `seen` false the answer is kept as evidence and its sender knows nothing (`info`)."""
-        endpoint = self.rotation.pick(what.service, what.version)
-        if what.trace and not what.label:
-            trace = what.trace if what.number == 1 else again(what.trace, what.number)
+        """Send once. With `delivered` false the response is kept as evidence; its sender knows nothing (`info`)."""
+        endpoint = self.rotation.pick(attempt.service, attempt.version)
+        if attempt.trace and not attempt.label:
+            trace = attempt.trace if attempt.number == 1 else again(attempt.trace, attempt.number)
             traced = Request(request.method, request.target, (*request.headers, ("traceparent", trace)), request.body)
         else:
-            traced = self._traced(what, request)
+            traced = self._traced(attempt, request)
         self.sent += 1
         if endpoint is None:
-            answer = self._refused(hold)
+            result = self._refused(hold)
         else:
             with self.rotation.under_way(endpoint):
-                answer = await self._send(endpoint, what, traced, hold, cut_answer_after, slow_read)
-        return self.ended(what, traced, answer, endpoint, seen)
+                result = await self._transmit(endpoint, attempt, traced, hold, cut_answer_after, slow_read)
+        return self.finish(attempt, traced, result, endpoint, delivered)
 
-    def _send(
+    def _transmit(
         self,
         endpoint: Endpoint,
-        what: Attempt,
+        attempt: Attempt,
         request: Request,
         hold: Hold | None,
         cut_answer_after: int | None,
         slow_read: float | None,
     ) -> Coroutine[Any, Any, SendResult]:
         address, within = endpoint.address, self.timeout
-        sent = request if self.credentials is None else self.credentials.put_in(request)
-        if what.listen is not None:
+        sent = request if self.credentials is None else self.credentials.insert(request)
+        if attempt.listen is not None:
             faults = Faults(hold, None, cut_answer_after, slow_read)
-            return listened(self.client, address.host, address.port, sent, what.listen, within, faults)
+            return listen_for_events(self.client, address.host, address.port, sent, attempt.listen, within, faults)
         return self.client.send(
             address.host,
             address.port,
@@ -123,49 +123,49 @@ class ReplayContext:
             slow_read=slow_read,
         )
 
-    def ended(
-        self, what: Attempt, request: Request, answer: SendResult, endpoint: Endpoint | None, seen: bool = True
+    def finish(
+        self, attempt: Attempt, request: Request, result: SendResult, endpoint: Endpoint | None, delivered: bool = True
     ) -> Operation:
-        """Count how an attempt ended, as the operation that the history keeps."""
-        service, response = what.service, answer.response
+        """Count an attempt that has ended; returns the operation that the history keeps of it."""
+        service, response = attempt.service, result.response
         if response is None:
             self.failed += 1
         else:
             self.answered += 1
             response = decode_response(response)
-        version, replica = (endpoint.version, endpoint.replica) if endpoint is not None else (what.version, "")
+        version, replica = (endpoint.version, endpoint.replica) if endpoint is not None else (attempt.version, "")
         operation = self.registry.called(service, version, request)
-        name = operation.id if operation is not None else what.fallback
+        name = operation.id if operation is not None else attempt.fallback
         completes = self.registry.completes(service, version, name)
         accepted = completes.accepted if completes is not None else 202
-        outcome = outcome_of(request.method, response, answer.error, answer.sent, accepted)
+        outcome = outcome_of(request.method, response, result.error, result.sent, accepted)
         # By position, in the order of the model: with names it takes three times as long.
         return Operation(
-            what.id,
-            what.step,
-            what.replay,
-            what.session,
-            what.index,
-            what.number,
-            what.source,
+            attempt.id,
+            attempt.step,
+            attempt.replay,
+            attempt.session,
+            attempt.index,
+            attempt.number,
+            attempt.source,
             name,
             service,
             version,
             replica,
             request,
             response,
-            outcome if seen or response is None else "info",
-            answer.started,
-            answer.answered,
+            outcome if delivered or response is None else "info",
+            result.started,
+            result.answered,
             "",
             "",
-            answer.error,
-            what.fault,
-            what.parent,
+            result.error,
+            attempt.fault,
+            attempt.parent,
         )
 
-    def expect(self, step: str, replay: str, session: str, fault: Fault | None) -> str:
-        """Have the inner calls of a replay known as its own; returns what its requests share of their trace ids."""
+    def expect_replay(self, step: str, replay: str, session: str, fault: Fault | None) -> str:
+        """Let the gateway know the inner calls of a replay; returns what the trace ids of its requests share."""
         trace = replay_trace(step, replay)
         self.gateway.expect_replay(trace, step, replay, session, fault)
         return trace
@@ -176,24 +176,24 @@ class ReplayContext:
         now = self.clock()
         return SendResult(None, "refused", False, now, now)
 
-    def _traced(self, what: Attempt, request: Request) -> Request:
-        """With a trace of its own, which the gateway is told by itself."""
-        trace = own_trace(what.id)
-        self.gateway.expect(trace, Cause(what.id, what.step, what.replay, what.session, what.inner))
+    def _traced(self, attempt: Attempt, request: Request) -> Request:
+        """The request with a trace of its own, of which the gateway is told."""
+        trace = own_trace(attempt.id)
+        self.gateway.expect(trace, Cause(attempt.id, attempt.step, attempt.replay, attempt.session, attempt.inner))
         return structs.replace(
             request, headers=with_header(request.headers, "traceparent", f"00-{trace}-{trace[:16]}-01")
         )
 
-    def injected(self, fault: Fault, *attempts: Operation) -> None:
-        """A fault took place where all of its attempts reached a replica."""
+    def record_fault(self, fault: Fault, *attempts: Operation) -> None:
+        """Record a fault, if all of its attempts reached a replica."""
         if all(attempt.error != "refused" for attempt in attempts):
             self.record(injection(fault, attempts[0]))
 
 
 def same_origin(address: str, asked: str) -> str:
-    """Path and query of an address that a service gave in answer to the target `asked`: absolute, or relative to it.
+    """Path and query of an address in the response to the target `asked`; it may be absolute or relative to that.
 
-    Written as a browser would ask for it: without the fragment, white space and control characters encoded.
+    As a browser sends it: without the fragment, with white space and control characters encoded.
     """
     try:
         parts = urlsplit(urljoin(f"http://service{asked}", address))
@@ -203,11 +203,11 @@ def same_origin(address: str, asked: str) -> str:
     return _UNSENDABLE.sub(lambda found: f"%{ord(found[0]):02X}", target if target.startswith("/") else f"/{target}")
 
 
-def retry_after(answer: Response | None) -> float | None:
-    """Seconds after which an answer asks to try again, at most one; None where it does not ask."""
-    if answer is None or answer.status not in LATER:
+def retry_after(response: Response | None) -> float | None:
+    """Seconds after which a response asks to try again, at most one; None where it does not ask."""
+    if response is None or response.status not in RETRY_STATUSES:
         return None
-    asked = header(answer.headers, "retry-after")
+    asked = header(response.headers, "retry-after")
     if asked is None:
         return None
     return min(1.0, float(asked)) if asked.replace(".", "", 1).isdecimal() else 1.0

@@ -58,7 +58,7 @@ class Credentials:
 
     # ---- onto the wire
 
-    def put_in(self, request: Request) -> Request:
+    def insert(self, request: Request) -> Request:
         """The request as it is sent: with the secrets, each written as its place asks for."""
         headers = tuple((name, self._into_header(name, value)) for name, value in request.headers)
         return Request(
@@ -183,7 +183,7 @@ def resolve(declared: Iterable[Credential], file: Path, environ: Mapping[str, st
     return Credentials(secrets) if secrets else None
 
 
-def rejected(operation: Operation, credentials: Credentials | None) -> str:
+def rejection_message(operation: Operation, credentials: Credentials | None) -> str:
     """What to tell of a request that was turned away with placeholders in it that no secret replaced; else ""."""
     answer = operation.response
     if answer is None or answer.status not in (401, 403, 407):

@@ -1,4 +1,4 @@
-"""How far one replay has come."""
+"""The position of one replay in its session, and its state."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from verifier.replay.replay_script import ReplayScript
 
 @lru_cache(maxsize=4096)
 def distinct(versions: tuple[str, ...]) -> tuple[str, ...]:
-    """Each of them once, in order: one value for all resources that the same versions touched."""
+    """The versions, each once and sorted: one object for all resources that the same versions touched."""
     return tuple(sorted(set(versions)))
 
 
 class ReplayCursor:
     """One replay of a step under way. `at` is a position in `order`, which holds the exchanges as they are sent.
 
-    `disturbed`: the exchanges that the fault is meant for. `trace`: how the traces of this replay end. `versions`:
+    `fault_targets`: the exchanges that the fault concerns. `trace`: how the traces of this replay end. `versions`:
     those that have answered, each once, sorted. `first_attempt`: of the exchange at `at`, where it has been made.
     """
 
     __slots__ = (
         "at",
-        "disturbed",
+        "fault_targets",
         "first_attempt",
         "order",
         "planned",
@@ -57,7 +57,7 @@ class ReplayCursor:
         self.player = player
         self.trace = trace
         self.source: Source = source
-        self.order, self.disturbed = _order(planned)
+        self.order, self.fault_targets = _order(planned)
         self.at = 0
         self.versions: tuple[str, ...] = ()
         self.first_attempt: Operation | None = None
@@ -67,14 +67,14 @@ class ReplayCursor:
         return self.at == len(self.order)
 
     def add_version(self, version: str) -> None:
-        """A version has answered."""
+        """Note a version that has answered."""
         if version not in self.versions:
             self.versions = distinct((*self.versions, version))
 
     def attempt(self, index: int) -> Attempt:
-        """The first attempt of an exchange, with what this exchange has of the fault."""
+        """The first attempt of an exchange, with its part of the fault."""
         prepared, fault = self.prepared_exchanges[index], self.planned.fault
-        concerned = fault if fault is not None and index in self.disturbed else None
+        concerned = fault if fault is not None and index in self.fault_targets else None
         return Attempt(
             self.step,
             self.planned.id,
@@ -87,19 +87,19 @@ class ReplayCursor:
             prepared.name,
             fault=concerned.kind if concerned is not None and (concerned.callee or concerned.kind == "reorder") else "",
             inner=concerned if concerned is not None and concerned.callee else None,
-            trace="" if prepared.traced else prepared.begin + self.trace,
+            trace="" if prepared.traced else prepared.trace_start + self.trace,
             listen=prepared.listen,
         )
 
 
 @lru_cache(maxsize=1024)
-def _straight(length: int) -> tuple[int, ...]:
+def _in_order(length: int) -> tuple[int, ...]:
     return tuple(range(length))
 
 
 def _order(planned: Replay) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The exchanges in the order in which they are sent, and those that the fault is meant for."""
-    order, fault = _straight(len(planned.route)), planned.fault
+    """The exchanges in the order in which they are sent, and those that the fault targets."""
+    order, fault = _in_order(len(planned.route)), planned.fault
     if fault is None:
         return order, ()
     if fault.kind != "reorder":

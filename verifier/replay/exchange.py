@@ -17,7 +17,7 @@ from verifier.http.message import Request, Response
 from verifier.plan.model import Fault
 from verifier.replay.context import Attempt, ReplayContext
 from verifier.replay.cursor import ReplayCursor
-from verifier.replay.faults import Deferred, exchange_with_fault, retry_if_asked
+from verifier.replay.faults import DeferredDuplicate, exchange_with_fault, retry_if_asked
 from verifier.replay.pending import PendingWork
 from verifier.replay.polling import poll_recorded
 from verifier.replay.prepared import PreparedExchange
@@ -63,7 +63,7 @@ class Session:
     context: ReplayContext
     cursor: ReplayCursor
     resources: Resources
-    deferred: dict[str, list[Deferred]]
+    deferred: dict[str, list[DeferredDuplicate]]
     record: Callable[[Operation], object]
     pending: PendingWork = field(init=False)
     stopped_by: Operation | None = None
@@ -91,7 +91,7 @@ class Session:
         if fault is not None and fault.index == prepared.index:
             attempts, seen = await self._with_fault(attempt, request, fault)
         else:
-            first, cursor.first_attempt = cursor.first_attempt or await self.context.attempt(attempt, request), None
+            first, cursor.first_attempt = cursor.first_attempt or await self.context.send(attempt, request), None
             attempts = await retry_if_asked(self.context, attempt, request, prepared.recorded, first)
             seen = attempts[-1]
         operation = await self._take(prepared, attempt, attempts, seen)
@@ -104,31 +104,31 @@ class Session:
         cursor.at += 1
 
     async def finish(self) -> None:
-        """Ask for the accepted work that the session still waits for."""
-        await self.pending.rest()
+        """Poll the accepted work that the session still waits for."""
+        await self.pending.poll_remaining()
 
     async def _with_fault(self, attempt: Attempt, request: Request, fault: Fault) -> tuple[list[Operation], Operation]:
         """All attempts of one disturbed exchange, and the one with whose response the client goes on."""
         if fault.callee or fault.kind == "reorder":
-            attempts = [await self.context.attempt(attempt, request)]
+            attempts = [await self.context.send(attempt, request)]
             if not fault.callee:
-                self.context.injected(fault, attempts[0])
+                self.context.record_fault(fault, attempts[0])
         else:
             attempts = await exchange_with_fault(self.context, attempt, request, fault)
             if fault.until:
-                self.deferred.setdefault(fault.until, []).append(Deferred(attempt, request, fault))
+                self.deferred.setdefault(fault.until, []).append(DeferredDuplicate(attempt, request, fault))
         return attempts, attempts[0] if fault.kind == "duplicate-after" else attempts[-1]
 
     async def _take(
         self, prepared: PreparedExchange, attempt: Attempt, attempts: list[Operation], seen: Operation
     ) -> Operation:
-        """Learn from the response that the client saw, record all attempts, bring to its end what they began."""
+        """Learn from the response that the client saw, record all attempts, poll the work they began."""
         context, player = self.context, self.cursor.player
         operation = learned(player, prepared.index, seen)
         for entry in attempts:
             self.record(operation if entry is seen else entry)
-        await self.pending.begun(attempt, unique_responses(attempts), seen.response)
-        await self.pending.after(prepared.index)
+        await self.pending.add(attempt, unique_responses(attempts), seen.response)
+        await self.pending.poll_due(prepared.index)
         if prepared.poll is not None and seen.response is not None:
             return await poll_recorded(context, attempt, player, prepared.poll, operation)
         return operation

@@ -1,7 +1,7 @@
 """Sends exchanges that nothing disturbs one after the other, and on into the next replay, without waking a task.
 
 Most exchanges are of this kind. The callback that brings a response sends the next request. The rules are those of
-`Session` and `ReplayContext.attempt`; what is the same in every replay is decided beforehand (`PreparedExchange`). The
+`Session` and `ReplayContext.send`; what is the same in every replay is decided beforehand (`PreparedExchange`). The
 fast path stops before an exchange of another kind, and after a response that asks for more than the next request.
 """
 
@@ -114,14 +114,19 @@ class FastPath:
         try:
             while True:
                 step, player, exchanges, order = cursor.step, cursor.player, cursor.prepared_exchanges, cursor.order
-                values, trace, disturbed, route = player.values, cursor.trace, cursor.disturbed, cursor.planned.route
+                values, trace, fault_targets, route = (
+                    player.values,
+                    cursor.trace,
+                    cursor.fault_targets,
+                    cursor.planned.route,
+                )
                 reader = Reader(cursor.planned.id, cursor.planned.session)
                 id_prefix, replay_fields = place(step, reader.replay, reader.session)
                 at, noted_version, stop = cursor.at, None, Stop.OVER
                 while at < len(order):
                     index = order[at]
                     prepared = exchanges[index]
-                    if not prepared.plain or index in disturbed:
+                    if not prepared.simple or index in fault_targets:
                         stop = Stop.ANOTHER_KIND
                         break
                     # A rotation has another `only` whenever it has changed.
@@ -142,7 +147,7 @@ class FastPath:
                     if serializer is not None and not (player.needs_encoding | player.unresolved) & prepared.uses:
                         conn.follow(serializer.text(values, trace, authority), within)
                     else:
-                        request = player.request(index, (("traceparent", prepared.begin + trace),))
+                        request = player.request(index, (("traceparent", prepared.trace_start + trace),))
                         conn.follow(encode_request(request, pool.authority, pool.blocks), within)
                     context.sent += 1
                     yield
@@ -166,7 +171,7 @@ class FastPath:
                         or lines is None
                         or headers_json is None
                         or (
-                            served := prepared.serving.get(endpoint.replica) or prepared.served_by(context, endpoint)
+                            served := prepared.served_as.get(endpoint.replica) or prepared.served_by(context, endpoint)
                         ).text
                         is None
                     ):
@@ -256,10 +261,10 @@ class FastPath:
         return lease
 
     def _operation(self, conn: Connection, endpoint: Endpoint, request: Request) -> Operation:
-        """How the exchange at hand ended, as `ReplayContext.attempt` would have it."""
+        """How the exchange at hand ended, as `ReplayContext.send` would have it."""
         cursor = self.cursor
         result = SendResult(conn.response, conn.how, True, conn.started, conn.answered, True)
-        return self.context.ended(cursor.attempt(cursor.order[cursor.at]), request, result, endpoint)
+        return self.context.finish(cursor.attempt(cursor.order[cursor.at]), request, result, endpoint)
 
     def _record(self, conn: Connection, endpoint: Endpoint, request: Request) -> None:
         """Learn from a response, record its operation and remember what it read, by the rules of `Session`."""

@@ -1,4 +1,7 @@
-"""Event streams as a replay's client hears them: as long as they say what was recorded, for they may never end."""
+"""Event streams: a replay's client listens until it has received as many events as the recorded client.
+
+A stream may never end, so it is not read to its end.
+"""
 
 from __future__ import annotations
 
@@ -13,63 +16,65 @@ from verifier.http.message import Request, Response
 from verifier.http.streaming import OpenResponse, begin
 from verifier.http.wirefaults import NO_FAULTS, Faults
 
-SILENCE = 1.0  # seconds without a word after which a client hangs up, unless it needs what it would hear
-_WHOLE = 64 << 20  # bytes of an answer that turns out to be something else
+SILENCE = 1.0  # seconds without data after which a client hangs up, unless later requests use the events
+_LARGEST_BODY = 64 << 20  # bytes of a response that is no event stream after all
 
 
-class Listen(Struct, frozen=True, gc=False):
-    """How long to listen: until so many events have come, or nothing has for so many seconds."""
+class ListenLimits(Struct, frozen=True, gc=False):
+    """How long to listen: until so many `events` have come, or nothing for `silence` seconds."""
 
     events: int
     silence: float
 
 
-def listen_as(recorded: Response, needed: bool) -> Listen | None:
-    """As long as the recorded client did; None where the recorded answer is no event stream.
+def listen_limits(recorded: Response, needed: bool) -> ListenLimits | None:
+    """As long as the recorded client listened; None where the recorded response is no event stream.
 
-    `needed`: later requests use what is said, so that only the time-out ends the wait for it.
+    `needed`: later requests use values of the events, so only the time-out of the request ends the wait for them.
     """
     if not is_event_stream(recorded.headers):
         return None
-    return Listen(len(events(recorded.body)), float("inf") if needed else SILENCE)
+    return ListenLimits(len(events(recorded.body)), float("inf") if needed else SILENCE)
 
 
-async def listened(
+async def listen_for_events(
     client: WireClient,
     host: str,
     port: int,
     request: Request,
-    listen: Listen,
-    timeout: float,  # noqa: ASYNC109 - a time-out is an answer here, not an exception
+    listen: ListenLimits,
+    timeout: float,  # noqa: ASYNC109 - a time-out is a result here, not an exception
     faults: Faults = NO_FAULTS,
 ) -> SendResult:
-    """As `client.send`; of an event stream the answer is what was heard until it ended or was hung up.
+    """As `client.send`; the body of an event stream is what was received until it ended or the client hung up.
 
-    Whoever ends it, and however: a stream is judged by its status, and by each of its whole events. A hold keeps back
-    the whole request, a cut befalls the first piece that comes.
+    A stream is judged by its status and by its whole events, whoever ends it. A hold delays the whole request, and a
+    cut happens at the first data.
     """
     if faults.hold is not None:
         await faults.hold.wait()
     began = client.now()
-    found = await begin(client, host, port, request, timeout=timeout, patience=timeout, large=_WHOLE)
+    found = await begin(client, host, port, request, timeout=timeout, patience=timeout, large=_LARGEST_BODY)
     if isinstance(found, SendResult):
         return found
-    heard = None
+    received = None
     try:
         if streams := is_event_stream(found.response.headers):
-            heard = await _hear(found, listen, asyncio.get_running_loop().time() + timeout, faults)
+            received = await _receive_events(found, listen, asyncio.get_running_loop().time() + timeout, faults)
     finally:
         how = found.body.how
         found.release()
-    if heard is not None and how != "garbage":
-        return SendResult(Response(found.response.status, found.response.headers, heard), "", True, began, client.now())
+    if received is not None and how != "garbage":
+        return SendResult(
+            Response(found.response.status, found.response.headers, received), "", True, began, client.now()
+        )
     return SendResult(None, how or ("reset" if streams else "timeout"), True, began, client.now())
 
 
-async def _hear(found: OpenResponse, listen: Listen, deadline: float, faults: Faults) -> bytes | None:
-    """What was said while it was listened to; None once it is cut."""
-    heard, reader, now = bytearray(), EventReader(), asyncio.get_running_loop().time
-    while reader.count < listen.events and len(heard) < KEPT_EVENTS:
+async def _receive_events(found: OpenResponse, listen: ListenLimits, deadline: float, faults: Faults) -> bytes | None:
+    """What was received within the limits; None if the connection was cut."""
+    received, reader, now = bytearray(), EventReader(), asyncio.get_running_loop().time
+    while reader.count < listen.events and len(received) < KEPT_EVENTS:
         try:
             async with asyncio.timeout_at(min(now() + listen.silence, deadline)):
                 piece = await found.body.read()
@@ -80,8 +85,8 @@ async def _hear(found: OpenResponse, listen: Listen, deadline: float, faults: Fa
         if faults.cut_answer_after is not None:
             found.reset()
             return None
-        heard += piece
+        received += piece
         reader.feed(piece)
         if faults.slow_read is not None:
             await asyncio.sleep(min(len(piece) / faults.slow_read, max(0.0, deadline - now())))
-    return bytes(heard)
+    return bytes(received)

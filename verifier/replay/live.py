@@ -1,4 +1,4 @@
-"""Live traffic: sessions that go on while replicas are replaced, each request to whichever replica is in rotation."""
+"""Live traffic: sessions that run while replicas are replaced, each request to whichever replica is in rotation."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from verifier.replay.session import SessionReplayer
 
 
 @asynccontextmanager
-async def live_traffic(driver: SessionReplayer, step: str) -> AsyncIterator[None]:
-    """Traffic from before the block begins until after it ends; sessions under way are brought to their end."""
-    live = _Live(driver, step)
-    driver.context.gateway.step = step
-    tasks = [asyncio.create_task(live.client(number)) for number in range(driver.replaying.live_sessions)]
+async def live_traffic(replayer: SessionReplayer, step: str) -> AsyncIterator[None]:
+    """Traffic from before the block begins until after it ends; sessions under way are completed."""
+    live = _LiveTraffic(replayer, step)
+    replayer.context.gateway.step = step
+    tasks = [asyncio.create_task(live.client(number)) for number in range(replayer.replaying.live_sessions)]
     try:
         await live.requests(1, tasks)
         yield
-        await live.requests(live.count + driver.replaying.live_sessions, tasks)
+        await live.requests(live.count + replayer.replaying.live_sessions, tasks)
     except asyncio.CancelledError:  # nobody waits for what these sessions would still do
         for task in tasks:
             task.cancel()
@@ -30,14 +30,14 @@ async def live_traffic(driver: SessionReplayer, step: str) -> AsyncIterator[None
         await asyncio.gather(*tasks)
 
 
-class _Live:
+class _LiveTraffic:
     """`count`: the requests that have ended."""
 
-    def __init__(self, driver: SessionReplayer, step: str) -> None:
-        self.driver, self.step = driver, step
+    def __init__(self, replayer: SessionReplayer, step: str) -> None:
+        self.replayer, self.step = replayer, step
         self.stopping = False
-        self.clients = driver.replaying.live_sessions
-        self.pause = self.clients / driver.replaying.live_rate  # seconds between two requests of a session
+        self.clients = replayer.replaying.live_sessions
+        self.pause = self.clients / replayer.replaying.live_rate  # seconds between two requests of a session
         self.count = 0
         self._progress = asyncio.Event()
 
@@ -51,12 +51,12 @@ class _Live:
                 task.result()
 
     def _record(self, operation: Operation) -> None:
-        self.driver.context.record(operation)
+        self.replayer.context.record(operation)
         self.count += 1
         self._progress.set()
 
     async def client(self, number: int) -> None:
-        names = sorted(self.driver.replay_scripts)
+        names = sorted(self.replayer.replay_scripts)
         turn = number
         try:
             while not self.stopping:
@@ -66,10 +66,10 @@ class _Live:
             self._progress.set()
 
     async def _session(self, session: str, replay_id: str) -> None:
-        """Without a route: the rotation chooses the version of each request."""
-        route = ("",) * len(self.driver.replay_scripts[session].script.steps)
-        cursor = self.driver.cursor(self.step, Replay(replay_id, session, route, None), "live")
-        under_way = self.driver.session(cursor, self._record)
+        """One session without a route: the rotation chooses the version of each request."""
+        route = ("",) * len(self.replayer.replay_scripts[session].script.steps)
+        cursor = self.replayer.cursor(self.step, Replay(replay_id, session, route, None), "live")
+        under_way = self.replayer.session(cursor, self._record)
         while not under_way.over:
             await under_way.exchange()
             await asyncio.sleep(self.pause)

@@ -1,8 +1,8 @@
-"""Accepted work that waits for its own client: a payment that is approved, a webhook that is called back.
+"""Accepted work that may wait for its own client: a payment to be approved, a webhook to be called.
 
-Work is polled before the session goes on, for what follows may need its result. But where the recorded client sent a
-write that uses the promise itself, and had not seen the work end before, the work may wait for exactly that: polling
-on would only use up the bound. There the session goes on after a while, and what is open is asked for again then.
+Work is polled before the session goes on, because what follows may need its result. But if the recorded client sent a
+write that uses the accepting response before it had seen the work end, the work may wait for that write, and polling
+would only use up the bound. Then the session goes on after a while, and the work is polled again after that write.
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ from verifier.history.model import Operation
 from verifier.history.outcome import SAFE
 from verifier.http.message import Response
 from verifier.replay.context import Attempt, ReplayContext, same_origin
-from verifier.replay.polling import Work, accepted_work
+from verifier.replay.polling import AcceptedWork, accepted_work
 from verifier.replay.replay_script import ReplayScript
 
 PATIENCE = 1.0  # seconds, or the recorded pause where that is longer
 
 
 def awaited_write(replay_script: ReplayScript, index: int, completes: Completes) -> int | None:
-    """The write that the work of an exchange may wait for: the last that uses its answer, and that was recorded
-    before any read showed a final state. None where there is none.
+    """The write that the work of an exchange may wait for, by its index; None where there is none.
+
+    It is the last one that uses the response of the exchange and was recorded before a read showed a final state.
     """
     recorded = replay_script.script.steps[index].exchange
     address = completes.poll.value(recorded.request, recorded.response)
@@ -37,46 +38,48 @@ def awaited_write(replay_script: ReplayScript, index: int, completes: Completes)
     return found
 
 
-def _same(one: Response | None, other: Response | None) -> bool:
-    """As for what makes answers of several attempts one."""
+def _same_response(one: Response | None, other: Response | None) -> bool:
+    """Whether two attempts were answered alike: the comparison of `unique_responses`."""
     return one is not None and other is not None and one.body == other.body
 
 
 @dataclass(slots=True)
 class PendingWork:
-    """What one session was promised and still waits for, with the exchange after which it is asked for again."""
+    """The accepted work that one session still waits for, each with the exchange after which it is polled again."""
 
     context: ReplayContext
     replay_script: ReplayScript
-    works: list[tuple[int, Work]] = field(default_factory=list)
+    waiting: list[tuple[int, AcceptedWork]] = field(default_factory=list)
 
-    async def begun(self, what: Attempt, attempts: list[Operation], seen: Response | None) -> None:
-        """Bring to its end what these attempts began, or keep it for later.
+    async def add(self, attempt: Attempt, attempts: list[Operation], seen: Response | None) -> None:
+        """Poll the work that these attempts began until it ends, or keep it for later.
 
-        Of what waits for its client only the work that it went on with, as told by `seen`, can end.
+        Of work that waits for its client, only that of the response `seen` can end, for the client goes on with it.
         """
         for operation in attempts:
-            work = accepted_work(self.context, what, operation)
+            work = accepted_work(self.context, attempt, operation)
             if work is None:
                 continue
-            later = awaited_write(self.replay_script, what.index, work.completes)
+            later = awaited_write(self.replay_script, attempt.index, work.completes)
             if later is None:
-                await work.ends(self.context)
-            elif _same(operation.response, seen) and not await work.ends(self.context, self._patience(what.index)):
-                self.works.append((later, work))
+                await work.poll(self.context)
+            elif _same_response(operation.response, seen) and not await work.poll(
+                self.context, self._patience(attempt.index)
+            ):
+                self.waiting.append((later, work))
 
     def _patience(self, index: int) -> float:
         return max(PATIENCE, self.replay_script.gap(index + 1, "recorded"))
 
-    async def after(self, index: int) -> None:
-        """Ask for what waited for this exchange."""
-        due = [work for later, work in self.works if later == index]
-        self.works = [(later, work) for later, work in self.works if later != index]
+    async def poll_due(self, index: int) -> None:
+        """Poll the work that waited for this exchange."""
+        due = [work for later, work in self.waiting if later == index]
+        self.waiting = [(later, work) for later, work in self.waiting if later != index]
         for work in due:
-            await work.ends(self.context)
+            await work.poll(self.context)
 
-    async def rest(self) -> None:
-        """Ask for what is left of a session that has ended, before its time or not."""
-        for _, work in self.works:
-            await work.ends(self.context)
-        self.works.clear()
+    async def poll_remaining(self) -> None:
+        """Poll what is left when a session has ended, early or not."""
+        for _, work in self.waiting:
+            await work.poll(self.context)
+        self.waiting.clear()

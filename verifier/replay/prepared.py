@@ -1,4 +1,4 @@
-"""One exchange of a session as a stretch sends it: what is the same in every replay, made once."""
+"""One exchange of a session, prepared for its replays: what is the same in all of them, made once."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from verifier.correlation.execution.compiler import Build
 from verifier.correlation.execution.extraction import Learn
 from verifier.correlation.text.parts import bits
 from verifier.gateway.rotation import Endpoint
-from verifier.gateway.traces import begin
+from verifier.gateway.traces import begin as trace_start
 from verifier.history.line import base64, operation_line, produced_text, served
 from verifier.history.model import Outcome
 from verifier.history.outcome import outcome_of
 from verifier.http.encode import encode_request
 from verifier.http.message import Request, Response, header
-from verifier.replay.context import LATER, ReplayContext
-from verifier.replay.listening import Listen, listen_as
+from verifier.replay.context import RETRY_STATUSES, ReplayContext
+from verifier.replay.listening import ListenLimits, listen_limits
 from verifier.replay.replay_script import ReplayScript
 from verifier.replay.specialised import specialise
 
 LINE_TEXTS = (
     "trace", "where", "place", "served", "content", "headers", "body", "started", "ended", "produced",
 )  # fmt: skip
-_LARGEST = 1 << 16  # bytes of a request's body; larger ones are not kept in several forms
+_LARGEST = 1 << 16  # bytes of a request's body; a larger one is not kept in several forms
 
 
 class LineSerializer(Protocol):
@@ -41,44 +41,44 @@ class LineSerializer(Protocol):
 
 
 class SpecialisedSerializer(Struct, frozen=True, gc=False):
-    """An exchange's bytes as functions of what differs between replays: for values of unreserved characters alone.
+    """Writes an exchange, given what differs between replays. Its values must be of unreserved characters alone.
 
-    `text`: of the request; takes the slots' values, how the trace ends, and the authority. `line`: of its operation in
-    the history; takes the values, how the trace ends, and what `operation_line` takes.
+    `text` writes the request; it takes the values of the slots, how the trace ends, and the authority. `line` writes
+    the line of the operation in the history.
     """
 
     text: Callable[[list[str], str, str], bytes]
     line: LineSerializer
-    body: Callable[[list[str]], bytes] | None  # the request's, where it is another one in each replay
-    content: str  # where it is not, in base64
-    produced: str  # how a line says what was produced, up to its value, if that is one at the most; `"]]` ends it
+    body: Callable[[list[str]], bytes] | None  # of the request, where it depends on values
+    content: str  # the body where it does not, in base64
+    produced: str  # the beginning of a line's end, up to the one value produced; "" where it may be several
 
 
-class Served(Struct, frozen=True, gc=False):
-    """The operation that a replica took an exchange for, and how a line says both; None where that is not always so."""
+class ServedOperation(Struct, frozen=True, gc=False):
+    """The operation that an exchange is for a replica. `text` says both in a line; None where it depends on values."""
 
     name: str
     text: str | None
 
 
 class PreparedExchange(Struct, frozen=True, gc=False):
-    """`status` is the recorded one if nothing can follow such an answer: nearly all are such; else -1.
+    """`status`: the recorded one, if the next request follows such a response at once, as nearly always; else None.
 
-    `plain`: whether the exchange can be part of a stretch. `uses` and `fills`: the slots in its request, and those that
-    its answer can fill, one bit each.
+    `simple`: whether the fast path may send it. `uses` and `fills`: the slots in its request and those that its
+    response can fill, one bit each.
     """
 
     index: int
     service: str
     name: str
-    begin: str  # of the trace of its first attempt
+    trace_start: str  # how the `traceparent` of its first attempt begins
     recorded: Response
     poll: Poll | None
-    listen: Listen | None  # where an event stream was recorded
+    listen: ListenLimits | None  # where an event stream was recorded
     traced: bool  # the recorded request carries a trace of its own
     status: int | None
-    outcome: Outcome  # of an answer with that status
-    plain: bool
+    outcome: Outcome  # of a response with the recorded status
+    simple: bool
     readable: bool  # what such a response holds can be read back
     uses: int
     fills: int
@@ -86,14 +86,14 @@ class PreparedExchange(Struct, frozen=True, gc=False):
     target: Callable[[list[str]], str]
     learn: Learn | None
     serializer: SpecialisedSerializer | None
-    serving: dict[str, Served]  # by replica
+    served_as: dict[str, ServedOperation]  # by replica
 
     def request(self, values: list[str], trace: str) -> Request:
-        """Its request, of the trace that ends so."""
-        return self.build(values, (("traceparent", self.begin + trace),))
+        """Its request; `trace` is how the trace of the replay ends."""
+        return self.build(values, (("traceparent", self.trace_start + trace),))
 
-    def served_by(self, context: ReplayContext, endpoint: Endpoint) -> Served:
-        """What to write of the replica that served it; remembered in `serving`."""
+    def served_by(self, context: ReplayContext, endpoint: Endpoint) -> ServedOperation:
+        """The operation that it is for a replica; remembered in `served_as`."""
         marked = self.build([HOLE] * self.uses.bit_length(), ())
         known, called = context.registry.settled(self.service, endpoint.version, marked.method, marked.target)
         name = called.id if called is not None else self.name
@@ -101,40 +101,40 @@ class PreparedExchange(Struct, frozen=True, gc=False):
             text = served(name, self.service, endpoint.version, endpoint.replica) if known else None
         except UnicodeEncodeError:
             text = None
-        found = self.serving[endpoint.replica] = Served(name, text)
+        found = self.served_as[endpoint.replica] = ServedOperation(name, text)
         return found
 
 
 def prepared_exchanges(context: ReplayContext, replay_script: ReplayScript) -> tuple[PreparedExchange, ...]:
-    following = context.registry.accepting.union(LATER, context.retry.statuses)
+    not_final = context.registry.accepting.union(RETRY_STATUSES, context.retry.statuses)
     found: list[PreparedExchange] = []
-    filled: set[int] = set()  # the slots that an answer may fill, of the exchange or after it
+    filled: set[int] = set()  # the slots that the response to this exchange or to a later one may fill
     for index in reversed(range(len(replay_script.services))):
         filled.update(extraction.slot for extraction in replay_script.script.steps[index].extractions)
-        found.append(_prepared(replay_script.program, index, replay_script.services[index], following, filled))
+        found.append(_prepared(replay_script.program, index, replay_script.services[index], not_final, filled))
     return tuple(reversed(found))
 
 
 def _prepared(
-    program: Program, index: int, service: str, following: frozenset[int], filled: set[int]
+    program: Program, index: int, service: str, not_final: frozenset[int], filled: set[int]
 ) -> PreparedExchange:
     step = program.steps[index]
     request, response = step.exchange.request, step.exchange.response
-    status = response.status if step.poll is None and response.status not in following else None
-    listen = listen_as(response, needed=bool(step.produces))
+    status = response.status if step.poll is None and response.status not in not_final else None
+    listen = listen_limits(response, needed=bool(step.produces))
     traced = header(request.headers, "traceparent") is not None
     prepared = PreparedExchange(
         index=index,
         service=service,
         name=step.name,
-        begin=begin(index),
+        trace_start=trace_start(index),
         recorded=response,
         poll=step.poll,
         listen=listen,
         traced=traced,
         status=status,
         outcome=outcome_of(request.method, response, "", sent=True),
-        plain=not traced and listen is None and request.method != "HEAD",
+        simple=not traced and listen is None and request.method != "HEAD",
         readable=request.method == "GET" and status is not None and status < 300,
         uses=bits(step.uses),
         fills=bits(extraction.slot for extraction in step.extractions),
@@ -142,19 +142,19 @@ def _prepared(
         target=program.target[index],
         learn=program.learn[index],
         serializer=None,
-        serving={},
+        served_as={},
     )
-    # What it uses must still be what it was when the operation is written, and when a sweep reads.
+    # The values that the request uses must not change before the operation is written or a sweep reads them.
     if not filled.isdisjoint(step.uses):
         return prepared
     return structs.replace(prepared, serializer=_serializer(prepared, step))
 
 
 def _serializer(prepared: PreparedExchange, step: ScriptStep) -> SpecialisedSerializer | None:
-    """None where the exchange has more to it, or its bytes cannot be made so."""
+    """None where more than bytes is to be made of the exchange, or specialised functions would give other bytes."""
     jar, reported = step.cookie is not None or step.stores_cookies, bool(step.unmatched or step.ambiguous)
     recorded = step.exchange.request.body
-    if not prepared.plain or prepared.status is None or jar or reported or len(recorded) > _LARGEST:
+    if not prepared.simple or prepared.status is None or jar or reported or len(recorded) > _LARGEST:
         return None
     status = prepared.status
 

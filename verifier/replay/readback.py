@@ -11,20 +11,22 @@ from verifier.replay.resources import Resource
 from verifier.replay.session import SessionReplayer
 
 
-async def sweep(driver: SessionReplayer, step: str, turn: int = 1) -> int:
-    """Read back; returns the number of reads. What is left out for its number is noted, never passed over."""
-    thin(driver, step)
-    chosen, left_out = driver.resources.choose(step, random.Random(f"{driver.context.seed}/{step}/sweep"))
+async def sweep(replayer: SessionReplayer, step: str, turn: int = 1) -> int:
+    """Read the resources back; returns the number of reads. A note says how many were left out."""
+    prune(replayer, step)
+    chosen, left_out = replayer.resources.choose(step, random.Random(f"{replayer.context.seed}/{step}/sweep"))
     if left_out:
-        driver.context.record(Note(step, "not-run", f"{left_out} resources of earlier steps were not read back again"))
-    limit = asyncio.Semaphore(driver.replaying.concurrency)
+        replayer.context.record(
+            Note(step, "not-run", f"{left_out} resources of earlier steps were not read back again")
+        )
+    limit = asyncio.Semaphore(replayer.replaying.concurrency)
     count = 0
 
     async def read(number: int, resource: Resource) -> None:
         nonlocal count
         async with limit:
-            for version in driver.context.rotation.versions(resource.service):
-                what = Attempt(
+            for version in replayer.context.rotation.versions(resource.service):
+                attempt = Attempt(
                     step=step,
                     replay=resource.replay,
                     session=resource.session,
@@ -37,7 +39,7 @@ async def sweep(driver: SessionReplayer, step: str, turn: int = 1) -> int:
                     parent=resource.operation,
                     label=f"{step}/sweep{turn}-{number}/{version}",
                 )
-                driver.context.record(await driver.context.attempt(what, resource.request))
+                replayer.context.record(await replayer.context.send(attempt, resource.request))
                 count += 1
 
     async with asyncio.TaskGroup() as group:
@@ -46,5 +48,6 @@ async def sweep(driver: SessionReplayer, step: str, turn: int = 1) -> int:
     return count
 
 
-def thin(driver: SessionReplayer, step: str) -> None:
-    driver.resources.thin(step, random.Random(f"{driver.context.seed}/{step}/thin"))
+def prune(replayer: SessionReplayer, step: str) -> None:
+    """Forget the resources of earlier steps that no sweep could still need."""
+    replayer.resources.prune(step, random.Random(f"{replayer.context.seed}/{step}/thin"))

@@ -1,4 +1,4 @@
-"""A recorded session as it is replayed: where each of its exchanges goes, and when it came."""
+"""A recorded session as it is replayed: where each of its exchanges is sent, and when it was recorded."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from verifier.correlation import Player, Program, Script, compile_script
 
-SHORT = 0.1  # seconds; the longest gap of a compressed pace
+LONGEST_COMPRESSED_GAP = 0.1  # seconds; the longest gap of a compressed pace
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,4 +38,4 @@ class ReplayScript:
         """How long to wait before an exchange, in seconds."""
         if pace == "fast" or index >= len(self.gaps):
             return 0.0
-        return self.gaps[index] if pace == "recorded" else min(self.gaps[index], SHORT)
+        return self.gaps[index] if pace == "recorded" else min(self.gaps[index], LONGEST_COMPRESSED_GAP)

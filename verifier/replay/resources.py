@@ -1,4 +1,4 @@
-"""What has been read successfully in one path, to be read back by the sweeps."""
+"""The resources that were read successfully in one path, to be read back by the sweeps."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from verifier.http.message import Request
 from verifier.replay.prepared import PreparedExchange
 
 MOST_OLDER = 150  # resources of earlier steps that are read again in one sweep
-_MOST_NEW = 2048  # that are put to their keys at once
+_MOST_NEW = 2048  # that are put under their keys at once
 Key = tuple[str, str]  # service, target
 Group = tuple[str, str, tuple[str, ...]]  # step, operation, and the versions that touched it
 
 
 class Resource(Struct, frozen=True, gc=False):
-    """Something acknowledged that can be read back: the request that read it, and the versions that touched it."""
+    """An acknowledged resource: the request that read it, and the versions that touched it before."""
 
     service: str
     name: str
@@ -34,14 +34,14 @@ class Resource(Struct, frozen=True, gc=False):
 
 
 class Reader(Struct, frozen=True, gc=False):
-    """Who has read."""
+    """The replay that has read a resource, and its session."""
 
     replay: str
     session: str
 
 
 class LazyResource(Struct, frozen=True, gc=False):
-    """What was read, not yet made a resource: most are forgotten before they have to be. `values` are as sent."""
+    """A resource that is made only when it is needed, as most never are. `values` are those of the request."""
 
     step: str
     name: str
@@ -65,18 +65,18 @@ _group = attrgetter("step", "name", "versions")
 
 
 class Resources:
-    """Each by its service and target, as it was read last.
+    """The resources by service and target, each as it was read last.
 
-    A sweep reads all those of its own step, and at most MOST_OLDER of all older ones, evenly from their groups. Those
-    that no sweep could still need are forgotten with each step, so that memory stays bounded: of a larger group, so
-    many drawn at random leave the sweeps the same choice. `thinned`: how many those are, unless they were read again.
+    A sweep reads all those of its own step, and at most MOST_OLDER of all older ones, evenly from their groups. To
+    bound memory, `prune` keeps at most MOST_OLDER of each older group, drawn at random: sweeps choose from them as well
+    as from all. `pruned` is the number of the others, without those that were read again.
     """
 
     def __init__(self) -> None:
-        self._new: list[Entry] = []  # as they came; not many
-        self._current: dict[Key, Entry] = {}  # of steps that have not been thinned
+        self._new: list[Entry] = []  # in the order they were read, up to _MOST_NEW
+        self._current: dict[Key, Entry] = {}  # of steps that have not been pruned
         self._older: dict[Key, Entry] = {}
-        self._thinned: set[int] = set()  # hashes of keys
+        self._pruned: set[int] = set()  # hashes of keys
 
     def __iter__(self) -> Iterator[Resource]:
         self._sort()
@@ -88,18 +88,18 @@ class Resources:
         return len(self._older) + len(self._current)
 
     @property
-    def thinned(self) -> int:
+    def pruned(self) -> int:
         self._sort()
-        return len(self._thinned)
+        return len(self._pruned)
 
     def add(self, entries: list[Entry]) -> None:
-        """Keep what was read in a row."""
+        """Keep what was read, in this order."""
         self._new += entries
         if len(self._new) >= _MOST_NEW:
             self._sort()
 
     def _sort(self) -> None:
-        """Put what is new to its key: together, which takes a fraction of the time of one by one."""
+        """Put the new ones under their keys: all at once takes a fraction of the time."""
         if not self._new:
             return
         read: dict[Key, Entry] = {}
@@ -111,15 +111,15 @@ class Resources:
         self._new.clear()
         for key in self._older.keys() & read.keys():
             del self._older[key]
-        if self._thinned:
-            self._thinned.difference_update(map(hash, read))
+        if self._pruned:
+            self._pruned.difference_update(map(hash, read))
         if self._current:
             self._current.update(read)
         else:
             self._current = read
 
-    def thin(self, step: str, draw: random.Random) -> None:
-        """Forget of the steps before `step` what no sweep could still need."""
+    def prune(self, step: str, draw: random.Random) -> None:
+        """Forget the resources of steps before `step` that no sweep could still need."""
         self._sort()
         groups: defaultdict[Group, list[Key]] = defaultdict(list)
         for key, group in zip(self._current, map(_group, self._current.values()), strict=True):
@@ -129,8 +129,8 @@ class Resources:
                 continue
             if len(keys) > MOST_OLDER:
                 kept = [keys[at] for at in sorted(draw.sample(range(len(keys)), MOST_OLDER))]
-                self._thinned.update(map(hash, keys))
-                self._thinned.difference_update(map(hash, kept))
+                self._pruned.update(map(hash, keys))
+                self._pruned.difference_update(map(hash, kept))
                 self._older.update((key, self._current[key]) for key in kept)
             else:
                 self._older.update((key, self._current[key]) for key in keys)
@@ -159,7 +159,7 @@ class Resources:
                 older.append(group.pop())
             waiting = [group for group in waiting if group]
         older = older[:MOST_OLDER]
-        return [*current, *older], len(every) + self.thinned - len(current) - len(older)
+        return [*current, *older], len(every) + self.pruned - len(current) - len(older)
 
 
 def resource(operation: Operation, versions: tuple[str, ...]) -> Resource:

@@ -1,4 +1,4 @@
-"""Replays sessions: each exchange to its planned version, disturbed by the planned fault, until accepted work ends."""
+"""Runs the replays of a step: fast where nothing happens, exchange by exchange where something may."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from verifier.history.model import Note, Operation, Source
 from verifier.matrix.model import Replaying
 from verifier.plan.model import PlannedStep, Replay
 from verifier.replay.context import Attempt, ReplayContext
-from verifier.replay.credentials import rejected
+from verifier.replay.credentials import rejection_message
 from verifier.replay.cursor import ReplayCursor
 from verifier.replay.exchange import Session
 from verifier.replay.fastpath import FastPath, Stop
-from verifier.replay.faults import Deferred
+from verifier.replay.faults import DeferredDuplicate
 from verifier.replay.pending import awaited_write
 from verifier.replay.polling import accepted_work
 from verifier.replay.prepared import PreparedExchange, prepared_exchanges
@@ -35,25 +35,25 @@ class SessionReplayer:
     path: str
     replay_scripts: Mapping[str, ReplayScript]
     replaying: Replaying = field(default_factory=Replaying)
-    deferred: dict[str, list[Deferred]] = field(default_factory=dict)
+    deferred: dict[str, list[DeferredDuplicate]] = field(default_factory=dict)
     resources: Resources = field(default_factory=Resources)
     _known_prepared: dict[str, tuple[PreparedExchange, ...]] = field(default_factory=dict)
 
     async def run(self, step: PlannedStep, progress: Callable[[], None]) -> None:
-        """All replays of a step: those with inner faults one at a time, the others side by side."""
+        """Run the replays of a step: those with inner faults one at a time without traces, the others concurrently."""
         self.context.gateway.step = step.id
         await self._send_deferred(step.id)
-        together = [planned for planned in step.replays if not (planned.fault and planned.fault.callee)]
-        inner = [planned for planned in step.replays if planned.fault and planned.fault.callee]
-        await self.replay(step.id, together, progress)
+        concurrent = [planned for planned in step.replays if not (planned.fault and planned.fault.callee)]
+        with_inner_fault = [planned for planned in step.replays if planned.fault and planned.fault.callee]
+        await self.replay(step.id, concurrent, progress)
         if self.context.gateway.passes_traces:
-            await self.replay(step.id, inner, progress)
+            await self.replay(step.id, with_inner_fault, progress)
         else:
-            for planned in inner:
-                await self._alone(step.id, planned, progress)
+            for planned in with_inner_fault:
+                await self._run_alone(step.id, planned, progress)
 
     async def replay(self, step: str, replays: Iterable[Replay], progress: Callable[[], None]) -> None:
-        """Side by side, as many at a time as the matrix says."""
+        """Run replays concurrently, as many at a time as the matrix says; `progress` is called after each."""
         waiting = iter(replays)
 
         def following() -> ReplayCursor | None:
@@ -67,16 +67,16 @@ class SessionReplayer:
 
         async with asyncio.TaskGroup() as group:
             for _ in range(self.replaying.concurrency):
-                group.create_task(self._one_by_one(following, ended))
+                group.create_task(self._work(following, ended))
 
     async def prove(self, step: PlannedStep) -> None:
-        """Send the witnesses of declared breaks to the versions that should not understand them."""
+        """Send the requests that prove declared breaks to the versions that should refuse them."""
         for proof in step.proofs:
-            what = Attempt(step.id, proof.id, "", 0, 1, "proof", proof.service, proof.version, proof.operation)
-            self.context.record(await self.context.attempt(what, proof.request))
+            attempt = Attempt(step.id, proof.id, "", 0, 1, "proof", proof.service, proof.version, proof.operation)
+            self.context.record(await self.context.send(attempt, proof.request))
 
-    async def _alone(self, step: str, planned: Replay, progress: Callable[[], None]) -> None:
-        """Without traces, the inner calls made while one replay runs by itself are taken for its own."""
+    async def _run_alone(self, step: str, planned: Replay, progress: Callable[[], None]) -> None:
+        """Run one replay by itself: without traces, the inner calls made meanwhile are taken to be its own."""
         cause = Cause(f"{step}/{planned.id}/alone", step, planned.id, planned.session, planned.fault)
         self.context.gateway.alone = cause
         try:
@@ -85,35 +85,32 @@ class SessionReplayer:
             self.context.gateway.alone = None
 
     def cursor(self, step: str, planned: Replay, source: Source = "replay") -> ReplayCursor:
-        """The beginning of a replay, of which the gateway now knows."""
+        """A cursor at the beginning of a replay; the gateway is told of the replay."""
         context, replay_script = self.context, self.replay_scripts[planned.session]
         player = replay_script.player(f"{context.seed}/{step}/{planned.id}", context.wall())
-        trace = end(context.expect(step, planned.id, planned.session, planned.fault))
+        trace = end(context.expect_replay(step, planned.id, planned.session, planned.fault))
         prepared = self._prepared_exchanges(planned.session)
         return ReplayCursor(step, planned, replay_script, prepared, player, trace, source)
 
     def session(self, cursor: ReplayCursor, record: Callable[[Operation], object] | None = None) -> Session:
-        """A session that goes on from a cursor, exchange by exchange; `record` takes its attempts."""
+        """A session that continues from a cursor, exchange by exchange; `record` takes its attempts."""
         return Session(self.context, cursor, self.resources, self.deferred, record or self.context.record)
 
-    async def _one_by_one(
-        self, following: Callable[[], ReplayCursor | None], ended: Callable[[ReplayCursor], None]
-    ) -> None:
+    async def _work(self, following: Callable[[], ReplayCursor | None], ended: Callable[[ReplayCursor], None]) -> None:
         fast_path = FastPath(self.context, self.resources.add, following, ended)
         while (cursor := following()) is not None:
             fast_path.cursor = cursor
-            await self._to_the_end(fast_path)
+            await self._run_to_end(fast_path)
             ended(fast_path.cursor)
 
-    async def _to_the_end(self, fast_path: FastPath) -> None:
-        """Go through the replay that the fast path is at, and those that it goes on to, to the end of the last one."""
+    async def _run_to_end(self, fast_path: FastPath) -> None:
+        """Run the replay at the cursor of the fast path, and those that the fast path continues with, to the end."""
         context, pace, session = self.context, self.replaying.pace, None
         fast = pace == "fast" and context.gateway.alone is None and context.credentials is None
         while True:
-            if fast and (session is None or not session.pending.works):
-                stop = await fast_path.run()
-                if stop is Stop.OVER:
-                    break
+            may_go_fast = fast and (session is None or not session.pending.waiting)
+            if may_go_fast and await fast_path.run() is Stop.OVER:
+                break
             cursor = fast_path.cursor
             if session is None or session.cursor is not cursor:
                 session = self.session(cursor)
@@ -123,8 +120,9 @@ class SessionReplayer:
             if session.over:
                 break
         if session is not None and session.cursor is fast_path.cursor:
-            if session.stopped_by is not None and (message := rejected(session.stopped_by, context.credentials)):
-                context.record(Note(session.cursor.step, "credentials", message, session.stopped_by.id))
+            last = session.stopped_by
+            if last is not None and (message := rejection_message(last, context.credentials)):
+                context.record(Note(last.step, "credentials", message, last.id))
             await session.finish()
 
     def _prepared_exchanges(self, session: str) -> tuple[PreparedExchange, ...]:
@@ -134,27 +132,27 @@ class SessionReplayer:
         return found
 
     async def _send_deferred(self, step: str) -> None:
-        """Duplicates that arrive only now: after the next step, or after the rollback."""
+        """Send the duplicates that were deferred to this step."""
         for late in self.deferred.pop(step, []):
-            what = structs.replace(
-                late.what,
+            attempt = structs.replace(
+                late.attempt,
                 step=step,
                 replay=late.replay,
                 number=2,
                 version=late.fault.second,
                 fault=late.fault.kind,
-                parent=late.what.id,
+                parent=late.attempt.id,
                 trace="",
             )
-            operation = await self.context.attempt(what, late.request)
+            operation = await self.context.send(attempt, late.request)
             self.context.record(operation)
-            self.context.injected(late.fault, operation)
-            work = accepted_work(self.context, what, operation)
+            self.context.record_fault(late.fault, operation)
+            work = accepted_work(self.context, attempt, operation)
             if (
                 work is not None
-                and awaited_write(self.replay_scripts[what.session], what.index, work.completes) is None
+                and awaited_write(self.replay_scripts[attempt.session], attempt.index, work.completes) is None
             ):
-                await work.ends(self.context)
+                await work.poll(self.context)
 
 
 def service_of(host: str, services: Mapping[str, int], fallback: str) -> str:

@@ -36,7 +36,7 @@ from verifier.matrix.model import Replaying
 from verifier.recording.model import Exchange, Session
 from verifier.rehearsal.frozen_heap import settled
 from verifier.replay.context import ReplayContext
-from verifier.replay.readback import thin
+from verifier.replay.readback import prune
 from verifier.replay.replay_script import ReplayScript
 from verifier.replay.session import SessionReplayer
 
@@ -114,7 +114,7 @@ async def measure(script: Script, replays: int, folder: Path, profile: cProfile.
         if profile is not None:
             profile.enable()
         for first in range(0, replays, replays // 4):
-            thin(walker, f"step{first}")
+            prune(walker, f"step{first}")
             await walker.replay(f"step{first}", plans[first : first + replays // 4], lambda: None)
         if profile is not None:
             profile.disable()

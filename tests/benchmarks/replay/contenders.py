@@ -37,7 +37,7 @@ from verifier.recording.model import Exchange, Session
 from verifier.rehearsal.frozen_heap import settled
 from verifier.rehearsal.walk import run_clock
 from verifier.replay.context import ReplayContext
-from verifier.replay.readback import thin
+from verifier.replay.readback import prune
 from verifier.replay.replay_script import ReplayScript
 from verifier.replay.session import SessionReplayer
 
@@ -149,7 +149,7 @@ async def verifier(run: Run) -> None:
                     name = f"path{steps // STEPS + 1}"
                     walker = SessionReplayer(context, name, replay_scripts, Replaying(concurrency=run.connections))
                 step = f"{name}.{steps % STEPS + 1}"
-                thin(walker, step)  # as a sweep does
+                prune(walker, step)  # as a sweep does
                 await walker.replay(step, plans, lambda: None)
                 steps += 1
                 run.count += STEP * LENGTH + faults
