@@ -21,6 +21,7 @@ from verifier.runtime.leftovers import Leftover
 
 ROOT = Path(__file__).resolve().parents[1]
 VERIFIER = str(Path(sys.executable).with_name("verifier"))
+pytestmark = pytest.mark.slow
 BOUND = 180.0  # seconds; how long is never what is tested
 CASES = [("notes-safe", "process"), pytest.param("checkout", "docker", marks=pytest.mark.docker)]
 

@@ -12,6 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 VERIFIER = str(Path(sys.executable).with_name("verifier"))
+pytestmark = pytest.mark.slow
 RUNTIMES = ["process", pytest.param("docker", marks=pytest.mark.docker)]
 
 

@@ -127,6 +127,7 @@ def test_the_search_would_find_a_secret(text: str) -> None:
     assert not holds_secret(b"redacted-6f0e4c5a9a51redacted-" + base64.b64encode(b"anna is not told, nor is 5tapl"))
 
 
+@pytest.mark.slow
 def test_without_its_credentials_a_recording_of_real_accounts_does_not_pass(tmp_path: Path) -> None:
     pasted = prepared(tmp_path)
     done = run(tmp_path, VERIFIER_USER=USER)
@@ -136,6 +137,7 @@ def test_without_its_credentials_a_recording_of_real_accounts_does_not_pass(tmp_
     assert not holds_secret((tmp_path / "words.har").read_bytes() + pasted.encode())
 
 
+@pytest.mark.slow
 def test_with_its_credentials_it_passes_and_nothing_left_behind_holds_them(tmp_path: Path) -> None:
     with_credentials(tmp_path, prepared(tmp_path))
     done = run(tmp_path, VERIFIER_USER=USER)

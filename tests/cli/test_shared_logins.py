@@ -7,11 +7,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.cli.small import HERE, verifier
 from verifier.http.message import Request, Response
 from verifier.recording.har import HarWriter
 from verifier.recording.model import Exchange
 
+pytestmark = pytest.mark.slow
 TOKEN, SID, ORDER = "5f2c9e7a41d84b06c80d1b3e", "c80d1b3e6fa945725f2c9e7a", "e6fa945725f2c9e7a41d84b0"
 SECOND = "0f2c9e7a41d84b06c80d1b3f"
 JSON = (("Content-Type", "application/json"),)

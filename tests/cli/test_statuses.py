@@ -28,6 +28,7 @@ def verdict(out: Path) -> str:
     return found
 
 
+@pytest.mark.slow
 def test_old_equal_to_new_is_unknown_and_its_twin_passes(tmp_path: Path) -> None:
     (tmp_path / "same").mkdir()
     status, told = run(write(tmp_path / "same"), tmp_path / "same" / "run")
@@ -38,6 +39,7 @@ def test_old_equal_to_new_is_unknown_and_its_twin_passes(tmp_path: Path) -> None
     assert (status, verdict(tmp_path / "other" / "run")) == (0, "pass"), told
 
 
+@pytest.mark.slow
 def test_a_version_that_served_nothing_is_unknown(tmp_path: Path) -> None:
     """A second service that no recorded request and no call ever reaches."""
     idle = """\
@@ -53,6 +55,7 @@ rollout:"""
     assert "idle 1 was live and served nothing" in told
 
 
+@pytest.mark.slow
 def test_a_recording_of_another_service_is_unknown(tmp_path: Path) -> None:
     """Every control answers otherwise than recorded: what comes after was tried nowhere. Its twin is the recording."""
     alien = [entry("GET", "/orders/7", None, 200, {"id": "7"}, 5), *ENTRIES]
@@ -61,6 +64,7 @@ def test_a_recording_of_another_service_is_unknown(tmp_path: Path) -> None:
     assert "stopped at exchange 1 of 3 in every control" in " ".join(told.split())
 
 
+@pytest.mark.slow
 def test_a_recording_that_ends_otherwise_than_the_service_does_is_unknown(tmp_path: Path) -> None:
     """Nothing comes after the last exchange that could be missing. Judged again, the stored run is unknown too."""
     ends = [ENTRIES[0], entry("GET", f"/words/{NAME}", None, 404, {"error": "gone"}, 6)]
@@ -88,6 +92,7 @@ paths:
 """
 
 
+@pytest.mark.slow
 def test_a_declared_guarantee_that_ran_on_nothing_is_unknown(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text(CONTRACT)
     (tmp_path / "guarantees.yaml").write_text(
@@ -98,6 +103,7 @@ def test_a_declared_guarantee_that_ran_on_nothing_is_unknown(tmp_path: Path) -> 
     assert "words declares keep idempotent, and no operation tested it" in told
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("way", "why"), [("deaf", "not ready within"), ("dies", "exited with status 3")])
 def test_an_old_replica_that_never_becomes_ready_breaks_the_environment(way: str, why: str, tmp_path: Path) -> None:
     matrix = OTHER.replace("well", way, 1).replace("within: 20s", "within: 2s")
@@ -138,6 +144,7 @@ def test_no_engine_where_docker_is_asked_for(tmp_path: Path, monkeypatch: pytest
     assert "no container engine answers" in told
 
 
+@pytest.mark.slow
 def test_a_finding_under_any_name_is_status_1(tmp_path: Path) -> None:
     """The second release has another folder: what the first acknowledged is gone. A matrix's name may hold anything."""
     elsewhere = NEW.replace("FOLDER", "FOLDER-2")

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -120,6 +121,7 @@ def replays(draw: st.DrawFn) -> tuple[Script, list[tuple[int, Response | None]]]
     return script, happened
 
 
+@pytest.mark.slow
 @given(replays(), st.text(max_size=5, alphabet="abc/\u00fc"))
 @settings(max_examples=200, deadline=None)
 def test_a_prepared_replay_is_the_plain_one(replay: tuple[Script, list[tuple[int, Response | None]]], key: str) -> None:
@@ -132,6 +134,7 @@ def test_a_prepared_replay_is_the_plain_one(replay: tuple[Script, list[tuple[int
     assert sorted(quick.notes) == sorted(plain.notes)
 
 
+@pytest.mark.slow
 def test_the_property_sees_every_kind_of_step() -> None:
     """What the property compares has holes, renewals, several places for one value, cookies and reports in it."""
     seen: set[str] = set()
@@ -198,6 +201,7 @@ def shown(found: Any) -> str:
     return repr(found)
 
 
+@pytest.mark.slow
 @given(documents(), st.lists(POINTERS, min_size=1, max_size=3, unique=True))
 @settings(max_examples=800, deadline=None)
 def test_single_values_are_those_of_the_whole_document(body: bytes, pointers: list[str]) -> None:

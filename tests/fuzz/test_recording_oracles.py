@@ -21,6 +21,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("oracles")
 
 
+@pytest.mark.slow
 @given(data=CASES)
 @settings(max_examples=300, deadline=None)
 def test_no_secret_survives(folder: Path, data: bytes) -> None:

@@ -131,6 +131,7 @@ def answers(
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @given(replays())
 @settings(max_examples=200, deadline=None)
 def test_a_pressed_exchange_is_the_exchange(replay: tuple[Script, list[tuple[int, Response | None]]]) -> None:
@@ -153,6 +154,7 @@ def test_a_pressed_exchange_is_the_exchange(replay: tuple[Script, list[tuple[int
         )
 
 
+@pytest.mark.slow
 def test_the_property_sees_pressed_exchanges_and_others() -> None:
     seen = {"pressed": 0, "other": 0, "body": 0, "single": 0}
 

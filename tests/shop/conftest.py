@@ -12,6 +12,14 @@ from tests.shop.databases import fresh_database, postgres
 from tests.shop.harness import Psp, Shop
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever starts the services of the shop is slow; no test has to say so."""
+    for item in items:
+        if "shop" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def postgres_server(engine_client: docker.DockerClient) -> Iterator[str]:
     with postgres(engine_client) as server:
