@@ -120,3 +120,9 @@ def test_put_reaches_every_entry_of_a_list_and_changes_nothing_else() -> None:
     assert put(value, "/a/*/b", 9) == {"a": [{"b": 9}, {"c": 2, "b": 9}], "d": 3}
     assert put(value, "/x/y", 9) == {**value, "x": None}
     assert value == {"a": [{"b": 1}, {"c": 2}], "d": 3}
+
+
+def test_names_with_slashes_are_escaped_in_pointers() -> None:
+    (found,) = differences({"a/b": {"c~d": 1}}, {"a/b": {"c~d": 2}})
+    assert found == ("/a~1b/c~0d", 1, 2)
+    assert put({"a/b": {"c~d": 1}}, found[0], 2) == {"a/b": {"c~d": 2}}

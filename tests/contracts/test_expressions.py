@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from verifier.contracts.expressions import MISSING, as_text, body_json, parse, path_values, pointed
+from verifier.contracts.expressions import as_text, body_json, parse
 from verifier.http.message import Request, Response
+from verifier.paths import path_values
+from verifier.pointers import MISSING, value_at
 
 REQUEST = Request(
     "POST",
@@ -141,7 +143,7 @@ DOCUMENT = {"foo": ["bar", "baz"], "": 0, "a/b": 1, "c%d": 2, "e^f": 3, "g|h": 4
     ],
 )
 def test_json_pointers(pointer: str, value: Any) -> None:
-    assert pointed(DOCUMENT, pointer) == value
+    assert value_at(DOCUMENT, pointer) == value
 
 
 JSON = st.recursive(
@@ -154,7 +156,7 @@ JSON = st.recursive(
 @given(JSON)
 def test_every_place_is_found_by_its_pointer(value: Any) -> None:
     for pointer, inner in places(value, ""):
-        assert pointed(value, pointer) is inner
+        assert value_at(value, pointer) is inner
 
 
 def places(value: Any, pointer: str) -> Any:

@@ -8,10 +8,11 @@ from verifier.checks.context import Context
 from verifier.checks.eventshapes import EventShapes
 from verifier.checks.readback import LATE
 from verifier.checks.shapes import Shape, body_kind
-from verifier.contracts.expressions import MISSING, body_json
+from verifier.contracts.expressions import body_json
 from verifier.history.model import Operation
 from verifier.history.outcome import SAFE
 from verifier.http.message import Response
+from verifier.pointers import MISSING
 
 Place = tuple[str, int, str, str]
 AT_ONCE = "duplicate at once"

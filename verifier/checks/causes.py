@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Set
 
+from verifier.pointers import is_index, names
+
 
 def retyped(service: str, pointer: str, before: Set[str], now: str) -> str:
     """The cause of a value of type `now` where only the types `before` were known.
@@ -16,11 +18,11 @@ def retyped(service: str, pointer: str, before: Set[str], now: str) -> str:
 
     The field alone is named, not its place: it stands in a list, in an entry of it and in an answer of its own alike.
     """
-    names = [name for name in pointer.split("/") if name and name != "*" and not name.isdecimal()]
+    fields = [name for name in names(pointer) if name and name != "*" and not is_index(name)]
     known = before - {"null"} or before
-    if not names or not now or now in before:
+    if not fields or not now or now in before:
         return ""
-    return f"{names[-1]} of {service} is {' here, '.join(sorted({*known, now}))} there"
+    return f"{fields[-1]} of {service} is {' here, '.join(sorted({*known, now}))} there"
 
 
 def ends(service: str, version: str) -> str:

@@ -25,10 +25,11 @@ from verifier.checks.readback import LATE
 from verifier.checks.shapes import Misfit, body_kind
 from verifier.checks.verdict import CheckResult, Finding, FindingKind
 from verifier.contracts.conform import Conformance, Mismatch
-from verifier.contracts.expressions import MISSING, body_json
+from verifier.contracts.expressions import body_json
 from verifier.history.model import Operation
 from verifier.http.message import Response, header
 from verifier.plan.model import Plan
+from verifier.pointers import MISSING
 
 GUARANTEE = declared.GUARANTEE
 _POSITION = re.compile(r"/\d+(?=/|$)")  # in a list: its entries may stand in any order

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from verifier.checks.shapes import Misfit, Shape, put
-from verifier.contracts.expressions import MISSING, body_json
+from verifier.contracts.expressions import body_json
 from verifier.http.eventstream import events, is_event_stream, with_data
 from verifier.http.message import Response
+from verifier.pointers import MISSING
 
 _USUAL = "message"  # the type of an event that names none
 

@@ -9,11 +9,12 @@ from typing import Any
 from verifier.checks.context import Context, called
 from verifier.checks.guarantee import Guarantee
 from verifier.checks.verdict import CheckResult, Finding
-from verifier.contracts.expressions import MISSING, body_json, pointed
+from verifier.contracts.expressions import body_json
 from verifier.contracts.guarantees import OperationGuarantees
 from verifier.history.model import Operation
 from verifier.history.outcome import SAFE
 from verifier.plan.model import Plan
+from verifier.pointers import MISSING, value_at
 
 GUARANTEE = "read-your-writes"
 CLASSES = ("read-your-writes", "strong")
@@ -134,7 +135,7 @@ def _entry(write: Operation, sent: dict[str, Any], shown: Any) -> dict[str, Any]
 
     It is known by the id that the write was answered with; of several such parts, the one most like what was sent.
     """
-    identity = pointed(body_json(write.response.body if write.response else b""), "/id")
+    identity = value_at(body_json(write.response.body if write.response else b""), "/id")
     holders = [] if identity is MISSING else [part for part in _objects(shown) if _bears(part, identity)]
     if holders:
         return max(holders, key=lambda part: len(part.keys() & sent.keys()))

@@ -17,10 +17,10 @@ from verifier.checks.readback import GONE, LATE, Controls, Origin, Removals, bod
 from verifier.checks.shapes import kind
 from verifier.checks.values import NOTHING, differences
 from verifier.checks.verdict import ROLLBACK, CheckResult, Finding, FindingKind
-from verifier.contracts.expressions import MISSING, pointed
 from verifier.history.model import Operation
 from verifier.history.outcome import SAFE
 from verifier.plan.model import Plan
+from verifier.pointers import MISSING, value_at
 
 GUARANTEE = "no lost write"
 REFUSED = frozenset({401, 407, 429})  # who asks, or how often, was refused: of what was kept it says nothing
@@ -186,7 +186,7 @@ def _not_there(reference: Operation, operation: Operation, pointer: str) -> str:
     A list is not known to be whole when its request asks for a part, or when it shows as many entries as before: what
     is new in it may have moved the others on.
     """
-    before, after = (pointed(body_of(entry), pointer.removesuffix("/*")) for entry in (reference, operation))
+    before, after = (value_at(body_of(entry), pointer.removesuffix("/*")) for entry in (reference, operation))
     asked = {name.lower() for name, _ in parse_qsl(operation.request.target.partition("?")[2], True)}
     counted = isinstance(before, list) and isinstance(after, list)
     if not asked & PARTS and not (counted and len(after) >= len(before)):

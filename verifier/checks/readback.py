@@ -12,9 +12,10 @@ from typing import Any
 
 from verifier.checks.context import SENT, Context
 from verifier.checks.values import differences, leaves, text
-from verifier.contracts.expressions import MISSING, body_json
+from verifier.contracts.expressions import body_json
 from verifier.history.model import Operation
 from verifier.history.outcome import SAFE
+from verifier.pointers import MISSING
 
 LATE = frozenset({"duplicate-next-step", "duplicate-after-rollback"})
 GONE = frozenset({404, 410})

@@ -6,12 +6,13 @@ values are welcome: a tolerant reader is assumed, since nothing stricter was dec
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from verifier.contracts.expressions import MISSING, body_json
+from verifier.contracts.expressions import body_json
 from verifier.http.message import Response, header
+from verifier.pointers import MISSING, escape, names
 
 LACKING = "is missing"
 
@@ -61,10 +62,10 @@ class Shape:
             return
         if isinstance(value, dict):
             for name in sorted(self.always - value.keys()):
-                yield Misfit(f"{pointer}/{name}", LACKING, lacking=True)
+                yield Misfit(f"{pointer}/{escape(name)}", LACKING, lacking=True)
             for name, item in value.items():
                 if name in self.fields:
-                    yield from self.fields[name].misfits(item, f"{pointer}/{name}")
+                    yield from self.fields[name].misfits(item, f"{pointer}/{escape(name)}")
         elif isinstance(value, list) and self.items is not None:
             for item in value:
                 yield from self.items.misfits(item, f"{pointer}/*")
@@ -98,10 +99,14 @@ def body_kind(response: Response) -> str:
 
 def put(value: Any, pointer: str, new: Any) -> Any:
     """A copy of a JSON value with another one at the pointer; `*` stands for every entry of a list."""
-    name, _, rest = pointer[1:].partition("/")
-    inner = f"/{rest}" if rest else ""
+    return _put(value, names(pointer), new)
+
+
+def _put(value: Any, way: Sequence[str], new: Any) -> Any:
+    if not way:
+        return new
     if isinstance(value, dict):
-        return {**value, name: put(value.get(name), inner, new) if inner else new}
-    if isinstance(value, list) and name == "*":
-        return [put(item, inner, new) if inner else new for item in value]
+        return {**value, way[0]: _put(value.get(way[0]), way[1:], new)}
+    if isinstance(value, list) and way[0] == "*":
+        return [_put(item, way[1:], new) for item in value]
     return value

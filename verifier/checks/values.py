@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from verifier.pointers import escape
+
 IDENTITY = ("id", "key", "uuid", "name", "href")
 NOTHING = "nothing"
 Difference = tuple[str, Any, Any]
@@ -24,7 +26,7 @@ def differences(before: Any, after: Any, pointer: str = "") -> Iterator[Differen
     if isinstance(before, dict) and isinstance(after, dict):
         for name in before:
             if name in after:
-                yield from differences(before[name], after[name], f"{pointer}/{name}")
+                yield from differences(before[name], after[name], f"{pointer}/{escape(name)}")
     elif isinstance(before, list) and isinstance(after, list):
         yield from _entries(before, after, pointer)
     elif not _same(before, after):
@@ -74,7 +76,7 @@ def leaves(value: Any, pointer: str = "") -> Iterator[tuple[str, str]]:
     """Every scalar as text, with its pointer; entries of lists are written `*`."""
     if isinstance(value, dict):
         for name, item in value.items():
-            yield from leaves(item, f"{pointer}/{name}")
+            yield from leaves(item, f"{pointer}/{escape(name)}")
     elif isinstance(value, list):
         for item in value:
             yield from leaves(item, f"{pointer}/*")

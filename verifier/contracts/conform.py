@@ -23,9 +23,9 @@ from verifier.contracts.model import (
     answer_for,
     is_json,
 )
-from verifier.contracts.routes import path_values
 from verifier.http.eventstream import MEDIA_TYPE
 from verifier.http.message import Request, Response, header
+from verifier.paths import path_values
 
 UNDOCUMENTED_OPERATION: Final = "undocumented-operation"
 _SHOWN = 5  # mismatches reported of one body
@@ -157,7 +157,7 @@ class Conformance:
             parameter.place == "query" and parameter.explode and not parameter.media and _is_object(parameter)
         ):
             return  # its fields are query parameters of their own, under names that other parameters may share
-        texts = _texts(operation, parameter, request, self.contract.bases)
+        texts = _texts(operation, parameter, request)
         pointer = f"/{parameter.place}/{parameter.name}"
         if not texts:
             if parameter.required:
@@ -287,15 +287,15 @@ def _is_object(parameter: Parameter) -> bool:
     return isinstance(document, dict) and ("object" in str(document.get("type", "")) or "properties" in document)
 
 
-def _texts(operation: ContractOperation, parameter: Parameter, request: Request, bases: Sequence[str]) -> list[str]:
+def _texts(operation: ContractOperation, parameter: Parameter, request: Request) -> list[str]:
     """The texts of one parameter as sent, percent-decoding undone where it applies; [] when it is not there."""
     path, _, query = request.target.partition("?")
     if parameter.place == "query":
         pairs = parse_qsl(query, keep_blank_values=True)
         return [value for name, value in pairs if name in (parameter.name, f"{parameter.name}[]")]
     if parameter.place == "path":
-        value = path_values(operation.path, path, bases).get(parameter.name)
-        return [unquote(value)] if value is not None else []
+        value = path_values(operation.path, path).get(parameter.name)
+        return [value] if value is not None else []
     if parameter.place == "header":
         value = header(request.headers, parameter.name)
         return [value.strip()] if value is not None else []

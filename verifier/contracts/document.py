@@ -123,11 +123,9 @@ class Documents:
         value = self._document(place.file) if place.file in self._read or place.file.is_file() else None
         if value is None:
             raise self.bad(at, f"$ref leads to the missing file {place.file.name}")
-        for name in pointers.names(place.pointer):
-            try:
-                value = value[int(name)] if isinstance(value, list) else value[name]
-            except (KeyError, IndexError, ValueError, TypeError):
-                raise self.bad(at, f"$ref leads nowhere: {place.file.name}#{place.pointer}") from None
+        value = pointers.value_at(value, place.pointer)
+        if value is pointers.MISSING:
+            raise self.bad(at, f"$ref leads nowhere: {place.file.name}#{place.pointer}")
         return value
 
     def follow(self, value: Any, at: Location) -> tuple[Any, Location]:

@@ -7,19 +7,14 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
-from urllib.parse import parse_qs, unquote
+from urllib.parse import parse_qs
 
-from verifier.contracts.routes import segment_pattern
 from verifier.http.message import Request, Response, header
-from verifier.pointers import names
-
-MISSING = object()
-INDEX = re.compile(r"0|[1-9][0-9]{0,9}")
-VARIABLE = re.compile(r"\{([^{}]*)\}")
+from verifier.paths import path_values
+from verifier.pointers import MISSING, value_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +40,7 @@ class Expression:
         if self.part == "header":
             return header(message.headers, self.name)
         if self.part == "body":
-            return as_text(pointed(body_json(message.body), self.name))
+            return as_text(value_at(body_json(message.body), self.name))
         if self.part == "query":
             query = parse_qs(request.target.partition("#")[0].partition("?")[2], keep_blank_values=True)
             return next(iter(query.get(self.name, [])), None)
@@ -83,36 +78,7 @@ def body_json(body: bytes) -> Any:
         return MISSING
 
 
-def pointed(value: Any, pointer: str) -> Any:
-    """The value at a JSON pointer (RFC 6901), MISSING where there is none."""
-    for name in names(pointer):
-        if isinstance(value, dict) and name in value:
-            value = value[name]
-        elif isinstance(value, list) and INDEX.fullmatch(name) and int(name) < len(value):
-            value = value[int(name)]
-        else:
-            return MISSING
-    return value
-
-
 def as_text(value: Any) -> str | None:
     if value is MISSING or value is None:
         return None
     return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
-
-
-def path_values(template: str, path: str) -> dict[str, str]:
-    """The path parameters of a path that fits the template (a base path before it is allowed), else none."""
-    wanted, found = template.strip("/").split("/"), path.strip("/").split("/")
-    if len(found) < len(wanted):
-        return {}
-    values: dict[str, str] = {}
-    for pattern, segment in zip(wanted, found[len(found) - len(wanted) :], strict=True):
-        match = _segment(unquote(pattern)).fullmatch(unquote(segment))
-        if match is None:
-            return {}
-        values.update(zip(VARIABLE.findall(pattern), match.groups(), strict=True))
-    return values
-
-
-_segment = lru_cache(maxsize=1024)(segment_pattern)

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Sequence
 
 from verifier.contracts.model import Contract, ContractOperation
 from verifier.http.message import Request
+from verifier.paths import VARIABLE
 
-_VARIABLE = re.compile(r"\{[^{}]*\}")
 _FIXED = re.compile(r"[!\"$&-.0->@-z|~]+")  # printable ASCII but for # % / ? and braces: what nothing decodes or splits
 _ANY = r"/[!\"$&-.0->@-~]+"
 _END = r"(?=\?|\Z)"
@@ -97,7 +97,7 @@ def _below(node: Tree, segment: str) -> Tree:
 def _segments(template: str) -> list[str] | None:
     """The segments with variables as {}; None where one is neither fixed and plain nor one variable."""
     first, *segments = template.split("/")
-    found = ["{}" if _VARIABLE.fullmatch(segment) else segment for segment in segments]
+    found = ["{}" if VARIABLE.fullmatch(segment) else segment for segment in segments]
     *before, last = found or [""]
     plain = all(segment == "{}" or _FIXED.fullmatch(segment) for segment in before)
     return found if not first and found and plain and (last in ("", "{}") or _FIXED.fullmatch(last)) else None

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from typing import Generic, TypeVar
 from urllib.parse import unquote
 
+from verifier.paths import VARIABLE, segment_pattern
+
 T = TypeVar("T")
-_VARIABLE = re.compile(r"\{[^{}]*\}")
 _CACHE = 4096
 
 
@@ -26,12 +27,12 @@ class _Node(Generic[T]):
     def child(self, segment: str) -> _Node[T]:
         if "{" not in segment:
             return self.fixed.setdefault(unquote(segment), _Node())
-        if _VARIABLE.fullmatch(segment):
+        if VARIABLE.fullmatch(segment):
             self.variable = self.variable or _Node()
             return self.variable
         if segment not in self.mixed:
             self.mixed[segment] = (segment_pattern(segment), _Node())
-            self.mixed = dict(sorted(self.mixed.items(), key=lambda item: -len(_VARIABLE.sub("", item[0]))))
+            self.mixed = dict(sorted(self.mixed.items(), key=lambda item: -len(VARIABLE.sub("", item[0]))))
         return self.mixed[segment][1]
 
     def find(self, method: str, segments: Sequence[str], at: int) -> T | None:
@@ -46,12 +47,6 @@ class _Node(Generic[T]):
             if pattern.fullmatch(segment) and (found := node.find(method, segments, at + 1)) is not None:
                 return found
         return self.variable.find(method, segments, at + 1) if self.variable and segment else None
-
-
-def segment_pattern(segment: str) -> re.Pattern[str]:
-    """A segment such as `{name}.json` as a regular expression; each variable matches at least one character."""
-    fixed = [re.escape(part) for part in _VARIABLE.split(segment)]
-    return re.compile("(.+?)".join(fixed))
 
 
 class Routes(Generic[T]):
@@ -85,12 +80,3 @@ class Routes(Generic[T]):
                 if found is not None:
                     return found
         return None
-
-
-def path_values(template: str, path: str, bases: Iterable[str] = ()) -> dict[str, str]:
-    """The values of a template's variables in a path that it matches, still percent-encoded; {} if it does not."""
-    fixed = [re.escape(part) for part in _VARIABLE.split(template)]
-    names = [name[1:-1] for name in _VARIABLE.findall(template)]
-    prefix = "|".join(re.escape(base) for base in bases)
-    match = re.fullmatch(f"(?:{prefix})?" + "([^/]+?)".join(fixed), path)
-    return dict(zip(names, match.groups(), strict=True)) if match else {}

@@ -20,11 +20,12 @@ from typing import Any
 
 from verifier.checks.shapes import Shape
 from verifier.checks.values import leaves
-from verifier.contracts.expressions import MISSING, body_json
+from verifier.contracts.expressions import body_json
 from verifier.history.model import History, Operation
 from verifier.history.store import read
 from verifier.http.message import Response
 from verifier.plan.model import Plan, Replay
+from verifier.pointers import MISSING
 from verifier.rehearsal.events import Event
 from verifier.rehearsal.prepare import Prepared, prepare
 from verifier.rehearsal.walk import Rehearsal

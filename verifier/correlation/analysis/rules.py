@@ -10,22 +10,23 @@ from verifier.correlation.text.classes import is_unique
 from verifier.correlation.text.names import RequestPlace
 from verifier.errors import BadInput
 from verifier.http.message import Request
+from verifier.paths import matches
 
 _OPERATION = re.compile(r"(?:([A-Z]+) (/\S*) )?(\$\S.*)\Z")
 
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """An expression, and the operation that it is limited to ("" for any)."""
+    """A runtime expression, and the method and path template that limit it to one operation ("" for any)."""
 
     method: str
-    path: re.Pattern[str] | None
+    template: str
     expression: str
 
     def fits(self, request: Request) -> bool:
         if self.method and self.method != request.method:
             return False
-        return self.path is None or self.path.fullmatch(request.path) is not None
+        return not self.template or matches(self.template, request.path)
 
     def names(self, place: RequestPlace) -> bool:
         """Header names count without case; a body without a pointer stands for all of it."""
@@ -90,15 +91,8 @@ def pattern(text: str, key: str) -> Pattern:
     found = _OPERATION.match(text)
     if not found:
         raise BadInput.one("rules", f"{text!r} is no runtime expression such as $response.body#/id", key=f"flows.{key}")
-    method, path, expression = found.groups()
-    compiled = None
-    if path:
-        compiled = re.compile("".join("[^/]+" if part.startswith("{") else re.escape(part) for part in _cut(path)))
-    return Pattern(method or "", compiled, expression)
-
-
-def _cut(path: str) -> list[str]:
-    return re.split(r"(\{[^}]*\})", path)
+    method, template, expression = found.groups()
+    return Pattern(method or "", template or "", expression)
 
 
 def locator(expression: str) -> Locator:
