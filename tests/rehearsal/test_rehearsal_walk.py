@@ -56,7 +56,7 @@ def test_actions_are_carried_out_in_the_plan_s_order(whole: Ran) -> None:
 
 def test_every_path_begins_on_fresh_stores_and_ends_without_replicas(whole: Ran) -> None:
     log = whole.runtime.log
-    assert [entry[0] for entry in log].count("store") == len(whole.prepared.plan.paths) == 4
+    assert [entry[0] for entry in log].count("store") == len(whole.prepared.plan.paths) == 5
     running = 0
     for entry in log:
         running += (entry[0] == "start") - (entry[0] == "stop")
@@ -143,9 +143,9 @@ def test_a_restart_that_fails_in_a_control_means_a_broken_environment(tmp_path: 
 
 
 def test_elsewhere_it_is_a_finding_and_the_path_ends(tmp_path: Path) -> None:
-    """The new version starts on fresh stores (twice in its control) and not on the old one's data."""
+    """The new version starts on fresh stores (twice in its control, once in that of the upgrade) and not on the old one's data."""
     made = matrix(tmp_path, replicas=1)
-    ran = rehearse(made, FakeRuntime(fails=fails_from(3, "2")), tmp_path)  # type: ignore[arg-type]
+    ran = rehearse(made, FakeRuntime(fails=fails_from(4, "2")), tmp_path)  # type: ignore[arg-type]
     assert ran.error is None
     nothing_left(ran)
     steps = {step.id: step for step in ran.steps}
@@ -165,8 +165,9 @@ def test_the_path_after_a_failed_restart_of_the_only_replica_starts_from_nothing
     """The old replica that its failed successor was to relieve is stopped with its path, and takes no traffic after."""
     migrations = Migrations(expand=("grow",))
     made = matrix(tmp_path, replicas=1, migrations=migrations)
-    # Control old 1 and 2 start version 1 twice each, control new once for its schema; the rollout once, then restarts.
-    ran = rehearse(made, FakeRuntime(fails=fails_from(7, "1")), tmp_path)  # type: ignore[arg-type]
+    # Control old 1 and 2 start version 1 twice each, control new once for its schema, the
+    # upgrade once; the rollout once, then restarts.
+    ran = rehearse(made, FakeRuntime(fails=fails_from(8, "1")), tmp_path)  # type: ignore[arg-type]
     assert ran.error is None
     failed = [step for step in ran.steps if step.error]
     assert [(step.id, step.kind) for step in failed] == [("rollout.3", "restart")]
@@ -183,7 +184,7 @@ def test_a_migration(exit_code: int, tmp_path: Path) -> None:
     def fails(spec: ReplicaSpec) -> bool:
         """Fails nobody: it only notices when the rollout begins, whose migration is the one that goes wrong."""
         seen.append(spec.version)
-        runtime.migration = exit_code if seen.count("1") > 5 else 0
+        runtime.migration = exit_code if seen.count("1") > 6 else 0
         return False
 
     runtime.fails = fails

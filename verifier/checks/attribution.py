@@ -1,29 +1,97 @@
-"""Whose doing a defect is, told from the controls. Only what the deployment adds fails it."""
+"""Which code met whose data when a defect showed. Only what the deployment adds fails it.
+
+The evidence is compared cell by cell (`cells.py`): a defect is laid to the simplest cell that shows it about as often
+as the one in question (`rates.py`). Old code on its own data excuses everything; new code on its own data, old code on
+migrated data and new code on old data excuse the mixture; the mixture excuses what shows after going back.
+
+It can be wrong where a control never came to the place in the traffic; `_cut_off` names those.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
-from verifier.checks.context import Context, as_control
+from verifier.checks.cells import cells
+from verifier.checks.context import Context
+from verifier.checks.rates import Rates, Signature
 from verifier.checks.verdict import ROLLBACK, Attribution, Finding, Violation
-from verifier.history.model import Phase
 
+SIMPLER: dict[
+    Attribution, tuple[Attribution, ...]
+] = {  # the cells that excuse one, in the order in which they are asked
+    "pre-existing": (),
+    "new-version": ("pre-existing",),
+    "migration": ("pre-existing",),
+    "upgrade": ("pre-existing", "new-version"),
+    "mixed": ("pre-existing", "new-version", "migration", "upgrade"),
+    "rollback": ("pre-existing", "new-version", "migration", "upgrade", "mixed"),
+}
+GRAVITY: tuple[Attribution, ...] = ("mixed", "migration", "rollback", "upgrade", "new-version", "pre-existing")
 _Place = tuple[str, int]  # session, index
 
 
-def attribute(phases: set[Phase]) -> Attribution:
-    """From the phases in which one defect was seen.
+@dataclass(slots=True)
+class _Attributions:
+    """The attribution of every finding of a run."""
 
-    Seen with all old on fresh stores it was there before; else, with all new, the new version has it by itself;
-    else, on the way forward, only the mixture shows it; else it takes going back.
-    """
-    if "control-old" in phases:
-        return "pre-existing"
-    if "control-new" in phases:
-        return "new-version"
-    return "mixed" if "forward" in phases else "rollback"
+    context: Context
+    findings: list[Finding]
+    rates: Rates = field(init=False)
+    _cells: dict[str, Attribution] = field(init=False)
+    _of: dict[int, Attribution] = field(default_factory=dict)  # the cell of each finding, by its `id()`
+    _alone: set[tuple[Attribution, Signature]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._cells = cells(self.context.history)
+        self._of = {id(finding): self.cell(finding) for finding in self.findings}
+        self.rates = Rates(self.context, self._cells)
+        self.rates.count(self.findings, self._of)
+        self.rates.count(*self._under_other_names())
+
+    def cell(self, finding: Finding) -> Attribution:
+        """The cell of the step that shows it. What can no longer be read after going back has a name of its own.
+
+        Where all replicas are of one version at a step's end, live traffic may still have met both.
+        """
+        cell = self._cells.get(finding.step, "mixed")
+        if finding.guarantee == ROLLBACK and cell == "mixed":
+            return "rollback"
+        met = len(set(finding.versions) & self._changed(finding.service)) > 1
+        return "mixed" if met and cell in ("upgrade", "rollback") and self._is_live(finding) else cell
+
+    def of(self, finding: Finding) -> Attribution:
+        """Where a control shows it as often, the control's; else the cell's own."""
+        cell = self._of[id(finding)]
+        if finding.after is not None:
+            return "pre-existing" if "control-old" in finding.after.phases else "new-version"
+        for simpler in SIMPLER[cell]:
+            if (simpler, finding.signature) in self._alone or self.rates.excused(cell, simpler, finding.signature):
+                return simpler
+        return cell
+
+    def lay_to_new(self, signature: Signature) -> None:
+        """Take a defect for the new version's own, whatever its control showed."""
+        self._alone.add(("new-version", signature))
+
+    def _changed(self, service: str) -> set[str]:
+        return {name for entry in self.context.history.run.services if entry.name == service for name in entry.versions}
+
+    def _is_live(self, finding: Finding) -> bool:
+        return is_live(self.context, finding)
+
+    def _under_other_names(self) -> tuple[list[Finding], dict[int, Attribution]]:
+        """What is told as rollback safe after going back has other names before; where it showed it is no news."""
+        wanted = {finding.signature[1:] for finding in self.findings if finding.guarantee == ROLLBACK}
+        also = [
+            (replace(finding, guarantee=ROLLBACK), self._of[id(finding)])
+            for finding in self.findings
+            if finding.guarantee != ROLLBACK
+            and finding.signature[1:] in wanted
+            and self._of[id(finding)] not in ("mixed", "rollback")
+        ]
+        return [finding for finding, _ in also], {id(finding): cell for finding, cell in also}
 
 
 def violations(context: Context, findings: Iterable[Finding]) -> tuple[Violation, ...]:
@@ -33,52 +101,49 @@ def violations(context: Context, findings: Iterable[Finding]) -> tuple[Violation
     remains is the deployment's own, and one defect however it was brought out.
     """
     order = {step.id: position for position, step in enumerate(context.history.steps)}
-    found = list(findings)
-    seen: dict[tuple[str, ...], set[Phase]] = defaultdict(set)
-    for finding in found:
-        seen[finding.signature].add(_phase(context, finding))
-        if finding.after is not None:
-            seen[finding.signature] |= finding.after.phases
-    _add_other_name(context, found, seen)
-    found = _cut_off(context, found, seen)
-    own: dict[tuple[str, ...], set[Phase]] = defaultdict(set)
-    for finding in found:
-        if attribute(seen[finding.signature]) in ("mixed", "rollback"):
-            own[finding.defect] |= seen[finding.signature]
+    attributions = _Attributions(context, list(findings))
+    found = _cut_off(context, attributions)
+    given = [(finding, attributions.of(original)) for finding, original in found]
+    mixed = {finding.defect for finding, attribution in given if attribution == "mixed"}
     grouped: dict[tuple[tuple[str, ...], Attribution], list[Finding]] = defaultdict(list)
-    for finding in found:
-        attribution = attribute(seen[finding.signature])
-        if attribution == "rollback":
-            attribution = attribute(own[finding.defect])
-        grouped[finding.defect, attribution].append(finding)
+    for finding, attribution in given:
+        forward = attribution == "rollback" and finding.defect in mixed
+        grouped[finding.defect, "mixed" if forward else attribution].append(finding)
     told = []
     for (_, attribution), group in grouped.items():
         # Ids, not the order of the history, settle ties: independent replays may end in any order.
         group.sort(key=lambda finding: (order.get(finding.step, -1), finding.evidence, finding.message))
-        told.append(_violation(context, _telling(context, group), group, attribution))
-    weight = ("mixed", "rollback", "new-version", "pre-existing")
-    told.sort(key=lambda item: (weight.index(item.attribution), order.get(item.step, -1), item.guarantee, item.message))
+        rate = _rate(attributions.rates, attribution, group)
+        told.append(_violation(context, _telling(context, group), group, attribution, rate))
+    told.sort(
+        key=lambda item: (GRAVITY.index(item.attribution), order.get(item.step, -1), item.guarantee, item.message)
+    )
     return tuple(told)
 
 
-def _add_other_name(context: Context, found: list[Finding], seen: dict[tuple[str, ...], set[Phase]]) -> None:
-    """What is told as rollback safe after going back is told under other names in a control, and is no news either."""
-    in_controls: dict[tuple[str, ...], set[Phase]] = defaultdict(set)
-    for finding in found:
-        if (phase := _phase(context, finding)).startswith("control"):
-            in_controls[finding.signature[1:]].add(phase)
-    for finding in found:
-        if finding.guarantee == ROLLBACK:
-            seen[finding.signature] |= in_controls.get(finding.signature[1:], set())
+def _rate(rates: Rates, attribution: Attribution, group: list[Finding]) -> str:
+    """How often the defect shows where it is laid to, and in the cells that would have excused it."""
+    signatures = sorted({finding.signature for finding in group})
+
+    def counted(cell: Attribution) -> tuple[int, int]:
+        each = [rates.of(cell, signature) for signature in signatures]
+        return sum(rate.failures for rate in each), sum(rate.tries for rate in each)
+
+    failures, tries = counted(attribution)
+    compared = ((cell, *counted(cell)) for cell in SIMPLER[attribution])
+    others = [f"{cell} {failed} of {tried}" for cell, failed, tried in compared if tried]
+    return f"seen in {failures} of {tries} tries" + (f" (controls: {', '.join(others)})" if others else "")
 
 
-def _cut_off(context: Context, found: list[Finding], seen: dict[tuple[str, ...], set[Phase]]) -> list[Finding]:
+def _cut_off(context: Context, attributions: _Attributions) -> list[tuple[Finding, Finding]]:
     """Lay to the new version what its own control could not show, because that broke the session off before.
 
     Of such a place nobody knows what the new version does alone: that only the mixture breaks it must not be said. A
-    defect that was seen at one place which the control did reach stays the mixture's.
+    defect that was seen at one place which the control did reach stays the mixture's. Each finding comes with the one
+    that it was.
     """
-    reached, broken = _reached_by_new(context), _broken_by_new(context, found, seen)
+    found = attributions.findings
+    reached, broken = _reached_by_new(context), _broken_by_new(context, attributions)
     reachable = {
         finding.signature
         for finding in found
@@ -87,15 +152,15 @@ def _cut_off(context: Context, found: list[Finding], seen: dict[tuple[str, ...],
         )
     }
     alone = {
-        signature
-        for signature, phases in seen.items()
-        if signature not in reachable and attribute(phases) in ("mixed", "rollback")
+        finding.signature
+        for finding in found
+        if finding.signature not in reachable and attributions.of(finding) in ("mixed", "upgrade", "rollback")
     }
     for signature in alone:
-        seen[signature].add("control-new")
+        attributions.lay_to_new(signature)
     told = "; the new version by itself does not get this far"
     return [
-        replace(finding, message=f"{finding.message}{told}") if finding.signature in alone else finding
+        (replace(finding, message=f"{finding.message}{told}") if finding.signature in alone else finding, finding)
         for finding in found
     ]
 
@@ -108,11 +173,11 @@ def _reached_by_new(context: Context) -> set[_Place]:
     }
 
 
-def _broken_by_new(context: Context, found: list[Finding], seen: dict[tuple[str, ...], set[Phase]]) -> dict[str, int]:
+def _broken_by_new(context: Context, attributions: _Attributions) -> dict[str, int]:
     """For each session the first place that the new version alone breaks."""
     first: dict[str, int] = {}
-    for finding in found:
-        if _phase(context, finding) == "control-new" and attribute(seen[finding.signature]) == "new-version":
+    for finding in attributions.findings:
+        if attributions.cell(finding) == "new-version" and attributions.of(finding) == "new-version":
             for session, index in _places(context, finding):
                 first[session] = min(index, first.get(session, index))
     return first
@@ -122,22 +187,6 @@ def _places(context: Context, finding: Finding) -> list[_Place]:
     """Where in the traffic a finding shows: the place of the last of its operations."""
     named = [context.by_id[name] for name in finding.evidence if name in context.by_id]
     return [(operation.session, operation.index) for operation in named[-1:] if operation.index >= 0]
-
-
-def _phase(context: Context, finding: Finding) -> Phase:
-    """The phase of a finding. Where two versions meet live, the mixture explains it, gone back before or not;
-    but for what is no longer readable after going back, which has a name of its own.
-
-    A rollout starts as a control does, all old on fresh stores: what it shows there was there before.
-    """
-    step = context.steps.get(finding.step)
-    if step is None:
-        return "forward"
-    if (control := as_control(step)) is not None:
-        return control
-    together = context.live(step.id, finding.service) & set(finding.versions)
-    mixed = step.phase == "rollback" and len(together) > 1 and finding.guarantee != ROLLBACK
-    return "forward" if mixed else step.phase
 
 
 def _telling(context: Context, group: list[Finding]) -> Finding:
@@ -151,10 +200,12 @@ def _telling(context: Context, group: list[Finding]) -> Finding:
     return min(group, key=clumsy)
 
 
-def _violation(context: Context, shown: Finding, group: list[Finding], attribution: Attribution) -> Violation:
+def _violation(
+    context: Context, shown: Finding, group: list[Finding], attribution: Attribution, rate: str
+) -> Violation:
     run = context.history.run
     showing = {finding.step for finding in group}
-    lasting = {finding.step for finding in group if not _is_live(context, finding)}
+    lasting = {finding.step for finding in group if not is_live(context, finding)}
     steps = (*(name for name in context.steps if name in showing), *sorted(showing - context.steps.keys()))
     return Violation(
         guarantee=shown.guarantee,
@@ -171,10 +222,11 @@ def _violation(context: Context, shown: Finding, group: list[Finding], attributi
         count=len(group),
         passing=tuple(name for name in steps if name not in lasting),
         cause=shown.cause,
+        rate=rate,
     )
 
 
-def _is_live(context: Context, finding: Finding) -> bool:
+def is_live(context: Context, finding: Finding) -> bool:
     """Whether live traffic alone shows it: that is sent while a step changes replicas, and ends with the change."""
     named = [context.by_id[name] for name in finding.evidence if name in context.by_id]
     return bool(named) and all(operation.source == "live" for operation in named)

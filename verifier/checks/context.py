@@ -11,22 +11,10 @@ from verifier.contracts.expressions import Expression
 from verifier.contracts.guarantees import OperationGuarantees
 from verifier.contracts.registry import ContractRegistry
 from verifier.history.model import History, Operation, Phase, Step
+from verifier.plan.faults import FAMILIES
 
 T = TypeVar("T")
 
-FAMILIES = {
-    "duplicate-after": "duplicate",
-    "duplicate-next-step": "duplicate",
-    "duplicate-after-rollback": "duplicate",
-    "duplicate-at-once": "duplicate at once",
-    "lost-answer": "retry",
-    "reset": "retry",
-    "late-arrival": "retry",
-    "reorder": "reorder",
-    "inner-duplicate": "inner",
-    "inner-lost-answer": "inner",
-    "inner-late-answer": "inner",
-}
 SENT = frozenset({"replay", "live", "inner"})  # who asks for work to be done: clients, and services of services
 CLIENT = frozenset({"replay", "live", "poll", "sweep"})
 

@@ -12,7 +12,7 @@ from verifier.plan.model import Coverage
 
 Verdict = Literal["pass", "fail", "unknown"]
 ROLLBACK = "rollback safe"  # the name of no lost write after going back
-Attribution = Literal["pre-existing", "new-version", "mixed", "rollback"]
+Attribution = Literal["pre-existing", "new-version", "upgrade", "migration", "mixed", "rollback"]
 
 
 class FindingKind(Enum):
@@ -126,6 +126,7 @@ class Violation:
     count: int = 1
     passing: tuple[str, ...] = ()
     cause: str = ""
+    rate: str = ""  # how often it was seen where it shows and in the controls, as a sentence
 
     @property
     def first(self) -> str:

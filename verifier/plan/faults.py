@@ -10,12 +10,33 @@ NOW = ("duplicate-at-once", "duplicate-after", "lost-answer", "reset", "late-arr
 DEFERRED = ("duplicate-next-step", "duplicate-after-rollback")
 INNER = ("inner-duplicate", "inner-lost-answer", "inner-late-answer")
 
+# What disturbs a service in the same way: a control that has one of a family is a control for all of it.
+FAMILIES = {
+    "duplicate-after": "duplicate",
+    "duplicate-next-step": "duplicate",
+    "duplicate-after-rollback": "duplicate",
+    "duplicate-at-once": "duplicate at once",
+    "lost-answer": "retry",
+    "reset": "retry",
+    "late-arrival": "retry",
+    "reorder": "reorder",
+    "inner-duplicate": "inner",
+    "inner-lost-answer": "inner",
+    "inner-late-answer": "inner",
+}
+
+Key = tuple[str, str, str, str]  # service, operation, family, callee
 Cell = tuple[str, str, str, str, str, str]
 
 
 def cell(service: str, fault: Fault) -> Cell:
     """What a fault covers, wherever it happens: operation × fault × version pair."""
     return (service, fault.name, fault.kind, fault.callee, fault.first, fault.second)
+
+
+def key(service: str, fault: Fault) -> Key:
+    """What a control must have tried before a fault is planned in a later state."""
+    return (service, fault.name, FAMILIES.get(fault.kind, fault.kind), fault.callee)
 
 
 def targets(sessions: Sequence[SessionShape]) -> list[tuple[SessionShape, int]]:
@@ -45,6 +66,10 @@ def enumerate_faults(
         live = live_versions(step.state, exchange.service)
         for kind in kinds:
             if kind in DEFERRED:
+                if path.kind != "rollout" and kind == "duplicate-after-rollback":
+                    if "duplicate-next-step" in kinds:
+                        continue
+                    kind = "duplicate-next-step"  # a control goes back nowhere; late is late
                 yield from _deferred(path, step, session, index, kind)
             elif kind in INNER:
                 yield from _inner(step, session, index, kind, callees.get(exchange.service, ()))

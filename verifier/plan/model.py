@@ -11,7 +11,7 @@ from verifier.history.model import Phase, Replicas
 from verifier.http.message import Request
 
 ActionKind = Literal["start", "stop", "replace", "restart", "migrate"]
-PathKind = Literal["control-old", "control-new", "rollout"]
+PathKind = Literal["control-old", "control-new", "control-upgrade", "rollout"]
 
 
 @dataclass(frozen=True, slots=True)

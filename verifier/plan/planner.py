@@ -14,7 +14,7 @@ from verifier.contracts.registry import ContractRegistry
 from verifier.matrix.model import Matrix
 from verifier.plan.calls import callees
 from verifier.plan.declared import compared, declared, generated, proofs, safe_order, with_safe_order
-from verifier.plan.faults import Cell, cell, enumerate_faults
+from verifier.plan.faults import Cell, Key, cell, enumerate_faults, key
 from verifier.plan.model import (
     Count,
     Coverage,
@@ -40,6 +40,7 @@ class _Tally:
 
     cells: Counter[Cell] = field(default_factory=Counter)
     every_cell: set[Cell] = field(default_factory=set)
+    controlled: set[Key] = field(default_factory=set)  # what a control with all old has
     routes: set[tuple[str, int, int, str, str]] = field(default_factory=set)
     every_route: set[tuple[str, int, int, str, str]] = field(default_factory=set)
 
@@ -107,11 +108,19 @@ def _replays(
         planned += [(session, row, None) for row in rows for _ in range(2 if path.kind.startswith("control") else 1)]
     possible = list(enumerate_faults(path, step, sessions, matrix.faults, calls))
     tally.every_cell.update(cell(session.exchanges[fault.index].service, fault) for session, fault in possible)
+    if step.phase != "control-old":  # no alarm without a matched control
+        possible = [entry for entry in possible if _key(*entry) in tally.controlled]
     faulted = _select(possible, max(0, limit), draw, tally.cells)
+    if step.phase == "control-old":
+        tally.controlled.update(_key(*entry) for entry in faulted)
     planned += [(session, _around(step, session, fault, draw), fault) for session, fault in faulted]
     return tuple(
         Replay(f"r{number}", session.id, row, fault) for number, (session, row, fault) in enumerate(planned, 1)
     )
+
+
+def _key(session: SessionShape, fault: Fault) -> Key:
+    return key(session.exchanges[fault.index].service, fault)
 
 
 def _routes(step: PlannedStep, session: SessionShape, strength: int, tally: _Tally) -> list[tuple[str, ...]]:

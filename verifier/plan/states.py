@@ -67,7 +67,7 @@ class _Draft:
 def paths(matrix: Matrix) -> tuple[Path, ...]:
     """Every path of a matrix: the controls, then one rollout for each order of upgrade that is asked for."""
     found = [_control(matrix, "control-old-1", "control-old"), _control(matrix, "control-old-2", "control-old")]
-    found.append(_control(matrix, "control-new", "control-new"))
+    found += [_control(matrix, "control-new", "control-new"), _upgrade_control(matrix)]
     wanted = orders(matrix)
     for order in wanted:
         name = "rollout" if len(wanted) == 1 else "rollout-" + "_".join(order)  # names of services have no underscore
@@ -99,30 +99,66 @@ def _start_all(matrix: Matrix, new: bool) -> list[Action]:
     ]
 
 
+def _stop_all_old(matrix: Matrix) -> list[Action]:
+    return [
+        Action("stop", service.name, service.old.name, slot)
+        for service in matrix.services
+        for slot in range(1, service.replicas + 1)
+    ]
+
+
+def _staged(matrix: Matrix, *stages: str) -> list[Action]:
+    """The migrations of these stages, of every service that is upgraded."""
+    return [
+        Action("migrate", service.name, service.new.name, stage=stage)
+        for service in upgraded(matrix)
+        for stage in stages
+        if getattr(service.new.migrations, stage)
+    ]
+
+
 def _control(matrix: Matrix, name: str, kind: PathKind) -> Path:
+    """One version alone on fresh stores; then the same version is deployed again.
+
+    The second step replaces every replica, one after the other, as a rollout does. It is the matched control of a
+    transition: what it shows (a lease that is not given back, a request that is cut) no new version has brought.
+    """
     draft, new = _Draft(matrix, name, kind), kind == "control-new"
     phase: Phase = "control-new" if new else "control-old"
     which = "new" if new else "old"
-    staged = [
-        Action("migrate", service.name, service.new.name, stage=stage)
-        for service in upgraded(matrix)
-        for stage in ("expand", "migrate")
-        if new and getattr(service.new.migrations, stage)
-    ]
     actions = _start_all(matrix, new)
-    if staged:
+    if new and _staged(matrix, "expand", "migrate", "contract"):
         # A migration alters what the old version made: the schema must be there, as in any deployment.
-        stop = [
-            Action("stop", service.name, service.old.name, slot)
-            for service in matrix.services
-            for slot in range(1, service.replicas + 1)
-        ]
-        actions = [*_start_all(matrix, False), *stop, *staged, *actions]
+        actions = [*_start_all(matrix, False), *_stop_all_old(matrix), *_staged(matrix, "expand", "migrate"), *actions]
     draft.add("start", phase, f"start every service, all {which}, on fresh stores", actions, live=False)
     restarts = [
-        Action("restart", service.name, (service.new if new else service.old).name, 1) for service in matrix.services
+        Action("restart", service.name, (service.new if new else service.old).name, slot)
+        for service in matrix.services
+        for slot in range(1, service.replicas + 1)
     ]
-    draft.add("restart", phase, f"restart one {which} replica of every service", restarts)
+    draft.add("restart", phase, f"restart every {which} replica, one after the other", restarts)
+    return draft.path()
+
+
+def _upgrade_control(matrix: Matrix) -> Path:
+    """New code on data that old code made, with no mixture: old serves, all stop, migrate, all new start.
+
+    The first step is one more control of the old version. What the second shows is the upgrade's own, whichever
+    strategy the rollout follows.
+    """
+    draft = _Draft(matrix, "control-upgrade", "control-upgrade")
+    draft.add(
+        "start", "control-old", "start every service, all old, on fresh stores", _start_all(matrix, False), live=False
+    )
+    draft.add(
+        "upgrade",
+        "control-upgrade",
+        "stop every old replica, migrate, start every new one",
+        [*_stop_all_old(matrix), *_staged(matrix, "expand", "migrate"), *_start_all(matrix, True)],
+        live=False,
+    )
+    if contracting := _staged(matrix, "contract"):
+        draft.add("finalize", "control-upgrade", "contract with all new", contracting)
     return draft.path()
 
 

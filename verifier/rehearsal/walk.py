@@ -166,7 +166,7 @@ class Rehearsal:
             await self._go_through(path, step, system, driver)
         except StepFailed as failure:
             error = self._masked(str(failure))
-            if path.kind != "rollout":
+            if step.phase in ("control-old", "control-new"):
                 raise BrokenEnvironment(f"in the control {path.id}: {error}\n{failure.tail}".rstrip()) from None
         except BaseException as broken:
             error = f"not carried out to its end: {type(broken).__name__} {broken}".rstrip()

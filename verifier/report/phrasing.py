@@ -17,7 +17,9 @@ SYMBOLS = {"pass": "✓", "fail": "✗", "before": "!", "unknown": "?", "": "–
 LEGEND = "✓ holds · ✗ violated · ! violated, but already before the rollout · – not exercised · ? unknown"
 ATTRIBUTIONS = {
     "mixed": "it appears only while versions are mixed",
-    "rollback": "it appears only after a rollback",
+    "rollback": "it appears where the old version meets data that the new one wrote",
+    "migration": "it appears where the old version meets the migrated store, before any new replica runs",
+    "upgrade": "it appears where the new version meets data that the old one made, with no old replica left",
     "new-version": "the new version alone shows it",
     "pre-existing": "the old version alone already shows it",
 }

@@ -1,0 +1,66 @@
+"""Rates: a control excuses a defect only as often as it shows it."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.checks.story import NEW, OLD, Story
+from verifier.checks.rates import Rate, excess
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.integers(0, 6), st.integers(0, 5), st.integers(0, 6))
+def test_the_excess_is_what_counting_every_way_gives(tries: int, failed: int, control_tries: int) -> None:
+    """Of all ways to spread the failures over the tries, how many put at least so many into the first ones."""
+    total = tries + control_tries
+    failed = min(failed, total)
+    ways = list(combinations(range(total), failed))
+    for failures in range(max(0, failed - control_tries), min(failed, tries) + 1):
+        at_least = sum(sum(place < tries for place in way) >= failures for way in ways)
+        found = excess(failures, tries, failed - failures, control_tries)
+        assert found == pytest.approx(at_least / len(ways))
+
+
+@pytest.mark.parametrize(
+    ("shown", "control", "excused"),
+    [
+        (Rate(7, 16), Rate(1, 160), False),  # worse in the mixture
+        (Rate(7, 16), Rate(60, 160), True),
+        (Rate(1, 16), Rate(1, 160), True),
+        (Rate(1, 160), Rate(0, 160), False),  # a control that never shows it excuses nothing
+        (Rate(16, 16), Rate(16, 16), True),
+        (Rate(16, 16), Rate(1, 1), True),
+    ],
+)
+def test_a_control_excuses_what_it_shows_as_often(shown: Rate, control: Rate, excused: bool) -> None:
+    assert control.excuses(shown) is excused
+
+
+def losing(of_mixture: int, of_control: int) -> Story:
+    """A write that the services fail now and then: so many of 20 in the mixture, and of 100 in the control."""
+    story = Story()
+    for phase, version, tries, lost in (
+        ("control-old", OLD, 100, of_control),
+        ("control-new", NEW, 20, 0),
+        ("forward", NEW, 20, of_mixture),
+    ):
+        story.step(phase)  # type: ignore[arg-type]
+        for number in range(tries):
+            story.send("POST /a", version, None if number < lost else 201)
+        if phase == "forward":
+            story.send("POST /a", OLD, 201)
+    return story
+
+
+@pytest.mark.parametrize(("of_mixture", "attribution"), [(8, "mixed"), (1, "pre-existing")])
+def test_one_failure_in_a_control_does_not_excuse_many(of_mixture: int, attribution: str) -> None:
+    judged = losing(of_mixture, of_control=1).judge()
+    found = {entry.attribution for entry in judged.violations if entry.guarantee == "available"}
+    assert attribution in found
+    assert judged.verdict == ("fail" if attribution == "mixed" else "pass")
+    told = next(entry.rate for entry in judged.violations if entry.attribution == attribution)
+    assert f"seen in {of_mixture if attribution == 'mixed' else 1} of" in told
