@@ -143,7 +143,7 @@ def test_a_restart_that_fails_in_a_control_means_a_broken_environment(tmp_path: 
 
 
 def test_elsewhere_it_is_a_finding_and_the_path_ends(tmp_path: Path) -> None:
-    """The new version starts on fresh stores (twice in its control, once in that of the upgrade) and not on the old one's data."""
+    """The new version starts in its controls (three times) and not on the rollout's data."""
     made = matrix(tmp_path, replicas=1)
     ran = rehearse(made, FakeRuntime(fails=fails_from(4, "2")), tmp_path)  # type: ignore[arg-type]
     assert ran.error is None
