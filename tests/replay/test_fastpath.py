@@ -155,7 +155,7 @@ def test_coded_answers_are_recorded_uncoded() -> None:
 @pytest.mark.parametrize(
     "odd", [answer(404, {}), answer(503, {}, (("Retry-After", "0"),)), Reply(None), answer(201, {})]
 )
-def test_an_answer_of_another_kind_ends_a_stretch(odd: Response | Reply) -> None:
+def test_an_answer_of_another_kind_ends_the_fast_path(odd: Response | Reply) -> None:
     async def once(arrival: Arrival) -> Response | Reply:
         return odd if "of=" in arrival.request.target else await shop(arrival)
 
@@ -182,7 +182,7 @@ def test_several_replicas_of_one_version_take_turns() -> None:
     live(scenario())
 
 
-def test_a_replica_that_leaves_is_sent_no_more_even_within_a_stretch() -> None:
+def test_a_replica_that_leaves_is_sent_no_more_even_within_the_fast_path() -> None:
     async def scenario() -> None:
         async with scene(shop, "1") as made:
             await made.replica("orders", "1", "orders-1-2")
@@ -204,7 +204,7 @@ def test_a_replica_that_leaves_is_sent_no_more_even_within_a_stretch() -> None:
     live(scenario())
 
 
-def test_a_new_replica_is_met_within_a_stretch() -> None:
+def test_a_new_replica_is_met_within_the_fast_path() -> None:
     async def scenario() -> None:
         async with scene(shop, "1") as made:
             first = made.handler
@@ -239,7 +239,7 @@ def test_an_error_within_a_callback_reaches_the_run() -> None:
     live(scenario())
 
 
-def test_a_run_that_is_cancelled_within_a_stretch_leaves_nothing_in_hand() -> None:
+def test_a_run_that_is_cancelled_within_the_fast_path_leaves_nothing_in_flight() -> None:
     async def scenario() -> None:
         waiting, released = asyncio.Event(), asyncio.Event()
 

@@ -85,7 +85,7 @@ def test_work_that_waits_for_a_callback_ends_after_it(tmp_path: Path) -> None:
 
 
 def test_what_follows_work_that_waits_is_sent_on_connections_in_use_too(tmp_path: Path) -> None:
-    """The answer that promised the work ended a stretch; it is not taken for that of the exchange behind it."""
+    """The answer that promised the work stopped the fast path; it is not taken for that of the exchange behind it."""
 
     async def scenario() -> None:
         async with scene(Payments(), "1", registry=promised(tmp_path)) as made:

@@ -3,55 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
 from msgspec import Struct, structs
 
 from verifier.contracts.lookup import HOLE
-from verifier.correlation import Poll, Program, ScriptStep
+from verifier.correlation import Poll, Program
 from verifier.correlation.execution.compiler import Build
 from verifier.correlation.execution.extraction import Learn
 from verifier.correlation.text.parts import bits
 from verifier.gateway.rotation import Endpoint
 from verifier.gateway.traces import begin as trace_start
-from verifier.history.line import base64, operation_line, produced_text, served
+from verifier.history.line import served
 from verifier.history.model import Outcome
 from verifier.history.outcome import outcome_of
-from verifier.http.encode import encode_request
 from verifier.http.message import Request, Response, header
 from verifier.replay.context import RETRY_STATUSES, ReplayContext
 from verifier.replay.listening import ListenLimits, listen_limits
 from verifier.replay.replay_script import ReplayScript
-from verifier.replay.specialised import specialise
-
-LINE_TEXTS = (
-    "trace", "where", "place", "served", "content", "headers", "body", "started", "ended", "produced",
-)  # fmt: skip
-_LARGEST = 1 << 16  # bytes of a request's body; a larger one is not kept in several forms
-
-
-class LineSerializer(Protocol):
-    """Writes the line of an operation. The texts are those of `operation_line`, and `trace`: how the trace ends."""
-
-    def __call__(
-        self, values: list[str], /, *,
-        trace: str, where: str, place: str, served: str, content: str, headers: str, body: str, started: str,
-        ended: str, produced: str,
-    ) -> str: ...  # fmt: skip
-
-
-class SpecialisedSerializer(Struct, frozen=True, gc=False):
-    """Writes an exchange, given what differs between replays. Its values must be of unreserved characters alone.
-
-    `text` writes the request; it takes the values of the slots, how the trace ends, and the authority. `line` writes
-    the line of the operation in the history.
-    """
-
-    text: Callable[[list[str], str, str], bytes]
-    line: LineSerializer
-    body: Callable[[list[str]], bytes] | None  # of the request, where it depends on values
-    content: str  # the body where it does not, in base64
-    produced: str  # the beginning of a line's end, up to the one value produced; "" where it may be several
+from verifier.replay.serializer import SpecialisedSerializer, specialised_serializer
 
 
 class ServedOperation(Struct, frozen=True, gc=False):
@@ -145,41 +114,7 @@ def _prepared(
         served_as={},
     )
     # The values that the request uses must not change before the operation is written or a sweep reads them.
-    if not filled.isdisjoint(step.uses):
+    if not prepared.simple or status is None or not filled.isdisjoint(step.uses):
         return prepared
-    return structs.replace(prepared, serializer=_serializer(prepared, step))
-
-
-def _serializer(prepared: PreparedExchange, step: ScriptStep) -> SpecialisedSerializer | None:
-    """None where more than bytes is to be made of the exchange, or specialised functions would give other bytes."""
-    jar, reported = step.cookie is not None or step.stores_cookies, bool(step.unmatched or step.ambiguous)
-    recorded = step.exchange.request.body
-    if not prepared.simple or prepared.status is None or jar or reported or len(recorded) > _LARGEST:
-        return None
-    status = prepared.status
-
-    def make_text(values: list[str], trace: str, authority: str) -> bytes:
-        return encode_request(prepared.request(values, trace), authority.encode())
-
-    def make_line(values: list[str], trace: str, **texts: str) -> str:
-        request = prepared.request(values, trace)
-        return operation_line(
-            prepared.index, request.method, request.target, request.headers, status, prepared.outcome, **texts
-        )
-
-    def make_body(values: list[str]) -> bytes:
-        return prepared.build(values, ()).body
-
-    slots, extractions = step.uses, step.extractions
-    text, line, body = (
-        specialise(make_text, slots, ("trace", "authority")),
-        specialise(make_line, slots, LINE_TEXTS),
-        specialise(make_body, slots),
-    )
-    if text is None or line is None or body is None:
-        return None
-    constant = step.template is None or step.template.body is None
-    produced = (
-        produced_text(((extractions[0].locator.expression, ""),)).removesuffix('"]]') if len(extractions) == 1 else ""
-    )
-    return SpecialisedSerializer(text, line, None if constant else body, base64(recorded), produced)
+    serializer = specialised_serializer(step, index, status, prepared.outcome, prepared.request)
+    return structs.replace(prepared, serializer=serializer)

@@ -30,6 +30,7 @@ from tests.benchmarks.replay.contenders import HEADERS, LENGTH, planned, product
 from verifier.correlation import Script, learn
 from verifier.history.model import RunInfo
 from verifier.history.store import HistoryWriter
+from verifier.http.batching import WriteBatcher
 from verifier.http.connection import Connection
 from verifier.http.message import Request, Response
 from verifier.matrix.model import Replaying
@@ -91,10 +92,10 @@ def recorded() -> Session:
 def connect(context: ReplayContext, count: int) -> None:
     """Connections that were used a moment ago."""
     client, pair = context.client, socket.socketpair()
-    pool = client.pool("127.0.0.1", PORT)
+    pool, batcher = client.pool("127.0.0.1", PORT), WriteBatcher(client.now)
     for _ in range(count):
         transport = Transport(pair, answers())
-        conn = transport.conn = Connection(asyncio.get_running_loop(), client.now, 1 << 20, client._batcher)
+        conn = transport.conn = Connection(asyncio.get_running_loop(), client.now, 1 << 20, batcher)
         conn.connection_made(cast(Any, transport))
         conn.answered = client.now()
         pool.takes_back(conn)

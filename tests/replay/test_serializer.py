@@ -1,4 +1,4 @@
-"""What is cut at marks gives what the ordinary way gives, or is not made."""
+"""A specialised serializer writes what the general functions write, or is not made."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from verifier.matrix.model import Retry
 from verifier.plan.model import Replay
 from verifier.replay.prepared import PreparedExchange, prepared_exchanges
 from verifier.replay.replay_script import ReplayScript
-from verifier.replay.specialised import Make, specialise
+from verifier.replay.specialise import Make, specialise
 
 UNRESERVED = st.text("abzAZ059-._~", min_size=1, max_size=12)
 
@@ -41,7 +41,7 @@ def rendered(template: str) -> Make:
     UNRESERVED,
 )
 @settings(max_examples=300, deadline=None)
-def test_what_is_pressed_is_what_is_made(pieces: list[str], values: list[str], more: str) -> None:
+def test_a_specialised_function_gives_what_the_original_gives(pieces: list[str], values: list[str], more: str) -> None:
     make = rendered("".join(pieces))
     made = specialise(make, (0, 1), ("more",))
     assert made is not None
@@ -66,7 +66,7 @@ def test_what_is_pressed_is_what_is_made(pieces: list[str], values: list[str], m
         (lambda value: value if value.isdigit() else f'"{value}"', False),  # a number in JSON
     ],
 )
-def test_what_writes_a_value_otherwise_is_not_pressed(write: Callable[[str], str], safe: bool) -> None:
+def test_what_writes_a_value_otherwise_is_not_specialised(write: Callable[[str], str], safe: bool) -> None:
     def make(values: list[str]) -> bytes:
         return f"<{write(values[0])}>".encode()
 
@@ -87,7 +87,7 @@ def test_a_body_with_values_says_how_long_it_is() -> None:
         assert made([value]) == make([value])
 
 
-def test_what_cannot_be_made_is_not_pressed() -> None:
+def test_what_cannot_be_made_is_not_specialised() -> None:
     def make(values: list[str]) -> bytes:
         raise ValueError
 
@@ -134,7 +134,7 @@ def answers(
 @pytest.mark.slow
 @given(replays())
 @settings(max_examples=200, deadline=None)
-def test_a_pressed_exchange_is_the_exchange(replay: tuple[Script, list[tuple[int, Response | None]]]) -> None:
+def test_a_serialized_exchange_is_the_exchange(replay: tuple[Script, list[tuple[int, Response | None]]]) -> None:
     script, happened = replay
     player, every = playing(script, "key", BEGAN), sides(script)
     for index, answered in happened:
@@ -155,14 +155,14 @@ def test_a_pressed_exchange_is_the_exchange(replay: tuple[Script, list[tuple[int
 
 
 @pytest.mark.slow
-def test_the_property_sees_pressed_exchanges_and_others() -> None:
-    seen = {"pressed": 0, "other": 0, "body": 0, "single": 0}
+def test_the_property_sees_serialized_exchanges_and_others() -> None:
+    seen = {"serialized": 0, "other": 0, "body": 0, "single": 0}
 
     @given(replays())
     @settings(max_examples=100, deadline=None, database=None, derandomize=True)
     def look(replay: tuple[Script, list[tuple[int, Response | None]]]) -> None:
         for prepared in sides(replay[0]):
-            seen["pressed"] += prepared.serializer is not None and prepared.uses > 0
+            seen["serialized"] += prepared.serializer is not None and prepared.uses > 0
             seen["other"] += prepared.serializer is None
             seen["body"] += prepared.serializer is not None and prepared.serializer.body is not None
             seen["single"] += prepared.serializer is not None and bool(prepared.serializer.produced)
