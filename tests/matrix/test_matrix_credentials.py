@@ -11,6 +11,7 @@ from verifier.errors import BadInput
 from verifier.matrix.model import Credential
 from verifier.matrix.parse import parse
 from verifier.rehearsal.prepare import prepare
+from verifier.runtime.stores.registered import PROCESS_STORES
 
 MATRIX = """\
 services:
@@ -36,7 +37,7 @@ def write(folder: Path, *lines: str, password: str = "") -> Path:
 
 def test_a_credential_comes_from_a_variable_or_a_file(tmp_path: Path) -> None:
     file = write(tmp_path, "redacted-1: {env: WORD}", "redacted-2: {file: ../secrets/word}")
-    (traffic,) = parse(file).traffic
+    (traffic,) = parse(file, PROCESS_STORES).traffic
     assert traffic.credentials == (
         Credential("redacted-1", "env", "WORD", 9, "traffic[0].credentials.redacted-1.env"),
         Credential(
@@ -59,7 +60,7 @@ def test_a_credential_comes_from_a_variable_or_a_file(tmp_path: Path) -> None:
 )
 def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, line: str, message: str) -> None:
     with pytest.raises(BadInput) as caught:
-        parse(write(tmp_path, line))
+        parse(write(tmp_path, line), PROCESS_STORES)
     problem = next(problem for problem in caught.value.problems if message in problem.message)
     assert problem.line == 9
     assert problem.key.startswith("traffic[0].credentials.")

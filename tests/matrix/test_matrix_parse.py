@@ -15,6 +15,7 @@ from verifier.errors import BadInput, Problem
 from verifier.matrix.model import FAULTS, Matrix, Rollout, TrafficRules
 from verifier.matrix.parse import parse
 from verifier.runtime.base import Build, Readiness
+from verifier.runtime.stores.registered import PROCESS_STORES
 
 GOOD = """\
 matrix: checkout
@@ -62,7 +63,7 @@ def folder(tmp_path: Path) -> Path:
 def read(folder: Path, text: str) -> Matrix:
     file = folder / "matrix.yaml"
     file.write_text(dedent(text), encoding="utf-8")
-    return parse(file)
+    return parse(file, PROCESS_STORES)
 
 
 def problems(folder: Path, text: str) -> tuple[Problem, ...]:
@@ -229,11 +230,11 @@ def test_a_file_that_is_no_text(folder: Path) -> None:
     file = folder / "matrix.yaml"
     file.write_bytes(b"matrix: \xff\xfe\n")
     with pytest.raises(BadInput, match="UTF-8"):
-        parse(file)
+        parse(file, PROCESS_STORES)
     with pytest.raises(BadInput, match="cannot be read"):
-        parse(folder / "none.yaml")
+        parse(folder / "none.yaml", PROCESS_STORES)
     with pytest.raises(BadInput, match="cannot be read"):
-        parse(folder)
+        parse(folder, PROCESS_STORES)
 
 
 def test_nothing_to_deploy_is_told(folder: Path) -> None:
@@ -265,7 +266,7 @@ def never_crashes(folder: Path, text: str) -> None:
     file = folder / "matrix.yaml"
     file.write_text(text, encoding="utf-8")
     try:
-        parse(file)
+        parse(file, PROCESS_STORES)
     except BadInput as error:
         assert error.problems
         assert all(problem.message for problem in error.problems)

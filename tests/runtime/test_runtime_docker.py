@@ -18,7 +18,7 @@ from verifier.runtime import engine as engines
 from verifier.runtime import images
 from verifier.runtime.base import Address, Build, CommandSpec, StoreSpec
 from verifier.runtime.labels import LABEL
-from verifier.runtime.postgres import Account
+from verifier.runtime.stores.postgres import Account
 
 pytestmark = pytest.mark.docker
 

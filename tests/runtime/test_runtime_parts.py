@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from verifier.errors import BrokenEnvironment
-from verifier.runtime import cleanup, engine, host_access, images, labels, stores
+from verifier.runtime import cleanup, engine, host_access, images, labels
 from verifier.runtime import leftovers as sweep
 from verifier.runtime import select as selecting
 from verifier.runtime.base import Address, Build, StartFailure
@@ -27,8 +27,12 @@ from verifier.runtime.images import Wanted
 from verifier.runtime.leftovers import Leftover, until_quiet
 from verifier.runtime.local import signal_number
 from verifier.runtime.logs import LineSearch, tail
-from verifier.runtime.postgres import Account
 from verifier.runtime.readiness import http_answers, until_ready
+from verifier.runtime.stores.nats import NATS
+from verifier.runtime.stores.postgres import POSTGRES, Account
+from verifier.runtime.stores.postgres import answers as postgres_answers
+from verifier.runtime.stores.redis import REDIS
+from verifier.runtime.stores.registered import KINDS, PROCESS_STORES, of_image, of_process, url
 
 
 class Time:
@@ -203,20 +207,41 @@ def test_http_answers_tell_what_came() -> None:
     assert asyncio.run(asked("/down")) == "GET /down got no answer (refused)"
 
 
+def test_an_image_is_known_by_the_last_part_of_its_name() -> None:
+    assert of_image("registry.example/library/postgres:15-alpine") is POSTGRES
+    assert of_image("127.0.0.1:5000/redis") is REDIS
+    assert of_image("nats@sha256:00") is NATS
+    assert of_image("shop/postgres-backup:1") is None
+    assert of_image(None) is None
+
+
 def test_known_stores_have_urls() -> None:
-    assert stores.family("registry.example/library/postgres:15-alpine") == "postgres"
-    assert stores.family("127.0.0.1:5000/redis") == "redis"
-    assert stores.family("nats@sha256:00") == "nats"
-    assert stores.family("shop/postgres-backup:1") is None
-    assert stores.url("postgres:15", (), "db", 5432) == "postgresql://postgres:verifier@db:5432/postgres"
-    assert stores.url("rabbitmq:3", (("RABBITMQ_DEFAULT_USER", "u"),), "mq", 5672) == "amqp://u:guest@mq:5672/"
-    assert stores.url("valkey:8", (), "c", 6379) == "redis://c:6379/0"
-    assert stores.url(None, (), "127.0.0.1", 7) == "tcp://127.0.0.1:7"
-    assert stores.environment("postgres:15", (("POSTGRES_USER", "u"),))["POSTGRES_DB"] == "u"
-    assert stores.environment("other:1", (("A", "b"),)) == {"A": "b"}
-    assert stores.command("postgres:15", ["docker-entrypoint.sh"])[:3] == ["postgres", "-c", "fsync=off"]  # type: ignore[index]
-    assert stores.command("postgres:15", ["/own.sh"]) is None
+    assert url("postgres:15", (), "db", 5432) == "postgresql://postgres:verifier@db:5432/postgres"
+    assert url("rabbitmq:3", (("RABBITMQ_DEFAULT_USER", "u"),), "mq", 5672) == "amqp://u:guest@mq:5672/"
+    assert url("valkey:8", (), "c", 6379) == "redis://c:6379/0"
+    assert url("nats", (), "n", 4222) == "nats://n:4222"
+    assert url(None, (), "127.0.0.1", 7) == "tcp://127.0.0.1:7"
+    assert POSTGRES.environment((("POSTGRES_USER", "u"),))["POSTGRES_DB"] == "u"
+    assert REDIS.environment((("A", "b"),)) == {"A": "b"}
     assert Account.of(()).url("h", 1) == "postgresql://postgres:verifier@h:1/postgres"
+
+
+def test_arguments_are_for_official_entry_points() -> None:
+    assert POSTGRES.command(["docker-entrypoint.sh"])[:3] == ["postgres", "-c", "fsync=off"]  # type: ignore[index]
+    assert POSTGRES.command(["/own.sh"]) is None
+    assert POSTGRES.command(None) is None
+    assert REDIS.command(["docker-entrypoint.sh"]) is None
+
+
+def test_kinds_of_stores_are_told_apart() -> None:
+    names, images = [kind.name for kind in KINDS], [image for kind in KINDS for image in kind.images]
+    assert len(set(names)) == len(names) > 0
+    assert len(set(images)) == len(images) > 0
+    assert all(kind.port for kind in KINDS if kind.images)
+    assert PROCESS_STORES == ("sqlite", "postgres")
+    assert [of_process(name).name for name in PROCESS_STORES] == list(PROCESS_STORES)
+    for command in ("command", "redis", ("sqlite",), ("nats", "-p", "{port}")):
+        assert of_process(command).name == "command"
 
 
 @pytest.mark.parametrize(
@@ -237,10 +262,10 @@ def test_postgres_is_asked_in_its_own_words(answer: bytes, ready: bool) -> None:
         from verifier.runtime.base import Address
 
         at = Address("127.0.0.1", server.sockets[0].getsockname()[1])
-        assert await stores.postgres_answers(at, Account("u", "p", "d")) is ready
+        assert await postgres_answers(at, Account("u", "p", "d")) is ready
         assert heard == [b"\0\x03\0\0user\0u\0database\0d\0\0"]
         server.close()
-        assert await stores.postgres_answers(at, Account("u", "p", "d")) is False
+        assert await postgres_answers(at, Account("u", "p", "d")) is False
 
     asyncio.run(scenario())
 

@@ -19,9 +19,10 @@ import psycopg
 import pytest
 
 from verifier.errors import BrokenEnvironment
-from verifier.runtime import leftovers, ports, postgres
+from verifier.runtime import leftovers, ports
 from verifier.runtime.base import Address, CommandSpec, Readiness, StartFailure, StoreSpec
 from verifier.runtime.labels import ENVIRONMENT, scratch
+from verifier.runtime.stores import postgres
 
 STRANGER = """
 import http.server, sys

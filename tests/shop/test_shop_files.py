@@ -11,6 +11,7 @@ from verifier.contracts.guarantees import read
 from verifier.contracts.load import load
 from verifier.matrix.parse import parse
 from verifier.recording.har import read_har
+from verifier.runtime.stores.registered import PROCESS_STORES
 
 ROOT = Path(__file__).resolve().parents[2]
 MATRICES = sorted((ROOT / "matrices").glob("*.yaml"))
@@ -18,7 +19,7 @@ MATRICES = sorted((ROOT / "matrices").glob("*.yaml"))
 
 @pytest.mark.parametrize("file", MATRICES, ids=lambda file: file.stem)
 def test_matrix(file: Path) -> None:
-    matrix = parse(file)
+    matrix = parse(file, PROCESS_STORES)
     assert matrix.name == file.stem
     for service in matrix.services:
         for version in service.versions:
@@ -31,7 +32,12 @@ def test_matrix(file: Path) -> None:
 
 
 def test_every_release_of_the_shop_is_in_a_matrix() -> None:
-    used = {version.contract for file in MATRICES for service in parse(file).services for version in service.versions}
+    used = {
+        version.contract
+        for file in MATRICES
+        for service in parse(file, PROCESS_STORES).services
+        for version in service.versions
+    }
     documents = {file for name in ("orders", "payments") for file in (ROOT / "contracts" / name).glob("[0-9]*.yaml")}
     assert documents <= used
 

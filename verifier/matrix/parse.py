@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,11 +26,13 @@ NAME = re.compile(r"[a-z][a-z0-9-]*[a-z0-9]")
 REFERENCE = re.compile(r"\$\{([^}]*)\}")
 _SHELL = re.compile(r"[^\w.-]")  # what no reference holds, and a shell's expansion does: `${DB#sqlite://}`
 T = TypeVar("T")
-PROCESS_STORES = ("sqlite", "postgres")
 
 
-def parse(file: Path) -> Matrix:
-    """The matrix of a file. Raises BadInput with all problems found."""
+def parse(file: Path, process_stores: Sequence[str]) -> Matrix:
+    """The matrix of a file. `process_stores` are the stores that a matrix may name as `process` of a store.
+
+    Raises BadInput with all problems found.
+    """
     file = file.resolve()
     reader = Reader()
     root = load(file)
@@ -40,7 +42,7 @@ def parse(file: Path) -> Matrix:
         if needed not in items:
             reader.problem(root, f"must declare {needed!r}")
     services = _named(reader, items.get("services"), lambda name, at: read_service(reader, name, at, file.parent))
-    stores = _named(reader, items.get("stores"), lambda name, at: _store(reader, name, at))
+    stores = _named(reader, items.get("stores"), lambda name, at: _store(reader, name, at, process_stores))
     partners = _named(reader, items.get("partners"), lambda name, at: _partner(reader, name, at, file.parent))
     # Names count as declared whatever else is wrong with their services: one mistake is told once.
     names = tuple(reader.mapping(items.get("services")))
@@ -77,14 +79,14 @@ def _named(reader: Reader, at: Located | None, one: Callable[[str, Located], T |
     return tuple(found)
 
 
-def _store(reader: Reader, name: str, at: Located) -> Store:
+def _store(reader: Reader, name: str, at: Located, process_stores: Sequence[str]) -> Store:
     items = reader.mapping(at, ("image", "process", "environment", "port", "ready"))
     process = items.get("process")
     stand_in: str | tuple[str, ...] | None = None
     if process is not None and isinstance(process.value, list):
         stand_in = reader.texts(process)
     elif process is not None:
-        stand_in = reader.choice(process, PROCESS_STORES, "sqlite")
+        stand_in = reader.choice(process, process_stores, process_stores[0])
     if "image" not in items and process is None:
         reader.problem(at, "needs an 'image' (Docker runtime), a 'process' (process runtime) or both")
     return Store(

@@ -29,6 +29,7 @@ from verifier.recording.placeholders import sent
 from verifier.replay.credentials import Credentials, resolve
 from verifier.replay.replay_script import ReplayScript
 from verifier.replay.session import service_of
+from verifier.runtime.stores.registered import PROCESS_STORES
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ def prepare(
     Secrets that the matrix names are read from `environ` and from files; with None they are not asked for, and what
     is prepared can be shown but not run. Raises BadInput with every problem found.
     """
-    matrix = parse(file)
+    matrix = parse(file, PROCESS_STORES)
     if budget is not None:
         matrix = replace(matrix, budget=budget)
     problems: list[Problem] = []

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from verifier.errors import BrokenEnvironment
-from verifier.runtime import engine, host_access, images, stores, testcontainer
+from verifier.runtime import engine, host_access, images, testcontainer
 from verifier.runtime.base import Address, CommandResult, CommandSpec, Readiness, ReplicaSpec, StartFailure, StoreSpec
 from verifier.runtime.container import Container, HostPath
 from verifier.runtime.containers import Containers, fill, published
@@ -17,6 +17,7 @@ from verifier.runtime.labels import checked
 from verifier.runtime.local import signal_number
 from verifier.runtime.logs import size, tail
 from verifier.runtime.readiness import Probe
+from verifier.runtime.stores import registered
 
 TIMED_OUT = 124  # as timeout(1) reports it
 NOT_FOUND = 127  # as a shell reports it
@@ -70,7 +71,8 @@ class DockerRuntime:
             raise BrokenEnvironment("\n".join(map(str, problems)))
 
     async def start_store(self, spec: StoreSpec) -> str:
-        port = spec.port or stores.PORTS.get(stores.family(spec.image) or "", 0)
+        kind = registered.of_image(spec.image)
+        port = spec.port or (kind.port if kind is not None else 0)
         if not spec.image or not port:
             missing = "`port`, as its image is not one whose port is known" if spec.image else "`image`"
             raise BrokenEnvironment(f"store {spec.name}: the docker runtime needs {missing}")
@@ -84,19 +86,19 @@ class DockerRuntime:
                 self._stores[spec.name] = _Store(box, spec.directory)
         if failure is not None:
             raise BrokenEnvironment(f"store {spec.name} did not start: {failure.detail}\n{failure.tail}")
-        return stores.url(spec.image, spec.environment, spec.name, port)
+        return registered.url(spec.image, spec.environment, spec.name, port)
 
     def _run_store(self, spec: StoreSpec, port: int) -> tuple[str, HostPath]:
         image = str(spec.image)
         config = self._all.client.images.get(image).attrs.get("Config") or {}
-        known = stores.family(image) is not None
+        kind = registered.of_image(image)
         identity = testcontainer.run(
             image,
-            environment=stores.environment(image, spec.environment),
-            command=stores.command(image, config.get("Entrypoint")),
+            environment=kind.environment(spec.environment) if kind is not None else dict(spec.environment),
+            command=kind.command(config.get("Entrypoint")) if kind is not None else None,
             ports=published(port),
             # A throw-away store needs no disk; what an unknown image keeps in its volumes stays as it is.
-            tmpfs=dict.fromkeys(config.get("Volumes") or (), "") if known else {},
+            tmpfs=dict.fromkeys(config.get("Volumes") or (), "") if kind is not None else {},
             arguments=self._all.arguments(f"store-{spec.name}", aliases=[spec.name]),
         )
         return identity, self._all.place(identity, port)
@@ -104,9 +106,10 @@ class DockerRuntime:
     def _store_probe(self, spec: StoreSpec, box: Container, begin: int) -> Probe:
         if spec.readiness:
             return self._all.probe(spec.readiness, box, begin)
-        if stores.family(spec.image) is None:
+        kind = registered.of_image(spec.image)
+        if kind is None:
             return self._all.probe(Readiness("tcp", ""), box, begin)
-        answers = stores.answers(spec.image, spec.environment)
+        answers = kind.answers(spec.environment)
         return lambda: answers(self._all.address(box))
 
     async def stop_store(self, name: str) -> None:

@@ -15,9 +15,9 @@ from verifier.runtime.identity import ProcessIdentity
 from verifier.runtime.labels import checked
 from verifier.runtime.launch import Job, Launcher, fill
 from verifier.runtime.leftovers import kill_processes, remove_folder, until_quiet
-from verifier.runtime.local_stores import LocalStores
 from verifier.runtime.logs import size, tail
 from verifier.runtime.ports import LOOPBACK
+from verifier.runtime.stores.local import LocalStores
 
 TIMED_OUT = 124  # as timeout(1) reports it
 NOT_FOUND = 127  # as a shell reports it

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.engine.system import install
 from verifier.errors import BrokenEnvironment
-from verifier.runtime.postgres import binaries
+from verifier.runtime.stores.postgres import binaries
 
 SETTINGS = Path("/etc/postgresql-common/createcluster.conf")
 

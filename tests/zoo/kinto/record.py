@@ -19,6 +19,7 @@ from verifier.matrix.parse import parse
 from verifier.rehearsal.environment import environment_of
 from verifier.runtime.base import Address, ReplicaSpec, StoreSpec
 from verifier.runtime.process import ProcessRuntime
+from verifier.runtime.stores.registered import PROCESS_STORES
 
 MATRIX = RECORDINGS.parent / "kinto.yaml"
 
@@ -34,7 +35,7 @@ async def record(folder: Path, out: Path) -> None:
 
 
 async def _start(runtime: ProcessRuntime, folder: Path) -> Address:
-    matrix = parse(MATRIX)
+    matrix = parse(MATRIX, PROCESS_STORES)
     (store,), (service,) = matrix.stores, matrix.services
     (folder / "store").mkdir()
     url = await runtime.start_store(

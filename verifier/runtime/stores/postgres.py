@@ -1,4 +1,4 @@
-"""A private PostgreSQL server from binaries on this machine, for the process runtime."""
+"""PostgreSQL: its official image, and for the process runtime a private server from binaries on this machine."""
 
 from __future__ import annotations
 
@@ -7,15 +7,20 @@ import os
 import pwd
 import re
 import shutil
+import struct
 import sys
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
 from verifier.errors import BrokenEnvironment
-from verifier.runtime.base import Environment
+from verifier.runtime.base import Address, Environment, Readiness, StoreSpec
+from verifier.runtime.launch import Job
 from verifier.runtime.ports import LOOPBACK
+from verifier.runtime.stores.kind import Answers, LocalStore, StoreKind, exchange
 
+_WITHIN = 30.0
 _NEEDED = ("initdb", "postgres")
 
 # Data that is thrown away needs no disk: nothing here changes what a transaction can see.
@@ -139,3 +144,68 @@ async def _run(command: list[str], folder: Path, environment: dict[str, str], gi
     if process.returncode != 0:
         last = output.decode("utf-8", "replace").strip().splitlines()[-3:]
         raise BrokenEnvironment(f"{Path(command[0]).name} failed with status {process.returncode}: {' '.join(last)}")
+
+
+async def answers(at: Address, account: Account) -> bool:
+    """Whether a server takes connections: it answers a start-up message by asking for authentication.
+
+    While it starts, recovers or stops it answers with an error (57P03) instead. The official image runs a first,
+    temporary server for its own set-up, which listens on no TCP port. Messages: PostgreSQL's documentation,
+    "Frontend/Backend Protocol", "Start-up".
+    """
+    words = f"user\0{account.user}\0database\0{account.database}\0\0".encode()
+    return await exchange(at, struct.pack("!ii", len(words) + 8, 196608) + words, 1) == b"R"
+
+
+def _answers(environment: Environment) -> Answers:
+    account = Account.of(environment)
+    return lambda at: answers(at, account)
+
+
+def url(environment: Environment, host: str, port: int) -> str:
+    return Account.of(environment).url(host, port)
+
+
+def completed(environment: Environment) -> dict[str, str]:
+    """What is declared, completed by what the image insists on."""
+    account = Account.of(environment)
+    values = dict(environment) | {
+        "POSTGRES_USER": account.user,
+        "POSTGRES_PASSWORD": account.password,
+        "POSTGRES_DB": account.database,
+    }
+    values.setdefault("POSTGRES_INITDB_ARGS", "--no-sync")
+    return values
+
+
+async def local(
+    spec: StoreSpec, own_folder: Callable[[], Path], complete: Callable[[Environment], dict[str, str]]
+) -> LocalStore:
+    programs, account = binaries(spec.image), Account.of(spec.environment)
+    # Not in the run directory: the server's user need not have access to what is above it.
+    folder = own_folder()
+    await create(folder, programs, account, complete(spec.environment))
+    job = Job(
+        command=server(folder, programs), environment=spec.environment, directory=folder, log=spec.log,
+        ready=replace(spec.readiness or Readiness("tcp", "", _WITHIN), kind="tcp"),
+        probe=lambda at: answers(at, account),
+    )  # fmt: skip
+    # Asked to end at once, it ends its own workers first, which may have left its group.
+    return LocalStore(job, lambda port: account.url(LOOPBACK, port), "SIGQUIT")
+
+
+def check(spec: StoreSpec) -> None:
+    binaries(spec.image)
+
+
+POSTGRES = StoreKind(
+    "postgres",
+    url,
+    images=("postgres",),
+    port=5432,
+    environment=completed,
+    arguments=("postgres", *(part for setting in SETTINGS for part in ("-c", setting))),
+    answers=_answers,
+    local=local,
+    check=check,
+)

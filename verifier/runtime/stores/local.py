@@ -1,0 +1,100 @@
+"""The stores of the process runtime that run now."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from verifier.errors import BrokenEnvironment
+from verifier.runtime import local
+from verifier.runtime.base import StartFailure, StoreSpec
+from verifier.runtime.identity import ProcessIdentity
+from verifier.runtime.labels import scratch
+from verifier.runtime.launch import Launcher
+from verifier.runtime.leftovers import mark_folder
+from verifier.runtime.ports import LOOPBACK
+from verifier.runtime.stores import registered
+from verifier.runtime.stores.kind import StoreKind
+
+_QUIT_WITHIN = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Store:
+    """`signal` ends its server."""
+
+    child: local.Child | None
+    folders: tuple[Path, ...]
+    signal: str
+
+
+class LocalStores:
+    """The stores that run now, by name."""
+
+    def __init__(self, run_id: str, owner: ProcessIdentity, launcher: Launcher) -> None:
+        self._run = run_id
+        self._owner = owner
+        self._launcher = launcher
+        self._stores: dict[str, _Store] = {}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._stores)
+
+    def check(self, spec: StoreSpec) -> None:
+        """Raises BrokenEnvironment for a store that cannot start on this machine."""
+        _kind(spec).check(spec)
+
+    async def start(self, spec: StoreSpec) -> str:
+        """Start an empty store; returns its URL. Raises BrokenEnvironment."""
+        kind = _kind(spec)
+        spec.directory.mkdir(parents=True, exist_ok=True)
+        if any(spec.directory.iterdir()):
+            raise BrokenEnvironment(f"store {spec.name}: its directory {spec.directory} is not empty")
+        folders = [spec.directory]
+
+        def own_folder() -> Path:
+            folders.append(self._folder(spec))
+            return folders[-1]
+
+        assert kind.local is not None
+        store = await kind.local(spec, own_folder, self._launcher.environment)
+        child, port = None, 0
+        if store.job is not None:
+            address, outcome = await self._launcher.start(store.job)
+            if isinstance(outcome, StartFailure):
+                raise BrokenEnvironment(f"store {spec.name} did not start: {outcome.detail}\n{outcome.tail}")
+            child, port = outcome, address.port
+        self._stores[spec.name] = _Store(child, tuple(folders), store.signal)
+        if store.url is not None:
+            return store.url(port)
+        return registered.url(spec.image, spec.environment, LOOPBACK, port)
+
+    def _folder(self, spec: StoreSpec) -> Path:
+        """The store's own folder among the run's temporary data; it does not exist yet."""
+        mark_folder(self._run, self._owner)
+        folder = scratch(self._run) / f"store-{spec.name}"
+        if folder.exists():
+            raise BrokenEnvironment(f"store {spec.name}: its folder {folder} is not empty")
+        return folder
+
+    async def stop(self, name: str) -> None:
+        """Kill the store and remove its data; nothing happens when there is none of that name."""
+        store = self._stores.pop(name, None)
+        if store is None:
+            return
+        if store.child is not None:
+            await store.child.stop(store.signal, _QUIT_WITHIN)
+        for folder in store.folders:
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+
+def _kind(spec: StoreSpec) -> StoreKind:
+    if not spec.process:
+        named = ", ".join(f"`process: {name}`" for name in registered.PROCESS_STORES)
+        raise BrokenEnvironment(
+            f"store {spec.name} has no `process`, which the process runtime needs: declare {named} or a command"
+        )
+    return registered.of_process(spec.process)

@@ -1,0 +1,36 @@
+"""Every kind of store. A new one is one module that makes a `StoreKind`, and one line here."""
+
+from __future__ import annotations
+
+from verifier.runtime.base import Environment
+from verifier.runtime.stores import command, nats, postgres, rabbitmq, redis, sqlite
+from verifier.runtime.stores.kind import StoreKind, tcp_url
+
+KINDS: tuple[StoreKind, ...] = (
+    sqlite.SQLITE,
+    postgres.POSTGRES,
+    redis.REDIS,
+    rabbitmq.RABBITMQ,
+    nats.NATS,
+    command.COMMAND,
+)
+
+# What a matrix may name as `process` of a store. A command is given as a list, and has no name.
+PROCESS_STORES = tuple(kind.name for kind in KINDS if kind.local is not None and kind is not command.COMMAND)
+
+
+def of_image(image: str | None) -> StoreKind | None:
+    """The kind of store an image is, by the last part of its name: `registry:5000/x/postgres:15` is `postgres`."""
+    name = (image or "").rpartition("/")[2].partition("@")[0].partition(":")[0]
+    return next((kind for kind in KINDS if name in kind.images), None)
+
+
+def of_process(process: str | tuple[str, ...]) -> StoreKind:
+    """The kind of store that a matrix declares for the process runtime."""
+    return next((kind for kind in KINDS if kind.name == process and process in PROCESS_STORES), command.COMMAND)
+
+
+def url(image: str | None, environment: Environment, host: str, port: int) -> str:
+    """The URL of a store that listens on a host and port; `tcp://` for an image that is not known."""
+    kind = of_image(image)
+    return (kind.url if kind is not None else tcp_url)(environment, host, port)
