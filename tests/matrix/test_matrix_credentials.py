@@ -55,7 +55,7 @@ def test_a_credential_comes_from_a_variable_or_a_file(tmp_path: Path) -> None:
         ("redacted-1: hunter22", "needs 'env'"),
         ("redacted-1: {env: 'MY WORD'}", "name of an environment variable"),
         ("redacted-1: {env: [A]}", "must be text"),
-        ("password: {env: WORD}", "no placeholder of a recording"),
+        ("password: {env: WORD}", "is not a placeholder of a recording"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, line: str, message: str) -> None:

@@ -1,1 +1,1 @@
-"""The history of a run: written by the replay, read by the checks, imported by both and importing neither."""
+"""The history of a run. The replay writes it and the checks read it; this package imports neither of them."""

@@ -1,6 +1,6 @@
-"""The line of an operation, put together from texts that are made beforehand; `store` writes all other lines.
+"""Builds the history line of an operation from prepared pieces of JSON. `store` writes all other lines.
 
-Texts are JSON, as Latin-1 text of its UTF-8 bytes: what is cut out of bytes and put together again stays what it was.
+Pieces are JSON encoded in UTF-8 and decoded as Latin-1, so cutting and joining them never changes a byte.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ def text(value: object) -> str:
     return encode(value).decode("latin-1")
 
 
-_often = lru_cache(maxsize=1024)(text)  # of what many lines have
+_often = lru_cache(maxsize=1024)(text)  # for values that occur in many lines
 
 
 def place(step: str, replay: str, session: str) -> tuple[str, str]:
-    """Step and replay as an operation's id has them, and the fields of all three."""
+    """Step and replay as they occur in an operation's id, and the fields of id, step and replay."""
     told = text(replay)
     where = f"{_often(step)[1:-1]}/{told[1:-1]}"
     return where, f'"step":{_often(step)},"replay":{told},"session":{_often(session)}'
@@ -37,7 +37,7 @@ def served(name: str, service: str, version: str, replica: str) -> str:
 
 
 def storable(value: Any) -> Any:
-    """A value as JSON has it, each lone surrogate in it as U+FFFD."""
+    """A JSON value with each lone surrogate replaced by U+FFFD."""
     if isinstance(value, str):
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, dict):
@@ -46,7 +46,7 @@ def storable(value: Any) -> Any:
 
 
 def produced_text(produced: tuple[tuple[str, str], ...]) -> str:
-    """What follows the times: nothing for an operation that produced nothing."""
+    """The field `produced`; empty for an operation that produced no value."""
     if not produced:
         return ""
     try:
@@ -59,7 +59,7 @@ def operation_line(
     index: int, method: str, target: str, asked: Headers, status: int, outcome: Outcome,
     where: str, place: str, served: str, content: str, headers: str, body: str, started: str, ended: str, produced: str,
 ) -> str:  # fmt: skip
-    """A first attempt that was answered.
+    """The line of a first attempt that received a response.
 
     `where` is step and replay as in its id; `content` and `body`, of request and response, are base64.
     """

@@ -1,7 +1,7 @@
-"""What a run leaves behind: operations, steps, replica events, faults and notes, all plain values.
+"""The records of a run as plain values: operations, steps, replica events, faults, ends and notes.
 
-Times are seconds since the run began (monotonic clock). Ids are stable for one plan: an operation's id
-is `STEP/REPLAY/INDEX.ATTEMPT`, an inner call's ends in `/SERVICE-N`.
+Times are seconds since the run began (monotonic clock). Ids are stable for one plan: an
+operation's id is `STEP/REPLAY/INDEX.ATTEMPT`, and the id of an inner call ends in `/SERVICE-N`.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ Phase = Literal["control-old", "control-new", "control-upgrade", "forward", "rol
 class Operation(Struct, frozen=True, gc=False, omit_defaults=True):
     """One request sent in a run: its invocation and its outcome.
 
-    `response` is what the service answered; `outcome` is what its caller could know. After a lost answer the
-    two differ: the response is kept as evidence, the outcome is `info`.
+    `response` is what the service sent; `outcome` is what the caller could conclude. If a fault hides the response from
+    the caller, the two differ: the response is kept as evidence, and the outcome is `info`.
     """
 
     id: str
@@ -29,9 +29,9 @@ class Operation(Struct, frozen=True, gc=False, omit_defaults=True):
     replay: str
     session: str
     index: int  # position of the exchange in its session; -1 for inner calls
-    attempt: int  # 1 for the first; retries and duplicates count on
+    attempt: int  # 1 for the first; retries and duplicates count up
     source: Source
-    name: str  # operation id of the contract, else "METHOD /path/{}"
+    name: str  # operation id of the contract, or "METHOD /path/{}" if there is none
     service: str
     version: str
     replica: str
@@ -42,9 +42,9 @@ class Operation(Struct, frozen=True, gc=False, omit_defaults=True):
     ended: float
     caller: str = ""  # service that made an inner call
     caller_version: str = ""
-    error: str = ""  # "refused", "timeout", "reset", "closed", "garbage"; "" when answered
+    error: str = ""  # "refused", "timeout", "reset", "closed", "garbage"; "" if a response arrived
     fault: str = ""  # the fault this attempt is part of
-    parent: str = ""  # the operation this one retries, duplicates, polls for or was caused by
+    parent: str = ""  # the operation that this one retries, duplicates or polls, or that caused it
     effect: Literal["", "applied", "suppressed"] = ""  # partner calls only
     produced: tuple[tuple[str, str], ...] = ()  # values later requests use: runtime expression, value
 
@@ -58,7 +58,7 @@ class Replicas(Struct, frozen=True, gc=False):
 
 
 class Step(Struct, frozen=True, gc=False):
-    """One step as it was carried out. `state` is the mixture after the step."""
+    """One step that was carried out. `state` is the mixture of versions after it."""
 
     id: str
     path: str
@@ -73,7 +73,9 @@ class Step(Struct, frozen=True, gc=False):
 
 
 class ReplicaEvent(Struct, frozen=True, gc=False):
-    """`what`: started, ready, served, stopped, killed, never-ready, exited, command-failed.
+    """Something that happened to a replica.
+
+    `what` is one of: started, ready, served, stopped, killed, never-ready, exited, command-failed.
 
     `detail` of a replica that `exited` is how it ended, such as `exited with status 1`, and nothing else.
     """
@@ -88,7 +90,7 @@ class ReplicaEvent(Struct, frozen=True, gc=False):
 
 
 class FaultInjected(Struct, frozen=True, gc=False):
-    """One fault as it happened, on one operation and between two versions (equal for same-version faults)."""
+    """One injected fault on one operation. `first` and `second` are the versions that served its two attempts."""
 
     step: str
     replay: str
@@ -101,15 +103,15 @@ class FaultInjected(Struct, frozen=True, gc=False):
 
 
 class End(Struct, frozen=True, gc=False, omit_defaults=True):
-    """What became of one piece of accepted work, as the waiting client saw it.
+    """How accepted work ended, as the waiting client saw it.
 
-    `operation` is the id of the write that was accepted, by `version` of `service`; `index` is the exchange of the
-    session that waited for it: the accepting one where completion is declared, else the recorded waiting read.
+    `operation` is the id of the write that `version` of `service` accepted. `index` is the exchange of the session that
+    waited for it: the accepting one if completion is declared, otherwise the recorded waiting read.
     `how`: `ended` (it showed what the client waited for), `open` (it did not within `bound` seconds) or `unreadable`
-    (every read failed). Work that was open may get a second End in a later step (`late`).
+    (every read failed). Open work may get a second End in a later step (`late`).
     """
 
-    step: str  # in which this was seen; `operation` tells in which it was accepted
+    step: str  # in which this was seen; the id `operation` contains the step of the acceptance
     replay: str
     session: str
     index: int
@@ -118,25 +120,24 @@ class End(Struct, frozen=True, gc=False, omit_defaults=True):
     name: str
     version: str
     how: Literal["ended", "open", "unreadable"]
-    shown: str  # the last thing shown: a state, an entry, a count, a status
-    waited: float  # seconds since the acceptance was answered
-    bound: float  # seconds; how long it would have been waited for
+    shown: str  # what the last read showed: a state, an entry, a count or a status
+    waited: float  # seconds since the response that accepted the work
+    bound: float  # seconds; the longest time to wait
     reads: int
-    last: str  # id of the last read; "" where none was sent
+    last: str  # id of the last read; "" if none was sent
     at: float
     wanted: str = ""  # what the client waited for, in a few words
     declared: bool = False
-    late: bool = False  # asked for again after its own step had given it up
-    brief: bool = False  # waited for less than `bound`, for others at the same place had not ended before
+    late: bool = False  # read again after its own step had stopped waiting
+    brief: bool = False  # waited less than `bound`, because others at the same place had not ended before
 
 
 class Note(Struct, frozen=True, gc=False):
-    """Something an operator must know that is no violation: an unmatched value, a count that does not add up.
+    """Something that an operator should know and that is not a violation.
 
-    `kind`, by what it is about: of values, `unmatched` and `ambiguous`; of sessions, what they have `borrowed` and
-    `credentials` that were rejected; of exchanges, polling that has `not-ended` and what a `stream` has not kept or
-    not been disturbed by; of the run, what was `not-run` and a `count` that does not add up. Only `count` keeps a run
-    from passing.
+    The kinds are: `unmatched` and `ambiguous` values; exchanges that a session has `borrowed` from another one, and
+    rejected `credentials`; polling that has `not-ended`, and limits of an event `stream`; what was `not-run`, and a
+    `count` of requests that does not add up. Only `count` keeps a run from passing.
     """
 
     step: str
@@ -153,7 +154,7 @@ class ServiceInfo(Struct, frozen=True, gc=False):
 
 
 class RunInfo(Struct, frozen=True, gc=False):
-    """The first record of a run; enough to judge it again with the files stored beside it."""
+    """The first record of a run. With the files stored beside it, the run can be judged again."""
 
     schema: int
     tool: str
@@ -163,11 +164,11 @@ class RunInfo(Struct, frozen=True, gc=False):
     services: tuple[ServiceInfo, ...]
     partners: tuple[str, ...]
     client_versions: tuple[tuple[str, str], ...]  # (service, version whose client was recorded)
-    file: str = ""  # the matrix's file, as the user named it
+    file: str = ""  # path of the matrix as given on the command line
 
 
 class History(Struct, frozen=True, gc=False):
-    """Everything that happened in a run, each kind in order."""
+    """All records of a run, each kind in order."""
 
     run: RunInfo
     operations: tuple[Operation, ...]
@@ -179,7 +180,7 @@ class History(Struct, frozen=True, gc=False):
 
 
 class Timing(Struct, frozen=True, gc=False):
-    """Seconds: in all, starting and stopping, replaying, judging."""
+    """Durations in seconds: in total, starting and stopping, replaying, judging."""
 
     total_s: float
     boot_s: float

@@ -1,4 +1,4 @@
-"""From what came back to what its sender may conclude."""
+"""What the sender of a request may conclude from the response."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 
 def outcome_of(method: str, response: Response | None, error: str, sent: bool, accepted: int = 202) -> Outcome:
-    """`ok` happened, `accepted` promised, `fail` certainly did not happen, `info` may have happened.
+    """The outcome: `ok` happened, `accepted` promised, `fail` certainly did not happen, `info` may have happened.
 
-    A refused connection is a fail; a time-out or reset once bytes had left is `info`, and so is a 5xx on a write.
+    A refused connection is `fail`. A timeout or a reset after bytes were sent is `info`, and so is a 5xx on a write.
     """
     if response is None:
         return "info" if sent and error != "refused" else "fail"

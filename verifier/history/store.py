@@ -1,10 +1,10 @@
-"""Histories on disk: one JSON line per record, one file per kind, appended while the run goes on.
+"""Histories on disk: one JSON line per record, one file per kind, appended during the run.
 
     RUN/history/run.json  operations.jsonl  steps.jsonl  replicas.jsonl  faults.jsonl  notes.jsonl
                      ends.jsonl
 
-Bodies are base64, so every value reads back equal. A last line cut off by a kill is left out when reading. A field
-that has its default may be missing in a line.
+Bodies are base64, so every value can be read back equal. Reading ignores a last line that a kill cut off. A line may
+omit fields that have their default value.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ FILES: dict[type, str] = {
     End: "ends.jsonl",
 }
 
-SCHEMA, WITH_ENDS = 2, 2  # of today's histories, and of the first that have ends of accepted work
+SCHEMA, WITH_ENDS = 2, 2  # the current schema, and the first one with ends of accepted work
 
-MOST = 64  # lines that wait
-LARGE = 1 << 14  # bytes of a line that does not
+MOST = 64  # waiting lines before they are written
+LARGE = 1 << 14  # bytes; longer lines are written at once
 
 
 class Lines(list[str]):
-    """Whole lines that wait to be written, as Latin-1 text of their bytes.
+    """Whole lines that wait to be written, their bytes decoded as Latin-1.
 
-    Who appends one calls `relieve` when there are MOST of them, or when one is LARGE.
+    After appending a line, the caller calls `relieve` if there are MOST lines or if the line is LARGE.
     """
 
     __slots__ = ("_file",)
@@ -50,26 +50,26 @@ class Lines(list[str]):
         self._file = file
 
     def relieve(self) -> None:
-        """Write them: whole lines only, so a kill cuts off at most what the system had not taken yet."""
+        """Write all waiting lines. Only whole lines are written, so a kill cuts off at most the last one."""
         self._file.write("".join(self).encode("latin-1"))
         self.clear()
 
 
 class HistoryWriter:
-    """Appends records to a run directory. Holds few in memory, so a run may be of any length."""
+    """Appends records to a run directory. It keeps few records in memory, so a run may be of any length."""
 
     def __init__(self, directory: Path, run: RunInfo) -> None:
         folder = directory / "history"
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "run.json").write_bytes(msgspec.json.format(msgspec.json.encode(run)))
-        # Buffered only for what `write` does not take at once, as on a disk that is nearly full.
+        # The files are buffered, because an unbuffered `write` may write only a part, as on a nearly full disk.
         self._files: dict[type, IO[bytes]] = {kind: (folder / name).open("wb") for kind, name in FILES.items()}
         self._waiting = {kind: Lines(file) for kind, file in self._files.items()}
-        self.lines = self._waiting[Operation]  # of operations, for those who write a line themselves
+        self.lines = self._waiting[Operation]  # of operations, for callers that build the line themselves
         self._encode = msgspec.json.Encoder().encode
 
     def add(self, record: Record) -> None:
-        """A lone surrogate, which JSON can escape and UTF-8 cannot hold, is kept as U+FFFD."""
+        """Append a record. A lone surrogate is stored as U+FFFD, because UTF-8 cannot encode it."""
         try:
             line = self._encode(record)
         except UnicodeEncodeError:
@@ -91,7 +91,7 @@ class HistoryWriter:
 
 
 def records(directory: Path, kind: type[R]) -> Iterator[R]:
-    """The records of one kind, in order, read line by line. Raises BadInput for a line that is not one."""
+    """The records of one kind, in order, read line by line. Raises BadInput for an invalid line."""
     file = directory / "history" / FILES[kind]
     decode = msgspec.json.Decoder(kind).decode
     try:
@@ -123,7 +123,7 @@ def read(directory: Path) -> History:
 
 
 def read_value(file: Path, kind: Any) -> Any:
-    """One JSON file decoded as a value of the given type; BadInput when it is not one."""
+    """One JSON file decoded as a value of the given type. Raises BadInput if that fails."""
     try:
         return msgspec.json.decode(file.read_bytes(), type=kind)
     except OSError as error:
@@ -133,7 +133,7 @@ def read_value(file: Path, kind: Any) -> Any:
 
 
 def write_value(file: Path, value: Any) -> None:
-    """One value as indented JSON, written beside and renamed, so that a reader never sees half of it."""
+    """Write a value as indented JSON to a temporary file and rename it, so that no reader sees half of it."""
     beside = file.with_name(file.name + ".part")
     beside.write_bytes(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
     beside.replace(file)

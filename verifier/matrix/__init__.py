@@ -1,1 +1,1 @@
-"""The matrix: which system, which versions, which rollout, which traffic."""
+"""The matrix: the declaration of a system, its versions, its rollout and its traffic."""

@@ -1,4 +1,4 @@
-"""A matrix as plain values. Paths are absolute; defaults are filled in; versions stand oldest first."""
+"""A matrix as plain values. Paths are absolute, defaults are filled in, and versions are sorted oldest first."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FAULTS = (
 
 @dataclass(frozen=True, slots=True)
 class Migrations:
-    """Commands run once: `expand` before the first new replica, `migrate` and `contract` after the last old one."""
+    """Commands to run once: `expand` before the first new replica, `migrate` and `contract` after the last old one."""
 
     expand: tuple[str, ...] = ()
     migrate: tuple[str, ...] = ()
@@ -53,10 +53,10 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class StopPolicy:
-    """How a replica is asked to end, and for how many seconds it is waited for.
+    """How a replica is stopped: the signal, and `grace`, the seconds until it is killed.
 
-    `drain` is how long (seconds) the balancer lets requests under way end between taking the replica out of
-    rotation and the signal, as balancers do; a request that takes longer meets the signal. 0 spares none.
+    `drain` is the longest time in seconds between taking the replica out of rotation and the signal. Load balancers
+    use it to let requests in flight end. A request that takes longer, or any request with 0, is interrupted.
     """
 
     signal: str = "SIGTERM"
@@ -97,7 +97,7 @@ class Store:
 
 @dataclass(frozen=True, slots=True)
 class Partner:
-    """A third party played by the verifier; `contract` says how it answers, `delay` (seconds) how late."""
+    """A third party that the verifier simulates. `contract` defines its responses; `delay` is in seconds."""
 
     name: str
     contract: Path | None
@@ -106,7 +106,7 @@ class Partner:
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """`order` names the services in the order of their upgrade; `every_order` asks for all of them."""
+    """`order` lists the services in upgrade order. `every_order` plans all orders, `safe_order` a safe one."""
 
     strategy: str
     order: tuple[str, ...]
@@ -117,7 +117,7 @@ class Rollout:
 
 @dataclass(frozen=True, slots=True)
 class TrafficRules:
-    """What a user settles about correlation: flows by hand, values left alone, values always renewed."""
+    """Rules for correlation: explicit flows, values to keep, and values to generate anew."""
 
     flows: tuple[tuple[str, str], ...] = ()
     keep: tuple[str, ...] = ()
@@ -126,9 +126,9 @@ class TrafficRules:
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """Where the value behind a placeholder of a redacted recording comes from: a variable, or a file's content.
+    """The source of the secret behind a placeholder in a redacted recording: a variable or the content of a file.
 
-    `name` is the variable's name or the file's absolute path; `line` and `key` say where the matrix declares it.
+    `name` is the variable's name or the file's absolute path; `line` and `key` are its place in the matrix.
     """
 
     placeholder: str
@@ -140,7 +140,7 @@ class Credential:
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """One recording; `client` is the version whose client was recorded; `service` where the hosts do not say."""
+    """One recording. `client` is the version whose client was recorded; `service` serves hosts that name no service."""
 
     recording: Path
     client: str
@@ -152,9 +152,10 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """What clients do when an answer is lost or says "later": attempts in all, seconds between two.
+    """What clients do if a response is lost or asks them to retry later.
 
-    `statuses` are tried again although they carry no Retry-After; 409, 425, 429 and 503 that do always are.
+    `attempts` counts the first one; `wait` is seconds between two. 409, 425, 429 and 503 with Retry-After are always
+    retried, and `statuses` also without it.
     """
 
     attempts: int = 6
@@ -164,10 +165,11 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Replaying:
-    """How traffic is sent. `pace`: fast leaves no gaps, compressed keeps them up to 100 ms, recorded keeps them.
+    """How traffic is sent.
 
-    `concurrency`: sessions under way at once. `strength` of the covering arrays (2: pairs). `timeout` of one attempt,
-    in seconds. `live_sessions` and `live_rate` (requests per second) shape the traffic during transitions.
+    `pace`: fast leaves out recorded gaps, compressed shortens them to at most 100 ms, recorded keeps them.
+    `concurrency` is the number of sessions at once, `strength` that of the covering arrays (2: pairs), and `timeout`
+    the seconds for one attempt. `live_sessions` and `live_rate` (requests per second) define the live traffic.
     """
 
     pace: str = "fast"

@@ -1,4 +1,4 @@
-"""Reads `matrices/NAME.yaml`. Every problem is reported in one go, with file, line and key."""
+"""Reads `matrices/NAME.yaml`. All problems are reported at once, with file, line and key."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from verifier.matrix.traffic import read_traffic
 
 NAME = re.compile(r"[a-z][a-z0-9-]*[a-z0-9]")
 REFERENCE = re.compile(r"\$\{([^}]*)\}")
-_SHELL = re.compile(r"[^\w.-]")  # what no reference holds, and a shell's expansion does: `${DB#sqlite://}`
+_SHELL = re.compile(r"[^\w.-]")  # occurs in shell expansions such as `${DB#sqlite://}`, and in no reference
 T = TypeVar("T")
 
 
@@ -44,7 +44,7 @@ def parse(file: Path, process_stores: Sequence[str]) -> Matrix:
     services = _named(reader, items.get("services"), lambda name, at: read_service(reader, name, at, file.parent))
     stores = _named(reader, items.get("stores"), lambda name, at: _store(reader, name, at, process_stores))
     partners = _named(reader, items.get("partners"), lambda name, at: _partner(reader, name, at, file.parent))
-    # Names count as declared whatever else is wrong with their services: one mistake is told once.
+    # Names count as declared even if their services are invalid, so that each mistake is reported once.
     names = tuple(reader.mapping(items.get("services")))
     matrix = Matrix(
         name=reader.text(items.get("matrix"), file.stem),
@@ -154,4 +154,4 @@ def _check_references(reader: Reader, items: dict[str, Located], stores: Iterabl
             for name in REFERENCE.findall(at.value):
                 if name not in allowed and not _SHELL.search(name):
                     known = ", ".join(sorted(f"${{{entry}}}" for entry in allowed)) or "none: no store is declared"
-                    reader.problem(at, f"${{{name}}} stands for nothing; known: {known}")
+                    reader.problem(at, f"${{{name}}} is not defined; known: {known}")

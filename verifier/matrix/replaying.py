@@ -1,4 +1,4 @@
-"""The `replay` part of a matrix: pace, concurrency, strength, retries, live traffic. All of it has defaults."""
+"""The `replay` part of a matrix: pace, concurrency, strength, retries, live traffic. Every key has a default."""
 
 from __future__ import annotations
 

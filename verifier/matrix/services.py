@@ -15,7 +15,7 @@ OWN = ("port", "ready", "replicas", "stop", "versions")
 
 
 def read_service(reader: Reader, name: str, at: Located, folder: Path) -> Service | None:
-    """One service. What stands on the service holds for each of its versions unless a version says otherwise."""
+    """One service. Its keys apply to each of its versions, unless a version overrides them."""
     items = reader.mapping(at, (*SHARED, *OWN))
     shared = {key: items[key] for key in SHARED if key in items}
     versions = tuple(
@@ -82,7 +82,7 @@ def _build(reader: Reader, at: Located, folder: Path) -> Build:
 
 
 def _command(reader: Reader, at: Located | None) -> tuple[str, ...] | None:
-    """A command as a list of words, or one line that a shell runs."""
+    """A command: a list of words, or one line for a shell."""
     if at is None:
         return None
     if isinstance(at.value, str):

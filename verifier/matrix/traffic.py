@@ -1,4 +1,4 @@
-"""The `traffic` part of a matrix: recordings, what settles their correlation, where their secrets come from."""
+"""The `traffic` part of a matrix: recordings, their correlation rules, and the sources of their secrets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 def read_traffic(
     reader: Reader, at: Located | None, services: Located | None, names: tuple[str, ...], folder: Path
 ) -> tuple[Traffic, ...]:
-    """The recordings. `services` is the matrix's own part of that name, `names` are those that count as declared."""
+    """The recordings. `services` is that part of the matrix; `names` are the declared services."""
     found = []
     versions = set(_version_names(services))
     for item in reader.items(at):
@@ -59,13 +59,15 @@ def _rules(reader: Reader, at: Located | None) -> TrafficRules:
 
 
 def _credentials(reader: Reader, at: Located | None, folder: Path) -> tuple[Credential, ...]:
-    """`PLACEHOLDER: {env: NAME}` or `PLACEHOLDER: {file: PATH}`; the value itself never stands in a matrix."""
+    """`PLACEHOLDER: {env: NAME}` or `PLACEHOLDER: {file: PATH}`; a matrix never contains the value itself."""
     found = []
     for placeholder, item in reader.mapping(at).items():
         if not _PLACEHOLDER.fullmatch(placeholder):
-            reader.problem(item, f"{placeholder!r} is no placeholder of a recording, such as redacted-0123abcd")
+            reader.problem(item, f"{placeholder!r} is not a placeholder of a recording, such as redacted-0123abcd")
         if not isinstance(item.value, dict):
-            reader.problem(item, "needs 'env', a variable's name, or 'file', a path: a secret itself never stands here")
+            reader.problem(
+                item, "needs 'env', a variable's name, or 'file', a path; a matrix must not contain the secret itself"
+            )
             continue
         source = reader.mapping(item, ("env", "file"))
         if len(source) != 1:
