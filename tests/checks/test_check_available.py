@@ -6,20 +6,20 @@ from typing import Any
 
 import pytest
 
-from tests.checks.story import NEW, OLD, Answer, Scene, Story, everywhere, told
+from tests.checks.history_builder import NEW, OLD, Answer, HistoryBuilder, Scenario, attributions, in_every_phase
 from verifier.checks.verdict import Judgement
 
 
 def answered(answer: Answer, **more: Any) -> Judgement:
     """An operation that is answered with 200, and otherwise where it is broken."""
 
-    def play(scene: Scene) -> None:
-        for version in (scene.first, scene.second):
-            if scene.broken:
-                scene.story.send("GET /things/1", version, answer, **more)
-            scene.story.send("GET /things/1", version, 200)
+    def play(scenario: Scenario) -> None:
+        for version in (scenario.first, scenario.second):
+            if scenario.broken:
+                scenario.builder.send("GET /things/1", version, answer, **more)
+            scenario.builder.send("GET /things/1", version, 200)
 
-    return everywhere(play, "forward", story=Story())
+    return in_every_phase(play, "forward", builder=HistoryBuilder())
 
 
 @pytest.mark.parametrize("source", ["replay", "live", "poll"])
@@ -27,7 +27,7 @@ def answered(answer: Answer, **more: Any) -> Judgement:
     ("answer", "error"), [(500, ""), (503, ""), (None, "refused"), (None, "timeout"), (None, "reset"), (None, "closed")]
 )
 def test_a_request_that_fails_is_found(source: str, answer: Answer, error: str) -> None:
-    assert ("available", "mixed") in told(answered(answer, error=error, source=source))
+    assert ("available", "mixed") in attributions(answered(answer, error=error, source=source))
 
 
 def test_a_request_that_is_answered_passes() -> None:
@@ -35,49 +35,49 @@ def test_a_request_that_is_answered_passes() -> None:
 
 
 def test_an_answer_that_a_fault_cut_on_purpose_is_none_of_the_services_doing() -> None:
-    assert told(answered(None, error="reset", fault="reset")) == set()
-    assert told(answered(None, error="closed", fault="reset")) == set()
+    assert attributions(answered(None, error="reset", fault="reset")) == set()
+    assert attributions(answered(None, error="closed", fault="reset")) == set()
 
 
 def test_a_retry_that_is_cut_by_the_service_itself_is_found() -> None:
     """Only the first attempt is cut on purpose."""
 
-    def play(scene: Scene) -> None:
-        story = scene.story
-        for version in (scene.first, scene.second):
-            first = story.send("POST /things", version, None, error="reset", fault="reset", outcome="info")
-            cut: Any = (None, "reset") if scene.broken else (200, "")
-            story.send("POST /things", version, cut[0], error=cut[1], fault="reset", retry=first)
+    def play(scenario: Scenario) -> None:
+        builder = scenario.builder
+        for version in (scenario.first, scenario.second):
+            first = builder.send("POST /things", version, None, error="reset", fault="reset", outcome="info")
+            cut: Any = (None, "reset") if scenario.broken else (200, "")
+            builder.send("POST /things", version, cut[0], error=cut[1], fault="reset", retry=first)
 
-    assert everywhere(play, story=Story()).verdict == "pass"
-    assert told(everywhere(play, "forward", story=Story())) == {("available", "mixed")}
+    assert in_every_phase(play, builder=HistoryBuilder()).verdict == "pass"
+    assert attributions(in_every_phase(play, "forward", builder=HistoryBuilder())) == {("available", "mixed")}
 
 
 def test_what_the_old_version_fails_at_too_is_no_news() -> None:
-    def play(scene: Scene) -> None:
-        for version in (scene.first, scene.second):
-            scene.story.send("GET /broken", version, 500)
-            scene.story.send("GET /things/1", version, 200)
+    def play(scenario: Scenario) -> None:
+        for version in (scenario.first, scenario.second):
+            scenario.builder.send("GET /broken", version, 500)
+            scenario.builder.send("GET /things/1", version, 200)
 
-    judgement = everywhere(play, story=Story())
-    assert (judgement.verdict, told(judgement)) == ("pass", {("available", "pre-existing")})
+    judgement = in_every_phase(play, builder=HistoryBuilder())
+    assert (judgement.verdict, attributions(judgement)) == ("pass", {("available", "pre-existing")})
 
 
 @pytest.mark.parametrize("what", ["never-ready", "exited", "command-failed"])
 def test_a_replica_that_does_not_come_up_is_found(what: str) -> None:
-    def story_with(phase: Any, version: str, happened: str) -> Story:
-        story = Story()
-        everywhere(_calm, story=story)
-        story.step(phase)
-        _calm(Scene(story, phase, OLD, NEW if phase == "forward" else OLD, False))
-        story.event(happened, version, "exit code 1\nlast line")
-        return story
+    def story_with(phase: Any, version: str, happened: str) -> HistoryBuilder:
+        builder = HistoryBuilder()
+        in_every_phase(_calm, builder=builder)
+        builder.step(phase)
+        _calm(Scenario(builder, phase, OLD, NEW if phase == "forward" else OLD, False))
+        builder.event(happened, version, "exit code 1\nlast line")
+        return builder
 
-    assert told(story_with("forward", NEW, what).judge()) == {("available", "mixed")}
-    assert told(story_with("rollback", OLD, what).judge()) == {("rollback safe", "rollback")}
+    assert attributions(story_with("forward", NEW, what).judge()) == {("available", "mixed")}
+    assert attributions(story_with("rollback", OLD, what).judge()) == {("rollback safe", "rollback")}
     assert story_with("forward", NEW, "stopped").judge().verdict == "pass"
 
 
-def _calm(scene: Scene) -> None:
-    for version in (scene.first, scene.second):
-        scene.story.send("GET /things/1", version, 200)
+def _calm(scenario: Scenario) -> None:
+    for version in (scenario.first, scenario.second):
+        scenario.builder.send("GET /things/1", version, 200)

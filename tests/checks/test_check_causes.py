@@ -8,7 +8,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from tests.checks.story import NEW, OLD, Answer, Scene, Story, everywhere
+from tests.checks.history_builder import NEW, OLD, Answer, HistoryBuilder, Scenario, in_every_phase
 from verifier.checks.causes import retyped
 from verifier.checks.shapes import Shape
 from verifier.checks.verdict import Judgement
@@ -64,24 +64,24 @@ def test_the_types_of_a_shape() -> None:
 
 def _kept(new: dict[str, Any]) -> Judgement:
     """Old writes {id, n}; the new version tells `new` of it: in the thing, in the list of things, and in the sweeps."""
-    story = Story()
+    builder = HistoryBuilder()
 
-    def play(scene: Scene) -> None:
-        name = story.fresh("t")
+    def play(scenario: Scenario) -> None:
+        name = builder.fresh("t")
         old = {"id": 5, "n": 73, "m": 1}
 
         def answer(version: str, *, many: bool = False) -> Answer:
-            told = {**old, **new} if version == NEW and scene.broken else old
-            return (200, [told] if many else told)
+            body = {**old, **new} if version == NEW and scenario.broken else old
+            return (200, [body] if many else body)
 
-        story.send(f"PUT /things/{name}", scene.first, 200)
-        one = story.send(f"GET /things/{name}", scene.second, answer(scene.second), index=1)
-        many = story.send(f"GET /all/{name}", scene.second, answer(scene.second, many=True), index=2)
-        for version in (scene.first, scene.second):
-            story.sweep(one, version, answer(version))
-            story.sweep(many, version, answer(version, many=True))
+        builder.send(f"PUT /things/{name}", scenario.first, 200)
+        one = builder.send(f"GET /things/{name}", scenario.second, answer(scenario.second), index=1)
+        many = builder.send(f"GET /all/{name}", scenario.second, answer(scenario.second, many=True), index=2)
+        for version in (scenario.first, scenario.second):
+            builder.sweep(one, version, answer(version))
+            builder.sweep(many, version, answer(version, many=True))
 
-    return everywhere(play, "forward", story=story)
+    return in_every_phase(play, "forward", builder=builder)
 
 
 def test_one_change_of_type_has_one_cause_in_every_guarantee_and_operation() -> None:
@@ -113,15 +113,17 @@ def test_two_changes_have_two_causes_and_a_value_of_the_same_type_none() -> None
     ],
 )
 def test_an_entry_is_gone_only_from_a_list_that_is_whole(query: str, after: list[int], said: str) -> None:
-    story = Story()
+    builder = HistoryBuilder()
 
-    def play(scene: Scene) -> None:
+    def play(scenario: Scenario) -> None:
         whole, now = ((200, {"items": [{"id": number} for number in ids]}) for ids in ([1, 2], after))
-        read = story.send(f"GET /things{query}", scene.second, whole)
-        story.sweep(read, scene.first, whole)
-        story.sweep(read, scene.second, now if scene.broken else whole)
+        read = builder.send(f"GET /things{query}", scenario.second, whole)
+        builder.sweep(read, scenario.first, whole)
+        builder.sweep(read, scenario.second, now if scenario.broken else whole)
 
-    (found,) = (entry for entry in everywhere(play, "forward", story=story).violations if entry.message.endswith(said))
+    (found,) = (
+        entry for entry in in_every_phase(play, "forward", builder=builder).violations if entry.message.endswith(said)
+    )
     assert (found.guarantee, found.attribution) == ("no lost write", "mixed")
     assert found.experience == "an entry that a list showed is not shown there now"
 
@@ -131,25 +133,25 @@ def test_an_entry_is_gone_only_from_a_list_that_is_whole(query: str, after: list
     [(404, "what could be read before is gone"), (500, "what could be read before cannot be opened")],
 )
 def test_what_was_felt_is_said_of_what_was_read(status: int, felt: str) -> None:
-    story = Story()
+    builder = HistoryBuilder()
 
-    def play(scene: Scene) -> None:
-        read = story.send("GET /help", scene.first, 200)
-        story.sweep(read, scene.second, status if scene.broken else 200)
+    def play(scenario: Scenario) -> None:
+        read = builder.send("GET /help", scenario.first, 200)
+        builder.sweep(read, scenario.second, status if scenario.broken else 200)
 
-    (found,) = everywhere(play, "forward", story=story).violations
+    (found,) = in_every_phase(play, "forward", builder=builder).violations
     assert found.experience == felt
 
 
 def test_a_broken_contract_has_the_cause_of_the_shape() -> None:
-    story = Story.of_orders()
+    builder = HistoryBuilder.of_orders()
 
-    def play(scene: Scene) -> None:
-        for version in (scene.first, scene.second):
-            total: Any = "73" if scene.broken and version == NEW else 73
-            story.send("GET /orders/o1", version, (200, {"id": "o1", "total": total}), index=2)
+    def play(scenario: Scenario) -> None:
+        for version in (scenario.first, scenario.second):
+            total: Any = "73" if scenario.broken and version == NEW else 73
+            builder.send("GET /orders/o1", version, (200, {"id": "o1", "total": total}), index=2)
 
-    found = everywhere(play, "forward", story=story).violations
+    found = in_every_phase(play, "forward", builder=builder).violations
     assert {entry.guarantee for entry in found} == {"compatible"}
     assert len(found) > 1
     assert {entry.cause for entry in found} == {"total of orders is number here, string there"}
@@ -172,17 +174,19 @@ paths:
 def test_a_broken_contract_is_one_wherever_in_a_list_the_entry_stands(tmp_path: Path) -> None:
     contract = tmp_path / "contract.yaml"
     contract.write_text(LIST, encoding="utf-8")
-    story = Story(
+    builder = HistoryBuilder(
         registry=ContractRegistry(tuple(version_contract("orders", version, contract) for version in (OLD, NEW)))
     )
     right, wrong = {"n": 1}, {"n": "2"}
 
-    def play(scene: Scene) -> None:
-        for told in ([right, wrong], [wrong, right]):
-            for version in (scene.first, scene.second):
-                story.send("GET /all", version, (200, told if scene.broken and version == NEW else [right, right]))
+    def play(scenario: Scenario) -> None:
+        for body in ([right, wrong], [wrong, right]):
+            for version in (scenario.first, scenario.second):
+                builder.send("GET /all", version, (200, body if scenario.broken and version == NEW else [right, right]))
 
-    broken = [entry for entry in everywhere(play, "forward", story=story).violations if "contract" in entry.message]
+    broken = [
+        entry for entry in in_every_phase(play, "forward", builder=builder).violations if "contract" in entry.message
+    ]
     assert [entry.count for entry in broken] == [8, 8]
     assert {entry.message.partition("contract of ")[2].partition(" at")[0] for entry in broken} == {
         f"orders {OLD}", f"orders {NEW}"

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from msgspec import structs
 
-from tests.checks.story import NEW, OLD, Story
+from tests.checks.history_builder import NEW, OLD, HistoryBuilder
 from verifier.checks.coverage import coverage
 from verifier.history.model import FaultInjected
 from verifier.plan.model import Count, Coverage, ExchangeShape, Fault, LeftOut, Plan, Replay, SessionShape
@@ -15,18 +15,18 @@ PAIRS = ((OLD, OLD), (OLD, NEW), (NEW, OLD), (NEW, NEW))
 TOTALS = Coverage(Count(2, 2), Count(1, 1), Count(4, 4), Count(2, 3), (LeftOut("x", "y", 1),))
 
 
-def planned() -> tuple[Story, Plan]:
+def planned() -> tuple[HistoryBuilder, Plan]:
     """Two steps; in the second one four routes of two operations, a duplicate now and one in a later step."""
-    story = Story()
-    story.step("forward", live={"orders": (OLD,)})
-    story.send("GET /a", OLD, 200)
-    story.step("forward")
+    builder = HistoryBuilder()
+    builder.step("forward", live={"orders": (OLD,)})
+    builder.send("GET /a", OLD, 200)
+    builder.step("forward")
     for number, (first, second) in enumerate(PAIRS, 1):
-        story.replay = f"r{number}"
-        story.send("GET /a", first, 200)
-        story.send("GET /b", second, 200, index=1)
-    story.step("rollback")
-    plan = story.plan()
+        builder.replay = f"r{number}"
+        builder.send("GET /a", first, 200)
+        builder.send("GET /b", second, 200, index=1)
+    builder.step("rollback")
+    plan = builder.plan()
     first, second, third = plan.paths[0].steps
     faults = (
         Fault("duplicate-after", 0, "POST /a", OLD, NEW),
@@ -35,7 +35,7 @@ def planned() -> tuple[Story, Plan]:
     replays = [Replay(f"r{number}", "s1", pair) for number, pair in enumerate(PAIRS, 1)]
     replays += [Replay(f"r{number}", "s1", (fault.first, OLD), fault) for number, fault in enumerate(faults, 5)]
     steps = (first, replace(second, replays=tuple(replays)), third)
-    return story, replace(plan, paths=(replace(plan.paths[0], steps=steps),), coverage=TOTALS)
+    return builder, replace(plan, paths=(replace(plan.paths[0], steps=steps),), coverage=TOTALS)
 
 
 def happened(step: str, replay: str, kind: str) -> FaultInjected:
@@ -43,52 +43,52 @@ def happened(step: str, replay: str, kind: str) -> FaultInjected:
 
 
 def test_everything_that_was_planned_and_happened_counts() -> None:
-    story, plan = planned()
+    builder, plan = planned()
     faults = (
         happened("rollout.2", "r5", "duplicate-after"),
         happened("rollout.3", "rollout.2:r6", "duplicate-next-step"),
     )
-    found = coverage(structs.replace(story.history(), faults=faults), plan)
+    found = coverage(structs.replace(builder.history(), faults=faults), plan)
     assert (found.routes, found.faults, found.left_out) == (Count(4, 4), Count(2, 3), TOTALS.left_out)
     assert (found.states.covered, found.transitions.covered) == (found.states.total, found.transitions.total)
 
 
 def test_faults_that_never_happened_are_left_out_and_counted() -> None:
-    story, plan = planned()
-    found = coverage(structs.replace(story.history(), faults=(happened("rollout.2", "r5", "duplicate-after"),)), plan)
+    builder, plan = planned()
+    found = coverage(structs.replace(builder.history(), faults=(happened("rollout.2", "r5", "duplicate-after"),)), plan)
     assert found.faults == Count(1, 3)
     assert [item.count for item in found.left_out if item.what == "planned faults"] == [1]
-    none = coverage(story.history(), plan)
+    none = coverage(builder.history(), plan)
     assert none.faults == Count(0, 3)
 
 
 def test_a_fault_of_another_replay_or_step_is_not_this_one() -> None:
-    story, plan = planned()
+    builder, plan = planned()
     others = (happened("rollout.2", "r6", "duplicate-next-step"), happened("rollout.1", "r5", "duplicate-after"))
-    assert coverage(structs.replace(story.history(), faults=others), plan).faults.covered == 0
+    assert coverage(structs.replace(builder.history(), faults=others), plan).faults.covered == 0
 
 
 def test_pairs_count_as_they_were_answered() -> None:
     """Steered elsewhere, not answered or disturbed: the pair that was planned did not meet."""
-    story, plan = planned()
-    operations = list(story.operations)
+    builder, plan = planned()
+    operations = list(builder.operations)
     last = operations[-1]
     for change in ({"version": OLD}, {"response": None}, {"fault": "reset"}):
         spoiled = structs.replace(last, **change)
-        history = structs.replace(story.history(), operations=(*operations[:-1], spoiled))
+        history = structs.replace(builder.history(), operations=(*operations[:-1], spoiled))
         found = coverage(history, plan)
         assert found.routes == Count(3, 4)
         assert [item.count for item in found.left_out if item.what == "planned routes"] == [1]
 
 
 def test_operations_of_two_services_may_have_one_name() -> None:
-    story, plan = planned()
+    builder, plan = planned()
     *before, after = plan.paths[0].steps[1].replays
     assert after.fault is not None
     fault = Fault("duplicate-after", 1, "POST /a", OLD, NEW)  # the other one is of exchange 0
     step = replace(plan.paths[0].steps[1], replays=(*before, replace(after, fault=fault)))
     path = replace(plan.paths[0], steps=(plan.paths[0].steps[0], step, plan.paths[0].steps[2]))
-    history = structs.replace(story.history(), faults=(happened("rollout.2", "r5", "duplicate-after"),))
+    history = structs.replace(builder.history(), faults=(happened("rollout.2", "r5", "duplicate-after"),))
     for services, covered in ((("orders", "stock"), 1), (("orders", "orders"), 2)):
         shapes = tuple(ExchangeShape("POST /a", service, write=True) for service in services)
         both = replace(plan, paths=(path,), sessions=(SessionShape("s1", shapes),))
@@ -96,10 +96,10 @@ def test_operations_of_two_services_may_have_one_name() -> None:
 
 
 def test_steps_that_failed_or_never_ran_cover_nothing() -> None:
-    story, plan = planned()
-    whole = coverage(story.history(), plan)
-    cut = coverage(structs.replace(story.history(), steps=tuple(story.steps[:1])), plan)
+    builder, plan = planned()
+    whole = coverage(builder.history(), plan)
+    cut = coverage(structs.replace(builder.history(), steps=tuple(builder.steps[:1])), plan)
     assert (cut.states.covered, cut.transitions.covered) == (1, 0)
-    failed = (*story.steps[:2], structs.replace(story.steps[2], error="never ready"))
-    short = coverage(structs.replace(story.history(), steps=failed), plan)
+    failed = (*builder.steps[:2], structs.replace(builder.steps[2], error="never ready"))
+    short = coverage(structs.replace(builder.history(), steps=failed), plan)
     assert short.transitions.covered == whole.transitions.covered - 1

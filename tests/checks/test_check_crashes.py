@@ -6,44 +6,44 @@ from typing import Any
 
 import pytest
 
-from tests.checks.story import NEW, OLD, Scene, Story, everywhere, told
+from tests.checks.history_builder import NEW, OLD, HistoryBuilder, Scenario, attributions, in_every_phase
 from verifier.checks.verdict import Judgement
 from verifier.history.model import Operation, Phase
 
 HOW = "exited with status 1"
 
 
-def _calm(scene: Scene) -> None:
+def _calm(scenario: Scenario) -> None:
     """A session that nothing disturbs: a thing is put, read, and read back."""
-    story, name = scene.story, scene.story.fresh("t")
-    story.send(f"PUT /things/{name}", scene.first, 200)
-    read = story.send(f"GET /things/{name}", scene.second, 200, index=1)
-    for version in (scene.first, scene.second):
-        story.sweep(read, version, 200)
+    builder, name = scenario.builder, scenario.builder.fresh("t")
+    builder.send(f"PUT /things/{name}", scenario.first, 200)
+    read = builder.send(f"GET /things/{name}", scenario.second, 200, index=1)
+    for version in (scenario.first, scenario.second):
+        builder.sweep(read, version, 200)
 
 
-def _controls(*crashing: tuple[Phase, str], how: str = HOW) -> Story:
+def _controls(*crashing: tuple[Phase, str], how: str = HOW) -> HistoryBuilder:
     """A whole rollout; in these phases replicas of that version end after a request that controls alone refuse."""
-    story = Story()
-    everywhere(_calm, story=story)
+    builder = HistoryBuilder()
+    in_every_phase(_calm, builder=builder)
     for phase, version in crashing:
-        story.step(phase)
-        _calm(Scene(story, phase, version, version, False))
-        story.send("GET /other", version, None, error="refused", index=7)
-        story.event("exited", version, how)
-    return story
+        builder.step(phase)
+        _calm(Scenario(builder, phase, version, version, False))
+        builder.send("GET /other", version, None, error="refused", index=7)
+        builder.event("exited", version, how)
+    return builder
 
 
-def _crash(story: Story, version: str = OLD, *, how: str = HOW, error: str = "reset") -> Operation:
+def _crash(builder: HistoryBuilder, version: str = OLD, *, how: str = HOW, error: str = "reset") -> Operation:
     """In a mixture: a write reaches a replica that ends, and the next one is refused. Returns the first."""
-    story.step("forward")
+    builder.step("forward")
     for first, second in ((OLD, NEW), (NEW, OLD)):
-        _calm(Scene(story, "forward", first, second, False))
-    story.replay = "hit"
-    hit = story.send("PUT /things/0", version, None, error=error, outcome="info")
-    story.replay = "hit too"
-    story.send("PUT /things/1", version, None, error="refused")
-    story.event("exited", version, how)
+        _calm(Scenario(builder, "forward", first, second, False))
+    builder.replay = "hit"
+    hit = builder.send("PUT /things/0", version, None, error=error, outcome="info")
+    builder.replay = "hit too"
+    builder.send("PUT /things/1", version, None, error="refused")
+    builder.event("exited", version, how)
     return hit
 
 
@@ -53,10 +53,10 @@ def _found(judgement: Judgement, operation: str) -> set[tuple[str, str]]:
 
 @pytest.mark.parametrize("error", ["refused", "closed", "reset", "timeout"])
 def test_an_end_that_the_control_shows_too_is_the_versions_own_and_no_pass(error: str) -> None:
-    story = _controls(("control-old", OLD))
-    hit = _crash(story, error=error)
-    judgement = story.judge()
-    assert {attribution for _, attribution in told(judgement)} == {"pre-existing"}
+    builder = _controls(("control-old", OLD))
+    hit = _crash(builder, error=error)
+    judgement = builder.judge()
+    assert {attribution for _, attribution in attributions(judgement)} == {"pre-existing"}
     assert judgement.verdict == "unknown"
     causes = {entry.cause for entry in judgement.violations if hit.step in entry.steps}
     assert causes == {f"orders {OLD} ends by itself"}
@@ -67,9 +67,9 @@ def test_an_end_that_the_control_shows_too_is_the_versions_own_and_no_pass(error
 
 
 def test_an_end_that_new_alone_shows_too_is_the_new_versions() -> None:
-    story = _controls(("control-new", NEW))
-    _crash(story, NEW)
-    judgement = story.judge()
+    builder = _controls(("control-new", NEW))
+    _crash(builder, NEW)
+    judgement = builder.judge()
     assert _found(judgement, "PUT /things/{}") == {("available", "new-version")}
     assert judgement.verdict == "fail"
 
@@ -84,41 +84,41 @@ def test_an_end_that_new_alone_shows_too_is_the_new_versions() -> None:
     ],
 )
 def test_an_end_that_no_control_shows_is_the_mixtures(controls: Any, version: str, how: str) -> None:
-    story = _controls(*controls)
-    _crash(story, version, how=how)
-    judgement = story.judge()
+    builder = _controls(*controls)
+    _crash(builder, version, how=how)
+    judgement = builder.judge()
     assert ("available", "mixed") in _found(judgement, "PUT /things/{}")
     assert judgement.verdict == "fail"
 
 
 def test_a_request_that_fails_before_a_later_one_is_answered_is_not_the_ends_doing() -> None:
-    story = _controls(("control-old", OLD))
-    story.step("forward")
-    story.send("PUT /things/0", OLD, None, error="reset", outcome="info")
-    _calm(Scene(story, "forward", OLD, NEW, False))
-    story.event("exited", OLD, HOW)
-    assert ("available", "mixed") in _found(story.judge(), "PUT /things/{}")
+    builder = _controls(("control-old", OLD))
+    builder.step("forward")
+    builder.send("PUT /things/0", OLD, None, error="reset", outcome="info")
+    _calm(Scenario(builder, "forward", OLD, NEW, False))
+    builder.event("exited", OLD, HOW)
+    assert ("available", "mixed") in _found(builder.judge(), "PUT /things/{}")
 
 
 def test_a_request_that_a_fault_cut_on_purpose_breaks_no_session() -> None:
     """It was sent when nothing else was answered any more; its client tried again, and is now answered 404."""
-    story = _controls(("control-old", OLD))
-    story.step("forward")
+    builder = _controls(("control-old", OLD))
+    builder.step("forward")
     for first, second in ((OLD, NEW), (NEW, OLD)):
-        _calm(Scene(story, "forward", first, second, False))
-    story.replay = "cut"
-    story.send("PUT /things/0", OLD, None, error="reset", outcome="info", fault="reset")
-    story.send("GET /things/0", NEW, 404, index=1)
-    story.event("exited", OLD, HOW)
-    assert _found(story.judge(), "GET /things/{}") == {("compatible", "mixed")}
+        _calm(Scenario(builder, "forward", first, second, False))
+    builder.replay = "cut"
+    builder.send("PUT /things/0", OLD, None, error="reset", outcome="info", fault="reset")
+    builder.send("GET /things/0", NEW, 404, index=1)
+    builder.event("exited", OLD, HOW)
+    assert _found(builder.judge(), "GET /things/{}") == {("compatible", "mixed")}
 
 
 def test_a_request_to_the_other_version_that_fails_is_not_the_ends_doing() -> None:
-    story = _controls(("control-old", OLD))
-    _crash(story)
-    story.step("forward")
-    story.send("PUT /things/2", NEW, None, error="reset", outcome="info")
-    judgement = story.judge()
+    builder = _controls(("control-old", OLD))
+    _crash(builder)
+    builder.step("forward")
+    builder.send("PUT /things/2", NEW, None, error="reset", outcome="info")
+    judgement = builder.judge()
     assert ("available", "mixed") in _found(judgement, "PUT /things/{}")
     assert judgement.verdict == "fail"
 
@@ -127,14 +127,14 @@ def test_a_request_to_the_other_version_that_fails_is_not_the_ends_doing() -> No
 def test_what_nobody_serves_after_the_end_is_the_ends_doing_until_the_version_is_back(
     live: bool, back: bool, excused: bool
 ) -> None:
-    story = _controls(("control-old", OLD))
-    _crash(story)
-    story.step("forward", live={"orders": (OLD, NEW) if live else (NEW,)})
+    builder = _controls(("control-old", OLD))
+    _crash(builder)
+    builder.step("forward", live={"orders": (OLD, NEW) if live else (NEW,)})
     if back:
-        story.event("ready", OLD)
-    story.send("GET /things/2", NEW, 200)
-    story.send("DELETE /things/2", OLD, None, error="refused", replica="")
-    found = _found(story.judge(), "DELETE /things/{}")
+        builder.event("ready", OLD)
+    builder.send("GET /things/2", NEW, 200)
+    builder.send("DELETE /things/2", OLD, None, error="refused", replica="")
+    found = _found(builder.judge(), "DELETE /things/{}")
     assert found == {("available", "pre-existing" if excused else "mixed")}
 
 
@@ -143,13 +143,13 @@ def test_what_nobody_serves_after_the_end_is_the_ends_doing_until_the_version_is
 ])  # fmt: skip
 def test_what_follows_in_the_session_of_an_unanswered_request(hit: bool, retried: bool, attribution: str) -> None:
     """A read is answered 404, since what it reads was never made; not so where a retry made it, or nothing was cut."""
-    story = _controls(("control-old", OLD))
-    write = _crash(story)
-    story.replay = "hit" if hit else "other"
+    builder = _controls(("control-old", OLD))
+    write = _crash(builder)
+    builder.replay = "hit" if hit else "other"
     if retried:
-        story.send("PUT /things/0", NEW, 200, retry=write)
-    story.send("GET /things/0", NEW, 404, index=1)
-    assert _found(story.judge(), "GET /things/{}") == {("compatible", attribution)}
+        builder.send("PUT /things/0", NEW, 200, retry=write)
+    builder.send("GET /things/0", NEW, 404, index=1)
+    assert _found(builder.judge(), "GET /things/{}") == {("compatible", attribution)}
 
 
 @pytest.mark.parametrize(("writer", "later", "attribution"), [
@@ -158,51 +158,51 @@ def test_what_follows_in_the_session_of_an_unanswered_request(hit: bool, retried
     (OLD, True, "mixed"),  # it was still there after the end
 ])  # fmt: skip
 def test_what_a_replica_took_along_is_gone(writer: str, later: bool, attribution: str) -> None:
-    story = _controls(("control-old", OLD))
-    story.step("forward")
+    builder = _controls(("control-old", OLD))
+    builder.step("forward")
     for first, second in ((OLD, NEW), (NEW, OLD)):
-        _calm(Scene(story, "forward", first, second, False))
-    story.replay = "hit"
-    story.send("PUT /kept/1", writer, 200)
-    read = story.send("GET /kept/1", NEW, 200, index=3)
-    story.event("exited", OLD, HOW)
-    story.sweep(read, NEW, 200 if later else 404)
-    story.step("forward", live={"orders": (NEW,)})
-    story.sweep(read, NEW, 404)
-    assert _found(story.judge(), "GET /kept/{}") == {("no lost write", attribution)}
+        _calm(Scenario(builder, "forward", first, second, False))
+    builder.replay = "hit"
+    builder.send("PUT /kept/1", writer, 200)
+    read = builder.send("GET /kept/1", NEW, 200, index=3)
+    builder.event("exited", OLD, HOW)
+    builder.sweep(read, NEW, 200 if later else 404)
+    builder.step("forward", live={"orders": (NEW,)})
+    builder.sweep(read, NEW, 404)
+    assert _found(builder.judge(), "GET /kept/{}") == {("no lost write", attribution)}
 
 
 def test_sweeps_through_the_replica_that_ended_are_the_ends_doing_after_going_back_too() -> None:
     for phase in ("forward", "rollback"):
-        story = _controls(("control-old", OLD))
-        story.step(phase)
-        _calm(Scene(story, phase, OLD, OLD, False))
-        read = story.send("GET /kept/1", OLD, 200, index=3)
-        story.send("GET /kept/1", OLD, None, error="refused", of=read, source="sweep")
-        story.event("exited", OLD, HOW)
-        assert {attribution for _, attribution in _found(story.judge(), "GET /kept/{}")} == {"pre-existing"}
+        builder = _controls(("control-old", OLD))
+        builder.step(phase)
+        _calm(Scenario(builder, phase, OLD, OLD, False))
+        read = builder.send("GET /kept/1", OLD, 200, index=3)
+        builder.send("GET /kept/1", OLD, None, error="refused", of=read, source="sweep")
+        builder.event("exited", OLD, HOW)
+        assert {attribution for _, attribution in _found(builder.judge(), "GET /kept/{}")} == {"pre-existing"}
 
 
 def test_other_defects_of_a_crashing_version_stay_the_mixtures() -> None:
     """A value that reads differently, and an error of a living replica: no end of a replica explains them."""
-    story = _controls(("control-old", OLD))
-    _crash(story)
-    read = story.send("GET /kept/1", NEW, (200, {"v": 1}), index=3)
-    story.sweep(read, NEW, (200, {"v": 1}))
-    story.sweep(read, NEW, (200, {"v": 2}))
-    story.send("GET /things/5", NEW, 500, index=1)
-    judgement = story.judge()
+    builder = _controls(("control-old", OLD))
+    _crash(builder)
+    read = builder.send("GET /kept/1", NEW, (200, {"v": 1}), index=3)
+    builder.sweep(read, NEW, (200, {"v": 1}))
+    builder.sweep(read, NEW, (200, {"v": 2}))
+    builder.send("GET /things/5", NEW, 500, index=1)
+    judgement = builder.judge()
     assert _found(judgement, "GET /kept/{}") == {("no lost write", "mixed")}
     assert ("available", "mixed") in _found(judgement, "GET /things/{}")
 
 
 @pytest.mark.parametrize(("error", "attribution"), [("refused", "pre-existing"), ("", "mixed")])
 def test_a_call_that_an_ended_replica_never_answered_fails_who_called(error: str, attribution: str) -> None:
-    story = _controls(("control-old", OLD))
-    story.step("forward")
+    builder = _controls(("control-old", OLD))
+    builder.step("forward")
     for first, second in ((OLD, NEW), (NEW, OLD)):
-        _calm(Scene(story, "forward", first, second, False))
-    outer = story.send("POST /front", NEW, 502, service="front")
-    story.send("GET /things/1", OLD, None if error else 200, error=error, of=outer, source="inner")
-    story.event("exited", OLD, HOW)
-    assert _found(story.judge(), "POST /front") == {("available", attribution)}
+        _calm(Scenario(builder, "forward", first, second, False))
+    outer = builder.send("POST /front", NEW, 502, service="front")
+    builder.send("GET /things/1", OLD, None if error else 200, error=error, of=outer, source="inner")
+    builder.event("exited", OLD, HOW)
+    assert _found(builder.judge(), "POST /front") == {("available", attribution)}

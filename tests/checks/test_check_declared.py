@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.checks.story import NEW, OLD, Answer, Scene, Story, everywhere, told
+from tests.checks.history_builder import NEW, OLD, Answer, HistoryBuilder, Scenario, attributions, in_every_phase
 from verifier.checks.judge import judge
 from verifier.checks.verdict import Judgement
 from verifier.contracts.expectations import Line, Seam
@@ -28,22 +28,22 @@ def broken(**values: Any) -> PlannedBreak:
 
 def judged(said: Declared, proof: Answer | str = "none") -> Judgement:
     """A calm run in which the witness was answered in the first mixed step, or not sent."""
-    story = Story()
+    builder = HistoryBuilder()
 
-    def play(scene: Scene) -> None:
-        for version in (scene.first, scene.second):
-            story.send("GET /things/1", version, 200)
-        if not isinstance(proof, str) and story.steps[-1].id == "rollout.1" and story.replay == "r1":
-            story.send("POST /orders", OLD, proof, source="proof", replay="proof-c1")
+    def play(scenario: Scenario) -> None:
+        for version in (scenario.first, scenario.second):
+            builder.send("GET /things/1", version, 200)
+        if not isinstance(proof, str) and builder.steps[-1].id == "rollout.1" and builder.replay == "r1":
+            builder.send("POST /orders", OLD, proof, source="proof", replay="proof-c1")
 
-    everywhere(play, story=story)
-    return judge(story.history(), story.registry, replace(story.plan(), declared=said))
+    in_every_phase(play, builder=builder)
+    return judge(builder.history(), builder.registry, replace(builder.plan(), declared=said))
 
 
 @pytest.mark.parametrize("proof", ["none", 400, 422, 500, None])
 def test_a_break_that_no_replica_took_after_all_is_found(proof: Answer | str) -> None:
     judgement = judged(Declared(breaks=(broken(),)), proof)
-    assert told(judgement) == {("compatible", "mixed")}
+    assert attributions(judgement) == {("compatible", "mixed")}
     violation = judgement.violations[0]
     assert (violation.step, violation.versions, violation.operation) == ("rollout.1", (OLD, NEW), "placeOrder")
     assert len(violation.evidence) == (0 if proof == "none" else 1)
@@ -73,6 +73,6 @@ def test_a_seam_that_does_not_hold_is_found_in_its_steps() -> None:
     }  # fmt: skip
     seam = Seam(**{field.name: known[field.name] for field in fields(Seam)})
     judgement = judged(Declared(seams=(SeamBreak(seam, ("rollout.2",)),)))
-    assert told(judgement) == {("seam", "mixed")}
+    assert attributions(judgement) == {("seam", "mixed")}
     assert "a.yaml:3: idempotent: true" in judgement.violations[0].message
     assert judged(Declared(seams=(SeamBreak(seam, ()),))).verdict == "pass"

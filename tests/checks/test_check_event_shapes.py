@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.checks.story import Scene, Story, everywhere, told
+from tests.checks.history_builder import HistoryBuilder, Scenario, attributions, in_every_phase
 from verifier.checks.eventshapes import EventShapes, with_value
 from verifier.checks.verdict import Judgement
 from verifier.http.message import Response
@@ -25,12 +25,12 @@ def stream(*several: Told) -> bytes:
 
 
 def answered(usually: tuple[Told, ...], later: tuple[Told, ...]) -> Judgement:
-    def play(scene: Scene) -> None:
-        for version in (scene.first, scene.second):
-            body = stream(*(later if scene.broken else usually))
-            scene.story.send("GET /things/1/events", version, (200, body), headers=STREAM)
+    def play(scenario: Scenario) -> None:
+        for version in (scenario.first, scenario.second):
+            body = stream(*(later if scenario.broken else usually))
+            scenario.builder.send("GET /things/1/events", version, (200, body), headers=STREAM)
 
-    return everywhere(play, "forward", story=Story())
+    return in_every_phase(play, "forward", builder=HistoryBuilder())
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_events_that_the_old_version_never_tells_are_found(
     usually: tuple[Told, ...], later: tuple[Told, ...], message: str
 ) -> None:
     judgement = answered(usually, later)
-    assert told(judgement) == {("compatible", "mixed")}
+    assert attributions(judgement) == {("compatible", "mixed")}
     assert any(message in entry.message for entry in judgement.violations), [e.message for e in judgement.violations]
 
 

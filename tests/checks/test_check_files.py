@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.checks.story import OLD, Scene, Story, everywhere, told
+from tests.checks.history_builder import OLD, HistoryBuilder, Scenario, attributions, in_every_phase
 from verifier.checks.verdict import Judgement
 
 PICTURE, OTHER = bytes(range(256)), b"z1:" + bytes(range(200))
@@ -13,19 +13,19 @@ PICTURE, OTHER = bytes(range(256)), b"z1:" + bytes(range(200))
 def downloaded(old: bytes, new: bytes, mixed: bytes, kind: str = "image/png", coding: str = "") -> Judgement:
     """One download through each version: what old answers, what new answers, and what comes where it is broken."""
 
-    def play(scene: Scene) -> None:
-        usually = old if scene.second == OLD else new
+    def play(scenario: Scenario) -> None:
+        usually = old if scenario.second == OLD else new
         headers = {"Content-Type": kind} | ({"Content-Encoding": coding} if coding else {})
-        for version in (scene.second, scene.second):
-            shown = mixed if scene.broken else usually
-            scene.story.send("GET /files/1", version, (200, shown), headers=headers)
+        for version in (scenario.second, scenario.second):
+            shown = mixed if scenario.broken else usually
+            scenario.builder.send("GET /files/1", version, (200, shown), headers=headers)
 
-    return everywhere(play, "forward", story=Story())
+    return in_every_phase(play, "forward", builder=HistoryBuilder())
 
 
 def test_a_file_that_neither_version_gives_by_itself_is_found() -> None:
     judgement = downloaded(PICTURE, PICTURE, OTHER)
-    assert told(judgement) == {("compatible", "mixed")}
+    assert attributions(judgement) == {("compatible", "mixed")}
     (violation,) = judgement.violations
     assert "these 203 bytes are not the 256 that each version by itself answers every time" in violation.message
     assert violation.experience == "what was saved reads differently now"
@@ -50,11 +50,11 @@ def test_other_releases_pages_streams_and_packed_bodies_may_differ(
 
 def test_a_file_that_varies_in_a_control_may_vary_everywhere() -> None:
     """An export says when it was made."""
-    story, numbers = Story(), iter(range(1000))
+    builder, numbers = HistoryBuilder(), iter(range(1000))
 
-    def play(scene: Scene) -> None:
-        for version in (scene.first, scene.second):
+    def play(scenario: Scenario) -> None:
+        for version in (scenario.first, scenario.second):
             body = f"made at {next(numbers)}".encode()
-            story.send("GET /export", version, (200, body), headers={"Content-Type": "text/csv"})
+            builder.send("GET /export", version, (200, body), headers={"Content-Type": "text/csv"})
 
-    assert everywhere(play, "forward", story=story).verdict == "pass"
+    assert in_every_phase(play, "forward", builder=builder).verdict == "pass"

@@ -7,8 +7,15 @@ from typing import Any
 
 import pytest
 
-from tests.checks.scenes import note, place, poll, usual
-from tests.checks.story import Scene, Story, everywhere, orders_contracts, promised, told
+from tests.checks.history_builder import (
+    HistoryBuilder,
+    Scenario,
+    attributions,
+    in_every_phase,
+    orders_contracts,
+    with_guarantees,
+)
+from tests.checks.order_scenarios import healthy_session, place_order, poll_order, put_note
 from verifier.checks.judge import judge
 from verifier.checks.verdict import Judgement
 from verifier.contracts.registry import ContractRegistry
@@ -20,19 +27,19 @@ STALE = ("read-your-writes", "mixed")
 def noted_then_read(shown: dict[str, Any], *, write: dict[str, Any] | None = None, broken: bool = True) -> Judgement:
     """A note is set and the order read; where it is broken the read shows what is given."""
 
-    def play(scene: Scene) -> None:
-        order = usual(scene)
-        note(scene, order, "new", index=4, **(write or {}))
-        body = {"id": order, "note": "new", **(shown if scene.broken else {})}
-        scene.story.send(f"GET /orders/{order}", scene.second, (200, body), index=5)
+    def play(scenario: Scenario) -> None:
+        order = healthy_session(scenario)
+        put_note(scenario, order, "new", index=4, **(write or {}))
+        body = {"id": order, "note": "new", **(shown if scenario.broken else {})}
+        scenario.builder.send(f"GET /orders/{order}", scenario.second, (200, body), index=5)
 
-    return everywhere(play, *(["forward"] if broken else []))  # type: ignore[list-item]
+    return in_every_phase(play, *(["forward"] if broken else []))  # type: ignore[list-item]
 
 
 @pytest.mark.parametrize("old", ["n", "", None])
 def test_an_old_value_that_comes_back_is_found(old: Any) -> None:
     judgement = noted_then_read({"note": old})
-    assert STALE in told(judgement)
+    assert STALE in attributions(judgement)
     stale = next(found for found in judgement.violations if found.guarantee == STALE[0])
     assert (stale.versions, stale.operation) == (("1.4", "2.0"), "getOrder")
 
@@ -53,7 +60,7 @@ def test_the_new_value_passes() -> None:
 def test_a_resource_that_holds_lists_is_no_list(extra: dict[str, Any]) -> None:
     """The order itself is shown, with its id; its items are not where it is to be found."""
     assert noted_then_read(extra).verdict == "pass"
-    assert STALE in told(noted_then_read({**extra, "note": "n"}))
+    assert STALE in attributions(noted_then_read({**extra, "note": "n"}))
 
 
 @pytest.mark.parametrize("write", [{"outcome": "info"}, {"fault": "lost-answer", "outcome": "info"}])
@@ -62,37 +69,39 @@ def test_after_a_write_that_may_have_happened_either_value_is_right(write: dict[
 
 
 def test_a_read_that_began_before_the_write_ended_may_show_either() -> None:
-    def play(scene: Scene) -> None:
-        order = usual(scene)
-        began = scene.story.clock
-        note(scene, order, "new", index=4)
+    def play(scenario: Scenario) -> None:
+        order = healthy_session(scenario)
+        began = scenario.builder.clock
+        put_note(scenario, order, "new", index=4)
         body = (200, {"id": order, "note": "n"})
-        scene.story.send(f"GET /orders/{order}", scene.second, body, index=5, started=began)
+        scenario.builder.send(f"GET /orders/{order}", scenario.second, body, index=5, started=began)
 
-    assert everywhere(play).violations == ()
+    assert in_every_phase(play).violations == ()
 
 
 def test_another_client_need_not_see_it_yet() -> None:
-    def play(scene: Scene) -> None:
-        order = usual(scene)
-        note(scene, order, "new", index=4)
-        scene.story.send(f"GET /orders/{order}", scene.second, (200, {"id": order, "note": "n"}), replay="another")
+    def play(scenario: Scenario) -> None:
+        order = healthy_session(scenario)
+        put_note(scenario, order, "new", index=4)
+        scenario.builder.send(
+            f"GET /orders/{order}", scenario.second, (200, {"id": order, "note": "n"}), replay="another"
+        )
 
-    assert everywhere(play).violations == ()
+    assert in_every_phase(play).violations == ()
 
 
 def test_an_equal_id_in_another_service_is_another_resource() -> None:
     entries = orders_contracts().entries
     both = ContractRegistry((*entries, *(replace(entry, service="returns") for entry in entries)))
-    story = Story(services={"orders": ("1.4", "2.0"), "returns": ("1.4", "2.0")}, registry=both)
+    builder = HistoryBuilder(services={"orders": ("1.4", "2.0"), "returns": ("1.4", "2.0")}, registry=both)
 
-    def play(scene: Scene) -> None:
-        order = usual(scene)
-        for version in (scene.first, scene.second):
+    def play(scenario: Scenario) -> None:
+        order = healthy_session(scenario)
+        for version in (scenario.first, scenario.second):
             answer = (200, {"id": order, "note": "of the return"})
-            scene.story.send(f"GET /orders/{order}", version, answer, service="returns", index=5)
+            scenario.builder.send(f"GET /orders/{order}", version, answer, service="returns", index=5)
 
-    assert everywhere(play, story=story).violations == ()
+    assert in_every_phase(play, builder=builder).violations == ()
 
 
 LISTED = """
@@ -110,30 +119,37 @@ LISTED = """
 @pytest.mark.parametrize("whole", [True, False])
 @pytest.mark.parametrize("wrapped", [True, False])
 def test_a_list_shows_what_was_placed_once_it_is_done(state: str, whole: bool, wrapped: bool) -> None:
-    def play(scene: Scene) -> None:
-        story, order = scene.story, scene.story.fresh("o")
-        made = story.send("POST /orders", scene.first, (202, {"id": order}), body={"customer": "c" + order, "n": 1},
-                          headers={"Operation-Location": f"/operations/{order}"})  # fmt: skip
-        poll(scene, made, order, state if scene.broken else "done", *(("done",) if state == "pending" else ()))
+    def play(scenario: Scenario) -> None:
+        builder, order = scenario.builder, scenario.builder.fresh("o")
+        made = builder.send(
+            "POST /orders",
+            scenario.first,
+            (202, {"id": order}),
+            body={"customer": "c" + order, "n": 1},
+            headers={"Operation-Location": f"/operations/{order}"},
+        )
+        poll_order(
+            scenario, made, order, state if scenario.broken else "done", *(("done",) if state == "pending" else ())
+        )
         listed: list[Any] = [{"id": "another"}, {"id": order, "n": 1}]
-        shown = listed if whole or not scene.broken else listed[:1]
-        story.send(f"GET /orders?customer=c{order}", scene.second, (200, {"orders": shown} if wrapped else shown))
+        shown = listed if whole or not scenario.broken else listed[:1]
+        builder.send(f"GET /orders?customer=c{order}", scenario.second, (200, {"orders": shown} if wrapped else shown))
 
-    story = Story(registry=promised(LISTED))
+    builder = HistoryBuilder(registry=with_guarantees(LISTED))
     missed = not whole and state != "failed"
-    assert (STALE in told(everywhere(play, "forward", story=story))) is missed
+    assert (STALE in attributions(in_every_phase(play, "forward", builder=builder))) is missed
 
 
 def test_an_order_that_was_not_yet_done_need_not_be_listed() -> None:
-    def play(scene: Scene) -> None:
-        story, order = scene.story, scene.story.fresh("o")
-        made = place(scene, order=order, key=order, to=scene.first)
-        story.charge(order)
-        story.send(f"GET /orders?customer={order}", scene.second, (200, {"orders": []}))
-        poll(scene, made, order, "done")
-        usual(scene)
+    def play(scenario: Scenario) -> None:
+        builder, order = scenario.builder, scenario.builder.fresh("o")
+        made = place_order(scenario, order=order, key=order, to=scenario.first)
+        builder.charge(order)
+        builder.send(f"GET /orders?customer={order}", scenario.second, (200, {"orders": []}))
+        poll_order(scenario, made, order, "done")
+        healthy_session(scenario)
 
-    assert everywhere(play).violations == ()
+    assert in_every_phase(play).violations == ()
 
 
 @pytest.mark.parametrize("kind", ["monotonic", "bounded, within: 2s"])
@@ -145,11 +161,11 @@ def test_a_class_that_nothing_checks_is_never_passed(kind: str) -> None:
             freshness: {{class: {kind}, resource: $request.path.id}}
     """
 
-    def play(scene: Scene) -> None:
-        for version in (scene.first, scene.second):
-            scene.story.send("GET /orders/o1", version, (200, {"id": "o1"}))
+    def play(scenario: Scenario) -> None:
+        for version in (scenario.first, scenario.second):
+            scenario.builder.send("GET /orders/o1", version, (200, {"id": "o1"}))
 
-    judgement = everywhere(play, story=Story(registry=promised(text)))
+    judgement = in_every_phase(play, builder=HistoryBuilder(registry=with_guarantees(text)))
     assert judgement.verdict == "unknown"
     assert any("getOrder" in sentence for sentence in judgement.unknowns)
 
@@ -169,25 +185,25 @@ def borrowed(*lent: int, steps: tuple[tuple[int, str | None], ...], kind: str) -
     `steps`: the exchanges in the order in which they are sent, each with the note that it writes, or (None) reads.
     A read shows the note before the last one where versions meet, the last one elsewhere.
     """
-    story = Story(registry=promised(STRONG.replace("CLASS", kind)))
+    builder = HistoryBuilder(registry=with_guarantees(STRONG.replace("CLASS", kind)))
 
-    def play(scene: Scene) -> None:
-        order, notes = story.fresh("o"), ["as it was"]
+    def play(scenario: Scenario) -> None:
+        order, notes = builder.fresh("o"), ["as it was"]
         for index, text in steps:
             if text is not None:
-                note(scene, order, text, index=index)
+                put_note(scenario, order, text, index=index)
                 notes.append(text)
             else:
-                shown = notes[-2] if scene.broken else notes[-1]
-                story.send(f"GET /orders/{order}", scene.second, (200, {"id": order, "note": shown}), index=index)
+                shown = notes[-2] if scenario.broken else notes[-1]
+                builder.send(f"GET /orders/{order}", scenario.second, (200, {"id": order, "note": shown}), index=index)
 
-    everywhere(play, "forward", story=story)
+    in_every_phase(play, "forward", builder=builder)
     shapes = tuple(
         ExchangeShape("any", "orders", text is not None, lender="lender" if index in lent else "")
         for index, text in sorted(steps)
     )
-    plan = replace(story.plan(), sessions=(SessionShape("s1", shapes),))
-    return told(judge(story.history(), story.registry, plan)) & {STALE}
+    plan = replace(builder.plan(), sessions=(SessionShape("s1", shapes),))
+    return attributions(judge(builder.history(), builder.registry, plan)) & {STALE}
 
 
 WRITTEN_AND_READ = ((0, "first"), (1, None))
@@ -220,15 +236,15 @@ def test_one_s_own_write_after_another_client_s_is_to_be_seen() -> None:
 
 
 def test_a_class_that_only_other_clients_reads_had_a_part_in_is_never_passed() -> None:
-    story = Story(registry=promised(STRONG.replace("CLASS", "read-your-writes")))
+    builder = HistoryBuilder(registry=with_guarantees(STRONG.replace("CLASS", "read-your-writes")))
 
-    def play(scene: Scene) -> None:
-        order = story.fresh("o")
-        note(scene, order, "n", index=0)
-        story.send(f"GET /orders/{order}", scene.second, (200, {"id": order, "note": "n"}), index=1)
+    def play(scenario: Scenario) -> None:
+        order = builder.fresh("o")
+        put_note(scenario, order, "n", index=0)
+        builder.send(f"GET /orders/{order}", scenario.second, (200, {"id": order, "note": "n"}), index=1)
 
-    assert everywhere(play, story=story).verdict == "pass"
+    assert in_every_phase(play, builder=builder).verdict == "pass"
     shapes = (ExchangeShape("setNote", "orders", True, lender="another"), ExchangeShape("getOrder", "orders", False))
-    lending = replace(story.plan(), sessions=(SessionShape("s1", shapes),))
-    judgement = judge(story.history(), story.registry, lending)
+    lending = replace(builder.plan(), sessions=(SessionShape("s1", shapes),))
+    judgement = judge(builder.history(), builder.registry, lending)
     assert judgement.unknowns == ("orders declares getOrder read-your-writes, and no operation tested it",)

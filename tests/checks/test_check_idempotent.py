@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from tests.checks.scenes import place, poll, usual
-from tests.checks.story import Scene, Story, everywhere, told
+from tests.checks.history_builder import HistoryBuilder, Scenario, attributions, in_every_phase
+from tests.checks.order_scenarios import healthy_session, place_order, poll_order
 from verifier.checks.verdict import Attribution, Judgement
 from verifier.history.model import Phase
 
 
-def retried(scene: Scene) -> None:
+def retried(scenario: Scenario) -> None:
     """A retry that, when broken, charges again."""
-    order = usual(scene)
-    if scene.broken:
-        scene.story.charge(order, version=scene.second)
+    order = healthy_session(scenario)
+    if scenario.broken:
+        scenario.builder.charge(order, version=scenario.second)
 
 
 @pytest.mark.parametrize(
@@ -29,18 +29,18 @@ def retried(scene: Scene) -> None:
     ],
 )
 def test_a_doubled_effect_is_told_with_whose_doing_it_is(where: tuple[Phase, ...], attribution: Attribution) -> None:
-    judgement = everywhere(retried, *where)
-    assert told(judgement) == {("idempotent", attribution)}
+    judgement = in_every_phase(retried, *where)
+    assert attributions(judgement) == {("idempotent", attribution)}
     assert judgement.verdict == ("pass" if attribution == "pre-existing" else "fail")
 
 
 def test_a_retry_with_one_effect_passes() -> None:
-    judgement = everywhere(retried)
+    judgement = in_every_phase(retried)
     assert (judgement.verdict, judgement.violations, judgement.unknowns) == ("pass", (), ())
 
 
 def test_the_violation_names_both_versions_and_both_attempts() -> None:
-    judgement = everywhere(retried, "forward")
+    judgement = in_every_phase(retried, "forward")
     violation = judgement.violations[0]
     assert (violation.service, violation.operation, violation.versions) == ("orders", "placeOrder", ("1.4", "2.0"))
     operations = {operation.id: operation for operation in _history(retried, "forward").operations}
@@ -50,66 +50,78 @@ def test_the_violation_names_both_versions_and_both_attempts() -> None:
 
 
 def _history(play, *broken: Phase):  # type: ignore[no-untyped-def]
-    story = Story.of_orders()
-    everywhere(play, *broken, story=story)
-    return story.history()
+    builder = HistoryBuilder.of_orders()
+    in_every_phase(play, *broken, builder=builder)
+    return builder.history()
 
 
 def test_two_answers_to_one_key_that_disagree_are_told() -> None:
-    def play(scene: Scene) -> None:
-        usual(scene)
-        story, order, key = scene.story, scene.story.fresh("o"), scene.story.fresh("k")
-        first = place(scene, order=order, key=key, to=scene.first, outcome="info", fault="lost-answer")
-        other = story.fresh("o") if scene.broken else order
-        place(scene, order=other, key=key, to=scene.second, retry=first, fault="lost-answer",
-              answer=(202, {"id": other}))  # fmt: skip
+    def play(scenario: Scenario) -> None:
+        healthy_session(scenario)
+        builder, order, key = scenario.builder, scenario.builder.fresh("o"), scenario.builder.fresh("k")
+        first = place_order(scenario, order=order, key=key, to=scenario.first, outcome="info", fault="lost-answer")
+        other = builder.fresh("o") if scenario.broken else order
+        place_order(scenario, order=other, key=key, to=scenario.second, retry=first, fault="lost-answer",
+                    answer=(202, {"id": other}))  # fmt: skip
 
-    safe = everywhere(play)
-    assert ("idempotent", "mixed") not in told(safe)
-    assert ("idempotent", "mixed") in told(everywhere(play, "forward"))
+    safe = in_every_phase(play)
+    assert ("idempotent", "mixed") not in attributions(safe)
+    assert ("idempotent", "mixed") in attributions(in_every_phase(play, "forward"))
 
 
 def test_effects_that_are_told_apart_by_the_answer_are_added_up() -> None:
     """Counted per answered id: a retry that makes a second order has one effect for each id, and two for its key."""
-    story = Story(registry=_promises("key: $request.body#/order, match: $response.body#/id"))
+    builder = HistoryBuilder(registry=_promises("key: $request.body#/order, match: $response.body#/id"))
 
-    def play(scene: Scene) -> None:
-        key, order = scene.story.fresh("k"), scene.story.fresh("o")
-        first = place(scene, order=order, key=key, to=scene.first, answer=(201, {"id": order}))
-        _charge(scene, order)
-        other = scene.story.fresh("o") if scene.broken else order
-        place(scene, order=order, key=key, to=scene.second, retry=first, answer=(201, {"id": other}))
-        if scene.broken:
-            _charge(scene, other)
+    def play(scenario: Scenario) -> None:
+        key, order = scenario.builder.fresh("k"), scenario.builder.fresh("o")
+        first = place_order(scenario, order=order, key=key, to=scenario.first, answer=(201, {"id": order}))
+        _charge(scenario, order)
+        other = scenario.builder.fresh("o") if scenario.broken else order
+        place_order(scenario, order=order, key=key, to=scenario.second, retry=first, answer=(201, {"id": other}))
+        if scenario.broken:
+            _charge(scenario, other)
 
-    assert told(everywhere(play, "forward", story=story)) == {("idempotent", "mixed")}
+    assert attributions(in_every_phase(play, "forward", builder=builder)) == {("idempotent", "mixed")}
 
 
 def test_effects_count_where_the_first_attempt_had_no_answer_to_name_them_by() -> None:
-    story = Story(registry=_promises("key: $request.body#/order, match: $response.body#/id"))
+    builder = HistoryBuilder(registry=_promises("key: $request.body#/order, match: $response.body#/id"))
 
-    def play(scene: Scene) -> None:
-        key, order = scene.story.fresh("k"), scene.story.fresh("o")
-        first = place(scene, order=order, key=key, to=scene.first, fault="reset", error="reset", outcome="info",
-                      response=None)  # fmt: skip
-        _charge(scene, order)
-        place(scene, order=order, key=key, to=scene.second, retry=first, answer=(201, {"id": order}), fault="reset")
-        if scene.broken:
-            _charge(scene, order)
+    def play(scenario: Scenario) -> None:
+        key, order = scenario.builder.fresh("k"), scenario.builder.fresh("o")
+        first = place_order(
+            scenario,
+            order=order,
+            key=key,
+            to=scenario.first,
+            fault="reset",
+            error="reset",
+            outcome="info",
+            response=None,
+        )
+        _charge(scenario, order)
+        place_order(
+            scenario, order=order, key=key, to=scenario.second, retry=first, answer=(201, {"id": order}), fault="reset"
+        )
+        if scenario.broken:
+            _charge(scenario, order)
 
-    assert everywhere(play, story=story).verdict == "pass"
-    assert told(everywhere(play, "forward", story=Story(registry=story.registry))) == {("idempotent", "mixed")}
+    assert in_every_phase(play, builder=builder).verdict == "pass"
+    assert attributions(in_every_phase(play, "forward", builder=HistoryBuilder(registry=builder.registry))) == {
+        ("idempotent", "mixed")
+    }
 
 
-def _charge(scene: Scene, order: str) -> None:
-    scene.story.send("POST /charges", "", (201, {}), body={"order": order}, source="partner", service="psp",
-                     name="charge", effect="applied")  # fmt: skip
+def _charge(scenario: Scenario, order: str) -> None:
+    scenario.builder.send("POST /charges", "", (201, {}), body={"order": order}, source="partner", service="psp",
+                          name="charge", effect="applied")  # fmt: skip
 
 
 def _promises(effect: str):  # type: ignore[no-untyped-def]
-    from tests.checks.story import promised
+    from tests.checks.history_builder import with_guarantees
 
-    return promised(f"""
+    return with_guarantees(f"""
         service: orders
         operations:
           placeOrder:
@@ -121,77 +133,77 @@ def _promises(effect: str):  # type: ignore[no-untyped-def]
 def test_a_duplicate_that_comes_in_a_later_step_counts_for_the_key() -> None:
     """A late duplicate that is done again is found, and belongs to the step in which it came."""
 
-    def story_with(again: bool) -> Story:
-        story = Story.of_orders()
-        everywhere(usual, story=story)
-        story.step("forward")
-        scene = Scene(story, "forward", "1.4", "2.0", again)
-        first = place(scene, order="late", key="late", to="1.4", fault="duplicate-next-step")
-        story.charge("late")
-        poll(scene, first, "late", "done")
-        usual(scene)
-        story.step("rollback")
-        usual(Scene(story, "rollback", "1.4", "1.4", again))
-        late = place(scene, order="late", key="late", to="1.4", retry=first, fault="duplicate-next-step")
-        poll(scene, late, "late", "done", to="1.4")
+    def story_with(again: bool) -> HistoryBuilder:
+        builder = HistoryBuilder.of_orders()
+        in_every_phase(healthy_session, builder=builder)
+        builder.step("forward")
+        scenario = Scenario(builder, "forward", "1.4", "2.0", again)
+        first = place_order(scenario, order="late", key="late", to="1.4", fault="duplicate-next-step")
+        builder.charge("late")
+        poll_order(scenario, first, "late", "done")
+        healthy_session(scenario)
+        builder.step("rollback")
+        healthy_session(Scenario(builder, "rollback", "1.4", "1.4", again))
+        late = place_order(scenario, order="late", key="late", to="1.4", retry=first, fault="duplicate-next-step")
+        poll_order(scenario, late, "late", "done", to="1.4")
         if again:
-            story.charge("late")
-        return story
+            builder.charge("late")
+        return builder
 
     assert story_with(False).judge().verdict == "pass"
     found = story_with(True).judge()
-    assert told(found) == {("idempotent", "rollback")}
+    assert attributions(found) == {("idempotent", "rollback")}
     assert found.violations[0].step == story_with(True).steps[-1].id
 
 
 def test_equal_keys_on_different_stores_are_different_keys() -> None:
-    story = Story.of_orders()
+    builder = HistoryBuilder.of_orders()
 
-    def play(scene: Scene) -> None:
-        usual(scene)
-        if scene.first == scene.second and scene.phase.startswith("control"):
-            place_once(scene, "same")
+    def play(scenario: Scenario) -> None:
+        healthy_session(scenario)
+        if scenario.first == scenario.second and scenario.phase.startswith("control"):
+            place_once(scenario, "same")
 
-    def place_once(scene: Scene, key: str) -> None:
-        done = place(scene, order="same", key=key, to=scene.first)
-        scene.story.charge("same")
-        poll(scene, done, "same", "done")
+    def place_once(scenario: Scenario, key: str) -> None:
+        done = place_order(scenario, order="same", key=key, to=scenario.first)
+        scenario.builder.charge("same")
+        poll_order(scenario, done, "same", "done")
 
-    assert everywhere(play, story=story).verdict == "pass"
+    assert in_every_phase(play, builder=builder).verdict == "pass"
 
 
 def test_an_effect_that_may_happen_more_than_once_is_not_doubled() -> None:
     registry = _promises("key: $request.body#/order, match: $request.body#/reference, times: at-least-once")
 
-    def play(scene: Scene) -> None:
-        key, order = scene.story.fresh("k"), scene.story.fresh("o")
-        first = place(scene, order=order, key=key, to=scene.first, answer=(201, {"id": order}))
-        place(scene, order=order, key=key, to=scene.second, retry=first, answer=(201, {"id": order}))
-        _charge(scene, order)
-        _charge(scene, order)
+    def play(scenario: Scenario) -> None:
+        key, order = scenario.builder.fresh("k"), scenario.builder.fresh("o")
+        first = place_order(scenario, order=order, key=key, to=scenario.first, answer=(201, {"id": order}))
+        place_order(scenario, order=order, key=key, to=scenario.second, retry=first, answer=(201, {"id": order}))
+        _charge(scenario, order)
+        _charge(scenario, order)
 
-    assert everywhere(play, story=Story(registry=registry)).verdict == "pass"
+    assert in_every_phase(play, builder=HistoryBuilder(registry=registry)).verdict == "pass"
 
 
 def undeclared(values: dict[str, list[str]], key: str = "k") -> Judgement:
     """A request with a key, sent twice, where nothing is declared; what each phase answers to the two."""
-    story = Story()
+    builder = HistoryBuilder()
 
-    def play(scene: Scene) -> None:
-        name = story.fresh(key) if key else ""
-        first, second = values["broken" if scene.broken else scene.phase if scene.phase in values else ""]
+    def play(scenario: Scenario) -> None:
+        name = builder.fresh(key) if key else ""
+        first, second = values["broken" if scenario.broken else scenario.phase if scenario.phase in values else ""]
         produced = ("$response.body#/id",)
-        sent = story.send("POST /things", scene.first, (201, {"id": first}), key=name,
-                          produced=tuple((entry, first) for entry in produced))  # fmt: skip
-        story.send("POST /things", scene.second, (201, {"id": second}), key=name, retry=sent,
-                   produced=tuple((entry, second) for entry in produced))  # fmt: skip
+        sent = builder.send("POST /things", scenario.first, (201, {"id": first}), key=name,
+                            produced=tuple((entry, first) for entry in produced))  # fmt: skip
+        builder.send("POST /things", scenario.second, (201, {"id": second}), key=name, retry=sent,
+                     produced=tuple((entry, second) for entry in produced))  # fmt: skip
 
-    return everywhere(play, "forward", story=story)
+    return in_every_phase(play, "forward", builder=builder)
 
 
 def test_a_key_in_its_usual_header_is_kept_though_nothing_is_declared() -> None:
     judgement = undeclared({"": ["a", "a"], "broken": ["a", "b"]})
-    assert told(judgement) == {("idempotent", "mixed")}
+    assert attributions(judgement) == {("idempotent", "mixed")}
     assert "$response.body#/id was a and b after POST /things → 1.4: 201" in judgement.violations[0].message
 
 

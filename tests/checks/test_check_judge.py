@@ -9,28 +9,36 @@ from dataclasses import replace
 import pytest
 from msgspec import structs
 
-from tests.checks.scenes import place, poll, usual
-from tests.checks.story import NEW, OLD, Scene, Story, everywhere, promised, told
+from tests.checks.history_builder import (
+    NEW,
+    OLD,
+    HistoryBuilder,
+    Scenario,
+    attributions,
+    in_every_phase,
+    with_guarantees,
+)
+from tests.checks.order_scenarios import healthy_session, place_order, poll_order
 from verifier.checks.judge import judge
 from verifier.checks.verdict import Judgement
 from verifier.history.model import History, Note, Operation, Phase
 from verifier.plan.model import Plan
 
 
-def doubled(scene: Scene) -> None:
+def doubled(scenario: Scenario) -> None:
     """A session in which, when broken, many guarantees fail at once."""
-    story, order = scene.story, usual(scene)
-    if scene.broken:
-        story.charge(order)
-        story.send(f"GET /orders/{order}", scene.second, (200, {"id": order, "note": "old"}), index=2)
-        other = place(scene, order=story.fresh("o"), key=story.fresh("k"), to=scene.first)
-        poll(scene, other, story.fresh("o"), "pending", "done", "pending")
+    builder, order = scenario.builder, healthy_session(scenario)
+    if scenario.broken:
+        builder.charge(order)
+        builder.send(f"GET /orders/{order}", scenario.second, (200, {"id": order, "note": "old"}), index=2)
+        other = place_order(scenario, order=builder.fresh("o"), key=builder.fresh("k"), to=scenario.first)
+        poll_order(scenario, other, builder.fresh("o"), "pending", "done", "pending")
 
 
-def told_story(*broken: Phase) -> Story:
-    story = Story.of_orders()
-    everywhere(doubled, *broken, story=story)
-    return story
+def told_story(*broken: Phase) -> HistoryBuilder:
+    builder = HistoryBuilder.of_orders()
+    in_every_phase(doubled, *broken, builder=builder)
+    return builder
 
 
 def test_a_run_without_a_defect_passes() -> None:
@@ -51,38 +59,40 @@ def test_a_run_without_a_defect_passes() -> None:
     ],
 )
 def test_attribution(phases: set[Phase], attribution: str) -> None:
-    def play(scene: Scene) -> None:
-        scene.story.send("GET /a", scene.first, None if scene.broken else 200)
+    def play(scenario: Scenario) -> None:
+        scenario.builder.send("GET /a", scenario.first, None if scenario.broken else 200)
 
-    assert told(everywhere(play, *phases, story=Story())) == {("available", attribution)}
+    assert attributions(in_every_phase(play, *phases, builder=HistoryBuilder())) == {("available", attribution)}
 
 
 def test_a_loss_that_old_has_by_itself_is_no_news_after_a_rollback() -> None:
     """The same loss is called no lost write in a control and rollback safe after going back."""
-    story = Story()
+    builder = HistoryBuilder()
 
-    def play(scene: Scene) -> None:
-        read = story.send(f"GET /things/{story.fresh('t')}", scene.first, 200)
-        for version in (scene.first, scene.second):
-            story.sweep(read, version, 404 if scene.broken else 200)
+    def play(scenario: Scenario) -> None:
+        read = builder.send(f"GET /things/{builder.fresh('t')}", scenario.first, 200)
+        for version in (scenario.first, scenario.second):
+            builder.sweep(read, version, 404 if scenario.broken else 200)
 
-    judgement = everywhere(play, "control-old", "rollback", story=story)
-    assert {attribution for _, attribution in told(judgement)} == {"pre-existing"}
+    judgement = in_every_phase(play, "control-old", "rollback", builder=builder)
+    assert {attribution for _, attribution in attributions(judgement)} == {"pre-existing"}
     assert judgement.verdict == "pass"
 
 
 def test_a_rollout_starts_as_a_control_does() -> None:
     """What only its first step shows, all old on fresh stores, no deployment has added."""
-    story = told_story()
-    story.step("forward", kind="start", live={"orders": (OLD,)})
-    usual(Scene(story, "forward", OLD, OLD, False))
-    story.send("GET /orders/o1", OLD, 500)
-    assert told(story.judge()) == {("available", "pre-existing")}
-    assert story.judge().verdict == "pass"
-    story.step("forward", kind="restart", live={"orders": (OLD,)})
-    usual(Scene(story, "forward", OLD, OLD, False))
-    story.send("GET /orders/o1", OLD, 502)
-    assert told(story.judge()) == {("available", "pre-existing"), ("available", "rollback")}, "new has written here"
+    builder = told_story()
+    builder.step("forward", kind="start", live={"orders": (OLD,)})
+    healthy_session(Scenario(builder, "forward", OLD, OLD, False))
+    builder.send("GET /orders/o1", OLD, 500)
+    assert attributions(builder.judge()) == {("available", "pre-existing")}
+    assert builder.judge().verdict == "pass"
+    builder.step("forward", kind="restart", live={"orders": (OLD,)})
+    healthy_session(Scenario(builder, "forward", OLD, OLD, False))
+    builder.send("GET /orders/o1", OLD, 502)
+    assert attributions(builder.judge()) == {("available", "pre-existing"), ("available", "rollback")}, (
+        "new has written here"
+    )
 
 
 def test_steps_show_where_a_guarantee_failed() -> None:
@@ -94,57 +104,57 @@ def test_steps_show_where_a_guarantee_failed() -> None:
         assert cells["idempotent"] == ("fail" if step.id in failed else "pass")
 
 
-# What keeps a run from passing: each takes a whole story and spoils it.
-def silent_version(story: Story) -> None:
-    quiet = story.step("forward")
-    story.send("GET /orders/o1", OLD, (200, {"id": "o1"}))
-    assert quiet == story.steps[-1].id
+# What keeps a run from passing: each takes a whole history and spoils it.
+def silent_version(builder: HistoryBuilder) -> None:
+    quiet = builder.step("forward")
+    builder.send("GET /orders/o1", OLD, (200, {"id": "o1"}))
+    assert quiet == builder.steps[-1].id
 
 
-def unanswered_version(story: Story) -> None:
-    story.step("rollback", live={"orders": (OLD, NEW)})
-    story.send("GET /orders/o1", OLD, (200, {"id": "o1"}))
-    story.send("POST /orders", NEW, None, error="reset", outcome="info", fault="reset")
+def unanswered_version(builder: HistoryBuilder) -> None:
+    builder.step("rollback", live={"orders": (OLD, NEW)})
+    builder.send("GET /orders/o1", OLD, (200, {"id": "o1"}))
+    builder.send("POST /orders", NEW, None, error="reset", outcome="info", fault="reset")
 
 
-def counts(story: Story) -> None:
-    story.notes.append(Note("", "count", "3 sent, 2 answered, 0 failed"))
+def counts(builder: HistoryBuilder) -> None:
+    builder.notes.append(Note("", "count", "3 sent, 2 answered, 0 failed"))
 
 
 @pytest.mark.parametrize("spoil", [silent_version, unanswered_version, counts])
-def test_what_was_not_tried_is_unknown(spoil: Callable[[Story], None]) -> None:
-    story = told_story()
-    spoil(story)
-    judgement = story.judge()
+def test_what_was_not_tried_is_unknown(spoil: Callable[[HistoryBuilder], None]) -> None:
+    builder = told_story()
+    spoil(builder)
+    judgement = builder.judge()
     assert judgement.verdict == "unknown"
     assert judgement.unknowns
 
 
 def test_missing_steps_are_unknown() -> None:
-    story = told_story()
-    plan = story.plan()
-    cut = structs.replace(story.history(), steps=story.steps[:-1])
-    judgement = judge(cut, story.registry, plan)
+    builder = told_story()
+    plan = builder.plan()
+    cut = structs.replace(builder.history(), steps=builder.steps[:-1])
+    judgement = judge(cut, builder.registry, plan)
     assert judgement.verdict == "unknown"
-    assert any(story.steps[-1].id in sentence for sentence in judgement.unknowns)
+    assert any(builder.steps[-1].id in sentence for sentence in judgement.unknowns)
 
 
 def test_a_run_of_nothing_is_unknown() -> None:
-    assert Story().judge().verdict == "unknown"
+    assert HistoryBuilder().judge().verdict == "unknown"
 
 
 def test_a_run_without_a_control_is_unknown() -> None:
-    story = Story()
-    story.step("forward")
+    builder = HistoryBuilder()
+    builder.step("forward")
     for version in (OLD, NEW):
-        story.send("GET /things/1", version, 200)
-    assert story.judge().verdict == "unknown"
+        builder.send("GET /things/1", version, 200)
+    assert builder.judge().verdict == "unknown"
 
 
 def test_old_equal_to_new_is_unknown() -> None:
-    story = told_story()
-    plan: Plan = replace(story.plan(), same=("orders 1.4 and 2.0 are the same image, command and environment",))
-    assert judge(story.history(), story.registry, plan).verdict == "unknown"
+    builder = told_story()
+    plan: Plan = replace(builder.plan(), same=("orders 1.4 and 2.0 are the same image, command and environment",))
+    assert judge(builder.history(), builder.registry, plan).verdict == "unknown"
 
 
 @pytest.mark.parametrize(
@@ -158,29 +168,29 @@ def test_old_equal_to_new_is_unknown() -> None:
     ],
 )
 def test_a_declared_guarantee_that_nothing_tested_is_unknown(declared: str) -> None:
-    story = Story(registry=promised(f"service: orders\noperations:\n  {declared}\n"))
+    builder = HistoryBuilder(registry=with_guarantees(f"service: orders\noperations:\n  {declared}\n"))
 
-    def play(scene: Scene) -> None:
-        for version in (scene.first, scene.second):
-            story.send("GET /orders/o1", version, (200, {"id": "o1"}))
+    def play(scenario: Scenario) -> None:
+        for version in (scenario.first, scenario.second):
+            builder.send("GET /orders/o1", version, (200, {"id": "o1"}))
 
-    judgement = everywhere(play, story=story)
+    judgement = in_every_phase(play, builder=builder)
     assert judgement.verdict == "unknown"
     assert any(declared.partition(":")[0] in sentence for sentence in judgement.unknowns)
 
 
 @pytest.mark.parametrize("spoil", [silent_version, unanswered_version, counts])
-def test_fail_beats_unknown(spoil: Callable[[Story], None]) -> None:
-    story = told_story("forward")
-    spoil(story)
-    assert story.judge().verdict == "fail"
+def test_fail_beats_unknown(spoil: Callable[[HistoryBuilder], None]) -> None:
+    builder = told_story("forward")
+    spoil(builder)
+    assert builder.judge().verdict == "fail"
 
 
 def test_what_the_old_version_does_too_does_not_hide_an_unknown() -> None:
-    story = told_story("control-old", "control-new", "forward", "rollback")
-    assert story.judge().verdict == "pass"
-    counts(story)
-    assert story.judge().verdict == "unknown"
+    builder = told_story("control-old", "control-new", "forward", "rollback")
+    assert builder.judge().verdict == "pass"
+    counts(builder)
+    assert builder.judge().verdict == "unknown"
 
 
 def test_equal_histories_give_equal_judgements() -> None:
@@ -192,13 +202,13 @@ def test_equal_histories_give_equal_judgements() -> None:
 @pytest.mark.parametrize("broken", [(), ("forward",), ("forward", "rollback")])
 def test_independent_replays_may_end_in_any_order(seed: int, broken: tuple[Phase, ...]) -> None:
     """Operations of different replays change places in the history; the judgement does not."""
-    story = told_story(*broken)
-    usual_order = story.judge()
+    builder = told_story(*broken)
+    usual_order = builder.judge()
     assert bool(usual_order.violations) is bool(broken)
-    history = story.history()
+    history = builder.history()
     shuffled = structs.replace(history, operations=interleaved(history, random.Random(seed)))
     assert shuffled != history
-    assert judge(shuffled, story.registry, story.plan()) == usual_order
+    assert judge(shuffled, builder.registry, builder.plan()) == usual_order
 
 
 def interleaved(history: History, draw: random.Random) -> tuple[Operation, ...]:
@@ -218,13 +228,13 @@ def interleaved(history: History, draw: random.Random) -> tuple[Operation, ...]:
 
 
 def test_the_proofs_of_a_violation_are_in_the_history() -> None:
-    story = told_story("forward")
-    known = {operation.id for operation in story.operations}
-    judgement: Judgement = story.judge()
+    builder = told_story("forward")
+    known = {operation.id for operation in builder.operations}
+    judgement: Judgement = builder.judge()
     assert judgement.violations
     for violation in judgement.violations:
         assert violation.evidence
         assert set(violation.evidence) <= known
-        assert violation.step in {step.id for step in story.steps}
+        assert violation.step in {step.id for step in builder.steps}
         assert violation.experience
         assert violation.message

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.checks.story import NEW, OLD, Answer, Scene, Story, everywhere, told
+from tests.checks.history_builder import NEW, OLD, Answer, HistoryBuilder, Scenario, attributions, in_every_phase
 from verifier.checks.verdict import Attribution, Judgement
 from verifier.history.model import Phase
 
@@ -16,15 +16,15 @@ GOOD = {"id": "t", "text": "a", "tags": ["x", "y"], "items": [{"id": 1, "n": 1},
 def swept(usually: Answer, broken: Answer, *where: Phase, turns: int = 2) -> Judgement:
     """A thing is put, read, and then swept through both versions; where it is broken the last sweep differs."""
 
-    def play(scene: Scene) -> None:
-        story, name = scene.story, scene.story.fresh("t")
-        story.send(f"PUT /things/{name}", scene.first, 200, body={"text": "a"})
-        read = story.send(f"GET /things/{name}", scene.second, usually, index=1)
+    def play(scenario: Scenario) -> None:
+        builder, name = scenario.builder, scenario.builder.fresh("t")
+        builder.send(f"PUT /things/{name}", scenario.first, 200, body={"text": "a"})
+        read = builder.send(f"GET /things/{name}", scenario.second, usually, index=1)
         for _ in range(turns):
-            story.sweep(read, scene.first, usually)
-            story.sweep(read, scene.second, broken if scene.broken else usually)
+            builder.sweep(read, scenario.first, usually)
+            builder.sweep(read, scenario.second, broken if scenario.broken else usually)
 
-    return everywhere(play, *where, story=Story())
+    return in_every_phase(play, *where, builder=HistoryBuilder())
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def swept(usually: Answer, broken: Answer, *where: Phase, turns: int = 2) -> Jud
 def test_what_cannot_be_read_back_is_lost(
     broken: Answer, where: tuple[Phase, ...], found: tuple[str, Attribution]
 ) -> None:
-    assert found in told(swept((200, GOOD), broken, *where))
+    assert found in attributions(swept((200, GOOD), broken, *where))
 
 
 def test_what_can_be_read_back_is_not_lost() -> None:
@@ -65,7 +65,7 @@ def changed(**values: Any) -> Answer:
     ],
 )
 def test_a_value_that_reads_differently_is_lost(broken: Answer) -> None:
-    assert ("no lost write", "mixed") in told(swept((200, GOOD), broken, "forward"))
+    assert ("no lost write", "mixed") in attributions(swept((200, GOOD), broken, "forward"))
 
 
 @pytest.mark.parametrize(
@@ -86,21 +86,21 @@ def test_entries_of_one_name_are_all_compared() -> None:
     two = [{"name": "a", "n": 1}, {"name": "a", "n": 2}]
     assert swept(changed(items=two), changed(items=two[::-1]), "forward").verdict == "pass"
     first_lost = [{"name": "a", "n": 7}, {"name": "a", "n": 2}]
-    assert ("no lost write", "mixed") in told(swept(changed(items=two), changed(items=first_lost), "forward"))
+    assert ("no lost write", "mixed") in attributions(swept(changed(items=two), changed(items=first_lost), "forward"))
 
 
 def rewritten(values: dict[Phase, list[Any]]) -> Judgement:
     """A thing whose sweeps show one value after the other, by phase."""
-    story = Story()
+    builder = HistoryBuilder()
 
-    def play(scene: Scene) -> None:
-        name = story.fresh("t")
-        story.send(f"PUT /things/{name}", scene.first, 200)
-        read = story.send(f"GET /things/{name}", scene.second, (200, {"v": "read"}), index=1)
-        for number, value in enumerate(values[scene.phase]):
-            story.sweep(read, (scene.first, scene.second)[number % 2], (200, {"v": value}))
+    def play(scenario: Scenario) -> None:
+        name = builder.fresh("t")
+        builder.send(f"PUT /things/{name}", scenario.first, 200)
+        read = builder.send(f"GET /things/{name}", scenario.second, (200, {"v": "read"}), index=1)
+        for number, value in enumerate(values[scenario.phase]):
+            builder.sweep(read, (scenario.first, scenario.second)[number % 2], (200, {"v": value}))
 
-    return everywhere(play, story=story)
+    return in_every_phase(play, builder=builder)
 
 
 def test_a_value_that_varies_in_a_control_does_not_alarm() -> None:
@@ -112,7 +112,7 @@ def test_a_value_that_varies_in_a_control_does_not_alarm() -> None:
 def test_a_value_that_does_not_vary_in_the_controls_alarms() -> None:
     same: list[Any] = ["a", "a"]
     every = {"control-old": same, "control-new": same, "forward": ["a", "b"], "rollback": same}
-    assert told(rewritten(every)) == {("no lost write", "mixed")}  # type: ignore[arg-type]
+    assert attributions(rewritten(every)) == {("no lost write", "mixed")}  # type: ignore[arg-type]
 
 
 def test_work_that_ends_later_than_in_the_controls_is_not_lost() -> None:
@@ -121,35 +121,35 @@ def test_work_that_ends_later_than_in_the_controls_is_not_lost() -> None:
     late = {"control-old": paid, "control-new": paid, "forward": ["pending", "paid"], "rollback": ["pending", "paid"]}
     assert rewritten(late).verdict == "pass"  # type: ignore[arg-type]
     back = {**late, "forward": ["paid", "pending"]}
-    assert told(rewritten(back)) == {("no lost write", "mixed")}  # type: ignore[arg-type]
+    assert attributions(rewritten(back)) == {("no lost write", "mixed")}  # type: ignore[arg-type]
 
 
 def test_a_version_may_tell_its_own_name() -> None:
-    story = Story()
+    builder = HistoryBuilder()
 
-    def play(scene: Scene) -> None:
-        read = story.send(f"GET /things/{story.fresh('t')}", scene.first, (200, {"by": scene.first}))
-        for version in (scene.first, scene.second, scene.first):
-            story.sweep(read, version, (200, {"by": version}))
+    def play(scenario: Scenario) -> None:
+        read = builder.send(f"GET /things/{builder.fresh('t')}", scenario.first, (200, {"by": scenario.first}))
+        for version in (scenario.first, scenario.second, scenario.first):
+            builder.sweep(read, version, (200, {"by": version}))
 
-    assert everywhere(play, story=story).verdict == "pass"
+    assert in_every_phase(play, builder=builder).verdict == "pass"
 
 
 def deleted(where: tuple[Phase, ...], *, back: Answer = 200, how: str = "DELETE /things/{}") -> Judgement:
     """A thing is put, read and deleted; the sweep finds it gone, or where it is broken, back again."""
-    story = Story()
+    builder = HistoryBuilder()
 
-    def play(scene: Scene) -> None:
-        name = story.fresh("t")
-        story.send(f"PUT /things/{name}", scene.first, 201, body={"text": "a"})
-        read = story.send(f"GET /things/{name}", scene.second, (200, {"text": "a"}), index=1)
-        story.send(how.format(name), scene.first, 204, index=2)
-        kept = story.send(f"GET /kept/{name}", scene.second, (200, {"text": "a"}), index=3)
-        for version in (scene.first, scene.second):
-            story.sweep(read, version, back if scene.broken else 404)
-            story.sweep(kept, version, (200, {"text": "a"}))
+    def play(scenario: Scenario) -> None:
+        name = builder.fresh("t")
+        builder.send(f"PUT /things/{name}", scenario.first, 201, body={"text": "a"})
+        read = builder.send(f"GET /things/{name}", scenario.second, (200, {"text": "a"}), index=1)
+        builder.send(how.format(name), scenario.first, 204, index=2)
+        kept = builder.send(f"GET /kept/{name}", scenario.second, (200, {"text": "a"}), index=3)
+        for version in (scenario.first, scenario.second):
+            builder.sweep(read, version, back if scenario.broken else 404)
+            builder.sweep(kept, version, (200, {"text": "a"}))
 
-    return everywhere(play, *where, story=story)
+    return in_every_phase(play, *where, builder=builder)
 
 
 def test_what_was_deleted_is_not_lost_when_it_is_gone() -> None:
@@ -173,23 +173,23 @@ def test_what_was_deleted_is_not_lost_when_it_is_gone() -> None:
 def test_a_removal_takes_along_what_is_below_its_path_and_nothing_else(
     view: str, removal: str, answered: int, excused: bool
 ) -> None:
-    story = Story()
+    builder = HistoryBuilder()
 
-    def play(scene: Scene) -> None:
-        name = story.fresh("t")
-        story.send(f"PUT /things/{name}", scene.first, 201, body={"text": "a"})
-        read = story.send("GET " + view.format(name), scene.second, 200, index=1)
-        story.send(removal.format(name), scene.first, answered, index=2)
-        for version in (scene.first, scene.second):
-            story.sweep(read, version, 404 if scene.broken else 200)
+    def play(scenario: Scenario) -> None:
+        name = builder.fresh("t")
+        builder.send(f"PUT /things/{name}", scenario.first, 201, body={"text": "a"})
+        read = builder.send("GET " + view.format(name), scenario.second, 200, index=1)
+        builder.send(removal.format(name), scenario.first, answered, index=2)
+        for version in (scenario.first, scenario.second):
+            builder.sweep(read, version, 404 if scenario.broken else 200)
 
-    found = told(everywhere(play, "forward", story=story))
+    found = attributions(in_every_phase(play, "forward", builder=builder))
     assert found == (set() if excused else {("no lost write", "mixed")})
 
 
 def test_what_was_deleted_and_can_be_read_again_is_a_lost_write() -> None:
-    assert told(deleted(("forward",))) == {("no lost write", "mixed")}
-    assert told(deleted(("rollback",))) == {("rollback safe", "rollback")}
+    assert attributions(deleted(("forward",))) == {("no lost write", "mixed")}
+    assert attributions(deleted(("rollback",))) == {("rollback safe", "rollback")}
 
 
 def test_what_another_operation_removes_is_told_from_the_controls() -> None:
@@ -197,34 +197,34 @@ def test_what_another_operation_removes_is_told_from_the_controls() -> None:
     judgement = deleted((), how="POST /things/{}/close")
     assert judgement.verdict == "pass"
 
-    story = Story()
+    builder = HistoryBuilder()
 
-    def play(scene: Scene) -> None:
-        closed = story.send(f"GET /things/{story.fresh('t')}", scene.first, 200, index=1)
-        kept = story.send(f"GET /things/{story.fresh('t')}", scene.first, 200, index=2)
-        for version in (scene.first, scene.second):
-            story.sweep(closed, version, 404)
-            story.sweep(kept, version, 404 if scene.broken else 200)
+    def play(scenario: Scenario) -> None:
+        closed = builder.send(f"GET /things/{builder.fresh('t')}", scenario.first, 200, index=1)
+        kept = builder.send(f"GET /things/{builder.fresh('t')}", scenario.first, 200, index=2)
+        for version in (scenario.first, scenario.second):
+            builder.sweep(closed, version, 404)
+            builder.sweep(kept, version, 404 if scenario.broken else 200)
 
-    assert ("no lost write", "mixed") in told(everywhere(play, "forward", story=story))
+    assert ("no lost write", "mixed") in attributions(in_every_phase(play, "forward", builder=builder))
 
 
 @pytest.mark.parametrize("where", [(), ("forward",)])
 def test_what_a_client_has_itself_seen_gone_is_not_lost(where: tuple[Phase, ...]) -> None:
     """A batch removes it, and the client reads 404, as in the controls; where only one state says so, it is lost."""
-    story = Story()
+    builder = HistoryBuilder()
 
-    def play(scene: Scene) -> None:
-        name = story.fresh("t")
-        read = story.send(f"GET /things/{name}", scene.first, 200, index=1)
-        removes = not where or scene.broken
-        story.send("POST /batch", scene.second, 200, index=2)
-        story.send(f"GET /things/{name}", scene.second, 404 if removes else 200, index=3)
-        for version in (scene.first, scene.second):
-            story.sweep(read, version, 404 if removes else 200)
+    def play(scenario: Scenario) -> None:
+        name = builder.fresh("t")
+        read = builder.send(f"GET /things/{name}", scenario.first, 200, index=1)
+        removes = not where or scenario.broken
+        builder.send("POST /batch", scenario.second, 200, index=2)
+        builder.send(f"GET /things/{name}", scenario.second, 404 if removes else 200, index=3)
+        for version in (scenario.first, scenario.second):
+            builder.sweep(read, version, 404 if removes else 200)
 
-    judgement = everywhere(play, *where, story=story)
-    assert told(judgement) == ({("no lost write", "mixed"), ("compatible", "mixed")} if where else set())
+    judgement = in_every_phase(play, *where, builder=builder)
+    assert attributions(judgement) == ({("no lost write", "mixed"), ("compatible", "mixed")} if where else set())
     assert bool(judgement.violations) is bool(where)
 
 
@@ -232,46 +232,46 @@ def test_a_late_duplicate_may_rewrite_an_older_value() -> None:
     """a is written, then b; a duplicate of the first write in the next step rightly brings a back."""
 
     def play(fault: str) -> Judgement:
-        story = Story()
-        everywhere(lambda scene: _written_twice(scene, ""), story=story)
-        story.step("forward")
-        first, read = _written_twice(Scene(story, "forward", OLD, NEW, False), fault)
-        story.step("forward")
-        _written_twice(Scene(story, "forward", OLD, NEW, False), "")
-        _written_twice(Scene(story, "forward", NEW, OLD, False), "")
+        builder = HistoryBuilder()
+        in_every_phase(lambda scenario: _written_twice(scenario, ""), builder=builder)
+        builder.step("forward")
+        first, read = _written_twice(Scenario(builder, "forward", OLD, NEW, False), fault)
+        builder.step("forward")
+        _written_twice(Scenario(builder, "forward", OLD, NEW, False), "")
+        _written_twice(Scenario(builder, "forward", NEW, OLD, False), "")
         replay = f"{first.step}:{first.replay}"
         if fault:
-            story.send(f"PUT {first.request.target}", NEW, 200, body={"text": "a"}, retry=first, replay=replay,
-                       fault=fault)  # fmt: skip
-        story.sweep(read, OLD, (200, {"text": "a"}))
-        return story.judge()
+            builder.send(f"PUT {first.request.target}", NEW, 200, body={"text": "a"}, retry=first, replay=replay,
+                         fault=fault)  # fmt: skip
+        builder.sweep(read, OLD, (200, {"text": "a"}))
+        return builder.judge()
 
     assert play("duplicate-next-step").verdict == "pass"
-    assert told(play("")) == {("no lost write", "mixed")}
+    assert attributions(play("")) == {("no lost write", "mixed")}
 
 
-def _written_twice(scene: Scene, fault: str) -> tuple[Any, Any]:
-    story, name = scene.story, scene.story.fresh("t")
-    first = story.send(f"PUT /things/{name}", scene.first, 200, body={"text": "a"}, fault=fault)
-    story.send(f"PUT /things/{name}", scene.second, 200, body={"text": "b"}, index=1)
-    read = story.send(f"GET /things/{name}", scene.first, (200, {"text": "b"}), index=2)
-    for version in (scene.first, scene.second):
-        story.sweep(read, version, (200, {"text": "b"}))
+def _written_twice(scenario: Scenario, fault: str) -> tuple[Any, Any]:
+    builder, name = scenario.builder, scenario.builder.fresh("t")
+    first = builder.send(f"PUT /things/{name}", scenario.first, 200, body={"text": "a"}, fault=fault)
+    builder.send(f"PUT /things/{name}", scenario.second, 200, body={"text": "b"}, index=1)
+    read = builder.send(f"GET /things/{name}", scenario.first, (200, {"text": "b"}), index=2)
+    for version in (scenario.first, scenario.second):
+        builder.sweep(read, version, (200, {"text": "b"}))
     return first, read
 
 
 def test_only_versions_of_the_service_itself_are_named() -> None:
-    story = Story(services={"orders": (OLD, NEW), "payments": ("1.2", "1.3")})
+    builder = HistoryBuilder(services={"orders": (OLD, NEW), "payments": ("1.2", "1.3")})
 
-    def play(scene: Scene) -> None:
+    def play(scenario: Scenario) -> None:
         for version in ("1.2", "1.3"):
-            story.send("POST /pay", version, 200, service="payments")
-        read = story.send(f"GET /things/{story.fresh('t')}", scene.first, 200)
-        story.send("PUT /things/0", scene.second, 200)
-        story.sweep(read, scene.second, 404 if scene.broken else 200)
+            builder.send("POST /pay", version, 200, service="payments")
+        read = builder.send(f"GET /things/{builder.fresh('t')}", scenario.first, 200)
+        builder.send("PUT /things/0", scenario.second, 200)
+        builder.sweep(read, scenario.second, 404 if scenario.broken else 200)
 
-    judgement = everywhere(play, "forward", story=story)
-    assert told(judgement) == {("no lost write", "mixed")}
+    judgement = in_every_phase(play, "forward", builder=builder)
+    assert attributions(judgement) == {("no lost write", "mixed")}
     assert set(judgement.violations[0].versions) <= {OLD, NEW}
 
 
@@ -279,4 +279,4 @@ def test_only_versions_of_the_service_itself_are_named() -> None:
 def test_a_reader_that_is_not_let_in_says_nothing_of_what_was_kept(status: int) -> None:
     """A token that ran out during a long rollout is no lost write; a resource that is kept from its owner is."""
     assert swept((200, GOOD), status, "forward", "rollback").violations == ()
-    assert ("no lost write", "mixed") in told(swept((200, GOOD), 403, "forward"))
+    assert ("no lost write", "mixed") in attributions(swept((200, GOOD), 403, "forward"))

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from msgspec import structs
 
-from tests.checks.story import NEW, OLD, Story
+from tests.checks.history_builder import NEW, OLD, HistoryBuilder
 from verifier.checks.context import Context
 from verifier.checks.declared import check_made
 from verifier.checks.verdict import CheckResult
@@ -19,18 +19,18 @@ OF_OLD, OF_NEW = f"made:orders:{OLD}:placeOrder:1", f"made:orders:{NEW}:placeOrd
 
 def found_in(name: str, *answers: tuple[str, str, int]) -> CheckResult:
     """One made-up request, sent in each phase to a version, with the status it was answered."""
-    story = Story()
+    builder = HistoryBuilder()
     for phase, version, status in answers:
-        story.step(phase, live={"orders": (version,)})  # type: ignore[arg-type]
-        story.send("POST /orders", version, status, source="proof", replay=name)
-    plan = story.plan()
+        builder.step(phase, live={"orders": (version,)})  # type: ignore[arg-type]
+        builder.send("POST /orders", version, status, source="proof", replay=name)
+    plan = builder.plan()
     request = Request("POST", "/orders", (), b"")
     author = OLD if name == OF_OLD else NEW
     proofs = tuple(Proof(name, "orders", version, "placeOrder", request, author) for _, version, _ in answers)
     first, *others = plan.paths
     steps = (replace(first.steps[0], proofs=proofs), *first.steps[1:])
     return check_made(
-        Context(story.history(), story.registry), replace(plan, paths=(replace(first, steps=steps), *others))
+        Context(builder.history(), builder.registry), replace(plan, paths=(replace(first, steps=steps), *others))
     )
 
 
@@ -63,12 +63,12 @@ def test_new_requests_are_judged_by_how_new_answers_them() -> None:
 
 
 def test_work_that_nobody_asked_for_is_in_no_other_check() -> None:
-    story = Story()
-    story.step("control-old")
-    made = story.send("POST /orders", OLD, 202, source="proof", replay=OF_OLD)
-    charge = story.charge("a")
-    linked = Story()
-    linked.steps, linked.operations = story.steps, [made, structs.replace(charge, parent=made.id)]
+    builder = HistoryBuilder()
+    builder.step("control-old")
+    made = builder.send("POST /orders", OLD, 202, source="proof", replay=OF_OLD)
+    charge = builder.charge("a")
+    linked = HistoryBuilder()
+    linked.steps, linked.operations = builder.steps, [made, structs.replace(charge, parent=made.id)]
     context = Context(linked.history(), linked.registry)
     assert list(context.work()) == []
     assert not context.effects

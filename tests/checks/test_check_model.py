@@ -14,7 +14,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.checks.story import NEW, OLD, Story, told
+from tests.checks.history_builder import NEW, OLD, HistoryBuilder, attributions
 from verifier.checks.verdict import Judgement
 from verifier.history.model import Operation, Phase
 
@@ -57,7 +57,7 @@ class Things:
 class Player:
     """Plays sessions as the replay does: it stops where an answer is not of the recorded class."""
 
-    story: Story
+    builder: HistoryBuilder
     session: list[Call]
     draw: random.Random
     hurt: Impact | None
@@ -68,17 +68,17 @@ class Player:
     def run(self) -> Judgement:
         path = ""
         for phase, live in STEPS:
-            step = self.story.step(phase, live={"orders": live})
+            step = self.builder.step(phase, live={"orders": live})
             if step.rpartition(".")[0] != path:
                 path, self.reads, self.late = step.rpartition(".")[0], {}, []
                 self.recordings = Things(hurt=self.hurt)
             self._late(live)
             for number, (at, fault) in enumerate(self._disturbances(), 1):
-                self.story.replay = f"r{number}"
+                self.builder.replay = f"r{number}"
                 self._session(live, at, fault)
             for _ in range(2 if phase.startswith("control") else 1):
                 self._sweep(live)
-        return self.story.judge()
+        return self.builder.judge()
 
     def _disturbances(self) -> Iterator[tuple[int, str]]:
         yield -1, ""
@@ -86,7 +86,7 @@ class Player:
             yield from ((at, fault) for fault in FAULTS if fault and method != "GET")
 
     def _session(self, live: tuple[str, ...], at: int, fault: str) -> None:
-        name, recorded = self.story.fresh("t"), Things()
+        name, recorded = self.builder.fresh("t"), Things()
         for index, (method, text) in enumerate(self.session):
             expected, _ = recorded.call(OLD, method, "t", text)
             first, second = self.draw.choice(live), self.draw.choice(live)
@@ -103,8 +103,8 @@ class Player:
 
         def send(version: str, **more: Any) -> Operation:
             answer = self.recordings.call(version, method, name, text)
-            return self.story.send(f"{method} /things/{name}", version, answer, body={"text": text}, index=index,
-                                   fault=fault, **more)  # fmt: skip
+            return self.builder.send(f"{method} /things/{name}", version, answer, body={"text": text}, index=index,
+                                     fault=fault, **more)  # fmt: skip
 
         if fault in ("", "duplicate-next-step"):
             seen = send(first)
@@ -114,7 +114,7 @@ class Player:
         if fault == "late-arrival":  # the second attempt has its effect first
             answered = self.recordings.call(second, method, name, text)
             held = send(first, outcome="info")
-            return self.story.send(f"{method} /things/{name}", second, answered, index=index, fault=fault, retry=held)
+            return self.builder.send(f"{method} /things/{name}", second, answered, index=index, fault=fault, retry=held)
         one = send(first, **({"outcome": "info"} if fault == "lost-answer" else {}))
         other = send(second, retry=one)
         return one if fault == "duplicate-after" else other
@@ -123,26 +123,26 @@ class Player:
         for first, text in self.late:
             name, version = first.request.target.rpartition("/")[2], self.draw.choice(live)
             answer = self.recordings.call(version, first.request.method, name, text)
-            self.story.send(f"{first.request.method} {first.request.target}", version, answer, retry=first,
-                            replay=f"{first.step}:{first.replay}", fault=first.fault)  # fmt: skip
+            self.builder.send(f"{first.request.method} {first.request.target}", version, answer, retry=first,
+                              replay=f"{first.step}:{first.replay}", fault=first.fault)  # fmt: skip
         self.late = []
 
     def _sweep(self, live: tuple[str, ...]) -> None:
         for name, read in self.reads.items():
             for version in live:
-                self.story.sweep(read, version, self.recordings.call(version, "GET", name, ""))
+                self.builder.sweep(read, version, self.recordings.call(version, "GET", name, ""))
 
 
 CALL = st.sampled_from([("PUT", "a"), ("PUT", "b"), ("GET", ""), ("DELETE", "")])
 SESSIONS = st.lists(CALL, max_size=4).map(lambda calls: [("PUT", "a"), ("GET", ""), *calls])
-usual = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+few_examples = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def played(session: list[Call], seed: int, hurt: Impact | None = None) -> Judgement:
-    return Player(Story(), session, random.Random(seed), hurt).run()
+    return Player(HistoryBuilder(), session, random.Random(seed), hurt).run()
 
 
-@usual
+@few_examples
 @given(SESSIONS, st.integers(0, 1000))
 def test_a_correct_service_never_fails(session: list[Call], seed: int) -> None:
     judgement = played(session, seed)
@@ -169,17 +169,17 @@ def brings_back(recordings: Things, version: str, method: str, name: str) -> Non
         recordings.kept[name] = "a"
 
 
-@usual
+@few_examples
 @given(SESSIONS, st.integers(0, 1000), st.sampled_from([forgets, mixes_up]))
 def test_a_service_that_loses_or_alters_what_it_was_given_fails(session: list[Call], seed: int, hurt: Impact) -> None:
     kept = [call for call in session if call[0] != "DELETE"]  # what is deleted cannot be lost
     assert played(kept, seed, hurt).verdict == "fail"
 
 
-@usual
+@few_examples
 @given(SESSIONS, st.integers(0, 1000))
 def test_a_service_that_brings_back_what_was_deleted_fails(session: list[Call], seed: int) -> None:
     ends_deleted = [("PUT", "a"), ("GET", ""), *(call for call in session if call[0] != "DELETE"), ("DELETE", "")]
     judgement = played(ends_deleted, seed, brings_back)
     assert judgement.verdict == "fail"
-    assert "no lost write" in {name for name, _ in told(judgement)}
+    assert "no lost write" in {name for name, _ in attributions(judgement)}

@@ -9,8 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.checks.scenes import place
-from tests.checks.story import NEW, OLD, Scene, Story, everywhere, promised, told
+from tests.checks.history_builder import (
+    NEW,
+    OLD,
+    HistoryBuilder,
+    Scenario,
+    attributions,
+    in_every_phase,
+    with_guarantees,
+)
+from tests.checks.order_scenarios import place_order
 from verifier.checks.context import Context
 from verifier.checks.order_per_key import NAME, check
 from verifier.checks.registered import DECLARATIONS
@@ -28,32 +36,32 @@ operations:
 """
 
 
-def call(story: Story, name: str, order: str, by: str, **more: Any) -> Operation:
+def call(builder: HistoryBuilder, name: str, order: str, by: str, **more: Any) -> Operation:
     """A call of a partner (psp) or of another service (mail), for one order."""
     service, _, operation = name.partition(".")
-    usual: dict[str, Any] = {"source": "partner", "effect": "applied"} if service == "psp" else {"source": "inner"}
-    usual |= {"service": service, "name": operation, "caller": "orders", "caller_version": by}
-    return story.send("POST /calls", "", 201, body={"order": order}, **(usual | more))
+    defaults: dict[str, Any] = {"source": "partner", "effect": "applied"} if service == "psp" else {"source": "inner"}
+    defaults |= {"service": service, "name": operation, "caller": "orders", "caller_version": by}
+    return builder.send("POST /calls", "", 201, body={"order": order}, **(defaults | more))
 
 
-def played(*names: str, registry: ContractRegistry | None = None, **more: Any) -> Story:
-    """A story in which the calls happen as named in every phase; where versions meet, each makes every other one."""
-    story = Story(registry=promised(DECLARED) if registry is None else registry)
+def played(*names: str, registry: ContractRegistry | None = None, **more: Any) -> HistoryBuilder:
+    """A history in which the calls happen as named in every phase; where versions meet, each makes every other one."""
+    builder = HistoryBuilder(registry=with_guarantees(DECLARED) if registry is None else registry)
 
-    def play(scene: Scene) -> None:
-        order = story.fresh("o")
-        place(scene, order=order, key=story.fresh("k"), to=scene.first)
-        calls = names if scene.broken else tuple(sorted(names, key=CALLS.index))
+    def play(scenario: Scenario) -> None:
+        order = builder.fresh("o")
+        place_order(scenario, order=order, key=builder.fresh("k"), to=scenario.first)
+        calls = names if scenario.broken else tuple(sorted(names, key=CALLS.index))
         for number, name in enumerate(calls):
-            call(story, name, order, (scene.first, scene.second)[number % 2], **more)
+            call(builder, name, order, (scenario.first, scenario.second)[number % 2], **more)
 
-    everywhere(play, "forward", story=story)
-    return story
+    in_every_phase(play, "forward", builder=builder)
+    return builder
 
 
 def test_a_call_after_one_that_is_listed_behind_it_is_a_violation() -> None:
     judgement = played("psp.capture", "psp.authorize").judge()
-    assert told(judgement) == {(NAME, "mixed")}
+    assert attributions(judgement) == {(NAME, "mixed")}
     (found,) = judgement.violations
     assert (found.service, found.operation, found.versions) == ("orders", "placeOrder", (OLD, NEW))
     assert "psp.authorize happened after psp.capture for $request.body#/order = o" in found.message
@@ -75,48 +83,50 @@ def test_calls_in_their_order_pass(names: tuple[str, ...]) -> None:
 
 
 def test_a_call_of_a_service_counts_as_one_of_a_partner() -> None:
-    assert told(played("mail.confirm", "psp.capture").judge()) == {(NAME, "mixed")}
+    assert attributions(played("mail.confirm", "psp.capture").judge()) == {(NAME, "mixed")}
 
 
 def test_what_took_no_effect_has_no_place_in_the_order() -> None:
-    story = played("psp.capture", "psp.authorize", effect="suppressed")
-    assert told(story.judge()) == set()
-    assert story.judge().unknowns == ("orders declares placeOrder order per key, and no operation tested it",)
+    builder = played("psp.capture", "psp.authorize", effect="suppressed")
+    assert attributions(builder.judge()) == set()
+    assert builder.judge().unknowns == ("orders declares placeOrder order per key, and no operation tested it",)
 
 
 def test_where_nothing_is_declared_nothing_is_said() -> None:
-    story = played("psp.capture", "psp.authorize", registry=promised("service: orders\noperations: {placeOrder: {}}\n"))
-    judgement = story.judge()
-    assert (judgement.verdict, told(judgement)) == ("pass", set())
+    builder = played(
+        "psp.capture", "psp.authorize", registry=with_guarantees("service: orders\noperations: {placeOrder: {}}\n")
+    )
+    judgement = builder.judge()
+    assert (judgement.verdict, attributions(judgement)) == ("pass", set())
     assert {dict(step.guarantees)[NAME] for step in judgement.steps} == {""}
 
 
 def test_keys_and_paths_have_orders_of_their_own() -> None:
-    story = Story(registry=promised(DECLARED))
-    story.step("forward")
-    call(story, "psp.capture", "o1", OLD)
-    call(story, "psp.authorize", "o2", OLD)
-    story.step("control-new")
-    call(story, "psp.authorize", "o1", NEW)
-    assert check(Context(story.history(), story.registry), story.plan()).findings == []
+    builder = HistoryBuilder(registry=with_guarantees(DECLARED))
+    builder.step("forward")
+    call(builder, "psp.capture", "o1", OLD)
+    call(builder, "psp.authorize", "o2", OLD)
+    builder.step("control-new")
+    call(builder, "psp.authorize", "o1", NEW)
+    assert check(Context(builder.history(), builder.registry), builder.plan()).findings == []
 
 
 def test_a_key_goes_on_in_later_steps_of_its_path() -> None:
-    story = Story(registry=promised(DECLARED))
-    story.step("forward")
-    first = call(story, "psp.capture", "o1", OLD)
-    story.step("forward")
-    second = call(story, "psp.authorize", "o1", NEW)
-    (found,) = check(Context(story.history(), story.registry), story.plan()).findings
+    builder = HistoryBuilder(registry=with_guarantees(DECLARED))
+    builder.step("forward")
+    first = call(builder, "psp.capture", "o1", OLD)
+    builder.step("forward")
+    second = call(builder, "psp.authorize", "o1", NEW)
+    (found,) = check(Context(builder.history(), builder.registry), builder.plan()).findings
     assert found.evidence == (first.id, second.id)
 
 
 def test_calls_of_another_service_are_its_own_affair() -> None:
-    story = Story(registry=promised(DECLARED))
-    story.step("forward")
+    builder = HistoryBuilder(registry=with_guarantees(DECLARED))
+    builder.step("forward")
     for name in ("psp.capture", "psp.authorize"):
-        call(story, name, "o1", OLD, caller="web")
-    assert check(Context(story.history(), story.registry), story.plan()).findings == []
+        call(builder, name, "o1", OLD, caller="web")
+    assert check(Context(builder.history(), builder.registry), builder.plan()).findings == []
 
 
 @given(
@@ -127,10 +137,10 @@ def test_calls_of_another_service_are_its_own_affair() -> None:
 )
 def test_the_same_calls_as_brute_force(calls: list[tuple[str, str, int, int]]) -> None:
     """Every pair is looked at: a call is out of order when one listed behind it had ended before it began."""
-    story = Story(registry=promised(DECLARED))
-    story.step("forward")
+    builder = HistoryBuilder(registry=with_guarantees(DECLARED))
+    builder.step("forward")
     made = [
-        (CALLS.index(name), key, call(story, name, key, OLD, started=float(began), ended=float(began + took)))
+        (CALLS.index(name), key, call(builder, name, key, OLD, started=float(began), ended=float(began + took)))
         for name, key, began, took in calls
     ]
     expected = {
@@ -138,7 +148,7 @@ def test_the_same_calls_as_brute_force(calls: list[tuple[str, str, int, int]]) -
         for position, key, second in made
         if any(other > position and at == key and first.ended <= second.started for other, at, first in made)
     }
-    found = check(Context(story.history(), story.registry), story.plan()).findings
+    found = check(Context(builder.history(), builder.registry), builder.plan()).findings
     # Each version declares the order; the one that makes the call is OLD, so each call is told once.
     assert sorted(finding.evidence[1] for finding in found) == sorted(expected)
     operations = {operation.id: operation for _, _, operation in made}

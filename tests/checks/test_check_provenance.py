@@ -7,22 +7,22 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from tests.checks.story import Scene, Story, everywhere
+from tests.checks.history_builder import HistoryBuilder, Scenario, in_every_phase
 from verifier.checks.verdict import Judgement
 
 
 def shown(cookie: str, broken: int = 401, **given: Any) -> Judgement:
     """A login through one version and a request through another, which carries `cookie`."""
 
-    def play(scene: Scene) -> None:
-        story = scene.story
-        story.send("POST /login", scene.first, 303, headers={"Set-Cookie": "session=abc123; Path=/"}, **given)
-        story.send("GET /me", scene.second, broken if scene.broken else 200, index=1)
-        asked = story.operations[-1]
+    def play(scenario: Scenario) -> None:
+        builder = scenario.builder
+        builder.send("POST /login", scenario.first, 303, headers={"Set-Cookie": "session=abc123; Path=/"}, **given)
+        builder.send("GET /me", scenario.second, broken if scenario.broken else 200, index=1)
+        asked = builder.operations[-1]
         request = structs.replace(asked.request, headers=(("Cookie", cookie),))
-        story.operations[-1] = structs.replace(asked, request=request)
+        builder.operations[-1] = structs.replace(asked, request=request)
 
-    return everywhere(play, "forward", story=Story())
+    return in_every_phase(play, "forward", builder=HistoryBuilder())
 
 
 def test_a_refused_session_is_told_with_who_gave_it() -> None:

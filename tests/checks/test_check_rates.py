@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.checks.story import NEW, OLD, Story
+from tests.checks.history_builder import NEW, OLD, HistoryBuilder
 from verifier.checks.rates import Rate, excess
 
 
@@ -20,7 +20,7 @@ def test_the_excess_is_what_counting_every_way_gives(tries: int, failed: int, co
     failed = min(failed, total)
     ways = list(combinations(range(total), failed))
     for failures in range(max(0, failed - control_tries), min(failed, tries) + 1):
-        at_least = sum(sum(place < tries for place in way) >= failures for way in ways)
+        at_least = sum(sum(place_order < tries for place_order in way) >= failures for way in ways)
         found = excess(failures, tries, failed - failures, control_tries)
         assert found == pytest.approx(at_least / len(ways))
 
@@ -40,20 +40,20 @@ def test_a_control_excuses_what_it_shows_as_often(shown: Rate, control: Rate, ex
     assert control.excuses(shown) is excused
 
 
-def losing(of_mixture: int, of_control: int) -> Story:
+def losing(of_mixture: int, of_control: int) -> HistoryBuilder:
     """A write that the services fail now and then: so many of 20 in the mixture, and of 100 in the control."""
-    story = Story()
+    builder = HistoryBuilder()
     for phase, version, tries, lost in (
         ("control-old", OLD, 100, of_control),
         ("control-new", NEW, 20, 0),
         ("forward", NEW, 20, of_mixture),
     ):
-        story.step(phase)  # type: ignore[arg-type]
+        builder.step(phase)  # type: ignore[arg-type]
         for number in range(tries):
-            story.send("POST /a", version, None if number < lost else 201)
+            builder.send("POST /a", version, None if number < lost else 201)
         if phase == "forward":
-            story.send("POST /a", OLD, 201)
-    return story
+            builder.send("POST /a", OLD, 201)
+    return builder
 
 
 @pytest.mark.parametrize(("of_mixture", "attribution"), [(8, "mixed"), (1, "pre-existing")])
@@ -62,5 +62,5 @@ def test_one_failure_in_a_control_does_not_excuse_many(of_mixture: int, attribut
     found = {entry.attribution for entry in judged.violations if entry.guarantee == "available"}
     assert attribution in found
     assert judged.verdict == ("fail" if attribution == "mixed" else "pass")
-    told = next(entry.rate for entry in judged.violations if entry.attribution == attribution)
-    assert f"seen in {of_mixture if attribution == 'mixed' else 1} of" in told
+    attributions = next(entry.rate for entry in judged.violations if entry.attribution == attribution)
+    assert f"seen in {of_mixture if attribution == 'mixed' else 1} of" in attributions

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.checks.story import OLD, PHASES, Answer, Story
+from tests.checks.history_builder import OLD, PHASES, Answer, HistoryBuilder
 from verifier.checks.judge import judge
 from verifier.checks.verdict import Judgement
 from verifier.history.model import Operation
@@ -26,29 +26,29 @@ class Played:
 
     recorded: tuple[int, ...] = RECORDED
     polled: frozenset[int] = frozenset()
-    story: Story = field(default_factory=Story)
+    builder: HistoryBuilder = field(default_factory=HistoryBuilder)
     extra: dict[str, list[Replay]] = field(default_factory=dict)
 
-    def everywhere(self, answers: Sequence[Answer], *, controls: Sequence[Sequence[Answer]] = ()) -> Played:
+    def in_every_phase(self, answers: Sequence[Answer], *, controls: Sequence[Sequence[Answer]] = ()) -> Played:
         """Play the answers in all phases; `controls`: what the controls of all old answer instead, one by one."""
         for number, phase in enumerate(PHASES):
-            self.story.step(phase)
+            self.builder.step(phase)
             given = controls[number] if number < len(controls) else answers
-            for version in [entry.version for entry in self.story.steps[-1].state]:
+            for version in [entry.version for entry in self.builder.steps[-1].state]:
                 self.session(given, version)
-                self.story.replay = "r2"
+                self.builder.replay = "r2"
         return self
 
     def session(self, answers: Sequence[Answer], to: str) -> list[Operation]:
         return [
-            self.story.send(NAMES[index], to, answer, index=index, error="" if answer is not None else "timeout")
+            self.builder.send(NAMES[index], to, answer, index=index, error="" if answer is not None else "timeout")
             for index, answer in enumerate(answers)
         ]
 
     @property
     def plan(self) -> Plan:
         """The same exchanges through one version in each replay."""
-        plan, paths = self.story.plan(), []
+        plan, paths = self.builder.plan(), []
         for path in plan.paths:
             steps = []
             for step in path.steps:
@@ -63,7 +63,7 @@ class Played:
         return replace(plan, paths=tuple(paths), sessions=(SessionShape("s1", exchanges),))
 
     def judge(self, plan: Plan | None = None) -> Judgement:
-        return judge(self.story.history(), self.story.registry, plan or self.plan)
+        return judge(self.builder.history(), self.builder.registry, plan or self.plan)
 
 
 def sentence(number: int, total: int, how: str) -> str:
@@ -74,7 +74,7 @@ def sentence(number: int, total: int, how: str) -> str:
 
 
 def test_a_session_answered_as_recorded_passes() -> None:
-    judgement = Played().everywhere(RECORDED).judge()
+    judgement = Played().in_every_phase(RECORDED).judge()
     assert (judgement.verdict, judgement.unknowns, judgement.violations) == ("pass", (), ())
 
 
@@ -90,27 +90,27 @@ def test_a_session_answered_as_recorded_passes() -> None:
 )
 def test_what_no_control_answers_as_recorded_is_unknown(answers: tuple[int, ...], number: int, how: str) -> None:
     """The last exchange as well as one in the middle, and a replay that was cut off. All versions answer alike."""
-    judgement = Played().everywhere(answers).judge()
-    told = tuple(item for item in judgement.unknowns if "served nothing" not in item)
-    assert (judgement.verdict, told, judgement.violations) == ("unknown", (sentence(number, 3, how),), ())
+    judgement = Played().in_every_phase(answers).judge()
+    reported = tuple(item for item in judgement.unknowns if "served nothing" not in item)
+    assert (judgement.verdict, reported, judgement.violations) == ("unknown", (sentence(number, 3, how),), ())
 
 
-@pytest.mark.parametrize(("answer", "told"), [(200, False), (204, False), (302, True), (404, True), (None, True)])
-def test_the_only_exchange_of_a_session(answer: int | None, told: bool) -> None:
+@pytest.mark.parametrize(("answer", "reported"), [(200, False), (204, False), (302, True), (404, True), (None, True)])
+def test_the_only_exchange_of_a_session(answer: int | None, reported: bool) -> None:
     """Without an answer `available` has its say too; that is the old version's own and no failure."""
-    judgement = Played((201,)).everywhere((answer,)).judge()
+    judgement = Played((201,)).in_every_phase((answer,)).judge()
     came = answer or "timeout"
-    wanted = (sentence(1, 1, f"POST /things: recorded 201, came {came}"),) if told else ()
+    wanted = (sentence(1, 1, f"POST /things: recorded 201, came {came}"),) if reported else ()
     assert tuple(item for item in judgement.unknowns if "served nothing" not in item) == wanted
-    assert judgement.verdict == ("unknown" if told else "pass")
+    assert judgement.verdict == ("unknown" if reported else "pass")
 
 
 def test_an_answer_that_was_recorded_as_an_error_is_as_recorded() -> None:
-    assert Played((201, 200, 404)).everywhere((201, 200, 410)).judge().verdict == "pass"
+    assert Played((201, 200, 404)).in_every_phase((201, 200, 410)).judge().verdict == "pass"
 
 
 def test_what_was_recorded_as_an_error_and_succeeds_is_told() -> None:
-    judgement = Played((201, 200, 404)).everywhere((201, 200, 200)).judge()
+    judgement = Played((201, 200, 404)).in_every_phase((201, 200, 200)).judge()
     assert sentence(3, 3, "DELETE /things/{}: recorded 404, came 200") in judgement.unknowns
 
 
@@ -118,17 +118,17 @@ def test_what_was_recorded_as_an_error_and_succeeds_is_told() -> None:
 def test_one_control_that_fits_is_enough(fitting: int) -> None:
     controls: list[Sequence[Answer]] = [(201, 200, 404), (201, 200, 404)]
     controls[fitting] = RECORDED
-    assert Played().everywhere(RECORDED, controls=controls).judge().unknowns == ()
+    assert Played().in_every_phase(RECORDED, controls=controls).judge().unknowns == ()
 
 
 def test_the_control_that_came_furthest_is_told() -> None:
-    judgement = Played().everywhere(RECORDED, controls=((201, 404), (201, 200, 404))).judge()
+    judgement = Played().in_every_phase(RECORDED, controls=((201, 404), (201, 200, 404))).judge()
     assert judgement.unknowns == (sentence(3, 3, "DELETE /things/{}: recorded 204, came 404"),)
 
 
 def test_only_the_old_version_has_to_fit() -> None:
     """What the new one or a mixture answers otherwise is what the checks are for."""
-    played = Played().everywhere((201, 200, 404), controls=(RECORDED, RECORDED))
+    played = Played().in_every_phase((201, 200, 404), controls=(RECORDED, RECORDED))
     assert [item for item in played.judge().unknowns if item.startswith("session")] == []
 
 
@@ -138,31 +138,31 @@ def test_disturbed_replays_neither_spoil_nor_save(fits: bool) -> None:
     plain, disturbed = ((201, 200, 204), 404) if fits else ((201, 200, 404), 204)
     played = Played()
     for number, phase in enumerate(PHASES):
-        step, story = played.story.step(phase), played.story
-        for version in [entry.version for entry in story.steps[-1].state]:
+        step, builder = played.builder.step(phase), played.builder
+        for version in [entry.version for entry in builder.steps[-1].state]:
             played.session(plain if number < 2 else RECORDED, version)
-            story.replay = "r2"
+            builder.replay = "r2"
         if number < 2:
-            story.replay = "r9"
+            builder.replay = "r9"
             fault = Fault("lost-answer", 2, NAMES[2], OLD, OLD)
             played.extra[step] = [Replay("r9", "s1", (OLD,) * 3, fault)]
             *_, cut = played.session((201, 200, 204), OLD)
-            story.send(NAMES[2], OLD, disturbed, retry=cut, fault="lost-answer")
-    told = [item for item in played.judge().unknowns if item.startswith("session")]
-    assert told == ([] if fits else [sentence(3, 3, "DELETE /things/{}: recorded 204, came 404")])
+            builder.send(NAMES[2], OLD, disturbed, retry=cut, fault="lost-answer")
+    reported = [item for item in played.judge().unknowns if item.startswith("session")]
+    assert reported == ([] if fits else [sentence(3, 3, "DELETE /things/{}: recorded 204, came 404")])
 
 
 @pytest.mark.parametrize(("last", "fits"), [(204, True), (503, False)])
 def test_a_client_that_was_asked_to_come_back_goes_on_with_its_last_attempt(last: int, fits: bool) -> None:
     played = Played()
     for number, phase in enumerate(PHASES):
-        played.story.step(phase)
-        for version in [entry.version for entry in played.story.steps[-1].state]:
+        played.builder.step(phase)
+        for version in [entry.version for entry in played.builder.steps[-1].state]:
             *_, busy = played.session((201, 200, 503), version)
-            played.story.send(NAMES[2], version, last if number < 2 else 204, retry=busy)
-            played.story.replay = "r2"
-    told = [item for item in played.judge().unknowns if item.startswith("session")]
-    assert told == ([] if fits else [sentence(3, 3, "DELETE /things/{}: recorded 204, came 503")])
+            played.builder.send(NAMES[2], version, last if number < 2 else 204, retry=busy)
+            played.builder.replay = "r2"
+    reported = [item for item in played.judge().unknowns if item.startswith("session")]
+    assert reported == ([] if fits else [sentence(3, 3, "DELETE /things/{}: recorded 204, came 503")])
 
 
 @pytest.mark.parametrize(
@@ -178,20 +178,20 @@ def test_a_polled_read_is_what_its_last_poll_was_answered(
     recorded: int, polls: tuple[int | None, ...], fits: bool
 ) -> None:
     first = 200 if recorded == 404 else 404
-    told = [item for item in _polled(recorded, first, polls, polled=True).judge().unknowns if item[:7] == "session"]
-    assert told == ([] if fits else [sentence(2, 2, f"GET /things/{{}}: recorded {recorded}, came 404")])
+    reported = [item for item in _polled(recorded, first, polls, polled=True).judge().unknowns if item[:7] == "session"]
+    assert reported == ([] if fits else [sentence(2, 2, f"GET /things/{{}}: recorded {recorded}, came 404")])
 
 
 def _polled(recorded: int, first: int, polls: Sequence[int | None], *, polled: bool) -> Played:
     played = Played((201, recorded), frozenset({1} if polled else ()))
     for phase in PHASES:
-        played.story.step(phase)
-        for version in [entry.version for entry in played.story.steps[-1].state]:
+        played.builder.step(phase)
+        for version in [entry.version for entry in played.builder.steps[-1].state]:
             *_, read = played.session((201, first), version)
             for answer in polls:
                 error = "" if answer is not None else "timeout"
-                played.story.send(NAMES[1], version, answer, of=read, source="poll", error=error)
-            played.story.replay = "r2"
+                played.builder.send(NAMES[1], version, answer, of=read, source="poll", error=error)
+            played.builder.replay = "r2"
     return played
 
 
@@ -204,23 +204,23 @@ def test_the_polls_of_accepted_work_do_not_stand_for_its_answer(polls: tuple[int
     assert sentence(2, 2, "GET /things/{}: recorded 202, came 404") in misfits.unknowns
 
 
-@pytest.mark.parametrize(("answers", "told"), [(RECORDED, 0), ((201, 200, 404), 0), ((201, 404), 2), ((404,), 1)])
+@pytest.mark.parametrize(("answers", "reported"), [(RECORDED, 0), ((201, 200, 404), 0), ((201, 404), 2), ((404,), 1)])
 def test_a_stored_plan_that_tells_no_sessions_is_read_and_judged_by_how_far_they_came(
-    answers: tuple[int, ...], told: int
+    answers: tuple[int, ...], reported: int
 ) -> None:
-    played = Played().everywhere(RECORDED, controls=(answers, answers))
+    played = Played().in_every_phase(RECORDED, controls=(answers, answers))
     stored: dict[str, Any] = msgspec.to_builtins(played.plan)
     assert stored.pop("sessions")
     plan = msgspec.json.decode(msgspec.json.encode(stored), type=Plan)
     assert plan == replace(played.plan, sessions=())
     found = [item for item in played.judge(plan).unknowns if item.startswith("session")]
     assert [item.partition(":")[0] for item in found] == (
-        [f"session s1 stopped at exchange {told} of 3 in every control"] if told else []
+        [f"session s1 stopped at exchange {reported} of 3 in every control"] if reported else []
     )
 
 
 def test_every_session_that_does_not_fit_is_told() -> None:
-    played = Played().everywhere(RECORDED)
+    played = Played().in_every_phase(RECORDED)
     plan = played.plan
     other = replace(plan.sessions[0], id="s2")
     steps = tuple(
@@ -230,11 +230,11 @@ def test_every_session_that_does_not_fit_is_told() -> None:
         ))
         for path in plan.paths
     )  # fmt: skip
-    for step in played.story.steps[:2]:
-        own = [entry for entry in played.story.operations if entry.step == step.id and entry.replay == "r1"]
+    for step in played.builder.steps[:2]:
+        own = [entry for entry in played.builder.operations if entry.step == step.id and entry.replay == "r1"]
         for entry in own[:1]:
             failed = msgspec.structs.replace(entry, id=f"{entry.id}-2", replay="r7", session="s2",
                                              response=msgspec.structs.replace(entry.response, status=409))  # fmt: skip
-            played.story.operations.append(failed)
+            played.builder.operations.append(failed)
     found = played.judge(replace(plan, paths=steps, sessions=(*plan.sessions, other))).unknowns
     assert found == (sentence(1, 3, "POST /things: recorded 201, came 409").replace("s1", "s2"),)

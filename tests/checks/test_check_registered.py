@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests.checks.scenes import usual
-from tests.checks.story import Scene, Story, everywhere, told
+from tests.checks.history_builder import HistoryBuilder, Scenario, attributions, in_every_phase
+from tests.checks.order_scenarios import healthy_session
 from verifier.checks import completes, idempotent, lost_write
 from verifier.checks.context import Context
 from verifier.checks.guarantee import Guarantee
@@ -29,19 +29,19 @@ def test_names_heads_and_keys_are_unique() -> None:
 
 
 def test_every_check_tells_of_its_own_guarantee() -> None:
-    story = Story.of_orders()
-    everywhere(doubled, story=story)
-    context = Context(story.history(), story.registry)
+    builder = HistoryBuilder.of_orders()
+    in_every_phase(doubled, builder=builder)
+    context = Context(builder.history(), builder.registry)
     for guarantee in GUARANTEES:
-        result = guarantee.check(context, story.plan())
+        result = guarantee.check(context, builder.plan())
         assert result.guarantee == guarantee.name
         assert result.error is None
 
 
-def doubled(scene: Scene) -> None:
-    order = usual(scene)
-    if scene.broken:
-        scene.story.charge(order)
+def doubled(scenario: Scenario) -> None:
+    order = healthy_session(scenario)
+    if scenario.broken:
+        scenario.builder.charge(order)
 
 
 def raising(context: Context, plan: Plan) -> CheckResult:
@@ -49,10 +49,10 @@ def raising(context: Context, plan: Plan) -> CheckResult:
 
 
 def judged(broken: bool, *spoiled: Guarantee) -> Judgement:
-    story = Story.of_orders()
-    everywhere(doubled, *(["forward"] if broken else []), story=story)
+    builder = HistoryBuilder.of_orders()
+    in_every_phase(doubled, *(["forward"] if broken else []), builder=builder)
     guarantees = [replace(entry, check=raising) if entry in spoiled else entry for entry in GUARANTEES]
-    return judge(story.history(), story.registry, story.plan(), guarantees)
+    return judge(builder.history(), builder.registry, builder.plan(), guarantees)
 
 
 def test_a_check_that_raises_makes_its_guarantee_unknown_and_the_others_are_judged() -> None:
@@ -75,7 +75,7 @@ def test_a_check_that_raises_makes_its_guarantee_unknown_and_the_others_are_judg
 def test_a_check_that_raises_hides_no_violation_of_another() -> None:
     whole, judgement = judged(True), judged(True, completes.COMPLETES)
     assert judgement.verdict == whole.verdict == "fail"
-    assert told(judgement) == told(whole) == {("idempotent", "mixed")}
+    assert attributions(judgement) == attributions(whole) == {("idempotent", "mixed")}
     assert len(judgement.unknowns) == 1
 
 

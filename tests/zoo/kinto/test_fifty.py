@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from tests.checks.story import Story
+from tests.checks.history_builder import HistoryBuilder
 from tests.correlation.building import answer
 from tests.zoo.kinto.fifty import differing
 from verifier.http.message import Response
@@ -17,9 +17,9 @@ TOTAL = (("Total-Records", "2"),)
 
 
 def told(*answers: Response | None) -> list[str]:
-    story = Story()
-    story.step("control-old")
-    sent = [story.send("GET /things/1", "1.4", None) for _ in answers]
+    builder = HistoryBuilder()
+    builder.step("control-old")
+    sent = [builder.send("GET /things/1", "1.4", None) for _ in answers]
     found = [structs.replace(one, response=given) for one, given in zip(sent, answers, strict=True)]
     return [what for _, what in differing(answer(200, BODY, TOTAL), found)]
 

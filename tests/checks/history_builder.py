@@ -1,12 +1,12 @@
 """Histories written by hand, in few words: steps, and what was sent in them and answered.
 
-    story = Story.of_orders()
-    story.step("forward")
-    first = story.send("POST /orders", "1.4", (202, {"id": "o1"}), key="k")
-    story.send("POST /orders", "2.0", (202, {"id": "o2"}), key="k", retry=first)
-    story.judge().violations
+    builder = HistoryBuilder.of_orders()
+    builder.step("forward")
+    first = builder.send("POST /orders", "1.4", (202, {"id": "o1"}), key="k")
+    builder.send("POST /orders", "2.0", (202, {"id": "o2"}), key="k", retry=first)
+    builder.judge().violations
 
-`everywhere` plays one scene in every phase of a rollout, so that only what the scene does differently in one phase
+`in_every_phase` plays one scenario in every phase of a rollout, so that only what it does differently in one phase
 can be found. A clock counts one second for every operation.
 """
 
@@ -57,14 +57,14 @@ EMPTY = Coverage(Count(0, 0), Count(0, 0), Count(0, 0), Count(0, 0))
 
 @cache
 def orders_contracts() -> ContractRegistry:
-    """Contracts and guarantees of the service of these stories, equal in both versions."""
+    """Contracts and guarantees of the service of these histories, equal in both versions."""
     return ContractRegistry(
         tuple(version_contract("orders", name, CONTRACTS / "orders" / f"{name}.yaml") for name in (OLD, NEW))
     )
 
 
 @dataclass(slots=True)
-class Story:
+class HistoryBuilder:
     """`services` maps a name to its versions, oldest first. Without promises nothing is declared."""
 
     services: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"orders": (OLD, NEW)})
@@ -78,11 +78,11 @@ class Story:
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     @classmethod
-    def of_orders(cls) -> Story:
+    def of_orders(cls) -> HistoryBuilder:
         return cls(registry=orders_contracts())
 
     def fresh(self, prefix: str) -> str:
-        """A name that nothing else in the story has."""
+        """A name that nothing else in the history has."""
         return f"{prefix}{next(self._numbers)}"
 
     def step(
@@ -98,8 +98,8 @@ class Story:
         controls = sum(step.phase == phase for step in self.steps) + 1
         path = "rollout" if phase in ("forward", "rollback") else f"{phase}-{controls}"
         number = sum(step.path == path for step in self.steps) + 1
-        usual = {"control-old": slice(0, 1), "control-new": slice(-1, None), "rollback": slice(0, 1)}
-        mixture = live or {name: versions[usual.get(phase, slice(None))] for name, versions in self.services.items()}
+        slices = {"control-old": slice(0, 1), "control-new": slice(-1, None), "rollback": slice(0, 1)}
+        mixture = live or {name: versions[slices.get(phase, slice(None))] for name, versions in self.services.items()}
         state = tuple(Replicas(name, version, 1) for name, versions in mixture.items() for version in versions)
         self.steps.append(Step(f"{path}.{number}", path, phase, kind, phase, state, (), self.clock, self.clock, error))
         self.replay = "r1"
@@ -131,13 +131,13 @@ class Story:
         parent = retry or of
         started, self.clock = self.clock, self.clock + 1
         known = self.registry.operation(service, to, method, request.path)
-        place = parent.index if parent else 0
+        parent_index = parent.index if parent else 0
         made = Operation(
             id=f"{self.steps[-1].id}/{self.replay}/{self.fresh('op')}",
             step=self.steps[-1].id,
             replay=parent.replay if parent else self.replay,
             session="s1",
-            index=place if index is None else index,
+            index=parent_index if index is None else index,
             attempt=2 if retry else 1,
             source=source,
             name=known.id if known else f"{method} {re.sub(r'[a-z]*[0-9]+', '{}', request.path)}",
@@ -173,7 +173,7 @@ class Story:
     def history(self) -> History:
         self._end()
         services = tuple(ServiceInfo(name, found, found[0], found[-1]) for name, found in self.services.items())
-        run = RunInfo(1, "0", "story", 7, "process", services, ("psp",), (("orders", OLD),))
+        run = RunInfo(1, "0", "test", 7, "process", services, ("psp",), (("orders", OLD),))
         return History(run, tuple(self.operations), tuple(self.steps), tuple(self.events), (), tuple(self.notes))
 
     def plan(self) -> Plan:
@@ -187,7 +187,7 @@ class Story:
             PlanPath(name, kinds.get(steps[0].phase, "rollout"), tuple(steps))  # type: ignore[arg-type]
             for name, steps in paths.items()
         )
-        return Plan(1, "0", "story", 7, found, EMPTY)
+        return Plan(1, "0", "test", 7, found, EMPTY)
 
     def judge(self) -> Judgement:
         return judge(self.history(), self.registry, self.plan())
@@ -209,42 +209,42 @@ def _response(answer: Answer, headers: Mapping[str, str]) -> Response | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
-    """One phase of a story. `first` writes and `second` reads or retries; on the way forward each is either version.
+class Scenario:
+    """One phase of a history. `first` writes and `second` reads or retries; on the way forward each is either version.
 
-    `broken` says whether the defect shows in this scene.
+    `broken` says whether the defect shows in this scenario.
     """
 
-    story: Story
+    builder: HistoryBuilder
     phase: Phase
     first: str
     second: str
     broken: bool
 
 
-Play = Callable[[Scene], None]
+Play = Callable[[Scenario], None]
 
 
-def everywhere(play: Play, *broken: Phase, story: Story | None = None) -> Judgement:
-    """Play a scene in every phase; the defect shows in the phases `broken`, forward only where versions meet."""
-    told = story or Story.of_orders()
+def in_every_phase(play: Play, *broken: Phase, builder: HistoryBuilder | None = None) -> Judgement:
+    """Play a scenario in every phase; the defect shows in the phases `broken`, forward only where versions meet."""
+    builder = builder or HistoryBuilder.of_orders()
     pairs = {"control-old": [(OLD, OLD)], "control-new": [(NEW, NEW)], "rollback": [(OLD, OLD)],
              "forward": [(OLD, NEW), (NEW, OLD), (OLD, OLD), (NEW, NEW)]}  # fmt: skip
     for phase in PHASES:
-        told.step(phase)
+        builder.step(phase)
         for number, (first, second) in enumerate(pairs[phase], 1):
-            told.replay = f"r{number}"
+            builder.replay = f"r{number}"
             shows = phase in broken and (first != second or phase != "forward")
-            play(Scene(told, phase, first, second, shows))
-    return told.judge()
+            play(Scenario(builder, phase, first, second, shows))
+    return builder.judge()
 
 
-def told(judgement: Judgement) -> set[tuple[str, str]]:
+def attributions(judgement: Judgement) -> set[tuple[str, str]]:
     """What was found: guarantees with their attribution."""
     return {(violation.guarantee, violation.attribution) for violation in judgement.violations}
 
 
-def promised(text: str) -> ContractRegistry:
+def with_guarantees(text: str) -> ContractRegistry:
     """The contracts of `orders_contracts` with other guarantees, given as YAML."""
     with TemporaryDirectory() as folder:
         file = Path(folder) / "guarantees.yaml"
