@@ -21,6 +21,7 @@ from verifier.http.headers import decode_headers
 from verifier.http.message import Request, Response
 from verifier.http.message_reader import MessageReader
 from verifier.http.server import Listener, ServerConnection
+from verifier.http.state import ConnectionState
 
 ANSWERS = [
     b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
@@ -114,7 +115,7 @@ def outcome(pieces: list[bytes], head_only: bool = False) -> tuple[str, Response
     connection.expect(head_only, 1.0)
     feed(connection, transport, pieces)
     assert connection.over()
-    assert not connection.usable
+    assert connection.state is ConnectionState.CLOSED
     try:
         next(connection.__await__())
     except StopIteration as end:

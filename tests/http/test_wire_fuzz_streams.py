@@ -54,8 +54,7 @@ def streamed(pieces: list[bytes], large: int, late: bool) -> tuple[str, Response
     transport, clock = Transport(), Clock()
     connection = StreamConnection(clock, lambda: 0.0, 1 << 20)
     connection.connection_made(transport)  # type: ignore[arg-type]
-    connection.patience, connection.large, connection.silence = 1.0, large, 1.0
-    connection.expect(False, 1.0)
+    connection.expect_streaming(False, 1.0, 1.0, large)
     for piece in pieces:
         if transport.closed:
             break
@@ -72,7 +71,9 @@ def streamed(pieces: list[bytes], large: int, late: bool) -> tuple[str, Response
     body, how = drained(pipe), pipe.how
     assert drained(pipe) == b""
     assert how is not None, "what is handed over ends with its connection"
-    return how, None if how else Response(connection.status, connection.headers, body)
+    head = connection.handed_over
+    assert head is not None
+    return how, None if how else Response(head.status, head.headers, body)
 
 
 def next_result(connection: StreamConnection) -> str:

@@ -10,7 +10,7 @@ from wire_peers import LOOPS, on_loop, raw_server, read_head
 from verifier.http import Peer, Reply, WireClient, serve
 from verifier.http.message import Request, Response
 from verifier.http.pipe import FULL, Pipe
-from verifier.http.streaming import OpenResponse, begin
+from verifier.http.streaming import OpenResponse, send_streaming
 
 GET = Request("GET", "/")
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -131,7 +131,9 @@ def test_a_chunked_answer_in_pieces_is_the_same_each_time(loop: str, parts: tupl
             found = []
             for _ in range(3):
                 go_on.clear()
-                task = asyncio.ensure_future(begin(client, "127.0.0.1", server.port, GET, timeout=10.0, patience=0.0))
+                task = asyncio.ensure_future(
+                    send_streaming(client, "127.0.0.1", server.port, GET, timeout=10.0, patience=0.0)
+                )
                 begun = await task
                 assert isinstance(begun, OpenResponse)
                 go_on.set()
@@ -166,7 +168,7 @@ def test_silence_in_an_answer_of_declared_length_is_a_timeout_and_else_is_not(lo
             client = WireClient()
             ends = []
             for _ in "12":
-                begun = await begin(client, "127.0.0.1", server.port, GET, timeout=0.2, patience=0.0)
+                begun = await send_streaming(client, "127.0.0.1", server.port, GET, timeout=0.2, patience=0.0)
                 assert isinstance(begun, OpenResponse)
                 await begun.body.read()
                 reading = asyncio.ensure_future(begun.body.read())
@@ -188,11 +190,11 @@ def test_nothing_that_begins_is_a_timeout(loop: str) -> None:
 
         async with raw_server(script) as server:
             client = WireClient()
-            answer = await begin(client, "127.0.0.1", server.port, GET, timeout=0.05)
+            answer = await send_streaming(client, "127.0.0.1", server.port, GET, timeout=0.05)
             assert not isinstance(answer, OpenResponse)
             assert (answer.error, answer.sent, answer.response) == ("timeout", True, None)
             await client.close()
-            gone = await begin(client, "127.0.0.1", 1, GET, timeout=1.0)
+            gone = await send_streaming(client, "127.0.0.1", 1, GET, timeout=1.0)
             assert not isinstance(gone, OpenResponse)
             assert (gone.error, gone.sent) == ("refused", False)
 

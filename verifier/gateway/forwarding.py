@@ -12,7 +12,7 @@ from verifier.http.client import SendResult, WireClient
 from verifier.http.eventstream import is_event_stream
 from verifier.http.handler import Peer
 from verifier.http.message import Request, with_header
-from verifier.http.streaming import LARGE, PATIENCE, OpenResponse, begin
+from verifier.http.streaming import LARGE, PATIENCE, OpenResponse, send_streaming
 
 INNER_TIMEOUT = 20.0  # seconds
 WHOLE = 5.0  # seconds in which an answer that a fault is meant for is waited for as a whole
@@ -36,7 +36,7 @@ async def send(
         found = await offer(call, endpoint, INNER_TIMEOUT)
     else:
         request = call.request
-        found = await begin(
+        found = await send_streaming(
             client,
             endpoint.address.host,
             endpoint.address.port,

@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from verifier.http.state import CLOSED, CLOSING, ConnectionState
+
 
 class Sender(Protocol):
     """A connection. `started`: by the clock, before the first byte left; `stamp`: the same as text, made once for all
     that leave together.
     """
 
-    usable: bool
+    state: ConnectionState
     started: float
     stamp: str
     write: Callable[[bytes], None]
@@ -37,5 +39,5 @@ class WriteBatcher(list[tuple[Sender, bytes]]):
         for conn, data in waiting:
             conn.started = now
             conn.stamp = stamp
-            if conn.usable:
+            if conn.state is not CLOSED and conn.state is not CLOSING:
                 conn.write(data)

@@ -21,12 +21,10 @@ from verifier.http.framing import MAX_BODY
 from verifier.http.h2 import Http2Connection, exchange
 from verifier.http.hold import Hold, ReleaseBarrier
 from verifier.http.message import Request, Response
-from verifier.http.pool import Pool
+from verifier.http.pool import ConnectionPools, Pool
 from verifier.http.wirefaults import NO_FAULTS, Faults, leave, write_disturbed
 
 __all__ = ["Hold", "ReleaseBarrier", "SendResult", "WireClient"]
-
-_BUSY = 500e-6  # seconds of idleness below which a connection is taken without asking the kernel about it
 
 
 class SendResult(Struct, frozen=True, gc=False):
@@ -44,7 +42,9 @@ class SendResult(Struct, frozen=True, gc=False):
     reused: bool = False  # whether the connection had carried an earlier request
 
 
-_SWEEP_AT = 256  # keys
+def not_sent(problem: Exception, started: float, now: float) -> SendResult:
+    """The result of a request for which there was no connection; `problem` is one of CONNECT_ERRORS."""
+    return SendResult(None, "timeout" if isinstance(problem, TimeoutError) else "refused", False, started, now)
 
 
 class WireClient:
@@ -59,12 +59,9 @@ class WireClient:
         self, *, clock: Callable[[], float] = time.monotonic, idle_limit: float = 1.0, max_body: int = MAX_BODY
     ) -> None:
         self._clock = clock
-        self._idle_limit = idle_limit
-        self._max_body = max_body
-        self._pools: dict[tuple[str, int, Hashable, ssl.SSLContext | None], Pool] = {}
-        self._open: set[Connection | Http2Connection] = set()
-        self._sweep_at = _SWEEP_AT
-        self._batcher = WriteBatcher(clock)
+        self.max_body = max_body
+        self.pools = ConnectionPools(clock, idle_limit)
+        self.batcher = WriteBatcher(clock)
 
     def send(
         self,
@@ -91,9 +88,7 @@ class WireClient:
         what is offered. Then holding, cutting and time-outs work on the request's stream.
         Raises ValueError, before anything is sent, for a request that cannot be written as one HTTP message.
         """
-        pool = self._pools.get((host, port, connection, tls))
-        if pool is None:
-            pool = self._new_pool((host, port, connection, tls))
+        pool = self.pools.get((host, port, connection, tls))
         data = encode_request(request, pool.authority, pool.blocks)
         if hold is None and cut_after is None and cut_answer_after is None and slow_read is None:
             if pool.idle and not http2 and pool.http2 is None:
@@ -109,7 +104,7 @@ class WireClient:
     async def _send_reusing(self, pool: Pool, request: Request, data: bytes, within: float) -> SendResult:
         """The usual case, and the fast one: no fault, and a connection that was used a moment ago."""
         started = self._clock()
-        conn = self._take(pool, started)
+        conn = self.pools.take(pool, started)
         if conn is None:
             return await self._send_any(pool, request, data, within, NO_FAULTS, False)
         conn.expect(request.method == "HEAD", within)
@@ -117,34 +112,31 @@ class WireClient:
             conn.post(data)
             error = await conn
         except BaseException:
-            self._drop(conn)
+            self.pools.drop(conn)
             raise
-        if not pool.takes_back(conn):
-            self._drop(conn)
+        self.pools.give_back(pool, conn)
         return SendResult(conn.response, error, True, conn.started, conn.answered, True)
 
     def pool(self, host: str, port: int) -> Pool:
         """The connections to an address that any request may take."""
-        key = (host, port, None, None)
-        return self._pools.get(key) or self._new_pool(key)
+        return self.pools.get((host, port, None, None))
 
     def lend(self, pool: Pool, now: float) -> Connection | None:
         """A connection of HTTP/1.1 that was used a moment ago, for requests that its borrower sends; None without one.
 
         It is to be given back to `keep`. `now`: by the clock, as of late.
         """
-        return self._take(pool, now) if pool.http2 is None else None
+        return self.pools.take(pool, now) if pool.http2 is None else None
 
     def fit(self, conn: Connection, now: float) -> bool:
         """Whether a connection that was lent may carry another request."""
-        age = now - conn.idle_since
-        return conn.usable and (age < _BUSY or (age <= self._idle_limit and not conn.stale()))
+        return self.pools.reusable(conn, now)
 
     def keep(self, pool: Pool, conn: Connection) -> None:
         """Have a connection carry other requests if it can; one whose request has not ended is closed."""
         conn.set_callback(None)
         if not conn.over() or not pool.takes_back(conn):
-            self._drop(conn)
+            self.pools.drop(conn)
 
     async def _send_any(
         self, pool: Pool, request: Request, data: bytes, within: float, faults: Faults, http2: bool
@@ -153,12 +145,12 @@ class WireClient:
         if http2 or pool.http2 is not None:
             return await self._send_http2(pool, request, deadline, faults)
         started = self._clock()
-        conn = self._take(pool, started) if faults.slow_read is None else None
+        conn = self.pools.take(pool, started) if faults.slow_read is None else None
         if conn is None:
             try:
                 fresh = await self._connect(pool, deadline, slow=faults.slow_read is not None)
             except CONNECT_ERRORS as problem:
-                return self._unsent(problem, faults.hold, started)
+                return self._unsent(problem, faults, started)
             if isinstance(fresh, Http2Connection):
                 if faults.slow_read is None:
                     pool.http2 = fresh
@@ -175,49 +167,18 @@ class WireClient:
                 await write_disturbed(conn, data, len(request.body), faults)
             error = await conn
         except BaseException:
-            self._drop(conn)
+            self.pools.drop(conn)
             raise
-        if not pool.takes_back(conn):
-            self._drop(conn)
+        self.pools.give_back(pool, conn)
         return SendResult(conn.response, error, True, started, conn.answered, reused)
 
     def forget(self, host: str, port: int) -> None:
         """Close the idle connections to an address: its replica is going away."""
-        for key in [key for key in self._pools if key[0] == host and key[1] == port]:
-            self._close_pool(self._pools.pop(key))
+        self.pools.forget(host, port)
 
     async def close(self) -> None:
-        """Close every connection; requests under way end as "closed"."""
-        self._pools.clear()
-        for conn in tuple(self._open):
-            self._drop(conn)
-        await asyncio.sleep(0)
-
-    def _new_pool(self, key: tuple[str, int, Hashable, ssl.SSLContext | None]) -> Pool:
-        """Keys may be many, one for each session: those whose connections are all too old go, now and then."""
-        if len(self._pools) >= self._sweep_at:
-            oldest = self._clock() - self._idle_limit
-            for old in [old for old, pool in self._pools.items() if pool.left(oldest)]:
-                self._close_pool(self._pools.pop(old))
-            self._sweep_at = max(_SWEEP_AT, 2 * len(self._pools))
-        pool = self._pools[key] = Pool(key[0], key[1], key[3])
-        return pool
-
-    def _close_pool(self, pool: Pool) -> None:
-        pool.kept = False
-        for conn in pool.idle:
-            self._drop(conn)
-        if pool.http2 is not None and not pool.http2.busy():
-            self._drop(pool.http2)
-
-    def _take(self, pool: Pool, now: float) -> Connection | None:
-        idle = pool.idle
-        while idle:
-            conn = idle.pop()
-            if self.fit(conn, now):
-                return conn
-            self._drop(conn)
-        return None
+        """Close every connection. Requests under way end as "closed"."""
+        await self.pools.close()
 
     async def _connect(
         self, pool: Pool, deadline: float, *, slow: bool = False, http2: bool = False
@@ -227,18 +188,17 @@ class WireClient:
 
         def choose(negotiated: str | None) -> Connection | Http2Connection:
             if http2 or negotiated == "h2":
-                return Http2Connection(loop, self._clock, self._max_body)
-            return Connection(loop, self._clock, self._max_body, self._batcher)
+                return Http2Connection(loop, self._clock, self.max_body)
+            return Connection(loop, self._clock, self.max_body, self.batcher)
 
         async with asyncio.timeout_at(deadline):
             conn = await connect(pool.host, pool.port, pool.tls, choose, slow)
-        self._open.add(conn)
+        self.pools.add(conn)
         return conn
 
-    def _unsent(self, problem: Exception, hold: Hold | None, started: float) -> SendResult:
-        leave(hold)
-        how = "timeout" if isinstance(problem, TimeoutError) else "refused"
-        return SendResult(None, how, False, started, self._clock())
+    def _unsent(self, problem: Exception, faults: Faults, started: float) -> SendResult:
+        leave(faults.hold)
+        return not_sent(problem, started, self._clock())
 
     async def _send_http2(
         self, pool: Pool, request: Request, deadline: float, faults: Faults, fresh: Http2Connection | None = None
@@ -251,7 +211,7 @@ class WireClient:
             else:
                 conn = await self._slow_http2(pool, deadline, faults.slow_read, fresh)
         except CONNECT_ERRORS as problem:
-            return self._unsent(problem, faults.hold, started)
+            return self._unsent(problem, faults, started)
         reused, started = conn.used, self._clock()
         try:
             how, stream = await exchange(
@@ -259,7 +219,7 @@ class WireClient:
             )
         finally:
             if faults.slow_read is not None:
-                self._drop(conn)
+                self.pools.drop(conn)
         if stream is None:
             leave(faults.hold)
             return SendResult(None, how, False, started, self._clock(), reused)
@@ -270,11 +230,11 @@ class WireClient:
     async def _shared_http2(self, pool: Pool, deadline: float) -> Http2Connection:
         async with pool.connecting:
             conn = pool.http2
-            if conn is None or not conn.free(self._clock() - self._idle_limit):
+            if conn is None or not conn.free(self.pools.oldest_trusted()):
                 fresh = await self._connect(pool, deadline, http2=True)
                 assert isinstance(fresh, Http2Connection)
                 if conn is not None and not conn.busy():
-                    self._drop(conn)
+                    self.pools.drop(conn)
                 conn = pool.http2 = fresh
         return conn
 
@@ -286,7 +246,3 @@ class WireClient:
         assert isinstance(conn, Http2Connection)
         conn.read_slowly(rate)
         return conn
-
-    def _drop(self, conn: Connection | Http2Connection) -> None:
-        self._open.discard(conn)
-        conn.shut()

@@ -1,8 +1,8 @@
-"""One client connection: a protocol that sends one request at a time and gathers its answer.
+"""One client connection: a protocol that sends one request at a time and reads its response.
 
-How a request ended is a word: "" (answered), "timeout", "reset", "closed" or "garbage".
+How a request ended is a word: "" (there is a response), "timeout", "reset", "closed" or "garbage".
 
-For speed a head that is known from an earlier answer is not parsed: `gathering.py` takes what is left.
+For speed a response whose head is known from an earlier one is not parsed. `ResponseReader` reads all others.
 """
 
 from __future__ import annotations
@@ -13,33 +13,39 @@ from collections.abc import Callable
 from math import inf
 from typing import cast
 
-import httptools
-
 from verifier.http.batching import WriteBatcher
-from verifier.http.framing import MAX_RESPONSE_HEAD
-from verifier.http.gathering import Gathering
+from verifier.http.direct_waiter import DirectWaiter
 from verifier.http.head_cache import NO_HEAD, known_heads
 from verifier.http.message import Response
+from verifier.http.response_reader import BODILESS, PLAIN, Expected, ResponseReader
+from verifier.http.state import CLOSED, CLOSING, IDLE, READING, WAITING, ConnectionState
 from verifier.http.transport import reset_on_close
 
 
-class Connection(Gathering, asyncio.Protocol):
-    """State of one keep-alive connection. `usable` says whether another request may follow.
+class Connection(DirectWaiter, asyncio.Protocol):
+    """One keep-alive connection. Another request may follow while `state` is IDLE.
 
     After `expect` and `write`, awaiting the connection gives the word for how the request ended.
     """
 
     __slots__ = (
         "_batcher",
+        "_clock",
         "_deadline",
         "_drained",
         "_head",
         "_looks_at",
+        "_max_body",
         "_poll",
+        "_reader",
         "_timer",
+        "_transport",
+        "answered",
         "idle_since",
+        "response",
         "stamp",
         "started",
+        "state",
         "used",
         "write",
     )
@@ -53,51 +59,53 @@ class Connection(Gathering, asyncio.Protocol):
         max_body: int,
         batcher: WriteBatcher | None = None,
     ) -> None:
-        super().__init__(loop, clock, max_body)
+        super().__init__(loop)
+        self._clock = clock
+        self._max_body = max_body
         self._batcher = batcher if batcher is not None else WriteBatcher(clock)
-        self._head = NO_HEAD
+        self._transport: asyncio.Transport
+        self._reader = ResponseReader(max_body)
+        self._head = NO_HEAD  # the last one that was known
         self._timer: asyncio.TimerHandle | None = None
         self._deadline = 0.0
         self._looks_at = inf  # when the timer looks at the deadline
         self._poll = select.poll()
         self._drained: asyncio.Future[None] | None = None
-        self.idle_since = self.started = 0.0
-        self.used = False
+        self.state: ConnectionState = CLOSED
+        self.response: Response | None = None
+        self.answered = self.idle_since = self.started = 0.0
+        self.used = False  # whether it has carried a request
         self.stamp = "0.0"
 
     # --- used by the client ---
 
     def expect(self, head_only: bool, within: float) -> None:
-        """Begin to wait for an answer, for at most `within` seconds."""
-        self._waiting = True
-        self._head_only = self._special = head_only
-        deadline = self._deadline = self._loop.time() + within
+        """Begin to wait for a response, for at most `within` seconds."""
         self.response = None
+        if self.state is not IDLE:
+            self.answered = self._clock()
+            self.how = "closed"
+            return
+        self.state = WAITING
+        self._reader.expected = BODILESS if head_only else PLAIN
+        deadline = self._deadline = self._loop.time() + within
         # One timer serves many requests: it is moved only when it would be late, and looks again when it is early.
         if deadline < self._looks_at:
             self._watch(deadline)
-        if not self.usable:
-            self._finish("closed")
-
-    def _watch(self, at: float) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self._loop.call_at(at, self._expire)
-        self._looks_at = at
 
     def post(self, data: bytes) -> None:
-        """Write a request whose answer is expected, together with what else is posted meanwhile."""
+        """Write a request whose response is expected, in one batch with others that are posted meanwhile."""
         batcher = self._batcher
         if not batcher:
             self._loop.call_soon(batcher.flush)
         batcher.append((self, data))
 
     def follow(self, data: bytes, within: float) -> None:
-        """Post another request, of the same kind and for the same taker, on a connection that is usable."""
+        """`expect` and `post` in one, for another request of the same kind and callback on an idle connection."""
         deadline = self._deadline = self._loop.time() + within
         if deadline < self._looks_at:
             self._watch(deadline)
-        self._waiting = True
+        self.state = WAITING
         self.response = None
         batcher = self._batcher
         if not batcher:
@@ -105,40 +113,38 @@ class Connection(Gathering, asyncio.Protocol):
         batcher.append((self, data))
 
     def over(self) -> bool:
-        """Whether the request has ended."""
-        return not self._waiting
+        """Whether no request is under way."""
+        return self.state is IDLE or self.state is CLOSED
 
-    def disturb(self, cut_answer_after: int | None, slow_read: float | None) -> None:
-        """Reset the connection once that many bytes of the expected answer's body have arrived; read at most
-        `slow_read` bytes per second, leave the rest to fill the kernel's buffers, and do not use it again.
+    def disturb(self, cut_after: int | None, slow_read: float | None) -> None:
+        """Read the expected response with a fault.
+
+        Reset the connection once `cut_after` bytes of the body have arrived. Read at most `slow_read` bytes per second,
+        leave the rest in the kernel's buffers, and do not use the connection again.
         """
-        self._special = True
-        if cut_answer_after is not None:
-            self._limit, self._cutting = max(0, cut_answer_after - 1), True
-        if slow_read is not None:
-            self._rate = slow_read
+        self._reader.expected = Expected(self._reader.expected.bodiless, cut_after, slow_read)
 
     def stale(self) -> bool:
-        """Whether the other side has closed, or said something unasked, while the connection was idle."""
-        return not self.usable or bool(self._poll.poll(0))
+        """Whether the other side has closed the idle connection, or sent something unasked."""
+        return self.state is not IDLE or bool(self._poll.poll(0))
 
     def shut(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        super().shut()
+        """End the connection. A request that is under way ends once the transport has reported the loss."""
+        self.state = CLOSED if self.over() else CLOSING
+        self._cancel_timer()
+        self._transport.abort()
 
     def reset(self) -> None:
         """Cut the request: a TCP reset instead of an orderly end, once what was written has been drained."""
         reset_on_close(self._transport)
-        if self._waiting:
-            self._finish("reset")
+        if not self.over():
+            self._finish("reset", False)
         self.shut()
 
     async def drained(self) -> None:
         """Wait until every written byte is with the kernel, or the connection is gone."""
         self._transport.set_write_buffer_limits(0)
-        if self._transport.get_write_buffer_size() and self.usable:
+        if self._transport.get_write_buffer_size() and self.state is not CLOSED and self.state is not CLOSING:
             self._drained = self._loop.create_future()
             await self._drained
 
@@ -147,63 +153,38 @@ class Connection(Gathering, asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self.write = self._transport.write
-        self.usable = True
+        self.state = IDLE
         self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN | select.POLLRDHUP)
 
     def data_received(self, data: bytes) -> None:
-        if self._waiting and not self._raw and not self._special:
+        if self.state is WAITING and self._reader.expected is PLAIN:
             head = self._head  # most likely the last one again
             if not (len(data) == head.whole and data.startswith(head.raw)):
                 head = self._head = known_heads.get(data[: data.find(b"\r\n\r\n") + 4], NO_HEAD)
             if len(data) == head.whole and len(data) - head.end <= self._max_body:
                 self.response = Response(head.status, head.headers, data[head.end :])
-                self._waiting = False
-                self._how = ""
+                self.state = IDLE
+                self.how = ""
                 self.answered = self._clock()
-                if self._taker is not None:
-                    self._taker(self)
+                if self._callback is not None:
+                    self._callback(self)
                 else:
                     self._wake()
                 return
-        self._parse(data)
-
-    def _parse(self, data: bytes) -> None:
-        if not self._waiting:
-            self.shut()
-            return
-        if not self._head_end:
-            self._raw = self._raw + data if self._raw else data
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self.usable = False
-        except httptools.HttpParserError:
-            self._spoil("garbage")
-        if not self._waiting:
-            if not self.usable:
-                self.shut()
-            self._wake()
-        elif not self._head_end and len(self._raw) > MAX_RESPONSE_HEAD:
-            self._spoil("garbage")
-            self._wake()
-        elif self._rate:
-            self._transport.pause_reading()
-            self._loop.call_later(len(data) / self._rate, self._read_on)
+        self._read(data)
 
     def eof_received(self) -> None:
-        if self._waiting and self._head_end and self._ends_with_connection():
-            self.usable = False
-            self._complete()
+        if not self.over() and self._reader.end_of_stream():
+            self._finish("", False)
             self._wake()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.usable = False
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._cancel_timer()
         self.resume_writing()
-        if self._waiting:
-            self._finish("closed" if exc is None else "reset")
+        if self.over():
+            self.state = CLOSED
+        else:
+            self._finish("closed" if exc is None else "reset", False)
             self._wake()
 
     def resume_writing(self) -> None:
@@ -212,17 +193,64 @@ class Connection(Gathering, asyncio.Protocol):
 
     # --- inside ---
 
-    def _expire(self) -> None:
+    def _read(self, data: bytes) -> None:
+        """Read a piece of a response whose head is not known or that did not come whole."""
+        if self.over():
+            self.shut()  # nothing was asked
+            return
+        slow_read = self._reader.expected.slow_read
+        how = self._reader.feed(data)
+        if how is not None:
+            if how == "reset":
+                reset_on_close(self._transport)
+            self._finish(how, self._reader.keep_alive)
+            if self.state is CLOSED:
+                self.shut()
+            self._wake()
+            return
+        if self.state is WAITING:
+            self.state = READING
+        if slow_read is not None:
+            self._transport.pause_reading()
+            self._loop.call_later(len(data) / slow_read, self._resume_reading)
+        self._on_partial_response()
+
+    def _on_partial_response(self) -> None:
+        """Called after each piece that does not end the response."""
+
+    def _finish(self, how: str, keep_alive: bool) -> None:
+        """The request under way has ended. Its sender is not woken yet."""
+        self.answered = self._clock()
+        self.how = how
+        if how:
+            self._reader.discard()
+        else:
+            self.response = self._reader.response
+        self.state = IDLE if keep_alive and self.state is not CLOSING else CLOSED
+
+    def _watch(self, at: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(at, self._check_deadline)
+        self._looks_at = at
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _check_deadline(self) -> None:
         self._timer = None
         self._looks_at = inf
-        if not self._waiting:
+        if self.over():
             return
         if self._loop.time() >= self._deadline:
-            self._spoil("timeout")
+            self._finish("timeout", False)
+            self.shut()
             self._wake()
-        else:
+        elif self._deadline < inf:
             self._watch(self._deadline)
 
-    def _read_on(self) -> None:
-        if self.usable and not self._transport.is_closing():
+    def _resume_reading(self) -> None:
+        if self.state is not CLOSED and not self._transport.is_closing():
             self._transport.resume_reading()

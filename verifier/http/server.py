@@ -10,6 +10,7 @@ import socket
 from collections import deque
 from collections.abc import Hashable
 from dataclasses import replace
+from enum import Enum
 from typing import cast
 
 from verifier.http.framing import MAX_BODY, MAX_REQUEST_HEAD
@@ -90,8 +91,17 @@ async def serve(
     return listener
 
 
+class ServerState(Enum):
+    """What an accepted connection is doing."""
+
+    OPEN = "open"  # requests are read, and their responses written
+    STREAMING = "streaming"  # a response is being forwarded while it arrives
+    SWITCHED = "switched"  # another protocol has taken the connection over
+    LOST = "lost"  # the transport has reported that it is gone
+
+
 class ServerConnection(asyncio.Protocol):
-    """One accepted connection: what its reader takes is answered in order."""
+    """One accepted connection: its requests are handled one after the other, in order."""
 
     def __init__(self, listener: Listener, loop: asyncio.AbstractEventLoop) -> None:
         self._listener = listener
@@ -103,9 +113,8 @@ class ServerConnection(asyncio.Protocol):
         self.data_received = self._reader.feed  # type: ignore[method-assign]
         self._queue: deque[ReceivedRequest | int] = deque()
         self._task: asyncio.Task[None] | None = None
-        self._stream: Stream | None = None  # the answer that is being passed on
-        self._switched = False
-        self._lost = False
+        self._stream: Stream | None = None  # while STREAMING
+        self._state = ServerState.OPEN
 
     # --- used by the listener ---
 
@@ -114,7 +123,7 @@ class ServerConnection(asyncio.Protocol):
         self._reader.stop("closed")
         if self._task is None:
             self._transport.close()
-        elif self._switched:
+        elif self._state is ServerState.SWITCHED:
             self._task.cancel()
         elif self._stream is not None:
             self._stream.stop("listener")
@@ -122,6 +131,10 @@ class ServerConnection(asyncio.Protocol):
 
     def abort(self) -> None:
         self._transport.abort()
+
+    @property
+    def _lost(self) -> bool:
+        return self._state is ServerState.LOST
 
     # --- asyncio.Protocol ---
 
@@ -133,7 +146,7 @@ class ServerConnection(asyncio.Protocol):
         self._listener.connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._lost = True
+        self._state = ServerState.LOST
         self._reader.stop("closed")
         self._listener.connections.discard(self)
         self._outlet.resume()
@@ -218,11 +231,11 @@ class ServerConnection(asyncio.Protocol):
         if response is None:
             raise ValueError("a stream needs a response that begins it")
         keep_alive = self._goes_on(asked) and (asked.accepts_chunks or stream.length is not None)
-        self._stream = stream
         try:
             if self._lost:
                 stream.stop("caller")
                 return False
+            self._state, self._stream = ServerState.STREAMING, stream
             if not await self._outlet.pass_on(response, stream, asked.accepts_chunks, keep_alive):
                 self._reader.stop("closed")
                 return False
@@ -231,6 +244,8 @@ class ServerConnection(asyncio.Protocol):
             return keep_alive
         finally:
             self._stream = None
+            if not self._lost:
+                self._state = ServerState.OPEN
             stream.finish()
 
     async def _hand_over(self, switch: Switch, asked: ReceivedRequest) -> None:
@@ -239,7 +254,7 @@ class ServerConnection(asyncio.Protocol):
                 raise ValueError("a connection is handed over only after the offer of a WebSocket")
             if self._lost:
                 return
-            self._switched = True
+            self._state = ServerState.SWITCHED
             reader, writer = take_over(self._transport, asked.after_upgrade, self._loop)
             await switch.run(reader, writer)
             writer.close()

@@ -1,6 +1,6 @@
-"""Answers that may never end: sent like any other request, handed over as soon as their end is not near.
+"""Responses that may never end: requested like any other, and handed over as soon as their end is not near.
 
-The usual answer takes the usual path of `WireClient.send`, in one callback. Only one that has begun and not ended is
+The usual response takes the usual path of `WireClient.send`, in one callback. Only one that has begun and not ended is
 looked at: an event stream is handed over at once, what is large or late a little later.
 """
 
@@ -9,92 +9,92 @@ from __future__ import annotations
 import asyncio
 from math import inf
 
-from verifier.http.client import SendResult, WireClient
+from verifier.http.client import SendResult, WireClient, not_sent
 from verifier.http.connect import CONNECT_ERRORS, connect
 from verifier.http.connection import Connection
 from verifier.http.encode import encode_request
 from verifier.http.eventstream import is_event_stream
-from verifier.http.head_cache import split_head
-from verifier.http.message import Headers, Request, Response, header
+from verifier.http.message import Request, Response, header
 from verifier.http.pipe import Pipe
 from verifier.http.pool import Pool
-from verifier.http.transport import reset_on_close
+from verifier.http.state import READING
 
-PATIENCE = 0.05  # seconds after an answer's first bytes in which its end is waited for
+PATIENCE = 0.05  # seconds after a response's first bytes in which its end is waited for
 LARGE = 1 << 20  # bytes of a body beyond which its end is not waited for
-_KEY = "streaming"  # its connections can hand answers over, those of other keys cannot
-_GONE_ON = b"-"  # stands where a connection keeps a head; no head is that short
+_KEY = "streaming"  # of pools whose connections can hand responses over; those of other pools cannot
 
 
 class OpenResponse:
-    """An answer that has begun and may go on for ever: read `body`, then call `release`, once.
+    """A response that has begun and may go on for ever. Read `body`, then call `release` once.
 
-    `response` has no body. `length` is the declared one in bytes, else None. `body.how` ends as an `SendResult.error`
+    `response` has no body. `length` is the declared one in bytes, else None. `body.how` ends as a `SendResult.error`
     would: "" is whole.
     """
 
-    def __init__(self, client: WireClient, pool: Pool, conn: StreamConnection) -> None:
-        assert conn.pipe is not None
-        self.response = Response(conn.status, conn.headers)
-        self.length = conn.length
-        self.body = conn.pipe
+    def __init__(self, client: WireClient, pool: Pool, conn: StreamConnection, head: Response, body: Pipe) -> None:
+        self.response = head
+        self.length = _declared_length(head)
+        self.body = body
         self._client = client
         self._pool = pool
         self._conn = conn
 
     def reset(self) -> None:
         """Break off by a TCP reset."""
-        reset_on_close(self._conn._transport)
+        self._conn.reset()
         self.body.stop("reset")
 
     def release(self) -> None:
-        """Keep the connection if the answer ended on it, else hang up."""
-        conn = self._conn
-        over = self.body.how == ""
+        """Keep the connection if the response ended on it, else hang up."""
+        whole = self.body.how == ""
         self.body.stop("closed")
-        conn.pipe = None
-        if not over or not self._pool.takes_back(conn):
-            self._client._drop(conn)
+        self._conn.end_handover()
+        if whole:
+            self._client.pools.give_back(self._pool, self._conn)
+        else:
+            self._client.pools.drop(self._conn)
 
 
-async def begin(
+async def send_streaming(
     client: WireClient,
     host: str,
     port: int,
     request: Request,
     *,
-    timeout: float,  # noqa: ASYNC109 - a time-out is an answer here, not an exception
+    timeout: float,  # noqa: ASYNC109 - a time-out is a result here, not an exception
     patience: float = PATIENCE,
     large: int = LARGE,
 ) -> SendResult | OpenResponse:
-    """As `client.send`, but an answer whose end is not near is handed over.
+    """As `client.send`, but a response whose end is not near is handed over.
 
     It is, once begun, if it is an event stream, if its end has not come within `patience` seconds, or if more than
-    `large` bytes of it have. `timeout` bounds the time until then, and the silence in an answer of declared length.
+    `large` bytes of it have. `timeout` bounds the time until then, and the silence in a response of declared length.
+    Raises ValueError for a request that cannot be written as one HTTP message.
     """
-    key = (host, port, _KEY, None)
-    pool = client._pools.get(key) or client._new_pool(key)
+    pools = client.pools
+    pool = pools.get((host, port, _KEY, None))
     data = encode_request(request, pool.authority, pool.blocks)
-    started = client._clock()
-    conn = client._take(pool, started)
+    started = client.now()
+    conn = pools.take(pool, started)
     if conn is None:
         try:
             conn = await _connect(client, pool, timeout)
         except CONNECT_ERRORS as problem:
-            return client._unsent(problem, None, started)
-        timeout -= client._clock() - started
-        started = client._clock()
+            return not_sent(problem, started, client.now())
+        timeout -= client.now() - started
+        started = client.now()
     assert isinstance(conn, StreamConnection)
     reused, conn.used = conn.used, True
     try:
-        error = await conn.begin(data, request.method == "HEAD", timeout, patience, large)
+        conn.expect_streaming(request.method == "HEAD", timeout, patience, large)
+        conn.write(data)
+        error = await conn
     except BaseException:
-        client._drop(conn)
+        pools.drop(conn)
         raise
-    if conn.pipe is not None:
-        return OpenResponse(client, pool, conn)
-    if not pool.takes_back(conn):
-        client._drop(conn)
+    if conn.pipe is not None and conn.handed_over is not None:
+        return OpenResponse(client, pool, conn, conn.handed_over, conn.pipe)
+    pools.give_back(pool, conn)
     return SendResult(conn.response, error, True, started, conn.answered, reused)
 
 
@@ -103,109 +103,83 @@ async def _connect(client: WireClient, pool: Pool, within: float) -> StreamConne
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(within):
         conn = await connect(
-            pool.host, pool.port, None, lambda _: StreamConnection(loop, client._clock, client._max_body), False
+            pool.host, pool.port, None, lambda _: StreamConnection(loop, client.now, client.max_body), False
         )
-    client._open.add(conn)
+    client.pools.add(conn)
     return conn
 
 
 class StreamConnection(Connection):
-    """A connection whose answers can be handed over: then the sender is woken early, and `pipe` brings the body."""
+    """A connection that can hand a response over. The sender is then woken early, and `pipe` brings the body.
 
-    __slots__ = ("_until_close", "headers", "large", "length", "look", "patience", "pipe", "silence", "status")
+    `handed_over` is the head of such a response.
+    """
 
-    patience: float
-    large: int
-    silence: float
+    __slots__ = ("_large", "_look", "_patience", "_silence", "handed_over", "pipe")
 
-    def __init__(self, *given: object) -> None:
-        super().__init__(*given)  # type: ignore[arg-type]
-        self.look: asyncio.TimerHandle | None = None
+    _patience: float
+    _large: int
+    _silence: float
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)  # type: ignore[arg-type]
+        self._look: asyncio.TimerHandle | None = None
+        self.handed_over: Response | None = None
         self.pipe: Pipe | None = None
-        self.status = 0
-        self.headers: Headers = ()
-        self.length: int | None = None
-        self._until_close = False
 
-    async def begin(self, data: bytes, head_only: bool, within: float, patience: float, large: int) -> str:
-        """Send a request, and wait until its answer has ended (the word for how) or is handed over by `pipe`."""
-        self.patience, self.large, self.silence = patience, large, within
+    def expect_streaming(self, head_only: bool, within: float, patience: float, large: int) -> None:
+        """As `expect`; see `send_streaming` for when the response is handed over."""
+        self._patience, self._large, self._silence = patience, large, within
         self.expect(head_only, within)
-        self.write(data)
-        how = await self
-        if self.look is not None:
-            self.look.cancel()
-            self.look = None
-        return how
 
-    def _parse(self, data: bytes) -> None:
+    def end_handover(self) -> None:
+        """Nobody reads the response that was handed over any more."""
+        self.pipe = self.handed_over = None
+
+    def _on_partial_response(self) -> None:
         if self.pipe is not None:
-            self._more(self.pipe, data)
-            return
-        super()._parse(data)
-        # The sender may have run meanwhile, and wait for another answer: then no head is there yet.
-        if self._head_end and self._waiting:
-            self._consider()
+            self.pipe.feed(self._reader.take_body())
+            if self._deadline < inf:
+                self._deadline = self._loop.time() + self._silence
+        elif self._reader.has_head:
+            self._consider_handover()
 
-    def _consider(self) -> None:
-        """The answer has begun and not ended."""
-        if self._size > self.large:
+    def _consider_handover(self) -> None:
+        if self._reader.size > self._large:
             self._hand_over()
-        elif self.look is None:
-            if is_event_stream(split_head(self._raw[self._head_start : self._head_end])):
+        elif self._look is None:
+            if is_event_stream(self._reader.head()[1]):
                 self._hand_over()
             else:
-                self.look = self._loop.call_later(self.patience, self._look)
-
-    def _look(self) -> None:
-        if self._head_end and self._waiting and self.pipe is None:
-            self._hand_over()
+                self._look = self._loop.call_later(self._patience, self._hand_over)
 
     def _hand_over(self) -> None:
-        self.status = self._status
-        self.headers = split_head(self._raw[self._head_start : self._head_end])
-        self._until_close = self._ends_with_connection()
-        length = header(self.headers, "content-length")
-        self.length = int(length) if length is not None else None
+        if self.state is not READING or self.pipe is not None:
+            return
+        self._stop_looking()
+        head = self.handed_over = Response(*self._reader.head())
         self.pipe = Pipe(self._transport)
-        self.pipe.feed(bytes(self._body))
-        # From here on a piece is no body to be measured, and the head no pattern to be remembered.
-        self._raw, self._head_start, self._head_end = _GONE_ON, 0, len(_GONE_ON)
-        self._body, self._size = b"", 0
-        self._deadline = self._loop.time() + self.silence if self.length is not None else inf
-        self._wake()
+        self.pipe.feed(self._reader.take_body())
+        self._deadline = self._loop.time() + self._silence if _declared_length(head) is not None else inf
+        super()._wake()
 
-    def _more(self, pipe: Pipe, data: bytes) -> None:
-        super()._parse(data)
-        if self._waiting:
-            pipe.feed(bytes(self._body))
-            self._body, self._size = b"", 0
-            if self.length is not None:
-                self._deadline = self._loop.time() + self.silence
-        else:
-            self._settle(pipe)
+    def _stop_looking(self) -> None:
+        if self._look is not None:
+            self._look.cancel()
+            self._look = None
 
-    def _settle(self, pipe: Pipe) -> None:
-        if self._how == "" and self.response is not None:
+    def _wake(self) -> None:
+        """The response has ended: the sender learns of it, or the reader of what was handed over."""
+        self._stop_looking()
+        pipe = self.pipe
+        if pipe is None:
+            super()._wake()
+            return
+        if not self.how and self.response is not None:
             pipe.feed(self.response.body)
-        pipe.end(self._how)
+        pipe.end(self.how)
 
-    def eof_received(self) -> None:
-        if self.pipe is None:
-            super().eof_received()
-        elif self._waiting and self._until_close:
-            self.usable = False
-            self._complete()
-            self._settle(self.pipe)
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)
-        if self.pipe is not None:
-            self._settle(self.pipe)
-
-    def _expire(self) -> None:
-        if self.pipe is not None and self._deadline == inf:
-            self._timer = None
-            self._looks_at = inf
-        else:
-            super()._expire()
+def _declared_length(head: Response) -> int | None:
+    length = header(head.headers, "content-length")
+    return int(length) if length is not None else None

@@ -44,7 +44,7 @@ async def _write_held(conn: Connection, data: bytes, hold: Hold) -> None:
         ending.cancel()
         await asyncio.wait((holding, ending))
     if conn.over():
-        conn.usable = False  # an early answer: to the service, the request is still under way
+        conn.shut()  # an early response: to the service, the request is still under way
     else:
         holding.result()
         conn.write(data[-1:])

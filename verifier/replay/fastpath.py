@@ -23,6 +23,7 @@ from verifier.http.connection import Connection
 from verifier.http.encode import encode_request
 from verifier.http.message import Headers, Request, header
 from verifier.http.pool import Pool
+from verifier.http.state import IDLE
 from verifier.replay.context import ReplayContext
 from verifier.replay.cursor import ReplayCursor
 from verifier.replay.exchange import learned, remembered
@@ -135,7 +136,7 @@ class FastPath:
                         or lease.only is not rotation.only
                         or version != route[index]
                         or service != prepared.service
-                        or not lease.conn.usable
+                        or lease.conn.state is not IDLE
                     ):
                         service, version = prepared.service, route[index]
                         lease = self._choose(service, version, now)

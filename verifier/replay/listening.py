@@ -13,7 +13,7 @@ from verifier.gateway.streaming import KEPT_EVENTS
 from verifier.http.client import SendResult, WireClient
 from verifier.http.eventstream import EventReader, events, is_event_stream
 from verifier.http.message import Request, Response
-from verifier.http.streaming import OpenResponse, begin
+from verifier.http.streaming import OpenResponse, send_streaming
 from verifier.http.wirefaults import NO_FAULTS, Faults
 
 SILENCE = 1.0  # seconds without data after which a client hangs up, unless later requests use the events
@@ -54,7 +54,7 @@ async def listen_for_events(
     if faults.hold is not None:
         await faults.hold.wait()
     began = client.now()
-    found = await begin(client, host, port, request, timeout=timeout, patience=timeout, large=_LARGEST_BODY)
+    found = await send_streaming(client, host, port, request, timeout=timeout, patience=timeout, large=_LARGEST_BODY)
     if isinstance(found, SendResult):
         return found
     received = None
