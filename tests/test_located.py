@@ -130,7 +130,7 @@ def test_a_tag_that_its_text_does_not_fit_is_bad_input(tmp_path: Path, text: str
 
 
 def test_a_key_that_stands_twice_is_found_although_it_is_merged_too(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="'own' stands twice") as caught:
+    with pytest.raises(BadInput, match="'own' is repeated") as caught:
         load(write(tmp_path, TEXT.replace("  own: 2\n", "  own: 2\n  own: 3\n")))
     assert caught.value.problems[0].line == 12
 

@@ -1,3 +1,3 @@
-"""Verifier for mixed-version deployments: plan a rollout, rehearse it under faults, judge what users would see."""
+"""A verifier for mixed-version deployments. It plans a rollout, rehearses it with faults and judges the result."""
 
 __version__ = "0.1.0"

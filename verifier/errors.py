@@ -1,4 +1,4 @@
-"""The two ways to end without a verdict: the input is bad (status 2), or the environment broke (status 4)."""
+"""The two errors that end a command without a verdict: bad input (status 2) and a broken environment (status 4)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Problem:
 
 
 class BadInput(Exception):
-    """The matrix, a contract, a recording or a flag is wrong; carries every problem found."""
+    """The matrix, a contract, a recording or a flag is invalid. Carries every problem found."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
@@ -38,4 +38,4 @@ class BadInput(Exception):
 
 
 class BrokenEnvironment(Exception):
-    """The engine, an image or a control failed: neither a violation nor a pass."""
+    """The engine, an image or a control failed. This is neither a violation nor a pass."""

@@ -1,4 +1,4 @@
-"""YAML with positions: every mapping, sequence and scalar knows its file, line and key.
+"""YAML with positions: every mapping, sequence and scalar has its file, line and key.
 
 Readers take values through `Reader`, which collects every problem instead of stopping at the first.
 """
@@ -37,7 +37,7 @@ class Located:
 
 
 def load(file: Path) -> Located:
-    """Read one YAML document. Raises BadInput when it cannot be read, is not YAML, or repeats a key."""
+    """Read one YAML document. Raises BadInput if it cannot be read, is not YAML, or repeats a key."""
     try:
         text = file.read_text(encoding="utf-8")
     except OSError as error:
@@ -60,7 +60,7 @@ def load(file: Path) -> Located:
 
 @dataclass(slots=True)
 class _Locator:
-    """Turns the nodes of one document into values. Aliases are followed; what they stand for in all is bounded."""
+    """Turns the nodes of one document into values. Aliases are followed, up to MOST_VALUES values in total."""
 
     loader: yaml.SafeLoader
     file: str
@@ -87,12 +87,12 @@ class _Locator:
             return [self.locate(item, f"{key}[{i}]") for i, item in enumerate(node.value)]
         try:
             return self.loader.construct_object(node, deep=True)
-        except (ValueError, LookupError, AttributeError, TypeError) as error:  # a tag that its text does not fit
+        except (ValueError, LookupError, AttributeError, TypeError) as error:  # the text does not fit its tag
             raise BadInput.one(self.file, f"is not valid YAML: {error}", line=line, key=key) from None
 
     def _items(self, node: yaml.MappingNode, key: str) -> dict[str, Located]:
         self._check_keys(node, key)
-        self.loader.flatten_mapping(node)  # what `<<` merges comes first, so that a key's own value replaces it
+        self.loader.flatten_mapping(node)  # merged keys come first, so that explicit keys replace them
         items: dict[str, Located] = {}
         for key_node, value_node in node.value:
             if not isinstance(key_node, yaml.ScalarNode):
@@ -103,7 +103,7 @@ class _Locator:
         return items
 
     def _check_keys(self, node: yaml.MappingNode, key: str) -> None:
-        """No key may stand twice; looked at once, before anything is merged in."""
+        """Raise BadInput for a repeated key. Called before `<<` merges, which may repeat keys."""
         if id(node) in self.checked:
             return
         self.checked.add(id(node))
@@ -112,14 +112,14 @@ class _Locator:
             name = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
             if name in seen:
                 line = key_node.start_mark.line + 1
-                raise BadInput.one(self.file, f"the key {name!r} stands twice", line=line, key=key)
+                raise BadInput.one(self.file, f"the key {name!r} is repeated", line=line, key=key)
             if name is not None:
                 seen.add(name)
 
 
 @dataclass(slots=True)
 class Reader:
-    """Takes typed values out of Located mappings and remembers what was wrong with them."""
+    """Reads typed values from Located mappings and collects the problems."""
 
     problems: list[Problem] = field(default_factory=list)
 
@@ -131,7 +131,7 @@ class Reader:
             raise BadInput(sorted(set(self.problems)))
 
     def mapping(self, at: Located | None, known: Iterable[str] | None = None) -> dict[str, Located]:
-        """The mapping's items; with `known`, any other key is a problem, with the nearest known key named."""
+        """The items of a mapping. With `known`, any other key is a problem; the message suggests a known one."""
         if at is None:
             return {}
         if not isinstance(at.value, dict):
@@ -155,7 +155,7 @@ class Reader:
         return at.value
 
     def text(self, at: Located | None, default: str = "") -> str:
-        """A string; numbers are taken as written only when YAML kept them strings, booleans are refused."""
+        """A string. Numbers are converted to text, and a boolean is a problem."""
         if at is None:
             return default
         if isinstance(at.value, str):
@@ -166,7 +166,7 @@ class Reader:
         return default
 
     def file(self, at: Located | None, folder: Path) -> Path | None:
-        """A path relative to `folder` that must name a file."""
+        """A path, relative to `folder`, of an existing file."""
         if at is None:
             return None
         path = (folder / self.text(at)).resolve()
@@ -210,7 +210,7 @@ class Reader:
         return tuple(self.text(item) for item in self.items(at))
 
     def pairs(self, at: Located | None) -> tuple[tuple[str, str], ...]:
-        """A mapping of names to scalars, such as an environment; booleans become true and false as in Compose."""
+        """A mapping of names to scalars, such as an environment. Booleans become true and false, as in Compose."""
         found = []
         for name, item in self.mapping(at).items():
             value = item.value

@@ -210,7 +210,7 @@ def test_what_a_matrix_must_have(folder: Path, key: str) -> None:
         ("# nothing\n", 0, "is empty"),
         ("matrix: [\n", 2, "not valid YAML"),
         ("matrix: a\n\tservices: b\n", 2, "not valid YAML"),
-        ("matrix: a\nmatrix: b\n", 2, "stands twice"),
+        ("matrix: a\nmatrix: b\n", 2, "is repeated"),
         ("a: 1\n---\nb: 2\n", 2, "not valid YAML"),
         ("? [a, b]\n: c\n", 1, "plain word"),
         ("a: &x [*x]\n", 1, "contains itself"),

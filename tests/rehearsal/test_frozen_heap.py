@@ -6,12 +6,12 @@ import gc
 
 import pytest
 
-from verifier.rehearsal.frozen_heap import settled
+from verifier.rehearsal.frozen_heap import frozen_heap
 
 
 def test_the_collector_is_as_it_was_even_after_a_failure() -> None:
     before, frozen = gc.get_threshold(), gc.get_freeze_count()
-    with pytest.raises(OSError), settled():
+    with pytest.raises(OSError), frozen_heap():
         assert gc.get_threshold()[0] > before[0]
         assert gc.get_freeze_count() > frozen
         raise OSError

@@ -1,4 +1,4 @@
-"""Who calls whom, read from the addresses in environment values."""
+"""Which services call which others, read from addresses in environment values."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ ADDRESS = re.compile(r"(?:[a-z][a-z0-9+.-]*://(?:[^/@\s]*@)?|^|,)([A-Za-z0-9-]+)
 
 
 def direct_callees(matrix: Matrix) -> dict[str, tuple[str, ...]]:
-    """For each service, the services and partners whose addresses it is given, in any of its versions."""
+    """For each service, the services and partners whose addresses are in the environment of any of its versions."""
     known = {service.name for service in matrix.services} | {partner.name for partner in matrix.partners}
     return {
         service.name: tuple(
@@ -29,7 +29,7 @@ def direct_callees(matrix: Matrix) -> dict[str, tuple[str, ...]]:
 
 
 def callees(matrix: Matrix) -> dict[str, tuple[str, ...]]:
-    """For each service, whom its calls reach at first or at second hand."""
+    """For each service, all services and partners that its calls reach, directly or indirectly."""
     direct = direct_callees(matrix)
     reached: dict[str, tuple[str, ...]] = {}
     for name in direct:

@@ -1,4 +1,4 @@
-"""What contracts say before anything starts: breaks mapped onto the steps and callers they hurt, seams, safe orders."""
+"""What the contracts imply before anything starts: breaks and the steps they affect, seams, safe upgrade orders."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Compared = list[tuple[Service, str, str, Comparison]]
 
 
 def compared(matrix: Matrix, registry: ContractRegistry) -> Compared:
-    """All versions of a service that can coexist, older with newer."""
+    """Comparisons of all versions of a service that can run together, older with newer."""
     found: Compared = []
     for service in matrix.services:
         for older, newer in combinations(service.versions, 2):
@@ -34,7 +34,7 @@ def compared(matrix: Matrix, registry: ContractRegistry) -> Compared:
 
 
 def safe_order(matrix: Matrix, comparisons: Compared) -> Order | None:
-    """Which orders of upgrade put no breaking pair side by side; None where one service alone is upgraded."""
+    """Upgrade orders in which no incompatible versions run together; None if only one service is upgraded."""
     moving = [service.name for service in matrix.services if service.new is not service.old]
     if len(moving) < 2:
         return None
@@ -49,7 +49,7 @@ def safe_order(matrix: Matrix, comparisons: Compared) -> Order | None:
 
 
 def with_safe_order(matrix: Matrix, order: Order | None) -> Matrix:
-    """The matrix in a safe order: the declared one where it is safe, else the first. Unchanged where none is."""
+    """The matrix with a safe upgrade order: the declared one if it is safe, else the first safe one, if any."""
     if not matrix.rollout.safe_order or order is None or not order.orders:
         return matrix
     moving = [name for name in matrix.rollout.order if any(name in safe for safe in order.orders)]
@@ -66,8 +66,10 @@ def declared(
     paths: Sequence[Path],
     entries: frozenset[str],
 ) -> Declared:
-    """Every break and seam with the steps of these paths in which it hurts. `entries` are the services that
-    recorded clients address."""
+    """Every break and seam with the steps of these paths that it affects.
+
+    `entries` are the services that recorded clients address.
+    """
     states = list(_states(paths))
     found = [
         item
@@ -91,7 +93,7 @@ def _states(paths: Sequence[Path]) -> Iterator[State]:
 
 
 def _callers(matrix: Matrix, service: Service, old: str, new: str, entries: frozenset[str]) -> list[Caller]:
-    """Who calls a service: clients as recorded, and other services, each built for the version it came with."""
+    """The callers of a service: recorded clients and other services, each built for the version it came with."""
     direct = direct_callees(matrix)
     found = []
     for traffic in matrix.traffic if service.name in entries else ():
@@ -157,7 +159,7 @@ def _seams(matrix: Matrix, registry: ContractRegistry, states: list[State]) -> I
 
 
 def proofs(said: Declared, step: PlannedStep) -> tuple[Proof, ...]:
-    """The witnesses to be sent in a step: those of breaks that hurt here first."""
+    """The witnesses to send in a step: those of breaks that affect this step first."""
     return tuple(
         Proof(f"proof-{item.id}", item.service, item.meets, item.operation, item.request)
         for item in said.breaks
@@ -168,10 +170,11 @@ def proofs(said: Declared, step: PlannedStep) -> tuple[Proof, ...]:
 def generated(
     matrix: Matrix, registry: ContractRegistry, paths: Sequence[Path], entries: frozenset[str], seed: int
 ) -> dict[str, list[Proof]]:
-    """By step: requests made up from each version's contract, for that version itself and for the other one.
+    """By step: requests generated from each version's contract, for that version and for the other one.
 
-    A version answers its own in its control, which says what a right answer is. It is asked the other's where
-    someone who was built for the other first meets it, and nowhere else: what nobody would send proves nothing.
+    Each version first receives its own requests in its control, which shows what a correct response is. It receives
+    the other version's requests in the first step in which a caller built for that version meets it. In
+    other steps no caller would send them, so they would prove nothing.
     """
     found: dict[str, list[Proof]] = {}
     states = list(_states(paths))
@@ -194,12 +197,12 @@ def generated(
 
 
 def _alone(states: list[State], service: Service, version: str) -> str:
-    """The first step in which no other version of a service is live; that is one of its control."""
+    """The first step in which this is the only live version of the service. It belongs to a control."""
     return next((step for step, live in states if dict(live).get(service.name) == (version,)), "")
 
 
 def _version_pair(states: list[State], service: Service, version: str, callers: list[Caller]) -> str:
-    """The first step in which one of the callers meets a version."""
+    """The first step in which one of the callers runs together with a version."""
     for step, live in states:
         there = dict(live)
         if version in there.get(service.name, ()):

@@ -1,4 +1,4 @@
-"""Faults enumerated: operation × fault × version pair, for every state in which the pair can meet."""
+"""Enumerates faults: operation × fault × version pair, for every state in which the pair can occur."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Cell = tuple[str, str, str, str, str, str]
 
 
 def cell(service: str, fault: Fault) -> Cell:
-    """What a fault covers, wherever it happens: operation × fault × version pair."""
+    """What a fault covers in any step: operation × fault × version pair."""
     return (service, fault.name, fault.kind, fault.callee, fault.first, fault.second)
 
 
@@ -40,9 +40,9 @@ def key(service: str, fault: Fault) -> Key:
 
 
 def targets(sessions: Sequence[SessionShape]) -> list[tuple[SessionShape, int]]:
-    """One exchange for each distinct writing operation: the first session that has it, at its first place.
+    """One exchange for each writing operation: the first one of the first session that contains it.
 
-    One that is borrowed is taken only where no session has the operation of its own, and after all the others.
+    An exchange that was taken from another session counts only if no session has the operation of its own.
     """
     found: dict[tuple[str, str], tuple[SessionShape, int]] = {}
     for borrowed in (False, True):
@@ -60,7 +60,7 @@ def enumerate_faults(
     kinds: Sequence[str],
     callees: Mapping[str, tuple[str, ...]],
 ) -> Iterator[tuple[SessionShape, Fault]]:
-    """Every fault that this step can carry. `callees`: for each service, what it and its callees call."""
+    """Every fault that is possible in this step. `callees` lists what each service calls, directly or indirectly."""
     for session, index in targets(sessions):
         exchange = session.exchanges[index]
         live = live_versions(step.state, exchange.service)
@@ -84,7 +84,7 @@ def enumerate_faults(
 
 
 def _reordered(step: PlannedStep, session: SessionShape, index: int) -> Iterator[tuple[SessionShape, Fault]]:
-    """The write after a write arrives before it, where it needs nothing of its answer. Reads would miss their write."""
+    """A write overtakes the write before it, if it does not depend on its response. A read would miss its write."""
     after = session.exchanges[index + 1] if index + 1 < len(session.exchanges) else None
     if after is None or not (after.free and after.write):
         return
@@ -101,7 +101,7 @@ def _inner(
     for callee in callees:
         live = live_versions(step.state, callee) or ("",)
         if live == ("",) and kind == "inner-duplicate":
-            continue  # nothing between a service and a partner sends twice: a doubled effect would be our own
+            continue  # nothing real duplicates calls to a partner, so the verifier would cause the effect itself
         for first in live:
             for second in live:
                 yield session, Fault(kind, index, name, first, second, callee)

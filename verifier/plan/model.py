@@ -1,4 +1,4 @@
-"""Plans as plain values. The same matrix, recordings, seed and version of the tool give the same plan."""
+"""Plans as plain values. Equal matrix, recordings, seed and verifier version give an equal plan."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ PathKind = Literal["control-old", "control-new", "control-upgrade", "rollout"]
 
 @dataclass(frozen=True, slots=True)
 class ExchangeShape:
-    """What the planner must know of one exchange: its name, and whether sending it may change something.
+    """What the planner must know about one exchange: its name, and whether it may change something.
 
-    `free`: nothing of the answer before it is needed to send it, so the two may arrive in the other order.
+    `free`: it does not depend on the response before it, so the two requests may be reordered.
     `lender` is the session that it is borrowed from, "" for one of the session's own. For the checks: `recorded` is
-    the recorded status (0: not known), and `polled` tells that the exchange was recorded as polling.
+    the recorded status (0: not known), and `polled` is true if the exchange was recorded as polling.
     """
 
     name: str
@@ -40,7 +40,7 @@ class SessionShape:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One disturbance of the exchange `index`. `first` and `second` are the versions that serve the two attempts.
+    """One fault at the exchange `index`. `first` and `second` are the versions that serve the two attempts.
 
     `callee` names the service or partner of an inner fault; then the versions are the callee's ("" for partners).
     `until` is the step in which a deferred duplicate is sent.
@@ -67,7 +67,7 @@ class Replay:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One thing done to the system. `slot` numbers a service's replicas from 1; `stage` names a migration's part."""
+    """One action on the system. `slot` numbers the replicas of a service from 1; `stage` is a part of a migration."""
 
     kind: ActionKind
     service: str
@@ -93,7 +93,7 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class PlannedStep:
-    """Actions, carried out under live traffic where replicas are changed, then replays, then a sweep."""
+    """Actions (under live traffic if they change replicas), then replays, then the read-back."""
 
     id: str
     kind: str
@@ -109,7 +109,7 @@ class PlannedStep:
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """Steps on one set of stores, which are fresh when the path begins and carry their data to its end."""
+    """Steps on one set of stores. The stores are fresh at the beginning and keep their data to the end."""
 
     id: str
     kind: PathKind
@@ -142,7 +142,7 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True)
 class PlannedBreak:
-    """One finding of a static comparison. `steps` and `callers` are empty where nobody in this rollout is hurt.
+    """One finding of a static comparison. `steps` and `callers` are empty if no step of this rollout is affected.
 
     `meets` is the version that the callers meet; `witness` is None unless `has_witness`.
     """
@@ -161,7 +161,7 @@ class PlannedBreak:
     media: str
     has_witness: bool
     witness: Any
-    request: Request | None  # that carries the witness, where the break is one of requests and hurts somebody
+    request: Request | None  # contains the witness; None for responses and for breaks that affect no step
     meets: str
     callers: tuple[str, ...]
     steps: tuple[str, ...]
@@ -169,7 +169,7 @@ class PlannedBreak:
 
 @dataclass(frozen=True, slots=True)
 class SeamBreak:
-    """A seam that does not hold, and the steps in which its two versions are live."""
+    """A broken seam, and the steps in which its two versions are live."""
 
     seam: Seam
     steps: tuple[str, ...]
@@ -191,8 +191,8 @@ class Plan:
     paths: tuple[Path, ...]
     coverage: Coverage
     declared: Declared = Declared()
-    same: tuple[str, ...] = ()  # why nothing could be learned: old and new are equal
-    sessions: tuple[SessionShape, ...] = ()  # all that are replayed; none in plans of versions that kept none
+    same: tuple[str, ...] = ()  # sentences: old and new version are equal, so the run proves nothing
+    sessions: tuple[SessionShape, ...] = ()  # all replayed sessions; empty in plans of early versions
 
     @property
     def steps(self) -> tuple[PlannedStep, ...]:

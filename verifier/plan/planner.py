@@ -1,4 +1,4 @@
-"""From a matrix and the shapes of its sessions to a plan: replays and faults are put into every step."""
+"""Makes the plan of a matrix: adds replays and faults to every step of its paths."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from verifier.plan.routes import routes
 from verifier.plan.states import MOST_ORDERS, orders, paths, upgraded
 
 NOTHING = ContractRegistry()
-REPLAYS_PER_SECOND = 8.0  # what two slow services on two cores sustain; turns a budget into a count
+REPLAYS_PER_SECOND = 8.0  # sustained by two slow services on two cores; converts the budget to a number of replays
 
 
 @dataclass(slots=True)
 class _Tally:
-    """What has been planned so far, over all paths."""
+    """What is planned so far in all paths."""
 
     cells: Counter[Cell] = field(default_factory=Counter)
     every_cell: set[Cell] = field(default_factory=set)
@@ -46,7 +46,7 @@ class _Tally:
 
 
 def plan(matrix: Matrix, sessions: Sequence[SessionShape], seed: int, registry: ContractRegistry = NOTHING) -> Plan:
-    """The plan of a matrix. Pure: the same arguments give an equal plan."""
+    """The plan of a matrix. Pure: equal arguments give an equal plan."""
     comparisons = compared(matrix, registry)
     order = safe_order(matrix, comparisons)
     matrix = with_safe_order(matrix, order)
@@ -80,7 +80,7 @@ def plan(matrix: Matrix, sessions: Sequence[SessionShape], seed: int, registry: 
 
 
 def _same(matrix: Matrix) -> tuple[str, ...]:
-    """A deployment that changes nothing cannot be verified: said in a sentence for each service."""
+    """A sentence for each service whose versions are equal. Such a rollout cannot be verified."""
     changed = [service for service in matrix.services if service.new is not service.old]
     return tuple(
         f"{service.name} {service.old.name} and {service.new.name} are the same image, command and environment"
@@ -104,7 +104,7 @@ def _replays(
     for session in sessions:
         rows = _routes(step, session, matrix.replaying.strength, tally)
         limit -= len(rows)
-        # Replays of one session may meet in a mixture, over a name that only one can take: so they do in the controls.
+        # Concurrent replays of a session may conflict, such as over a unique name. Controls must show this too.
         planned += [(session, row, None) for row in rows for _ in range(2 if path.kind.startswith("control") else 1)]
     possible = list(enumerate_faults(path, step, sessions, matrix.faults, calls))
     tally.every_cell.update(cell(session.exchanges[fault.index].service, fault) for session, fault in possible)
@@ -124,7 +124,7 @@ def _key(session: SessionShape, fault: Fault) -> Key:
 
 
 def _routes(step: PlannedStep, session: SessionShape, strength: int, tally: _Tally) -> list[tuple[str, ...]]:
-    """The fewest routes in which every pair of operations meets every pair of versions of their services."""
+    """The fewest routes in which every pair of operations is served by every pair of versions."""
     live = [live_versions(step.state, exchange.service) for exchange in session.exchanges]
     if not live or not all(live):
         return []
@@ -140,14 +140,14 @@ def _routes(step: PlannedStep, session: SessionShape, strength: int, tally: _Tal
 
 
 def _row(live: Sequence[tuple[str, ...]], picks: dict[int, int]) -> tuple[str, ...]:
-    """A version for each exchange: the picked one of those live, where there is more than one."""
+    """A version for each exchange: the picked one if several are live."""
     return tuple(versions[picks.get(at, 0) % len(versions)] for at, versions in enumerate(live))
 
 
 def _select(
     possible: list[tuple[SessionShape, Fault]], limit: int, draw: random.Random, covered: Counter[Cell]
 ) -> list[tuple[SessionShape, Fault]]:
-    """What has been covered least goes first; among equals, versions that differ, then chance."""
+    """Select at most `limit` faults: least covered first, then those with different versions, then at random."""
     keyed = [
         (covered[cell(session.exchanges[fault.index].service, fault)], fault.first == fault.second, draw.random(), at)
         for at, (session, fault) in enumerate(possible)
@@ -160,7 +160,7 @@ def _select(
 
 
 def _around(step: PlannedStep, session: SessionShape, fault: Fault, draw: random.Random) -> tuple[str, ...]:
-    """A route for a replay with a fault: the fault's own exchange as planned, the others by chance."""
+    """A route for a replay with a fault. The versions of the other exchanges are random."""
     row = [draw.choice(live_versions(step.state, exchange.service) or ("",)) for exchange in session.exchanges]
     if not fault.callee:
         row[fault.index] = fault.first

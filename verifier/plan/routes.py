@@ -1,4 +1,4 @@
-"""Routes: which version serves each operation, so that every combination of operations meets every one of versions.
+"""Routes: which version serves each operation, so that all combinations of operations and versions are covered.
 
 A set of routes is a covering array: one row per replay, one column per operation, a version's index in each cell.
 For two versions and pairs the number of rows is the least possible: N rows serve up to C(N-1, ceil(N/2))
@@ -18,17 +18,17 @@ from math import comb
 Row = tuple[int, ...]
 Rows = tuple[Row, ...]
 
-# Irreducible polynomials over GF(2), as bits: what makes 4 and 8 versions a field.
+# Irreducible polynomials over GF(2), as bits. They define the fields with 4 and 8 elements.
 _POLYNOMIALS = {4: 0b111, 8: 0b1011}
-_OPEN = -1  # a cell that any version may fill
+_OPEN = -1  # a cell that may take any version
 
 
 @lru_cache(maxsize=1024)
 def routes(operations: int, versions: int, strength: int = 2) -> Rows:
-    """Rows of version indexes in which every `strength` operations meet every combination of versions.
+    """Rows of version indexes in which any `strength` operations are served by every combination of versions.
 
-    The number of rows is the least possible for two versions and strength 2, and near it otherwise. The same
-    arguments give the same rows. Raises ValueError for arguments that make no sense.
+    The number of rows is the least possible for two versions and strength 2, and near it otherwise. Equal
+    arguments give equal rows. Raises ValueError for negative operations and for versions or strength below 1.
     """
     if operations < 0 or versions < 1 or strength < 1:
         raise ValueError("operations cannot be negative; versions and strength start at 1")
@@ -57,7 +57,7 @@ def fewest_rows(operations: int) -> int:
 
 
 def covered(rows: Sequence[Sequence[int]], versions: int) -> tuple[int, int]:
-    """(operation pairs × version pairs that the rows cover, how many there are)."""
+    """The number of operation pairs × version pairs that the rows cover, and their total."""
     operations = len(rows[0]) if rows else 0
     columns = [[0] * versions for _ in range(operations)]
     for number, row in enumerate(rows):
@@ -73,17 +73,17 @@ def covered(rows: Sequence[Sequence[int]], versions: int) -> tuple[int, int]:
 
 
 def _katona(operations: int) -> Rows:
-    """Columns are different sets of equal size that must overlap; the first row is all old."""
+    """Each column is a different set of rows; all sets have one size and overlap. The first row is all old."""
     rows = fewest_rows(operations)
     columns = list(islice(combinations(range(1, rows), (rows + 1) // 2), operations))
     return tuple(tuple(int(row in column) for column in columns) for row in range(rows))
 
 
 def _multiplied(operations: int, versions: int) -> Rows:
-    """Blocks of operations: one array tells the blocks apart, another the operations within a block.
+    """Blocks of operations: one array distinguishes the blocks, another the operations within a block.
 
-    The second needs no row in which all are equal, for the first shows those (after B. Stevens and E. Mendelsohn,
-    Discrete Applied Mathematics 95, 1999).
+    The second array needs no row with equal values only, because the first one covers those (after B. Stevens and
+    E. Mendelsohn, Discrete Applied Mathematics 95, 1999).
     """
     within = [row[:versions] for row in _start(versions + 1, versions, 2) if len(set(row[:versions])) > 1]
     between = routes(-(-operations // versions), versions)
@@ -102,7 +102,7 @@ def _grown(operations: int, versions: int, strength: int) -> Rows:
 
 
 def _start(operations: int, versions: int, strength: int) -> Rows:
-    """Bush's orthogonal array: polynomials of degree < strength, evaluated at every element, and their leaders."""
+    """Bush's orthogonal array: polynomials of degree < strength at every element, and their leading coefficients."""
     if not _is_field(versions) or versions < strength:
         return tuple(product(range(versions), repeat=strength))
     rows = []
@@ -140,7 +140,7 @@ def _multiply(one: int, other: int, size: int) -> int:
 
 
 class _Growth:
-    """Adds one column to the table: fill it row by row with what covers most, then add rows for what is left."""
+    """Adds one column. It fills each row with the version that covers most, and adds rows for the remaining pairs."""
 
     def __init__(self, table: list[list[int]], column: int, versions: int, strength: int) -> None:
         self.table = table
@@ -157,7 +157,7 @@ class _Growth:
         for row in self.table:
             gains = [self._gain(row, version) for version in range(self.versions)]
             best = max(range(self.versions), key=lambda version: (gains[version], -used[version], -version))
-            # A cell that covers nothing new stays open for what the last rows still lack.
+            # A cell that covers nothing new stays open for combinations that are still missing at the end.
             row.append(best if gains[best] else _OPEN)
             if gains[best]:
                 used[best] += 1

@@ -1,6 +1,6 @@
-"""Paths through the states of a rollout: controls, migrations, upgrades, rollbacks, forward again.
+"""Paths through the states of a rollout: controls, migrations, upgrades, rollbacks, and going forward again.
 
-A path is drafted as steps without replays; the planner adds those.
+The steps have no replays yet; the planner adds them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MOST_ORDERS = 6
 
 @dataclass(slots=True)
 class _Draft:
-    """Builds one path: keeps which version every slot runs, and which migrations have been applied."""
+    """Builds one path. Tracks the version in every slot and the applied migrations."""
 
     matrix: Matrix
     id: str
@@ -32,7 +32,7 @@ class _Draft:
             self._apply(action)
         step = f"{self.id}.{len(self.steps) + 1}"
         state = tuple(self._state())
-        live = live and self.matrix.rollout.strategy != "recreate"  # its downtime is declared
+        live = live and self.matrix.rollout.strategy != "recreate"  # this strategy has a declared downtime
         self.steps.append(
             PlannedStep(step, kind, phase, description, tuple(actions), state, tuple(self.migrations), live)
         )
@@ -65,20 +65,20 @@ class _Draft:
 
 
 def paths(matrix: Matrix) -> tuple[Path, ...]:
-    """Every path of a matrix: the controls, then one rollout for each order of upgrade that is asked for."""
+    """Every path of a matrix: the controls, then one rollout for each requested upgrade order."""
     found = [_control(matrix, "control-old-1", "control-old"), _control(matrix, "control-old-2", "control-old")]
     found += [_control(matrix, "control-new", "control-new"), _upgrade_control(matrix)]
     wanted = orders(matrix)
     for order in wanted:
-        name = "rollout" if len(wanted) == 1 else "rollout-" + "_".join(order)  # names of services have no underscore
+        name = "rollout" if len(wanted) == 1 else "rollout-" + "_".join(order)  # service names contain no underscore
         found.append(_rollout(matrix, name, order))
     return tuple(found)
 
 
 def orders(matrix: Matrix) -> tuple[tuple[str, ...], ...]:
-    """The upgrade orders that are planned; at most MOST_ORDERS of all, in a fixed sequence.
+    """The planned upgrade orders, at most MOST_ORDERS, in a fixed sequence.
 
-    Services with one version are not upgraded, so where they stand makes no other order.
+    Services with one version are not upgraded, so their position does not matter.
     """
     if matrix.rollout.every_order:
         return tuple(islice(permutations(service.name for service in upgraded(matrix)), MOST_ORDERS))
@@ -86,7 +86,7 @@ def orders(matrix: Matrix) -> tuple[tuple[str, ...], ...]:
 
 
 def upgraded(matrix: Matrix) -> list[Service]:
-    """The services that have another version to go to, in the order of the rollout."""
+    """The services with more than one version, in the order of the rollout."""
     services = (matrix.service(name) for name in matrix.rollout.order)
     return [service for service in services if service.new is not service.old]
 
@@ -128,7 +128,7 @@ def _control(matrix: Matrix, name: str, kind: PathKind) -> Path:
     which = "new" if new else "old"
     actions = _start_all(matrix, new)
     if new and _staged(matrix, "expand", "migrate", "contract"):
-        # A migration alters what the old version made: the schema must be there, as in any deployment.
+        # A migration changes the schema of the old version, so the old version must create it first.
         actions = [*_start_all(matrix, False), *_stop_all_old(matrix), *_staged(matrix, "expand", "migrate"), *actions]
     draft.add("start", phase, f"start every service, all {which}, on fresh stores", actions, live=False)
     restarts = [
@@ -182,7 +182,7 @@ def _rollout(matrix: Matrix, name: str, order: tuple[str, ...]) -> Path:
 
 
 def _waves(matrix: Matrix, service: Service) -> list[list[int]]:
-    """Which slots are replaced together: one by one, one and then the rest, or all at once."""
+    """The slots that are replaced together: each alone, one and then the rest, or all at once."""
     slots = list(range(1, service.replicas + 1))
     if matrix.rollout.strategy == "rolling":
         return [[slot] for slot in slots]
@@ -213,7 +213,7 @@ def _upgrade(draft: _Draft, matrix: Matrix, service: Service, wave: list[int], p
 
 
 def _changes(matrix: Matrix, service: Service, slots: Sequence[int], version: str) -> list[Action]:
-    """Rolling and canary replace one by one; blue-green starts all new first; recreate stops all old first."""
+    """Actions by strategy: replace one by one, start all new first (blue-green), or stop all old first (recreate)."""
     leaving = service.old.name if version == service.new.name else service.new.name
     stops = [Action("stop", service.name, leaving, slot) for slot in slots]
     starts = [Action("start", service.name, version, slot) for slot in slots]
@@ -225,7 +225,7 @@ def _changes(matrix: Matrix, service: Service, slots: Sequence[int], version: st
 
 
 def _back_and_forth(draft: _Draft, matrix: Matrix, done: list[tuple[Service, list[int]]], undo: bool) -> None:
-    """Roll back to all-old from here, latest change first, then come back to this state."""
+    """Roll back to all old from here, latest change first, then return to this state."""
     origin = draft.steps[-1].id
     back = [
         action
@@ -233,7 +233,7 @@ def _back_and_forth(draft: _Draft, matrix: Matrix, done: list[tuple[Service, lis
         for action in _changes(matrix, service, list(reversed(wave)), service.old.name)
     ]
     draft.add("roll back", "rollback", f"roll back to all old from the state of {origin}", back)
-    # Where nothing was expanded there is nothing to undo.
+    # Undo only what was expanded.
     staged = {
         service.name: service
         for service, _ in done

@@ -1,1 +1,1 @@
-"""The composition root: prepares the inputs, walks the plan, writes the history, emits events."""
+"""The composition root. It prepares the inputs, walks the plan, writes the history and emits events."""

@@ -1,4 +1,4 @@
-"""Environment values as a replica gets them: addresses of stores filled in, of services and partners rewritten."""
+"""The environment of a replica: store addresses are filled in, addresses of services and partners are rewritten."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ REFERENCE = re.compile(r"\$\{stores\.([^.}]+)\.url\}")
 def environment_of(
     declared: Environment, stores: Mapping[str, str], gateway: str, ports: Mapping[str, int]
 ) -> Environment:
-    """`ports` gives, for each service or partner, the gateway's port for it.
+    """The declared environment with real addresses. `ports` maps each service or partner to its port at the gateway.
 
     `http://payments:8080/x`, `http://payments` and a bare `payments:8080` become addresses of the gateway.
     """

@@ -1,4 +1,4 @@
-"""What the engine says while it runs. Progress bars and logs consume these; the engine knows none of them."""
+"""The events of a run. Progress bars and logs consume them; the engine does not depend on any consumer."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class ReplayEnded:
 
 @dataclass(frozen=True, slots=True)
 class StepEnded:
-    """`error` says why the step could not be completed; "" when it was. `seconds` is how long it took."""
+    """The end of a step. `error` says why it could not be completed, or is "". `seconds` is its duration."""
 
     step: PlannedStep
     error: str
@@ -42,7 +42,7 @@ class StepEnded:
 
 @dataclass(frozen=True, slots=True)
 class Doing:
-    """Something that takes a while outside the plan's steps, such as building images."""
+    """Longer work outside the steps of the plan, such as building images."""
 
     what: str
 

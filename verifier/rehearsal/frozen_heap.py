@@ -1,4 +1,4 @@
-"""The garbage collector while a run goes on: it looks at what is new alone, and not as often."""
+"""Settings of the garbage collector during a run: it scans only new objects, and less often."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_NEW = 10_000  # objects that come to be before it looks at them
+_NEW = 10_000  # new objects before the collector runs
 
 
 @contextmanager
-def settled() -> Iterator[None]:
-    """What is there now is taken to stay until the end: looking through it took as long as a third of long sessions."""
+def frozen_heap() -> Iterator[None]:
+    """Exclude existing objects from collection until the block ends. Scanning them took a third of long sessions."""
     before = gc.get_threshold()
     gc.collect()
     gc.freeze()

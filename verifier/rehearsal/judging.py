@@ -1,4 +1,4 @@
-"""Judging a run directory: from what is stored there, and from nothing else."""
+"""Judges a run directory, from the files stored there and nothing else."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from verifier.plan.model import Plan
 from verifier.rehearsal.run_directory import stored_contracts, stored_plan, stored_timing
 from verifier.report.formats import FORMATS
 
-CHECK_ERRORS = "check-errors.txt"  # only there when a check has raised an exception
+CHECK_ERRORS = "check-errors.txt"  # exists only if a check raised an exception
 EXIT = {"pass": 0, "fail": 1, "unknown": 3}
 
 
 def load_and_judge(directory: Path) -> tuple[Judgement, History, Plan]:
-    """Raises BadInput when the directory is not a run."""
+    """Read and judge a run directory. Raises BadInput if it is not one."""
     if not (directory / "history").is_dir():
         raise BadInput.one(directory, "is not a run directory: it has no history")
     history, plan = read(directory), stored_plan(directory)
@@ -30,7 +30,7 @@ def load_and_judge(directory: Path) -> tuple[Judgement, History, Plan]:
 
 
 def judge_new(directory: Path, timing: Timing, clock: Callable[[], float] = time.monotonic) -> Judgement:
-    """Judge a run that has just ended, and store how long everything took beside it."""
+    """Judge a run that has just ended, and store the reports and the durations."""
     began = clock()
     judgement, history, plan = load_and_judge(directory)
     took = clock() - began
@@ -42,7 +42,7 @@ def judge_new(directory: Path, timing: Timing, clock: Callable[[], float] = time
 
 
 def judge_again(directory: Path) -> tuple[Judgement, History, Plan, Timing]:
-    """Judge a stored run with today's checks; the reports are written anew."""
+    """Judge a stored run with the current checks, and rewrite its reports."""
     judgement, history, plan = load_and_judge(directory)
     timing = stored_timing(directory)
     write_reports(directory, judgement, history, plan, timing)

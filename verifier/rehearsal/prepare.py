@@ -1,4 +1,4 @@
-"""Everything that is known before anything starts: matrix, contracts, recordings, plan. All bad input ends here."""
+"""Reads matrix, contracts and recordings, and makes the plan. All bad input is detected here, before a start."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Prepared:
     contracts: tuple[tuple[str, str, Path], ...]  # service, version, file
     replay_scripts: dict[str, ReplayScript]
     plan: Plan
-    named: str  # the matrix's file, as the user named it
+    named: str  # path of the matrix as given on the command line
     credentials: Credentials | None = None  # never stored
 
 
@@ -48,8 +48,8 @@ def prepare(
 ) -> Prepared:
     """Read all inputs of a matrix and make its plan; `budget` (seconds) overrides the matrix's.
 
-    Secrets that the matrix names are read from `environ` and from files; with None they are not asked for, and what
-    is prepared can be shown but not run. Raises BadInput with every problem found.
+    Secrets that the matrix names are read from `environ` and from files. If `environ` is None, they are not read, and
+    the result can be shown but not run. Raises BadInput with every problem found.
     """
     matrix = parse(file, PROCESS_STORES)
     if budget is not None:
@@ -110,7 +110,7 @@ def _tracks(matrix: Matrix, traffic: Traffic, number: int) -> dict[str, ReplaySc
 
 
 def _asking_readable(session: Session) -> Session:
-    """A replay accepts no content coding that it cannot undo: nobody could learn from such answers, or check them."""
+    """Limit Accept-Encoding to codings that the verifier can decode. It could not read or check other responses."""
     return replace(
         session,
         exchanges=tuple(
@@ -121,18 +121,18 @@ def _asking_readable(session: Session) -> Session:
 
 
 def _not_sent(matrix: Matrix, traffic: Traffic, recording: Recording) -> Iterator[Problem]:
-    """Credentials that no request of the recording needs: most often those of an earlier recording."""
+    """Problems: credentials that no request of the recording contains, usually because the recording is newer."""
     known = sent(recording) if traffic.credentials else frozenset()
     for entry in traffic.credentials:
         if entry.placeholder not in known:
             close = difflib.get_close_matches(entry.placeholder, known, 1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
-            message = f"{entry.placeholder!r} stands in no request of {traffic.recording}{hint}"
+            message = f"{entry.placeholder!r} is in no request of {traffic.recording}{hint}"
             yield Problem(str(matrix.file), entry.line, entry.key, message)
 
 
 def _gaps(script: Script) -> tuple[float, ...]:
-    """Recorded seconds of silence before each exchange; what is borrowed of other clients is not waited for."""
+    """Recorded pauses in seconds before each exchange; 0 for exchanges of other sessions."""
     gaps: list[float] = []
     ended: float | None = None
     for step in script.steps:
@@ -145,7 +145,7 @@ def _gaps(script: Script) -> tuple[float, ...]:
 def _shape(name: str, replay_script: ReplayScript, registry: ContractRegistry, matrix: Matrix) -> SessionShape:
     exchanges = []
     script = replay_script.script
-    prefix = name.removesuffix(script.session)  # what tells the sessions of several recordings apart
+    prefix = name.removesuffix(script.session)  # distinguishes the sessions of several recordings
     for index, (step, service) in enumerate(zip(script.steps, replay_script.services, strict=True)):
         request = step.exchange.request
         known = registry.operation(service, matrix.service(service).old.name, request.method, request.path)
@@ -166,7 +166,7 @@ def _shape(name: str, replay_script: ReplayScript, registry: ContractRegistry, m
 
 
 def borrowings(prepared: Prepared) -> Iterator[Note]:
-    """What sessions borrow of each other: those exchanges are sent, steered and counted as their own."""
+    """Notes about exchanges that sessions take from each other. They are sent, routed and counted as their own."""
     for session in prepared.plan.sessions:
         if sentence := borrowing(session):
             yield Note("", "borrowed", sentence)

@@ -1,4 +1,4 @@
-"""What a run directory holds besides the history: the inputs that a later judge needs, and how long things took.
+"""The contents of a run directory besides the history: the inputs that `judge` needs, and durations.
 
 RUN/plan.json  inputs.json  inputs/…  history/…  logs/…  timing.json  verdict.json  report.html  junit.xml
 """
@@ -24,7 +24,7 @@ from verifier.rehearsal.prepare import Prepared
 
 @dataclass(frozen=True, slots=True)
 class KeptContract:
-    """`file` is relative to the run directory."""
+    """A copied contract. `file` is relative to the run directory."""
 
     service: str
     version: str
@@ -38,7 +38,7 @@ class Inputs:
 
 
 def keep_inputs(directory: Path, prepared: Prepared) -> None:
-    """Copy the matrix and every file that a contract consists of, in folders as they were, so that references hold."""
+    """Copy the matrix and all files of its contracts. The folder structure stays, so that references still work."""
     folder = directory / "inputs"
     folder.mkdir()
     shutil.copyfile(prepared.matrix.file, folder / "matrix.yaml")
@@ -57,7 +57,7 @@ def keep_inputs(directory: Path, prepared: Prepared) -> None:
 
 
 def _files_of(contract: Path) -> set[Path]:
-    """A contract's file, the guarantees beside it, and all files that they refer to, directly or through others."""
+    """The file of a contract, the guarantees beside it, and all files that they refer to, directly or indirectly."""
     waiting = [contract, *(file for file in guarantee_files(contract) if file.is_file())]
     found: set[Path] = set()
     while waiting:
@@ -70,7 +70,7 @@ def _files_of(contract: Path) -> set[Path]:
 
 
 def _referred(node: Any, inside: bool = False) -> Iterator[str]:
-    """The file parts of `$ref`s and of a discriminator's `mapping`; what only looks like one names no file."""
+    """The file parts of `$ref`s and of a discriminator's `mapping`; other strings name no file."""
     if isinstance(node, str) and inside and "://" not in node:
         if name := node.partition("#")[0]:
             yield name
@@ -83,7 +83,7 @@ def _referred(node: Any, inside: bool = False) -> Iterator[str]:
 
 
 def guarantee_files(contract: Path) -> tuple[Path, Path]:
-    """Where the guarantees of a contract's version may lie, the first one that is there counts."""
+    """The possible guarantee files of a contract. The first one that exists is used."""
     return contract.with_name(f"{contract.stem}.guarantees.yaml"), contract.with_name("guarantees.yaml")
 
 

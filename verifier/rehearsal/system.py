@@ -1,4 +1,4 @@
-"""The system under rehearsal: which replicas run, in which slots, behind which addresses."""
+"""The system under rehearsal: its running replicas, their slots and their addresses."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Key = tuple[str, int, str]
 
 
 class StepFailed(Exception):
-    """A replica could not be started or a migration failed: a finding, unless it happens in a control.
+    """A replica could not be started or a migration failed. This is a finding, except in a control.
 
     `tail` is the end of its log.
     """
@@ -50,7 +50,7 @@ class System:
     step: str = ""
 
     async def open_stores(self, path: str) -> None:
-        """Fresh, empty stores for one path."""
+        """Start fresh, empty stores for one path."""
         for store in self.matrix.stores:
             folder = self.directory / "stores" / path / store.name
             folder.mkdir(parents=True)
@@ -70,7 +70,7 @@ class System:
             del self.stores[name]
 
     async def carry_out(self, actions: tuple[Action, ...]) -> None:
-        """In order; starts that follow one another are made at the same time. Raises StepFailed."""
+        """Carry out actions in order. Consecutive starts run at the same time. Raises StepFailed."""
         waiting: list[Action] = []
         for action in (*actions, None):
             if action is not None and action.kind == "start":
@@ -103,12 +103,12 @@ class System:
             await self._migrate(action)
 
     async def _restart(self, action: Action) -> None:
-        """A service that has one replica gets a second one first, as any deployment that restarts it would do."""
+        """Restart a replica. A service with a single replica gets a second one first, as deployments do."""
         key = (action.service, action.slot, action.version)
         only = len(self.rotation.of(action.service)) == 1
         if not only:
             await self._stop(*key)
-        leaving = self.running.get(key)  # stays among the running until its successor is ready: that may fail
+        leaving = self.running.get(key)  # stays in `running` until its successor is ready, because that start may fail
         await self._start(*key)
         if leaving is not None:
             await self._end(leaving, action.service, action.version)
@@ -131,7 +131,7 @@ class System:
 
     async def _stop(self, service_name: str, slot: int, version_name: str) -> None:
         replica = self.running.pop((service_name, slot, version_name), None)
-        if replica is not None:  # else it has ended by itself before
+        if replica is not None:  # otherwise it exited earlier
             await self._end(replica, service_name, version_name)
 
     async def _end(self, replica: str, service_name: str, version_name: str) -> None:
@@ -191,7 +191,7 @@ class System:
         )
 
     async def provide(self) -> None:
-        """Images for every version and store, before the first path. Raises BrokenEnvironment."""
+        """Provide the images of all versions and stores, before the first path. Raises BrokenEnvironment."""
         replicas = []
         for service in self.matrix.services:
             for version in service.versions:
@@ -216,7 +216,7 @@ class System:
         await self.runtime.provide(tuple(replicas), stores)
 
     async def note_exits(self) -> None:
-        """Replicas that ended by themselves are events of the step in which it is noticed."""
+        """Record an event for each replica that exited unexpectedly, in the step in which this is detected."""
         for (service, slot, version), replica in list(self.running.items()):
             gone = await self.runtime.exited(replica)
             if gone is not None:
@@ -226,7 +226,7 @@ class System:
                 await self.runtime.stop(replica, "SIGKILL", 0.0)
 
     async def _forget(self, replica: str) -> None:
-        """Nothing is sent to a replica any more, and nobody can call through its addresses."""
+        """Take a replica out of rotation and close its addresses at the gateway."""
         endpoint = self.rotation.remove(replica)
         if endpoint is not None:
             self.client.forget(endpoint.address.host, endpoint.address.port)

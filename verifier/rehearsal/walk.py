@@ -1,4 +1,4 @@
-"""Walks a plan on a runtime: state by state, transition under live traffic, replay, sweep; everything recorded."""
+"""Walks a plan on a runtime. Each step is a transition under live traffic, then replays, then the read-back."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from verifier.http.client import WireClient
 from verifier.plan.model import Path as PlanPath
 from verifier.plan.model import PlannedStep
 from verifier.rehearsal.events import Doing, Emit, PathBegan, ReplayEnded, RunBegan, StepBegan, StepEnded
-from verifier.rehearsal.frozen_heap import settled
+from verifier.rehearsal.frozen_heap import frozen_heap
 from verifier.rehearsal.prepare import Prepared, borrowings, run_info
 from verifier.rehearsal.run_directory import keep_inputs
 from verifier.rehearsal.system import StepFailed, System
@@ -32,7 +32,7 @@ from verifier.runtime.base import Runtime
 
 @dataclass(slots=True)
 class Rehearsal:
-    """One run of a plan. `directory` exists and is empty; afterwards it holds everything that a judge needs."""
+    """One run of a plan. `directory` must exist and be empty. Afterwards it contains everything that `judge` needs."""
 
     prepared: Prepared
     runtime: Runtime
@@ -47,19 +47,19 @@ class Rehearsal:
     _now: Callable[[], float] = field(default=time.monotonic)
 
     async def run(self) -> Timing:
-        """Raises BrokenEnvironment; the runtime is closed and the history complete either way."""
+        """Run the plan. Raises BrokenEnvironment. In any case the runtime is closed and the history is complete."""
         self._began = self.clock()
         self._now = run_clock(self.clock, self._began)
         prepared, directory = self.prepared, self.directory
         if prepared.credentials is None and any(traffic.credentials for traffic in prepared.matrix.traffic):
-            raise ValueError("prepared without the credentials that the matrix names: it can be shown, not run")
+            raise ValueError("prepared without the credentials that the matrix names: this can be shown but not run")
         write_value(directory / "plan.json", prepared.plan)
         keep_inputs(directory, prepared)
         writer = HistoryWriter(directory, run_info(prepared, self.runtime.name))
         self.emit(RunBegan(prepared.plan, self.runtime.name, self.why, str(directory)))
         secrets = prepared.credentials
         try:
-            with settled():
+            with frozen_heap():
                 await self._on_runtime(writer)
         except BrokenEnvironment as broken:
             raise BrokenEnvironment(self._masked(str(broken))) from None
@@ -71,7 +71,7 @@ class Rehearsal:
         return Timing(self.clock() - self._began, self.boot, self.replaying, 0.0)
 
     def _masked(self, text: str) -> str:
-        """What a service has said, without the secrets of real accounts."""
+        """A text from a service, with the secrets of real accounts masked."""
         secrets = self.prepared.credentials
         return text if secrets is None else secrets.mask_text(text)
 
@@ -158,7 +158,7 @@ class Rehearsal:
             self.boot += self.clock() - began
 
     async def _step(self, path: PlanPath, step: PlannedStep, system: System, driver: SessionReplayer) -> bool:
-        """Whether the path can go on."""
+        """Carry out one step. Returns whether the path can continue."""
         self.emit(StepBegan(step))
         started, system.step, error = self._now(), step.id, ""
         driver.context.gateway.step = step.id
@@ -169,7 +169,7 @@ class Rehearsal:
             if step.phase in ("control-old", "control-new"):
                 raise BrokenEnvironment(f"in the control {path.id}: {error}\n{failure.tail}".rstrip()) from None
         except BaseException as broken:
-            error = f"not carried out to its end: {type(broken).__name__} {broken}".rstrip()
+            error = f"not completed: {type(broken).__name__} {broken}".rstrip()
             raise
         finally:
             driver.context.record(
@@ -190,7 +190,7 @@ class Rehearsal:
         return not error
 
     async def _go_through(self, path: PlanPath, step: PlannedStep, system: System, driver: SessionReplayer) -> None:
-        """The transition under live traffic, then the replays, the proofs and the sweep."""
+        """The transition under live traffic, then the replays, the proofs and the read-back."""
         began = self.clock()
         async with live_traffic(driver, step.id) if step.live else nullcontext():
             await system.carry_out(step.actions)
@@ -198,7 +198,7 @@ class Rehearsal:
         began = self.clock()
         await driver.run(step, lambda: self.emit(ReplayEnded(step)))
         await driver.prove(step)
-        # A control is swept twice: what differs between the two varies by itself.
+        # A control reads back twice. What differs between the two reads is nondeterministic.
         for turn in (1, 2) if path.kind != "rollout" else (1,):
             await sweep(driver, step.id, turn)
         self.replaying += self.clock() - began
@@ -206,5 +206,5 @@ class Rehearsal:
 
 
 def run_clock(clock: Callable[[], float], began: float) -> Callable[[], float]:
-    """Seconds since then in whole microseconds, as a history keeps them. Asked several times for every request."""
+    """A clock: seconds since `began` in whole microseconds, as in the history. It is called often per request."""
     return lambda: int((clock() - began) * 1e6) / 1e6

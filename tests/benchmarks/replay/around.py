@@ -35,7 +35,7 @@ from verifier.http.connection import Connection
 from verifier.http.message import Request, Response
 from verifier.matrix.model import Replaying
 from verifier.recording.model import Exchange, Session
-from verifier.rehearsal.frozen_heap import settled
+from verifier.rehearsal.frozen_heap import frozen_heap
 from verifier.replay.context import ReplayContext
 from verifier.replay.readback import prune
 from verifier.replay.replay_script import ReplayScript
@@ -110,7 +110,7 @@ async def measure(script: Script, replays: int, folder: Path, profile: cProfile.
     walker = SessionReplayer(context, "path", replay_scripts, Replaying(concurrency=TOGETHER))
     plans = [planned(number) for number in range(1, replays + 1)]
     await walker.replay("warm", plans[:1], lambda: None)
-    with settled():
+    with frozen_heap():
         began = time.process_time()
         if profile is not None:
             profile.enable()

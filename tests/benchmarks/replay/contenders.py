@@ -34,7 +34,7 @@ from verifier.http.message import Request
 from verifier.matrix.model import Replaying
 from verifier.plan.model import Fault, Replay
 from verifier.recording.model import Exchange, Session
-from verifier.rehearsal.frozen_heap import settled
+from verifier.rehearsal.frozen_heap import frozen_heap
 from verifier.rehearsal.walk import run_clock
 from verifier.replay.context import ReplayContext
 from verifier.replay.readback import prune
@@ -154,7 +154,7 @@ async def verifier(run: Run) -> None:
                 steps += 1
                 run.count += STEP * LENGTH + faults
 
-        with settled():
+        with frozen_heap():
             await run.measure(one_after_the_other())
         disturbed = steps * faults
         writer.close()
