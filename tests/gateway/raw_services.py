@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 from tests.http.wire_peers import raw_server, read_head
-from tests.replay.services import Arrival, Scene, scene, until
+from tests.replay.harness import Arrival, ReplayHarness, replay_harness, until
 from verifier.gateway.gateway import Cause
 from verifier.gateway.rotation import Endpoint
 from verifier.history.model import Operation
@@ -62,7 +62,7 @@ class Talk:
 class Services:
     """Raw services of payments, one for each version. `talks` lists the requests that came, in order."""
 
-    made: Scene
+    harness: ReplayHarness
     port: int = 0
     talks: list[Talk] = field(default_factory=list)
 
@@ -74,17 +74,17 @@ class Services:
         return self.talks[count - 1]
 
     async def recorded(self, count: int = 1) -> Operation:
-        await until(lambda: len(self.made.operations) >= count)
-        return self.made.operations[count - 1]
+        await until(lambda: len(self.harness.operations) >= count)
+        return self.harness.operations[count - 1]
 
     def notes(self) -> str:
-        return "\n".join(note.message for note in self.made.notes)
+        return "\n".join(note.message for note in self.harness.notes)
 
 
 @asynccontextmanager
 async def services(*versions: str, injected: Fault | None = None) -> AsyncIterator[Services]:
-    async with scene(nothing, partners={"psp": 0.0}) as made, AsyncExitStack() as stack:
-        found = Services(made)
+    async with replay_harness(nothing, partners={"psp": 0.0}) as harness, AsyncExitStack() as stack:
+        found = Services(harness)
         for version in versions or ("1",):
 
             async def script(reader: Reader, writer: Writer, _number: int, version: str = version) -> None:
@@ -95,12 +95,12 @@ async def services(*versions: str, injected: Fault | None = None) -> AsyncIterat
 
             server = await stack.enter_async_context(raw_server(script))
             place = Address("127.0.0.1", server.port)
-            made.rotation.add(Endpoint("payments", version, f"payments-{version}-1", place))
-        made.gateway.expect(TRACE, Cause("rollout.1/r1/1.1", "rollout.1", "r1", "s1", injected))
-        ports = await made.gateway.attach("orders-9-1", "orders", "9", ("payments", "psp"))
+            harness.rotation.add(Endpoint("payments", version, f"payments-{version}-1", place))
+        harness.gateway.expect(TRACE, Cause("rollout.1/r1/1.1", "rollout.1", "r1", "s1", injected))
+        ports = await harness.gateway.attach("orders-9-1", "orders", "9", ("payments", "psp"))
         found.port = ports["payments"]
         yield found
-        await made.gateway.close()
+        await harness.gateway.close()
         for talk in found.talks:
             talk.over.set()
 

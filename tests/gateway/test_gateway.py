@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.correlation.building import answer
-from tests.replay.services import Arrival, Scene, live, scene, until
+from tests.replay.harness import Arrival, ReplayHarness, replay_harness, run_bounded, until
 from verifier.contracts.registry import ContractRegistry, version_contract
 from verifier.gateway.gateway import CallingReplica, Cause
 from verifier.history.model import Outcome
@@ -34,27 +34,29 @@ def cause(fault: Fault | None = None) -> Cause:
     return Cause("rollout.1/r1/1.1", "rollout.1", "r1", "s1", fault)
 
 
-async def call(made: Scene, callee: str = "payments", request: Request = CHARGE, *, traced: bool = True) -> SendResult:
+async def call(
+    harness: ReplayHarness, callee: str = "payments", request: Request = CHARGE, *, traced: bool = True
+) -> SendResult:
     """A call of orders 9 to a callee, by the address that it was given for it."""
-    ports = await made.gateway.attach("orders-9-1", "orders", "9", (callee,))
+    ports = await harness.gateway.attach("orders-9-1", "orders", "9", (callee,))
     headers = (*request.headers, *TRACED) if traced else request.headers
     sent = Request(request.method, request.target, headers, request.body)
-    return await made.client.send("127.0.0.1", ports[callee], sent, timeout=30.0)
+    return await harness.client.send("127.0.0.1", ports[callee], sent, timeout=30.0)
 
 
 def test_a_call_is_forwarded_and_recorded_with_its_cause() -> None:
     async def scenario() -> None:
-        async with scene(serves, "1", service="payments") as made:
-            made.gateway.expect(TRACE, cause())
-            got = await call(made)
+        async with replay_harness(serves, "1", service="payments") as harness:
+            harness.gateway.expect(TRACE, cause())
+            got = await call(harness)
             assert got.response is not None
             assert got.response.status == 201
-            (arrival,) = made.arrived
+            (arrival,) = harness.arrived
             assert arrival.request.target == "/charge?x=1"
             assert arrival.request.body == CHARGE.body
             assert header(arrival.request.headers, "host") == "payments:8081", "the name that a service knows itself by"
             assert header(arrival.request.headers, "traceparent") == TRACED[0][1]
-            (entry,) = made.operations
+            (entry,) = harness.operations
             assert (entry.id, entry.parent) == ("rollout.1/r1/1.1/payments-1", "rollout.1/r1/1.1")
             assert (entry.step, entry.replay, entry.session, entry.source) == ("rollout.1", "r1", "s1", "inner")
             assert (entry.caller, entry.caller_version) == ("orders", "9")
@@ -62,11 +64,11 @@ def test_a_call_is_forwarded_and_recorded_with_its_cause() -> None:
             assert (entry.outcome, entry.error, entry.fault) == ("ok", "", "")
             assert entry.response == got.response or entry.response is not None
             assert entry.started <= entry.ended
-            await call(made)
-            assert [one.id for one in made.operations] == [f"rollout.1/r1/1.1/payments-{n}" for n in (1, 2)]
-            assert made.gateway.passes_traces
+            await call(harness)
+            assert [one.id for one in harness.operations] == [f"rollout.1/r1/1.1/payments-{n}" for n in (1, 2)]
+            assert harness.gateway.passes_traces
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 @pytest.mark.parametrize("first", ["1", "2"])
@@ -75,79 +77,79 @@ def test_the_version_that_a_fault_names_serves(first: str) -> None:
 
     async def scenario() -> None:
         second = "2" if first == "1" else "1"
-        async with scene(serves, "1", "2", service="payments") as made:
-            made.gateway.expect(TRACE, cause(inner("inner-late-answer", first, second)))
+        async with replay_harness(serves, "1", "2", service="payments") as harness:
+            harness.gateway.expect(TRACE, cause(inner("inner-late-answer", first, second)))
             for _ in range(3):
-                await call(made)
-            assert [entry.version for entry in made.arrived] == [first, second, second]
-            assert [entry.version for entry in made.operations] == [first, second, second]
-            assert [entry.fault for entry in made.operations] == ["inner-late-answer", "", ""]
-            (fault,) = made.injected
-            assert (fault.kind, fault.operation, fault.first) == ("inner-late-answer", made.operations[0].id, first)
+                await call(harness)
+            assert [entry.version for entry in harness.arrived] == [first, second, second]
+            assert [entry.version for entry in harness.operations] == [first, second, second]
+            assert [entry.fault for entry in harness.operations] == ["inner-late-answer", "", ""]
+            (fault,) = harness.injected
+            assert (fault.kind, fault.operation, fault.first) == ("inner-late-answer", harness.operations[0].id, first)
             assert (fault.name, fault.second, fault.replay) == ("POST /charge", second, "r1")
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 def test_without_a_fault_calls_go_by_turn() -> None:
     async def scenario() -> None:
-        async with scene(serves, "1", "2", service="payments") as made:
+        async with replay_harness(serves, "1", "2", service="payments") as harness:
             for _ in range(4):
-                await call(made, traced=False)
-            assert sorted(entry.version for entry in made.arrived) == ["1", "1", "2", "2"]
+                await call(harness, traced=False)
+            assert sorted(entry.version for entry in harness.arrived) == ["1", "1", "2", "2"]
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 def test_a_lost_inner_answer_happened_and_its_caller_knows_nothing() -> None:
     async def scenario() -> None:
-        async with scene(serves, "1", "2", service="payments") as made:
-            made.gateway.expect(TRACE, cause(inner("inner-lost-answer")))
-            got = await call(made)
+        async with replay_harness(serves, "1", "2", service="payments") as harness:
+            harness.gateway.expect(TRACE, cause(inner("inner-lost-answer")))
+            got = await call(harness)
             assert got.response is None
             assert got.error == "closed"
-            assert [entry.version for entry in made.arrived] == ["1"]
-            (entry,) = made.operations
+            assert [entry.version for entry in harness.arrived] == ["1"]
+            (entry,) = harness.operations
             assert entry.response is not None
             assert (entry.response.status, entry.outcome) == (201, "info")
-            again = await call(made)
+            again = await call(harness)
             assert again.response is not None
-            assert [entry.version for entry in made.arrived] == ["1", "2"], "the retry meets the other version"
-            assert len(made.injected) == 1
+            assert [entry.version for entry in harness.arrived] == ["1", "2"], "the retry meets the other version"
+            assert len(harness.injected) == 1
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 def test_an_inner_duplicate_arrives_twice_and_is_answered_once() -> None:
     async def scenario() -> None:
-        async with scene(serves, "1", "2", service="payments") as made:
-            made.gateway.expect(TRACE, cause(inner("inner-duplicate")))
-            got = await call(made)
-            assert [(entry.version, entry.request.body) for entry in made.arrived] == [
+        async with replay_harness(serves, "1", "2", service="payments") as harness:
+            harness.gateway.expect(TRACE, cause(inner("inner-duplicate")))
+            got = await call(harness)
+            assert [(entry.version, entry.request.body) for entry in harness.arrived] == [
                 ("1", CHARGE.body),
                 ("2", CHARGE.body),
             ]
             assert got.response is not None
             assert got.response.body == answer(201, {"by": "1", "number": 1}).body, "the first one's answer"
-            assert [entry.fault for entry in made.operations] == ["inner-duplicate"] * 2
-            assert len({entry.id for entry in made.operations}) == 2
-            assert len(made.injected) == 1
+            assert [entry.fault for entry in harness.operations] == ["inner-duplicate"] * 2
+            assert len({entry.id for entry in harness.operations}) == 2
+            assert len(harness.injected) == 1
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 def test_a_late_inner_answer_comes_after_the_effect() -> None:
     async def scenario() -> None:
-        async with scene(serves, "1", "2", service="payments") as made:
-            made.gateway.expect(TRACE, cause(inner("inner-late-answer")))
-            calling = asyncio.create_task(call(made))
-            await until(lambda: bool(made.operations))
+        async with replay_harness(serves, "1", "2", service="payments") as harness:
+            harness.gateway.expect(TRACE, cause(inner("inner-late-answer")))
+            calling = asyncio.create_task(call(harness))
+            await until(lambda: bool(harness.operations))
             assert not calling.done(), "the service has answered, and its caller still waits"
             got = await calling
             assert got.response is not None
-            assert got.answered > made.operations[0].ended
+            assert got.answered > harness.operations[0].ended
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 @pytest.mark.parametrize(
@@ -159,13 +161,13 @@ def test_what_breaks_between_services_is_passed_on(reply: Reply, error: str, out
         async def breaks(arrival: Arrival) -> Reply:
             return reply
 
-        async with scene(breaks, "1", service="payments") as made:
-            got = await call(made)
+        async with replay_harness(breaks, "1", service="payments") as harness:
+            got = await call(harness)
             assert got.response is None
-            (entry,) = made.operations
+            (entry,) = harness.operations
             assert (entry.error, entry.outcome) == (error, outcome)
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 @pytest.mark.parametrize("kind", ["", "inner-lost-answer", "inner-late-answer", "inner-duplicate"])
@@ -173,41 +175,41 @@ def test_a_callee_without_a_replica_is_refused(kind: str) -> None:
     """Nothing happened, whatever fault was meant for it: the caller gets no answer, and no fault took place."""
 
     async def scenario() -> None:
-        async with scene(serves) as made:
-            made.gateway.expect(TRACE, cause(inner(kind) if kind else None))
-            got = await call(made)
+        async with replay_harness(serves) as harness:
+            harness.gateway.expect(TRACE, cause(inner(kind) if kind else None))
+            got = await call(harness)
             assert got.response is None
-            assert made.operations
-            for entry in made.operations:
+            assert harness.operations
+            for entry in harness.operations:
                 assert (entry.error, entry.outcome, entry.version, entry.replica) == ("refused", "fail", "", "")
-            assert made.injected == []
+            assert harness.injected == []
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 def test_a_fault_for_one_callee_leaves_another_alone() -> None:
     async def scenario() -> None:
-        async with scene(serves, "1", service="payments", partners={"psp": 0.0}) as made:
-            made.gateway.expect(TRACE, cause(inner("inner-lost-answer", "1", "1")))
-            assert (await call(made, "psp")).response is not None
-            assert (await call(made, "payments")).response is None
+        async with replay_harness(serves, "1", service="payments", partners={"psp": 0.0}) as harness:
+            harness.gateway.expect(TRACE, cause(inner("inner-lost-answer", "1", "1")))
+            assert (await call(harness, "psp")).response is not None
+            assert (await call(harness, "payments")).response is None
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 def test_the_host_header_names_the_callee_of_a_shared_address() -> None:
     async def scenario() -> None:
-        async with scene(serves, "1", service="payments") as made:
+        async with replay_harness(serves, "1", service="payments") as harness:
             named = Request("GET", "/", (("Host", "payments:8081"),))
-            assert (await call(made, "", named)).response is not None
+            assert (await call(harness, "", named)).response is not None
             stranger = Request("GET", "/", (("Host", "elsewhere:1"),))
-            assert (await call(made, "", stranger)).response is None
-            assert [(entry.service, entry.error) for entry in made.operations] == [
+            assert (await call(harness, "", stranger)).response is None
+            assert [(entry.service, entry.error) for entry in harness.operations] == [
                 ("payments", ""),
                 ("elsewhere", "refused"),
             ]
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 # --- whose call it is ---
@@ -219,53 +221,53 @@ def test_the_host_header_names_the_callee_of_a_shared_address() -> None:
 )
 def test_a_call_without_a_known_trace_belongs_to_nobody(headers: tuple[tuple[str, str], ...]) -> None:
     async def scenario() -> None:
-        async with scene(serves, "1", service="payments") as made:
+        async with replay_harness(serves, "1", service="payments") as harness:
             for _ in range(2):
-                await call(made, "payments", Request("POST", "/charge", headers, b"{}"), traced=False)
-            assert [entry.id for entry in made.operations] == [
+                await call(harness, "payments", Request("POST", "/charge", headers, b"{}"), traced=False)
+            assert [entry.id for entry in harness.operations] == [
                 "rollout.1/inner-1/payments-1",
                 "rollout.1/inner-2/payments-1",
             ]
-            assert {(entry.replay, entry.session) for entry in made.operations} == {("", "")}
-            assert not made.gateway.passes_traces
+            assert {(entry.replay, entry.session) for entry in harness.operations} == {("", "")}
+            assert not harness.gateway.passes_traces
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 def test_a_call_without_a_trace_belongs_to_the_replay_that_runs_alone() -> None:
     async def scenario() -> None:
-        async with scene(serves, "1", "2", service="payments") as made:
-            made.gateway.alone = Cause("rollout.1/r7/alone", "rollout.1", "r7", "s1", inner("inner-lost-answer"))
-            assert (await call(made, traced=False)).response is None
-            assert (await call(made, traced=False)).response is not None
-            assert [entry.version for entry in made.arrived] == ["1", "2"]
-            assert {entry.replay for entry in made.operations} == {"r7"}
-            (fault,) = made.injected
+        async with replay_harness(serves, "1", "2", service="payments") as harness:
+            harness.gateway.alone = Cause("rollout.1/r7/alone", "rollout.1", "r7", "s1", inner("inner-lost-answer"))
+            assert (await call(harness, traced=False)).response is None
+            assert (await call(harness, traced=False)).response is not None
+            assert [entry.version for entry in harness.arrived] == ["1", "2"]
+            assert {entry.replay for entry in harness.operations} == {"r7"}
+            (fault,) = harness.injected
             assert fault.replay == "r7"
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 def test_a_new_path_knows_no_old_traces_and_remembers_no_partner_s_keys() -> None:
     async def scenario() -> None:
         contracts = Path(__file__).parents[2] / "contracts" / "psp" / "1.yaml"
         registry = ContractRegistry((version_contract("psp", "", contracts),))
-        async with scene(serves, partners={"psp": 0.0}, registry=registry) as made:
+        async with replay_harness(serves, partners={"psp": 0.0}, registry=registry) as harness:
             keyed = Request("POST", "/charge", (("Idempotency-Key", "k"),), b'{"reference": "r", "amount_cents": 1}')
-            made.gateway.expect(TRACE, cause())
-            answers = [await call(made, "psp", keyed) for _ in range(2)]
-            assert [entry.effect for entry in made.operations] == ["applied", "suppressed"]
+            harness.gateway.expect(TRACE, cause())
+            answers = [await call(harness, "psp", keyed) for _ in range(2)]
+            assert [entry.effect for entry in harness.operations] == ["applied", "suppressed"]
             assert answers[0].response is not None
             assert answers[1].response is not None
             assert answers[0].response.body == answers[1].response.body
-            made.gateway.forget()
-            await call(made, "psp", keyed)
-            assert made.operations[-1].effect == "applied"
-            assert made.operations[-1].replay == "", "its trace was of the path before"
-            assert {entry.name for entry in made.operations} == {"charge"}
-            assert {entry.source for entry in made.operations} == {"partner"}
+            harness.gateway.forget()
+            await call(harness, "psp", keyed)
+            assert harness.operations[-1].effect == "applied"
+            assert harness.operations[-1].replay == "", "its trace was of the path before"
+            assert {entry.name for entry in harness.operations} == {"charge"}
+            assert {entry.source for entry in harness.operations} == {"partner"}
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 # --- partners ---
@@ -273,28 +275,28 @@ def test_a_new_path_knows_no_old_traces_and_remembers_no_partner_s_keys() -> Non
 
 def test_a_partner_can_be_late() -> None:
     async def scenario() -> None:
-        async with scene(serves, partners={"psp": 0.05}) as made:
-            got = await call(made, "psp")
+        async with replay_harness(serves, partners={"psp": 0.05}) as harness:
+            got = await call(harness, "psp")
             assert got.response is not None
-            (entry,) = made.operations
+            (entry,) = harness.operations
             assert entry.ended - entry.started >= 0.05
             assert (entry.effect, entry.caller_version, entry.version) == ("applied", "9", "")
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 def test_a_partner_s_lost_answer_is_an_effect_all_the_same() -> None:
     async def scenario() -> None:
-        async with scene(serves, partners={"psp": 0.0}) as made:
-            made.gateway.expect(TRACE, cause(inner("inner-lost-answer", "", "", "psp")))
-            assert (await call(made, "psp")).response is None
-            (entry,) = made.operations
+        async with replay_harness(serves, partners={"psp": 0.0}) as harness:
+            harness.gateway.expect(TRACE, cause(inner("inner-lost-answer", "", "", "psp")))
+            assert (await call(harness, "psp")).response is None
+            (entry,) = harness.operations
             assert (entry.effect, entry.outcome, entry.fault) == ("applied", "info", "inner-lost-answer")
             assert entry.response is not None
-            assert len(made.injected) == 1
-            assert (await call(made, "psp")).response is not None
+            assert len(harness.injected) == 1
+            assert (await call(harness, "psp")).response is not None
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 # --- addresses ---
@@ -302,18 +304,18 @@ def test_a_partner_s_lost_answer_is_an_effect_all_the_same() -> None:
 
 def test_a_detached_replica_s_addresses_are_gone_and_only_they() -> None:
     async def scenario() -> None:
-        async with scene(serves, "1", service="payments") as made:
-            one = await made.gateway.attach("a", "orders", "1", ("payments", "psp"))
-            two = await made.gateway.attach("b", "orders", "2", ("payments",))
+        async with replay_harness(serves, "1", service="payments") as harness:
+            one = await harness.gateway.attach("a", "orders", "1", ("payments", "psp"))
+            two = await harness.gateway.attach("b", "orders", "2", ("payments",))
             assert len({*one.values(), *two.values()}) == 3
-            await made.gateway.detach("a")
-            await made.gateway.detach("a")
+            await harness.gateway.detach("a")
+            await harness.gateway.detach("a")
             for port in one.values():
-                assert (await made.client.send("127.0.0.1", port, CHARGE, timeout=10)).error == "refused"
-            assert (await made.client.send("127.0.0.1", two["payments"], CHARGE, timeout=10)).response is not None
-            assert made.operations[-1].caller_version == "2"
+                assert (await harness.client.send("127.0.0.1", port, CHARGE, timeout=10)).error == "refused"
+            assert (await harness.client.send("127.0.0.1", two["payments"], CHARGE, timeout=10)).response is not None
+            assert harness.operations[-1].caller_version == "2"
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 def test_a_request_under_way_through_the_gateway_keeps_its_replica_from_draining() -> None:
@@ -324,24 +326,24 @@ def test_a_request_under_way_through_the_gateway_keeps_its_replica_from_draining
             await release.wait()
             return answer(200, {})
 
-        async with scene(slow, "1", service="payments") as made:
-            calling = asyncio.create_task(call(made))
-            await until(lambda: bool(made.arrived))
-            draining = asyncio.create_task(made.rotation.drained("payments-1-1", 60.0))
+        async with replay_harness(slow, "1", service="payments") as harness:
+            calling = asyncio.create_task(call(harness))
+            await until(lambda: bool(harness.arrived))
+            draining = asyncio.create_task(harness.rotation.drained("payments-1-1", 60.0))
             await asyncio.sleep(0)
             assert not draining.done()
             release.set()
             await draining
             assert (await calling).response is not None
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 def test_a_listener_of_another_kind_is_a_mistake_of_our_own() -> None:
     async def scenario() -> None:
-        async with scene(serves) as made:
+        async with replay_harness(serves) as harness:
             with pytest.raises(TypeError):
-                await made.gateway.handle(CHARGE, type("P", (), {"tag": "stranger"})())
+                await harness.gateway.handle(CHARGE, type("P", (), {"tag": "stranger"})())
 
-    live(scenario())
+    run_bounded(scenario())
     assert CallingReplica("r", "s", "v", "c").callee == "c"

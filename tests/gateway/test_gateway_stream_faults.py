@@ -8,7 +8,7 @@ import pytest
 
 from tests.gateway.raw_services import ASK, EVENTS, LAST, TRICKLE, chunk, services
 from tests.http.wire_peers import read_head
-from tests.replay.services import live, until
+from tests.replay.harness import run_bounded, until
 from verifier.gateway.gateway import LATE
 from verifier.plan.model import Fault
 
@@ -39,11 +39,11 @@ def test_a_slow_answer_that_ends_is_lost_like_any_other() -> None:
             entry = await payments.recorded(2)
             assert entry.response is not None
             assert (entry.response.body, entry.outcome, entry.fault) == (b'{"a": 1}', "info", "inner-lost-answer")
-            assert len(payments.made.injected) == 1
+            assert len(payments.harness.injected) == 1
             writer.close()
             other_writer.close()
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 @pytest.mark.parametrize("kind", ["inner-lost-answer", "inner-duplicate"])
@@ -59,7 +59,7 @@ def test_a_fault_that_cannot_befall_a_stream_is_told_and_befalls_the_next_call(k
             assert await reader.readexactly(len(LAST)) == LAST
             entry = await payments.recorded()
             assert (entry.fault, entry.outcome, entry.version) == ("", "ok", "1")
-            assert payments.made.injected == []
+            assert payments.harness.injected == []
             assert len(payments.talks) == 1
             assert f"{kind} was not injected" in payments.notes()
             writer.write(ASK)
@@ -68,12 +68,12 @@ def test_a_fault_that_cannot_befall_a_stream_is_told_and_befalls_the_next_call(k
                 (await payments.asked(number)).say(b"HTTP/1.1 204 No Content\r\n\r\n", last=True)
             got = await reader.read() if kind == "inner-lost-answer" else await read_head(reader)
             assert (got == b"") == (kind == "inner-lost-answer")
-            assert [one.fault for one in payments.made.operations[1:]] == [kind] * (count - 1)
-            await until(lambda: len(payments.made.injected) == 1)
-            assert payments.made.injected[0].operation == payments.made.operations[1].id
+            assert [one.fault for one in payments.harness.operations[1:]] == [kind] * (count - 1)
+            await until(lambda: len(payments.harness.injected) == 1)
+            assert payments.harness.injected[0].operation == payments.harness.operations[1].id
             writer.close()
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 def test_a_stream_can_come_late() -> None:
@@ -90,7 +90,7 @@ def test_a_stream_can_come_late() -> None:
             talk.say(LAST)
             entry = await payments.recorded()
             assert (entry.fault, entry.outcome) == ("inner-late-answer", "ok")
-            assert [one.operation for one in payments.made.injected] == [entry.id]
+            assert [one.operation for one in payments.harness.injected] == [entry.id]
             writer.close()
 
-    live(scenario())
+    run_bounded(scenario())

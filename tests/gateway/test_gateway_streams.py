@@ -11,7 +11,7 @@ from msgspec import structs
 
 from tests.gateway.raw_services import ASK, EVENTS, LAST, TRICKLE, chunk, rest, services
 from tests.http.wire_peers import read_head
-from tests.replay.services import live
+from tests.replay.harness import run_bounded
 from verifier.contracts.conform import Conformance
 from verifier.contracts.registry import version_contract
 from verifier.gateway import streaming as passing
@@ -39,7 +39,7 @@ def test_events_are_passed_on_one_by_one() -> None:
             for number in range(5):
                 talk.say(chunk(b"data: %d\n\n" % number))
                 assert await reader.readuntil(b"\n\n\r\n") == chunk(b"data: %d\n\n" % number)
-            assert not payments.made.operations
+            assert not payments.harness.operations
             talk.say(LAST, last=True)
             assert await reader.readexactly(len(LAST)) == LAST
             entry = await payments.recorded()
@@ -48,12 +48,12 @@ def test_events_are_passed_on_one_by_one() -> None:
             assert entry.response.status == 200
             assert entry.response.body == b"".join(b"data: %d\n\n" % number for number in range(5))
             assert header(entry.response.headers, "content-encoding") is None
-            assert payments.made.notes == []
+            assert payments.harness.notes == []
             writer.write(ASK)
             assert (await payments.asked(2)).writer is talk.writer, "both connections are kept"
             writer.close()
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 @pytest.mark.parametrize("end", ["service closes", "service resets", "caller closes", "gateway closes"])
@@ -69,7 +69,7 @@ def test_an_event_stream_ends_without_an_error_however_it_is_closed(end: str) ->
                 writer.close()
                 assert await talk.reader.read() == b"", "the service learns that nobody listens"
             elif end == "gateway closes":
-                await payments.made.gateway.close()
+                await payments.harness.gateway.close()
             else:
                 talk.leave("reset" if end == "service resets" else "close")
             if end != "caller closes":
@@ -77,10 +77,10 @@ def test_an_event_stream_ends_without_an_error_however_it_is_closed(end: str) ->
             entry = await payments.recorded()
             assert (entry.outcome, entry.error, entry.fault) == ("ok", "", "")
             assert entry.response == Response(200, entry.response.headers if entry.response else (), b"data: 1\n\n")
-            assert payments.made.notes == []
+            assert payments.harness.notes == []
             writer.close()
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 @pytest.mark.parametrize("error", ["closed", "reset", "garbage"])
@@ -104,7 +104,7 @@ def test_any_other_answer_that_breaks_off_is_an_error(error: str) -> None:
             assert f"answered 200 in pieces; the service broke off ({error}) after 6 bytes" in payments.notes()
             writer.close()
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 def test_a_trickling_answer_is_passed_on_and_recorded_whole() -> None:
@@ -124,10 +124,10 @@ def test_a_trickling_answer_is_passed_on_and_recorded_whole() -> None:
                 assert entry.response is not None
                 assert (entry.response.body, entry.outcome, entry.error) == (b'{"a": 1}', "ok", "")
             assert payments.talks[0].writer is payments.talks[1].writer, "both connections are kept"
-            assert payments.made.notes == []
+            assert payments.harness.notes == []
             writer.close()
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 @pytest.mark.parametrize("framing", [b"Content-Length: 8\r\n", b""])
@@ -152,7 +152,7 @@ def test_a_declared_length_stays_and_an_unknown_one_is_chunked(framing: bytes) -
             assert (entry.response.body, entry.error) == (b"halfrest", "")
             writer.close()
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 def test_a_caller_that_reads_no_chunks_reads_to_the_end() -> None:
@@ -170,7 +170,7 @@ def test_a_caller_that_reads_no_chunks_reads_to_the_end() -> None:
             assert await reader.read() == b""
             writer.close()
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 def test_a_large_answer_waits_for_its_caller_and_arrives_whole() -> None:
@@ -197,7 +197,7 @@ def test_a_large_answer_waits_for_its_caller_and_arrives_whole() -> None:
             assert again.writer is talk.writer
             writer.close()
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 def test_a_caller_that_leaves_is_nobody_s_fault_and_half_a_body_is_not_judged() -> None:
@@ -224,7 +224,7 @@ def test_a_caller_that_leaves_is_nobody_s_fault_and_half_a_body_is_not_judged() 
             as_if_whole = structs.replace(entry.response, headers=(("Content-Type", "application/json"),))
             assert [found.rule for found in Conformance(contract).answer(charge, as_if_whole)] == ["unreadable-body"]
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 @pytest.mark.parametrize("left", [True, False])
@@ -252,7 +252,7 @@ def test_what_had_come_and_nobody_took_is_not_called_whole(left: bool) -> None:
         assert await passed.next() == b""
         passed.finish()
 
-    live(scenario())
+    run_bounded(scenario())
     ((entry, note),) = put
     assert entry.response is not None
     assert (header(entry.response.headers, "content-encoding") == UNFINISHED, note is not None) == (left, left)
@@ -277,7 +277,7 @@ def test_of_an_endless_stream_the_beginning_is_kept(monkeypatch: pytest.MonkeyPa
             assert (entry.response.body, entry.outcome) == (b"data: 0\n\ndat", "ok")
             assert "27 bytes, 12 were kept" in payments.notes()
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 @pytest.mark.parametrize(("head", "held"), [(EVENTS, False), (TRICKLE, True)], ids=["events", "json"])
@@ -289,13 +289,13 @@ def test_a_stop_waits_for_answers_that_end_and_not_for_event_streams(head: bytes
             talk = await payments.asked()
             talk.say(head + chunk(b"1"))
             await reader.readuntil(chunk(b"1"))
-            draining = asyncio.create_task(payments.made.rotation.drained("payments-1-1", 60.0))
+            draining = asyncio.create_task(payments.harness.rotation.drained("payments-1-1", 60.0))
             if held:
                 await asyncio.sleep(0)
                 assert not draining.done()
                 talk.say(LAST)
             await draining
-            assert bool(payments.made.operations) == held
+            assert bool(payments.harness.operations) == held
             writer.close()
 
-    live(scenario())
+    run_bounded(scenario())

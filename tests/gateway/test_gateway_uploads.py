@@ -8,7 +8,7 @@ import pytest
 
 from tests.gateway.raw_services import ASK, LAST, TRACED, chunk, rest, services
 from tests.http.wire_peers import read_head
-from tests.replay.services import live, until
+from tests.replay.harness import run_bounded, until
 from verifier.gateway.streaming import UNFINISHED
 from verifier.http.message import header
 
@@ -41,7 +41,7 @@ def test_a_long_request_is_passed_on_while_it_arrives() -> None:
             await payments.asked(2)
             writer.close()
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 @pytest.mark.parametrize("end", ["caller closes", "gateway closes", "service answers", "service closes", "garbage"])
@@ -64,7 +64,7 @@ def test_a_request_that_never_ends_hangs_nothing(end: str) -> None:
                 elif end == "garbage":
                     writer.write(b"no size\r\n")
                 else:
-                    await payments.made.gateway.close()
+                    await payments.harness.gateway.close()
                 assert LAST not in await rest(talk.reader), "half a request does not look whole"
             entry = await payments.recorded()
             answered = end == "service answers"
@@ -72,20 +72,20 @@ def test_a_request_that_never_ends_hangs_nothing(end: str) -> None:
             assert (entry.request.body, header(entry.request.headers, "content-encoding")) == (b"one", UNFINISHED)
             writer.close()
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 def test_a_partner_is_given_a_slow_request_as_a_whole() -> None:
     async def scenario() -> None:
         async with services() as payments:
-            ports = await payments.made.gateway.attach("orders-9-2", "orders", "9", ("psp",))
+            ports = await payments.harness.gateway.attach("orders-9-2", "orders", "9", ("psp",))
             reader, writer = await asyncio.open_connection("127.0.0.1", ports["psp"])
             writer.write(UPLOAD + chunk(b"one"))
-            await until(lambda: payments.made.gateway.untraced + payments.made.gateway.traced == 1)
+            await until(lambda: payments.harness.gateway.untraced + payments.harness.gateway.traced == 1)
             writer.write(chunk(b"two") + LAST)
             assert (await read_head(reader)).startswith(b"HTTP/1.1 200 ")
             entry = await payments.recorded()
             assert (entry.source, entry.request.body, entry.effect) == ("partner", b"onetwo", "applied")
             writer.close()
 
-    live(scenario())
+    run_bounded(scenario())

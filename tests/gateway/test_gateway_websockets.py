@@ -10,7 +10,7 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from tests.gateway.raw_services import TRACED, rest, services
 from tests.http.wire_peers import read_head
-from tests.replay.services import live
+from tests.replay.harness import run_bounded
 from verifier.gateway.rotation import Endpoint
 from verifier.plan.model import Fault
 from verifier.runtime.base import Address
@@ -44,7 +44,7 @@ def test_a_websocket_is_passed_through_both_ways(end: str) -> None:
                 assert await talk.reader.readexactly(3) == b"up%d" % number
                 talk.say(b"down%d" % number)
                 assert await reader.readexactly(5) == b"down%d" % number
-            assert not payments.made.operations
+            assert not payments.harness.operations
             if end == "service closes":
                 talk.leave("close")
                 assert await reader.read() == b""
@@ -54,19 +54,19 @@ def test_a_websocket_is_passed_through_both_ways(end: str) -> None:
                 assert await talk.reader.read() == b""
                 talk.leave("close")
             else:
-                await payments.made.gateway.close()
+                await payments.harness.gateway.close()
                 assert await rest(reader) == b""
                 assert await rest(talk.reader) == b""
             entry = await payments.recorded()
             assert entry.response is not None
             assert (entry.response.status, entry.outcome, entry.error) == (101, "ok", "")
             assert (entry.parent, entry.version, entry.caller) == ("rollout.1/r1/1.1", "1", "orders")
-            (note,) = payments.made.notes
+            (note,) = payments.harness.notes
             assert note.operation == entry.id
             assert "a WebSocket was passed through, 15 bytes to the service and 21 back" in note.message
             writer.close()
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 @pytest.mark.parametrize("turned", ["403 Forbidden", "200 OK", "426 Upgrade Required"])
@@ -83,10 +83,10 @@ def test_a_service_that_will_have_no_websocket_is_heard(turned: str) -> None:
             entry = await payments.recorded()
             assert entry.response is not None
             assert (entry.response.body, entry.outcome) == (b"no", "ok" if turned == "200 OK" else "fail")
-            assert payments.made.notes == []
+            assert payments.harness.notes == []
             writer.close()
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 @pytest.mark.parametrize(("said", "error"), [(b"", "closed"), (b"nonsense\r\n\r\n", "garbage")])
@@ -103,7 +103,7 @@ def test_a_service_that_does_not_answer_an_offer(said: bytes, error: str) -> Non
             assert (entry.error, entry.response) == (error, None)
             writer.close()
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 def test_websockets_are_steered_and_no_fault_befalls_them() -> None:
@@ -120,16 +120,16 @@ def test_websockets_are_steered_and_no_fault_befalls_them() -> None:
             talk.leave("close")
             entry = await payments.recorded()
             assert (entry.version, entry.fault, entry.outcome) == ("2", "", "ok")
-            assert payments.made.injected == []
+            assert payments.harness.injected == []
             assert "inner-lost-answer was not injected" in payments.notes()
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 def test_a_websocket_for_which_no_replica_is_there_is_refused() -> None:
     async def scenario() -> None:
         async with services() as payments:
-            payments.made.rotation.remove("payments-1-1")
+            payments.harness.rotation.remove("payments-1-1")
             reader, writer = await payments.caller()
             writer.write(OFFER)
             assert await reader.read() == b""
@@ -137,13 +137,13 @@ def test_a_websocket_for_which_no_replica_is_there_is_refused() -> None:
             assert (entry.error, entry.outcome) == ("refused", "fail")
             writer.close()
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 def test_a_partner_will_have_no_websocket() -> None:
     async def scenario() -> None:
         async with services() as payments:
-            ports = await payments.made.gateway.attach("orders-9-2", "orders", "9", ("psp",))
+            ports = await payments.harness.gateway.attach("orders-9-2", "orders", "9", ("psp",))
             reader, writer = await asyncio.open_connection("127.0.0.1", ports["psp"])
             writer.write(OFFER + b"\x81hasty")
             got = await reader.read()
@@ -151,7 +151,7 @@ def test_a_partner_will_have_no_websocket() -> None:
             assert got.count(b"HTTP/1.1") == 1
             writer.close()
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 def test_a_real_websocket_library_talks_through_the_gateway() -> None:
@@ -161,9 +161,9 @@ def test_a_real_websocket_library_talks_through_the_gateway() -> None:
 
     async def scenario() -> None:
         async with services("raw") as payments, serve(echo, "127.0.0.1", 0) as server:
-            payments.made.rotation.clear()
+            payments.harness.rotation.clear()
             place = Address("127.0.0.1", server.sockets[0].getsockname()[1])
-            payments.made.rotation.add(Endpoint("payments", "1", "payments-1-1", place))
+            payments.harness.rotation.add(Endpoint("payments", "1", "payments-1-1", place))
             async with connect(f"ws://127.0.0.1:{payments.port}/ws") as socket:
                 for message in ("hello", b"x" * 300_000):
                     await socket.send(message)
@@ -172,4 +172,4 @@ def test_a_real_websocket_library_talks_through_the_gateway() -> None:
             assert entry.response is not None
             assert (entry.response.status, entry.outcome) == (101, "ok")
 
-    live(scenario())
+    run_bounded(scenario())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.correlation.building import answer, request
-from tests.replay.services import Arrival
+from tests.replay.harness import Arrival
 from verifier.http.message import Response
 
 KEY = "5b0c6a1e-93e1-4f0b-8a36-6e0f6a5f1c11"

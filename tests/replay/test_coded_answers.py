@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.correlation.building import answer, request
-from tests.replay.services import Arrival, live, replay, scene, step
+from tests.replay.harness import Arrival, replay, replay_harness, run_bounded, step
 from verifier.http.coding import decode_response, limit_accept_encoding
 from verifier.http.message import Headers, Response
 
@@ -30,14 +30,14 @@ def test_ids_are_learned_from_compressed_answers_and_the_history_can_be_read() -
         return coded(plain, "gzip", gzip.compress(plain.body))
 
     async def scenario() -> None:
-        async with scene(compressing, "1") as made:
-            await made.driver(CREATE, LOOK).run(step(replay("1", "1")), lambda: None)
-            assert [entry.request.target for entry in made.arrived] == ["/things", "/things/t-7"]
-            bodies = [entry.response.body for entry in made.operations if entry.response]
+        async with replay_harness(compressing, "1") as harness:
+            await harness.replayer(CREATE, LOOK).run(step(replay("1", "1")), lambda: None)
+            assert [entry.request.target for entry in harness.arrived] == ["/things", "/things/t-7"]
+            bodies = [entry.response.body for entry in harness.operations if entry.response]
             assert bodies == [answer(200, {"id": "t-7", "v": 1}).body] * 2
-            assert made.notes == []
+            assert harness.notes == []
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ import pytest
 from msgspec import structs
 
 from tests.correlation.building import answer, request
+from tests.replay.harness import Arrival, ReplayHarness, replay, replay_harness, run_bounded, step, until
 from tests.replay.recordings import CHANGE, CREATE, LOOK, shop
-from tests.replay.services import Arrival, Scene, live, replay, scene, step, until
 from tests.replay.test_polling_accepted import BEGIN, promised
 from verifier.contracts.registry import ContractRegistry
 from verifier.history.model import Operation
@@ -56,10 +56,10 @@ async def accepts(arrival: Arrival) -> Response:
     return answer(200, {"status": "done" if arrival.number % 5 == 0 else "pending"})
 
 
-def comparable(made: Scene) -> list[Operation]:
+def comparable(harness: ReplayHarness) -> list[Operation]:
     return [
         structs.replace(entry, started=0.0, ended=0.0, source="replay" if entry.source == "live" else entry.source)
-        for entry in made.operations
+        for entry in harness.operations
         if entry.replay == "live-1"
     ]
 
@@ -70,24 +70,24 @@ def read(found: Any) -> list[Resource]:
 
 def planned(pairs: Any, handler: Handler, registry: ContractRegistry) -> tuple[list[Operation], list[Resource]]:
     async def scenario() -> tuple[list[Operation], list[Resource]]:
-        async with scene(handler, "1", registry=registry) as made:
-            replayer = made.driver(*pairs)
+        async with replay_harness(handler, "1", registry=registry) as harness:
+            replayer = harness.replayer(*pairs)
             route = ["1"] * len(replayer.replay_scripts["s1"].script.steps)
             await replayer.run(step(replay(*route, id="live-1")), lambda: None)
-            return comparable(made), read(replayer.resources)
+            return comparable(harness), read(replayer.resources)
 
-    return live(scenario())
+    return run_bounded(scenario())
 
 
 def unplanned(pairs: Any, handler: Handler, registry: ContractRegistry) -> tuple[list[Operation], list[Resource]]:
     async def scenario() -> tuple[list[Operation], list[Resource]]:
-        async with scene(handler, "1", registry=registry) as made:
-            replayer = made.driver(*pairs, live_sessions=1, live_rate=1000.0)
+        async with replay_harness(handler, "1", registry=registry) as harness:
+            replayer = harness.replayer(*pairs, live_sessions=1, live_rate=1000.0)
             async with live_traffic(replayer, "rollout.1"):
-                await until(lambda: any(entry.replay == "live-2" for entry in made.operations))
-            return comparable(made), read(replayer.resources)
+                await until(lambda: any(entry.replay == "live-2" for entry in harness.operations))
+            return comparable(harness), read(replayer.resources)
 
-    return live(scenario())
+    return run_bounded(scenario())
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ import pytest
 from msgspec import structs
 
 from tests.correlation.building import answer, request
+from tests.replay.harness import Arrival, ReplayHarness, replay, replay_harness, run_bounded, step
 from tests.replay.recordings import CHANGE, CREATE, LOOK, shop
-from tests.replay.services import Arrival, Scene, live, replay, scene, step
 from verifier.contracts.model import Contract, ContractOperation
 from verifier.contracts.registry import ContractRegistry, VersionContract
 from verifier.history.model import Operation
@@ -35,39 +35,39 @@ def promised(*more: ContractOperation) -> ContractRegistry:
     return ContractRegistry(tuple(VersionContract("orders", version, contract, None) for version in "12"))
 
 
-def timeless(made: Scene) -> list[Operation]:
+def timeless(harness: ReplayHarness) -> list[Operation]:
     """All operations by id, without what two runs cannot share: times, and who listened where."""
-    plain = [structs.replace(entry, started=0.0, ended=0.0) for entry in made.operations]
+    plain = [structs.replace(entry, started=0.0, ended=0.0) for entry in harness.operations]
     return sorted(plain, key=lambda entry: entry.id)
 
 
-def history(pairs: Any, routes: list[tuple[str, ...]], handler: Any, lines: bool, **settings: Any) -> Scene:
+def history(pairs: Any, routes: list[tuple[str, ...]], handler: Any, lines: bool, **settings: Any) -> ReplayHarness:
     """One replay for each route, all in one step; what they have written, and what can be read back."""
 
-    async def scenario() -> Scene:
-        async with scene(handler, "1", "2", **settings) as made:
+    async def scenario() -> ReplayHarness:
+        async with replay_harness(handler, "1", "2", **settings) as harness:
             if not lines:
-                made.context.lines = None
-            driver = made.driver(*pairs, concurrency=1)
+                harness.context.lines = None
+            replayer = harness.replayer(*pairs, concurrency=1)
             ended: list[None] = []
             planned = [replay(*route, id=f"r{number}") for number, route in enumerate(routes, 1)]
-            await driver.run(step(*planned), lambda: ended.append(None))
+            await replayer.run(step(*planned), lambda: ended.append(None))
             assert len(ended) == len(routes), "each replay is told of once"
-            made.kept = sorted(driver.resources, key=lambda entry: (entry.operation, entry.request.target))  # type: ignore[attr-defined]
-            assert made.context.sent == made.context.answered + made.context.failed == len(made.operations)
-            assert not any(made.rotation.under_way(entry).count for entry in made.rotation.of("orders"))
-            return made
+            harness.kept = sorted(replayer.resources, key=lambda entry: (entry.operation, entry.request.target))  # type: ignore[attr-defined]
+            assert harness.context.sent == harness.context.answered + harness.context.failed == len(harness.operations)
+            assert not any(harness.rotation.under_way(entry).count for entry in harness.rotation.of("orders"))
+            return harness
 
-    return live(scenario())
+    return run_bounded(scenario())
 
 
-def same(pairs: Any, handler: Any, **settings: Any) -> Scene:
+def same(pairs: Any, handler: Any, **settings: Any) -> ReplayHarness:
     """The history with lines, which is that without them."""
     routes = [("1", "2", "1", "2", "2")[: len(pairs)], ("2", "1", "1", "1", "2")[: len(pairs)]] * 2
     quick, plain = (history(pairs, routes, handler, lines, **settings) for lines in (True, False))
     assert timeless(quick) == timeless(plain)
     assert plain.lines == 0
-    bare = [[structs.replace(one, request=one.request.target) for one in made.kept] for made in (quick, plain)]  # type: ignore[attr-defined, arg-type]
+    bare = [[structs.replace(one, request=one.request.target) for one in harness.kept] for harness in (quick, plain)]  # type: ignore[attr-defined, arg-type]
     assert bare[0] == bare[1]
     assert quick.notes == plain.notes
     return quick
@@ -83,9 +83,11 @@ def test_lines_are_the_operations_that_would_have_been_recorded(registry: Contra
             return answer(200, [{"id": arrival.request.target.rpartition("=")[2]}])
         return await shop(arrival)
 
-    made = same(SESSION, numbered, registry=registry)
-    assert made.lines >= 4 * len(SESSION) - 3, "all but the first to each replica"
-    assert {entry.name for entry in made.operations} >= {"GET /things/{id}" if registry.entries else "GET /things/{}"}
+    harness = same(SESSION, numbered, registry=registry)
+    assert harness.lines >= 4 * len(SESSION) - 3, "all but the first to each replica"
+    assert {entry.name for entry in harness.operations} >= {
+        "GET /things/{id}" if registry.entries else "GET /things/{}"
+    }
 
 
 def test_a_name_that_depends_on_the_value_is_looked_up_each_time() -> None:
@@ -96,10 +98,10 @@ def test_a_name_that_depends_on_the_value_is_looked_up_each_time() -> None:
             return answer(201, {"id": "latest" if b"8" in arrival.request.body[:12] else "t-7", "v": 1})
         return await shop(arrival)
 
-    made = same((CREATE, LOOK), latest, registry=promised(last))
-    named = {entry.name for entry in made.operations if entry.request.target == "/things/latest"}
+    harness = same((CREATE, LOOK), latest, registry=promised(last))
+    named = {entry.name for entry in harness.operations if entry.request.target == "/things/latest"}
     assert named <= {"latest"}
-    assert {entry.name for entry in made.operations if entry.request.target == "/things/t-7"} <= {"GET /things/{id}"}
+    assert {entry.name for entry in harness.operations if entry.request.target == "/things/t-7"} <= {"GET /things/{id}"}
 
 
 @pytest.mark.parametrize("given", ["a b", 'q"x', "a/b", "\u00fc", "x%2Fy", "a\r\nb"])
@@ -109,22 +111,22 @@ def test_values_that_have_to_be_encoded_are(given: str) -> None:
             return Response(201, (("Content-Type", "application/json"),), json.dumps({"id": given, "v": 1}).encode())
         return answer(200, {"id": "t", "v": 1})
 
-    made = same((CREATE, LOOK, CHANGE), odd)
-    assert any(entry.index == 1 for entry in made.operations)
+    harness = same((CREATE, LOOK, CHANGE), odd)
+    assert any(entry.index == 1 for entry in harness.operations)
 
 
 def test_a_value_that_no_file_can_hold_is_written_as_any_other_record_has_it() -> None:
     async def lone(arrival: Arrival) -> Response:
         return Response(201, (("Content-Type", "application/json"),), b'{"id": "\\ud800", "v": 1}')
 
-    made = history((CREATE, LOOK), [("1", "1")] * 2, lone, lines=True)
-    assert made.lines > 0
-    *_, written = [entry for entry in made.operations if entry.index == 0]
+    harness = history((CREATE, LOOK), [("1", "1")] * 2, lone, lines=True)
+    assert harness.lines > 0
+    *_, written = [entry for entry in harness.operations if entry.index == 0]
     assert written.produced == (("$response.body#/id", "\ufffd"),)
 
 
 def test_a_number_in_a_body_stays_a_number() -> None:
-    made = (request("POST", "/things", {"key": "k"}), answer(201, {"id": 7310245566}))
+    created = (request("POST", "/things", {"key": "k"}), answer(201, {"id": 7310245566}))
     used = (request("POST", "/lines", {"thing": 7310245566, "n": 1}), answer(201, {"n": 1}))
     named = (request("POST", "/lines", {"thing": "7310245566", "n": 1}), answer(201, {"n": 1}))
 
@@ -133,7 +135,7 @@ def test_a_number_in_a_body_stays_a_number() -> None:
             return answer(201, {"id": 8420356677})
         return answer(201, {"n": 1})
 
-    done = same((made, used, named, used, named), numbered)
+    done = same((created, used, named, used, named), numbered)
     assert done.lines > 0
     sent = {entry.index: entry.request.body for entry in done.operations}
     assert sent[1] == sent[3] == b'{"thing": 8420356677, "n": 1}'
@@ -148,8 +150,8 @@ def test_coded_answers_are_recorded_uncoded() -> None:
             plain.status, (*plain.headers, ("Content-Encoding", "gzip")), gzip.compress(plain.body, mtime=0)
         )
 
-    made = same((LOOK, LOOK), zipped)
-    assert {entry.response.body for entry in made.operations if entry.response} == {b'{"id": "t-100", "v": 1}'}
+    harness = same((LOOK, LOOK), zipped)
+    assert {entry.response.body for entry in harness.operations if entry.response} == {b'{"id": "t-100", "v": 1}'}
 
 
 @pytest.mark.parametrize(
@@ -172,71 +174,71 @@ def test_a_service_that_closes_after_each_answer_is_met_again() -> None:
 
 def test_several_replicas_of_one_version_take_turns() -> None:
     async def scenario() -> None:
-        async with scene(shop, "1") as made:
-            await made.replica("orders", "1", "orders-1-2")
-            driver = made.driver(LOOK, LOOK, LOOK, LOOK, concurrency=1)
-            await driver.run(step(replay("1", "1", "1", "1"), replay("1", "1", "1", "1", id="r2")), lambda: None)
-            assert Counter(entry.replica for entry in made.operations) == {"orders-1-1": 4, "orders-1-2": 4}
-            assert made.lines > 0
+        async with replay_harness(shop, "1") as harness:
+            await harness.replica("orders", "1", "orders-1-2")
+            replayer = harness.replayer(LOOK, LOOK, LOOK, LOOK, concurrency=1)
+            await replayer.run(step(replay("1", "1", "1", "1"), replay("1", "1", "1", "1", id="r2")), lambda: None)
+            assert Counter(entry.replica for entry in harness.operations) == {"orders-1-1": 4, "orders-1-2": 4}
+            assert harness.lines > 0
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 def test_a_replica_that_leaves_is_sent_no_more_even_within_the_fast_path() -> None:
     async def scenario() -> None:
-        async with scene(shop, "1") as made:
-            await made.replica("orders", "1", "orders-1-2")
-            first, left = made.handler, asyncio.Event()
+        async with replay_harness(shop, "1") as harness:
+            await harness.replica("orders", "1", "orders-1-2")
+            first, left = harness.handler, asyncio.Event()
 
             async def leaving(arrival: Arrival) -> Response | Reply:
                 if arrival.number == 6:
-                    made.rotation.remove("orders-1-1")
+                    harness.rotation.remove("orders-1-1")
                     left.set()
                 return await first(arrival)
 
-            made.handler = leaving
-            driver = made.driver(*[LOOK] * 12, concurrency=1)
-            await driver.run(step(replay(*["1"] * 12)), lambda: None)
+            harness.handler = leaving
+            replayer = harness.replayer(*[LOOK] * 12, concurrency=1)
+            await replayer.run(step(replay(*["1"] * 12)), lambda: None)
             assert left.is_set()
-            assert {entry.replica for entry in made.operations[6:]} == {"orders-1-2"}
-            assert len(made.operations) == 12
+            assert {entry.replica for entry in harness.operations[6:]} == {"orders-1-2"}
+            assert len(harness.operations) == 12
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 def test_a_new_replica_is_met_within_the_fast_path() -> None:
     async def scenario() -> None:
-        async with scene(shop, "1") as made:
-            first = made.handler
+        async with replay_harness(shop, "1") as harness:
+            first = harness.handler
 
             async def joined(arrival: Arrival) -> Response | Reply:
                 if arrival.number == 4:
-                    await made.replica("orders", "1", "orders-1-2")
+                    await harness.replica("orders", "1", "orders-1-2")
                 return await first(arrival)
 
-            made.handler = joined
-            driver = made.driver(*[LOOK] * 12, concurrency=1)
-            await driver.run(step(replay(*["1"] * 12)), lambda: None)
-            assert Counter(entry.replica for entry in made.operations[4:]) == {"orders-1-1": 4, "orders-1-2": 4}
+            harness.handler = joined
+            replayer = harness.replayer(*[LOOK] * 12, concurrency=1)
+            await replayer.run(step(replay(*["1"] * 12)), lambda: None)
+            assert Counter(entry.replica for entry in harness.operations[4:]) == {"orders-1-1": 4, "orders-1-2": 4}
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 def test_an_error_within_a_callback_reaches_the_run() -> None:
     async def scenario() -> None:
-        async with scene(shop, "1") as made:
-            driver = made.driver(LOOK, LOOK, LOOK)
+        async with replay_harness(shop, "1") as harness:
+            replayer = harness.replayer(LOOK, LOOK, LOOK)
 
             class Full(Lines):
                 def append(self, line: str) -> None:
                     raise OSError("no space left on device")
 
-            made.context.lines = Full(io.BytesIO())
+            harness.context.lines = Full(io.BytesIO())
             with pytest.raises(ExceptionGroup) as raised:
-                await driver.run(step(replay("1", "1", "1")), lambda: None)
+                await replayer.run(step(replay("1", "1", "1")), lambda: None)
             assert raised.group_contains(OSError, match="no space left")
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 def test_a_run_that_is_cancelled_within_the_fast_path_leaves_nothing_in_flight() -> None:
@@ -249,15 +251,15 @@ def test_a_run_that_is_cancelled_within_the_fast_path_leaves_nothing_in_flight()
                 await released.wait()
             return await shop(arrival)
 
-        async with scene(stuck, "1") as made:
-            driver = made.driver(LOOK, LOOK, LOOK)
-            going = asyncio.ensure_future(driver.run(step(replay("1", "1", "1")), lambda: None))
+        async with replay_harness(stuck, "1") as harness:
+            replayer = harness.replayer(LOOK, LOOK, LOOK)
+            going = asyncio.ensure_future(replayer.run(step(replay("1", "1", "1")), lambda: None))
             await waiting.wait()
             going.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await going
             released.set()
-            assert [made.rotation.under_way(entry).count for entry in made.rotation.of("orders")] == [0]
-            assert len(made.operations) == 2
+            assert [harness.rotation.under_way(entry).count for entry in harness.rotation.of("orders")] == [0]
+            assert len(harness.operations) == 2
 
-    live(scenario())
+    run_bounded(scenario())

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from tests.correlation.building import answer, request
+from tests.replay.harness import Arrival, Fault, replay, replay_harness, run_bounded, step, until
 from tests.replay.recordings import CREATE, LOOK, shop
-from tests.replay.services import Arrival, Fault, live, replay, scene, step, until
 from verifier.history.model import Operation
 from verifier.http.handler import Reply
 from verifier.http.message import Response
@@ -60,20 +60,20 @@ async def heard(said: Said, status: int = 200, after: bool = True) -> tuple[list
             return Reply(Response(status, STREAM), stream=said)
         return await shop(arrival)
 
-    async with scene(serve, "1") as made:
-        driver = made.driver(CREATE, LISTEN, LOOK)
-        await driver.run(step(replay("1", "1", "1")), lambda: None)
-        assert [entry.outcome for entry in made.operations] == ["ok"] * 3 or status != 200
+    async with replay_harness(serve, "1") as harness:
+        replayer = harness.replayer(CREATE, LISTEN, LOOK)
+        await replayer.run(step(replay("1", "1", "1")), lambda: None)
+        assert [entry.outcome for entry in harness.operations] == ["ok"] * 3 or status != 200
         found = [
             (entry.request.target, entry.outcome, entry.response.body if entry.response else b"")
-            for entry in made.operations
+            for entry in harness.operations
         ]
-        return found, [entry.request.target for entry in driver.resources]
+        return found, [entry.request.target for entry in replayer.resources]
 
 
 def test_as_many_events_as_were_recorded_are_heard_and_the_session_goes_on() -> None:
     said = Said([ONE, TWO], ends=False)
-    operations, remembered = live(heard(said))
+    operations, remembered = run_bounded(heard(said))
     assert operations[1] == ("/moves", "ok", ONE + TWO)
     assert [target for target, _, _ in operations] == ["/things", "/moves", "/things/t-91"]
     assert remembered == ["/things/t-91"], "a sweep reads back what is, not what happens"
@@ -83,19 +83,19 @@ def test_as_many_events_as_were_recorded_are_heard_and_the_session_goes_on() -> 
 def test_silence_ends_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listening, "SILENCE", 0.05)
     said = Said([ONE], ends=False)
-    operations, _ = live(heard(said))
+    operations, _ = run_bounded(heard(said))
     assert operations[1] == ("/moves", "ok", ONE)
     assert said.left == ["caller"]
 
 
 def test_a_stream_that_ends_is_heard_to_its_end() -> None:
     said = Said([ONE], ends=True)
-    operations, _ = live(heard(said))
+    operations, _ = run_bounded(heard(said))
     assert (operations[1], said.left) == (("/moves", "ok", ONE), [])
 
 
 def test_another_status_class_ends_the_session() -> None:
-    operations, remembered = live(heard(Said([ONE], ends=True), status=503))
+    operations, remembered = run_bounded(heard(Said([ONE], ends=True), status=503))
     assert [(target, outcome) for target, outcome, _ in operations] == [("/things", "ok"), ("/moves", "fail")]
     assert remembered == []
 
@@ -110,11 +110,11 @@ def test_what_later_requests_need_is_waited_for(monkeypatch: pytest.MonkeyPatch)
         return Reply(Response(200, STREAM), stream=said) if arrival.request.target == "/moves" else await shop(arrival)
 
     async def targets() -> list[str]:
-        async with scene(serve, "1") as made:
-            await made.driver(recorded, later).run(step(replay("1", "1")), lambda: None)
-            return [arrival.request.target for arrival in made.arrived]
+        async with replay_harness(serve, "1") as harness:
+            await harness.replayer(recorded, later).run(step(replay("1", "1")), lambda: None)
+            return [arrival.request.target for arrival in harness.arrived]
 
-    assert live(targets()) == ["/moves", "/things/t-0a93c4"]
+    assert run_bounded(targets()) == ["/moves", "/things/t-0a93c4"]
 
 
 def test_a_stream_that_never_begins_is_a_time_out() -> None:
@@ -123,12 +123,12 @@ def test_a_stream_that_never_begins_is_a_time_out() -> None:
         return answer(200)
 
     async def ended() -> list[tuple[str, str]]:
-        async with scene(serve, "1") as made:
-            made.context.timeout = 0.2
-            await made.driver(LISTEN).run(step(replay("1")), lambda: None)
-            return [(entry.outcome, entry.error) for entry in made.operations]
+        async with replay_harness(serve, "1") as harness:
+            harness.context.timeout = 0.2
+            await harness.replayer(LISTEN).run(step(replay("1")), lambda: None)
+            return [(entry.outcome, entry.error) for entry in harness.operations]
 
-    assert live(ended()) == [("info", "timeout")]
+    assert run_bounded(ended()) == [("info", "timeout")]
 
 
 @pytest.mark.parametrize(
@@ -151,13 +151,13 @@ def test_streams_that_answer_a_write_are_disturbed_as_others_are(kind: str, ends
         return Reply(Response(200, STREAM), stream=streams[-1])
 
     async def disturbed() -> list[Operation]:
-        async with scene(serve, "1", "2") as made:
-            await made.driver(write).run(step(replay("1", fault=Fault(kind, 0, "", "1", "2"))), lambda: None)
-            assert [entry.kind for entry in made.injected] == [kind]
+        async with replay_harness(serve, "1", "2") as harness:
+            await harness.replayer(write).run(step(replay("1", fault=Fault(kind, 0, "", "1", "2"))), lambda: None)
+            assert [entry.kind for entry in harness.injected] == [kind]
             await until(lambda: all(said.left for said in streams))
-            return made.operations
+            return harness.operations
 
-    found = live(disturbed())
+    found = run_bounded(disturbed())
     assert sorted(entry.outcome for entry in found) == sorted(ends)
     lost = [entry.error for entry in found if entry.response is None]
     assert lost == (["reset"] if kind == "reset" else [])
@@ -172,13 +172,13 @@ def test_live_traffic_hangs_up_too() -> None:
         return Reply(Response(200, STREAM), stream=streams[-1])
 
     async def heard_live() -> list[bytes]:
-        async with scene(serve, "1") as made:
-            driver = made.driver(LISTEN, live_rate=200.0, live_sessions=2)
-            async with live_traffic(driver, "rollout.1"):
+        async with replay_harness(serve, "1") as harness:
+            replayer = harness.replayer(LISTEN, live_rate=200.0, live_sessions=2)
+            async with live_traffic(replayer, "rollout.1"):
                 pass
-            return [entry.response.body for entry in made.operations if entry.response is not None]
+            return [entry.response.body for entry in harness.operations if entry.response is not None]
 
-    bodies = live(heard_live())
+    bodies = run_bounded(heard_live())
     assert len(bodies) >= 3
     assert set(bodies) == {ONE + TWO}
     assert {who for said in streams for who in said.left} == {"caller"}

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from tests.correlation.building import answer, request
-from tests.replay.services import Arrival, live, scene, until
+from tests.replay.harness import Arrival, replay_harness, run_bounded, until
 from verifier.http.message import Response
 from verifier.http.server import Reply
 from verifier.replay.live import live_traffic
@@ -22,61 +22,61 @@ async def well(arrival: Arrival) -> Response:
 
 def test_traffic_begins_before_the_block_and_goes_on_after_it() -> None:
     async def scenario() -> None:
-        async with scene(well, "1") as made:
-            driver = made.driver(PUT, GET, live_rate=1000.0)
-            async with live_traffic(driver, "rollout.2"):
-                inside = len(made.operations)
+        async with replay_harness(well, "1") as harness:
+            replayer = harness.replayer(PUT, GET, live_rate=1000.0)
+            async with live_traffic(replayer, "rollout.2"):
+                inside = len(harness.operations)
                 assert inside >= 1
-                await until(lambda: len(made.operations) > inside + 10)
-                end = len(made.operations)
-            assert len(made.operations) > end
-            assert {(entry.source, entry.step, entry.outcome) for entry in made.operations} == {
+                await until(lambda: len(harness.operations) > inside + 10)
+                end = len(harness.operations)
+            assert len(harness.operations) > end
+            assert {(entry.source, entry.step, entry.outcome) for entry in harness.operations} == {
                 ("live", "rollout.2", "ok")
             }
             sessions: dict[str, list[int]] = {}
-            for entry in made.operations:
+            for entry in harness.operations:
                 sessions.setdefault(entry.replay, []).append(entry.index)
             assert len(sessions) > 2
             assert set(map(tuple, sessions.values())) == {(0, 1)}, "every session is brought to its end"
-            assert made.under_way == 0
-            assert made.context.sent == made.context.answered == len(made.operations)
-            assert len({entry.id for entry in made.operations}) == len(made.operations)
-            assert driver.resources
+            assert harness.under_way == 0
+            assert harness.context.sent == harness.context.answered == len(harness.operations)
+            assert len({entry.id for entry in harness.operations}) == len(harness.operations)
+            assert replayer.resources
             await asyncio.sleep(0)
-            assert made.gateway.step == "rollout.2"
+            assert harness.gateway.step == "rollout.2"
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 def test_it_follows_the_rotation() -> None:
     async def scenario() -> None:
-        async with scene(well, "1") as made:
-            driver = made.driver(PUT, GET, live_rate=1000.0)
-            async with live_traffic(driver, "rollout.2"):
-                await made.replica("orders", "2")
-                await until(lambda: "2" in {entry.version for entry in made.operations})
-                made.rotation.remove("orders-1-1")
-                gone = len(made.arrived)
-                await until(lambda: len(made.arrived) > gone + 10)
-            assert {entry.version for entry in made.arrived[gone + 2 :]} == {"2"}
-            assert {entry.error for entry in made.operations} == {""}
+        async with replay_harness(well, "1") as harness:
+            replayer = harness.replayer(PUT, GET, live_rate=1000.0)
+            async with live_traffic(replayer, "rollout.2"):
+                await harness.replica("orders", "2")
+                await until(lambda: "2" in {entry.version for entry in harness.operations})
+                harness.rotation.remove("orders-1-1")
+                gone = len(harness.arrived)
+                await until(lambda: len(harness.arrived) > gone + 10)
+            assert {entry.version for entry in harness.arrived[gone + 2 :]} == {"2"}
+            assert {entry.error for entry in harness.operations} == {""}
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 def test_a_service_that_is_down_does_not_stop_it() -> None:
     async def scenario() -> None:
-        async with scene(well, "1") as made:
-            driver = made.driver(PUT, GET, live_rate=1000.0)
-            gone = made.rotation.remove("orders-1-1")
+        async with replay_harness(well, "1") as harness:
+            replayer = harness.replayer(PUT, GET, live_rate=1000.0)
+            gone = harness.rotation.remove("orders-1-1")
             assert gone is not None
-            async with live_traffic(driver, "rollout.2"):
-                assert {entry.error for entry in made.operations} == {"refused"}
-                made.rotation.add(gone)
-                await until(lambda: bool(made.arrived))
-            assert made.context.sent == made.context.answered + made.context.failed == len(made.operations)
+            async with live_traffic(replayer, "rollout.2"):
+                assert {entry.error for entry in harness.operations} == {"refused"}
+                harness.rotation.add(gone)
+                await until(lambda: bool(harness.arrived))
+            assert harness.context.sent == harness.context.answered + harness.context.failed == len(harness.operations)
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 def test_a_session_ends_at_the_first_unexpected_answer_and_another_begins() -> None:
@@ -84,46 +84,46 @@ def test_a_session_ends_at_the_first_unexpected_answer_and_another_begins() -> N
         async def refuses(arrival: Arrival) -> Response | Reply:
             return answer(500, {}) if arrival.number % 2 else Reply(None)
 
-        async with scene(refuses, "1") as made:
-            driver = made.driver(PUT, GET, live_rate=1000.0)
-            async with live_traffic(driver, "rollout.2"):
-                await until(lambda: len(made.operations) > 6)
-            assert {entry.index for entry in made.operations} == {0}
-            assert not driver.resources
+        async with replay_harness(refuses, "1") as harness:
+            replayer = harness.replayer(PUT, GET, live_rate=1000.0)
+            async with live_traffic(replayer, "rollout.2"):
+                await until(lambda: len(harness.operations) > 6)
+            assert {entry.index for entry in harness.operations} == {0}
+            assert not replayer.resources
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 @pytest.mark.parametrize("clients", [1, 5])
 def test_the_number_of_sessions_is_as_declared(clients: int) -> None:
     async def scenario() -> None:
         async def gathers(arrival: Arrival) -> Response:
-            await until(lambda: made.most_under_way >= clients)
+            await until(lambda: harness.most_under_way >= clients)
             return answer(200, {"v": 1})
 
-        async with scene(gathers, "1") as made:
-            driver = made.driver(PUT, GET, live_sessions=clients, live_rate=1000.0)
-            async with live_traffic(driver, "rollout.2"):
+        async with replay_harness(gathers, "1") as harness:
+            replayer = harness.replayer(PUT, GET, live_sessions=clients, live_rate=1000.0)
+            async with live_traffic(replayer, "rollout.2"):
                 pass
-            assert made.most_under_way == clients
+            assert harness.most_under_way == clients
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 def test_what_fails_in_the_block_is_raised_and_sessions_are_brought_to_their_end() -> None:
     async def scenario() -> None:
-        async with scene(well, "1") as made:
-            driver = made.driver(PUT, GET, live_rate=1000.0)
+        async with replay_harness(well, "1") as harness:
+            replayer = harness.replayer(PUT, GET, live_rate=1000.0)
             with pytest.raises(LookupError):
-                async with live_traffic(driver, "rollout.2"):
+                async with live_traffic(replayer, "rollout.2"):
                     raise LookupError
-            assert made.under_way == 0
+            assert harness.under_way == 0
             last: dict[str, int] = {}
-            for entry in made.operations:
+            for entry in harness.operations:
                 last[entry.replay] = entry.index
             assert set(last.values()) == {1}
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 def test_an_interruption_does_not_wait_for_answers() -> None:
@@ -137,18 +137,18 @@ def test_an_interruption_does_not_wait_for_answers() -> None:
                 await never.wait()
             return answer(200, {"v": 1})
 
-        async with scene(hangs, "1") as made:
-            driver = made.driver(PUT, GET, live_rate=1000.0)
+        async with replay_harness(hangs, "1") as harness:
+            replayer = harness.replayer(PUT, GET, live_rate=1000.0)
 
             async def block() -> None:
-                async with live_traffic(driver, "rollout.2"):
+                async with live_traffic(replayer, "rollout.2"):
                     await never.wait()
 
             running = asyncio.create_task(block())
-            await until(lambda: made.under_way == 2)
+            await until(lambda: harness.under_way == 2)
             running.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await running
-            assert len(made.operations) == 1, "nobody waited for the others' answers or time-outs"
+            assert len(harness.operations) == 1, "nobody waited for the others' answers or time-outs"
 
-    live(scenario())
+    run_bounded(scenario())

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.correlation.building import answer, request
-from tests.replay.services import Arrival, live, replay, scene, step
+from tests.replay.harness import Arrival, replay, replay_harness, run_bounded, step
 from verifier.contracts.registry import ContractRegistry, version_contract
 from verifier.http.message import Response
 from verifier.plan.model import Fault
@@ -46,7 +46,7 @@ class Payments:
 
     def __init__(self, alone: int = 0, refuses: bool = False) -> None:
         self.alone, self.refuses = alone, refuses
-        self.count = self.looks = 0
+        self.count = self.polls = 0
         self.called: set[str] = set()
 
     async def __call__(self, arrival: Arrival) -> Response:
@@ -56,9 +56,9 @@ class Payments:
             handle = f"hd-{self.count:016x}"
             return answer(202, {"handle": handle}, (("Location", f"/payments/{self.count}"),))
         if sent.method == "GET":
-            self.looks += 1
+            self.polls += 1
             number = int(sent.path.rpartition("/")[2])
-            paid = f"hd-{number:016x}" in self.called or 0 < self.alone <= self.looks
+            paid = f"hd-{number:016x}" in self.called or 0 < self.alone <= self.polls
             return answer(200, {"status": "paid" if paid else "waiting"})
         if self.refuses:
             return answer(404, {})
@@ -73,46 +73,50 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_work_that_waits_for_a_callback_ends_after_it(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with scene(Payments(), "1", registry=promised(tmp_path)) as made:
-            await made.driver(PAY, CALL_BACK, LOOK).run(step(replay("1", "1", "1")), lambda: None)
-            polls = [entry for entry in made.operations if entry.source == "poll"]
+        async with replay_harness(Payments(), "1", registry=promised(tmp_path)) as harness:
+            await harness.replayer(PAY, CALL_BACK, LOOK).run(step(replay("1", "1", "1")), lambda: None)
+            polls = [entry for entry in harness.operations if entry.source == "poll"]
             assert [entry.id for entry in polls] == [f"{polls[0].parent}/poll-{n + 1}" for n in range(len(polls))]
             assert b"waiting" in polls[0].response.body and b"paid" in polls[-1].response.body  # type: ignore[union-attr]
-            assert [entry.name for entry in made.operations if entry.source == "replay"] == ["pay", "callBack", "look"]
-            assert made.notes == []
+            assert [entry.name for entry in harness.operations if entry.source == "replay"] == [
+                "pay",
+                "callBack",
+                "look",
+            ]
+            assert harness.notes == []
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 def test_what_follows_work_that_waits_is_sent_on_connections_in_use_too(tmp_path: Path) -> None:
     """The answer that promised the work stopped the fast path; it is not taken for that of the exchange behind it."""
 
     async def scenario() -> None:
-        async with scene(Payments(), "1", registry=promised(tmp_path)) as made:
+        async with replay_harness(Payments(), "1", registry=promised(tmp_path)) as harness:
             before = (request("GET", "/payments/0"), answer(200, {"status": "waiting"}))
-            driver = made.driver(before, before, PAY, CALL_BACK, LOOK, concurrency=1)
-            await driver.run(step(replay(*["1"] * 5), replay(*["1"] * 5, id="r2")), lambda: None)
-            assert made.lines > 0
+            replayer = harness.replayer(before, before, PAY, CALL_BACK, LOOK, concurrency=1)
+            await replayer.run(step(replay(*["1"] * 5), replay(*["1"] * 5, id="r2")), lambda: None)
+            assert harness.lines > 0
             for name in ("r1", "r2"):
-                sent = [entry for entry in made.operations if (entry.source, entry.replay) == ("replay", name)]
+                sent = [entry for entry in harness.operations if (entry.source, entry.replay) == ("replay", name)]
                 assert [entry.name for entry in sent] == ["look", "look", "pay", "callBack", "look"]
                 assert [entry.id for entry in sent] == [f"rollout.1/{name}/{n}.1" for n in range(1, 6)]
-            assert made.notes == []
+            assert harness.notes == []
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 def test_work_that_nothing_waits_for_is_polled_before_the_session_goes_on(tmp_path: Path) -> None:
     """The recorded client saw it end before it called back: so does the replay, however long it takes."""
 
     async def scenario() -> None:
-        async with scene(Payments(alone=8), "1", registry=promised(tmp_path)) as made:
-            await made.driver(PAY, LOOK, CALL_BACK).run(step(replay("1", "1", "1")), lambda: None)
-            assert [entry.request.path for entry in made.arrived].index("/callbacks") == len(made.arrived) - 1
-            assert b"paid" in next(e for e in reversed(made.operations) if e.source == "poll").response.body  # type: ignore[union-attr]
-            assert made.notes == []
+        async with replay_harness(Payments(alone=8), "1", registry=promised(tmp_path)) as harness:
+            await harness.replayer(PAY, LOOK, CALL_BACK).run(step(replay("1", "1", "1")), lambda: None)
+            assert [entry.request.path for entry in harness.arrived].index("/callbacks") == len(harness.arrived) - 1
+            assert b"paid" in next(e for e in reversed(harness.operations) if e.source == "poll").response.body  # type: ignore[union-attr]
+            assert harness.notes == []
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 def test_work_whose_callback_is_refused_is_still_asked_for_to_its_bound(tmp_path: Path) -> None:
@@ -120,23 +124,23 @@ def test_work_whose_callback_is_refused_is_still_asked_for_to_its_bound(tmp_path
         registry = promised(tmp_path)
         (tmp_path / "guarantees.yaml").write_text(GUARANTEES.replace("30s", "300ms"))
         registry = ContractRegistry((version_contract("orders", "1", tmp_path / "c.yaml"),))
-        async with scene(Payments(refuses=True), "1", registry=registry) as made:
-            await made.driver(PAY, CALL_BACK, LOOK).run(step(replay("1", "1", "1")), lambda: None)
-            kinds = [entry.source for entry in made.operations]
+        async with replay_harness(Payments(refuses=True), "1", registry=registry) as harness:
+            await harness.replayer(PAY, CALL_BACK, LOOK).run(step(replay("1", "1", "1")), lambda: None)
+            kinds = [entry.source for entry in harness.operations]
             assert kinds[-1] == "poll", "after the session broke off"
-            (note,) = made.notes
-            assert (note.kind, note.operation) == ("not-ended", made.operations[0].id)
+            (note,) = harness.notes
+            assert (note.kind, note.operation) == ("not-ended", harness.operations[0].id)
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 def test_a_duplicate_that_nobody_calls_back_is_not_expected_to_end(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with scene(Payments(), "1", "2", registry=promised(tmp_path)) as made:
+        async with replay_harness(Payments(), "1", "2", registry=promised(tmp_path)) as harness:
             disturbed = replay("1", "1", "1", fault=Fault("duplicate-after", 0, "pay", "1", "2"))
-            await made.driver(PAY, CALL_BACK, LOOK).run(step(disturbed), lambda: None)
-            assert made.context.registry and len([entry for entry in made.operations if entry.name == "pay"]) == 2
-            assert len({entry.parent for entry in made.operations if entry.source == "poll"}) == 1
-            assert made.notes == []
+            await harness.replayer(PAY, CALL_BACK, LOOK).run(step(disturbed), lambda: None)
+            assert harness.context.registry and len([entry for entry in harness.operations if entry.name == "pay"]) == 2
+            assert len({entry.parent for entry in harness.operations if entry.source == "poll"}) == 1
+            assert harness.notes == []
 
-    live(scenario())
+    run_bounded(scenario())

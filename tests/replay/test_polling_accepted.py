@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.correlation.building import answer, request
-from tests.replay.services import Arrival, Scene, live, replay, scene, step
+from tests.replay.harness import Arrival, ReplayHarness, replay, replay_harness, run_bounded, step
 from verifier.contracts.registry import ContractRegistry, version_contract
 from verifier.history.model import Operation
 from verifier.http.encode import encode_request
@@ -43,8 +43,8 @@ def promised(folder: Path, within: str = "30s") -> ContractRegistry:
     return ContractRegistry(tuple(version_contract("orders", version, folder / "c.yaml") for version in ("1", "2")))
 
 
-def polls(made: Scene) -> list[Operation]:
-    return [entry for entry in made.operations if entry.source == "poll"]
+def polls(harness: ReplayHarness) -> list[Operation]:
+    return [entry for entry in harness.operations if entry.source == "poll"]
 
 
 def accepted(location: str = "/jobs/7") -> Response:
@@ -60,17 +60,17 @@ def test_polling_ends_with_a_final_state(final: str, location: str, tmp_path: Pa
                 return accepted(location)
             return answer(200, {"status": final if arrival.number > 4 else "pending"})
 
-        async with scene(works, "1", "2", registry=promised(tmp_path)) as made:
-            await made.driver(BEGIN).run(step(replay("1")), lambda: None)
-            assert [entry.request.target for entry in made.arrived] == ["/jobs", *["/jobs/7"] * 4]
-            begun, *asked = made.operations
+        async with replay_harness(works, "1", "2", registry=promised(tmp_path)) as harness:
+            await harness.replayer(BEGIN).run(step(replay("1")), lambda: None)
+            assert [entry.request.target for entry in harness.arrived] == ["/jobs", *["/jobs/7"] * 4]
+            begun, *asked = harness.operations
             assert (begun.name, begun.outcome) == ("begin", "accepted")
             assert [entry.id for entry in asked] == [f"{begun.id}/poll-{n}" for n in (1, 2, 3, 4)]
             assert {(entry.source, entry.parent, entry.name) for entry in asked} == {("poll", begun.id, "look")}
             assert {entry.version for entry in asked} == {"1", "2"}, "through every live version by turn"
-            assert made.notes == []
+            assert harness.notes == []
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 def test_polling_ends_at_its_bound_and_says_so(tmp_path: Path) -> None:
@@ -78,14 +78,14 @@ def test_polling_ends_at_its_bound_and_says_so(tmp_path: Path) -> None:
         async def never(arrival: Arrival) -> Response:
             return accepted() if arrival.request.method == "POST" else answer(200, {"status": "pending"})
 
-        async with scene(never, "1", registry=promised(tmp_path, "200ms")) as made:
-            await made.driver(BEGIN).run(step(replay("1")), lambda: None)
-            assert polls(made)
-            (note,) = made.notes
+        async with replay_harness(never, "1", registry=promised(tmp_path, "200ms")) as harness:
+            await harness.replayer(BEGIN).run(step(replay("1")), lambda: None)
+            assert polls(harness)
+            (note,) = harness.notes
             assert "until its bound" in note.message
-            assert (note.kind, note.operation, note.step) == ("not-ended", made.operations[0].id, "rollout.1")
+            assert (note.kind, note.operation, note.step) == ("not-ended", harness.operations[0].id, "rollout.1")
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 @pytest.mark.parametrize("how", [answer(404, {}), answer(500, {}), Reply(None)])
@@ -94,13 +94,13 @@ def test_polling_ends_after_repeated_failure(how: Response | Reply, tmp_path: Pa
         async def fails(arrival: Arrival) -> Response | Reply:
             return accepted() if arrival.request.method == "POST" else how
 
-        async with scene(fails, "1", registry=promised(tmp_path)) as made:
-            await made.driver(BEGIN).run(step(replay("1")), lambda: None)
-            assert len(polls(made)) == FAILURES
-            assert [note.kind for note in made.notes] == ["not-ended"]
-            assert f"{FAILURES} polls in a row had failed" in made.notes[0].message
+        async with replay_harness(fails, "1", registry=promised(tmp_path)) as harness:
+            await harness.replayer(BEGIN).run(step(replay("1")), lambda: None)
+            assert len(polls(harness)) == FAILURES
+            assert [note.kind for note in harness.notes] == ["not-ended"]
+            assert f"{FAILURES} polls in a row had failed" in harness.notes[0].message
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 def test_a_failure_now_and_then_does_not_end_polling(tmp_path: Path) -> None:
@@ -112,12 +112,12 @@ def test_a_failure_now_and_then_does_not_end_polling(tmp_path: Path) -> None:
                 return answer(200, {"status": "done"})
             return answer(503, {}) if arrival.number % 2 else answer(200, {"status": "pending"})
 
-        async with scene(hiccups, "1", registry=promised(tmp_path)) as made:
-            await made.driver(BEGIN).run(step(replay("1")), lambda: None)
-            assert len(polls(made)) == 2 * FAILURES
-            assert made.notes == []
+        async with replay_harness(hiccups, "1", registry=promised(tmp_path)) as harness:
+            await harness.replayer(BEGIN).run(step(replay("1")), lambda: None)
+            assert len(polls(harness)) == 2 * FAILURES
+            assert harness.notes == []
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 @pytest.mark.parametrize("answered", [answer(201, {"ok": True}, (("Location", "/jobs/7"),)), answer(202, {"ok": True})])
@@ -128,11 +128,11 @@ def test_what_promises_nothing_is_not_polled(answered: Response, tmp_path: Path)
         async def works(arrival: Arrival) -> Response:
             return answered
 
-        async with scene(works, "1", registry=promised(tmp_path)) as made:
-            await made.driver(BEGIN).run(step(replay("1")), lambda: None)
-            assert len(made.arrived) == 1
+        async with replay_harness(works, "1", registry=promised(tmp_path)) as harness:
+            await harness.replayer(BEGIN).run(step(replay("1")), lambda: None)
+            assert len(harness.arrived) == 1
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 def test_nothing_declared_is_not_polled() -> None:
@@ -140,11 +140,11 @@ def test_nothing_declared_is_not_polled() -> None:
         async def works(arrival: Arrival) -> Response:
             return accepted()
 
-        async with scene(works, "1") as made:
-            await made.driver(BEGIN).run(step(replay("1")), lambda: None)
-            assert len(made.arrived) == 1
+        async with replay_harness(works, "1") as harness:
+            await harness.replayer(BEGIN).run(step(replay("1")), lambda: None)
+            assert len(harness.arrived) == 1
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 def test_polls_carry_the_client_s_identity_and_nothing_of_its_write(tmp_path: Path) -> None:
@@ -154,14 +154,14 @@ def test_polls_carry_the_client_s_identity_and_nothing_of_its_write(tmp_path: Pa
 
         headers = (("Authorization", "Bearer x"), ("Idempotency-Key", "k"), ("Cookie", "a=b"))
         begin = (request("POST", "/jobs", {"n": 1}, headers), BEGIN[1])
-        async with scene(works, "1", registry=promised(tmp_path)) as made:
-            await made.driver(begin).run(step(replay("1")), lambda: None)
-            names = {name.lower() for name, _ in made.arrived[1].request.headers}
+        async with replay_harness(works, "1", registry=promised(tmp_path)) as harness:
+            await harness.replayer(begin).run(step(replay("1")), lambda: None)
+            names = {name.lower() for name, _ in harness.arrived[1].request.headers}
             assert {"authorization", "traceparent"} <= names
             assert not names & {"idempotency-key", "content-type"}
-            assert made.arrived[1].request.body == b""
+            assert harness.arrived[1].request.body == b""
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 # --- polling that was recorded, with nothing declared ---
@@ -182,16 +182,16 @@ def test_a_recorded_poll_goes_on_until_it_shows_what_the_recording_ended_with(ne
                 return answer(202, {"id": "j-9"})
             return answer(200, {"status": "done" if arrival.number > needed else "pending"})
 
-        async with scene(works, "1", "2") as made:
-            driver = made.driver(*RECORDED)
-            await driver.run(step(replay("1", "2")), lambda: None)
-            assert [entry.request.target for entry in made.arrived] == ["/jobs", *["/jobs/j-9"] * needed]
-            assert made.notes == []
-            assert len(polls(made)) == needed - 1
-            (found,) = driver.resources
+        async with replay_harness(works, "1", "2") as harness:
+            replayer = harness.replayer(*RECORDED)
+            await replayer.run(step(replay("1", "2")), lambda: None)
+            assert [entry.request.target for entry in harness.arrived] == ["/jobs", *["/jobs/j-9"] * needed]
+            assert harness.notes == []
+            assert len(polls(harness)) == needed - 1
+            (found,) = replayer.resources
             assert found.request.target == "/jobs/j-9"
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 def test_a_recorded_poll_gives_up_after_repeated_failure() -> None:
@@ -201,14 +201,14 @@ def test_a_recorded_poll_gives_up_after_repeated_failure() -> None:
                 return answer(202, {"id": "j-9"})
             return answer(200, {"status": "pending"}) if arrival.number == 2 else answer(500, {})
 
-        async with scene(breaks, "1") as made:
-            driver = made.driver(*RECORDED)
-            await driver.run(step(replay("1", "1")), lambda: None)
-            assert len(polls(made)) == FAILURES
-            assert [note.kind for note in made.notes] == ["not-ended"]
-            assert not driver.resources
+        async with replay_harness(breaks, "1") as harness:
+            replayer = harness.replayer(*RECORDED)
+            await replayer.run(step(replay("1", "1")), lambda: None)
+            assert len(polls(harness)) == FAILURES
+            assert [note.kind for note in harness.notes] == ["not-ended"]
+            assert not replayer.resources
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 @pytest.mark.parametrize(

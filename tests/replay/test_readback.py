@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from tests.correlation.building import answer, request
-from tests.replay.services import Arrival, live, replay, scene, step
+from tests.replay.harness import Arrival, replay, replay_harness, run_bounded, step
 from verifier.http.message import Response
 from verifier.replay.cursor import distinct
 from verifier.replay.readback import prune, sweep
@@ -27,82 +27,82 @@ async def well(arrival: Arrival) -> Response:
 
 def test_everything_acknowledged_is_read_through_every_live_version() -> None:
     async def scenario() -> None:
-        async with scene(well, "1", "2") as made:
-            driver = made.driver(PUT, GET)
-            await driver.run(step(*(replay("1", "2", id=f"r{n}") for n in range(5))), lambda: None)
-            made.arrived.clear()
-            before = len(made.operations)
-            assert await sweep(driver, "rollout.1") == 10
-            reads = made.operations[before:]
-            assert Counter((entry.request.target, entry.version) for entry in made.arrived) == {
-                (resource.request.target, version): 1 for resource in driver.resources for version in "12"
+        async with replay_harness(well, "1", "2") as harness:
+            replayer = harness.replayer(PUT, GET)
+            await replayer.run(step(*(replay("1", "2", id=f"r{n}") for n in range(5))), lambda: None)
+            harness.arrived.clear()
+            before = len(harness.operations)
+            assert await sweep(replayer, "rollout.1") == 10
+            reads = harness.operations[before:]
+            assert Counter((entry.request.target, entry.version) for entry in harness.arrived) == {
+                (resource.request.target, version): 1 for resource in replayer.resources for version in "12"
             }
             assert {entry.source for entry in reads} == {"sweep"}
-            assert len({entry.id for entry in made.operations}) == len(made.operations)
-            assert {entry.parent for entry in reads} == {entry.operation for entry in driver.resources}
+            assert len({entry.id for entry in harness.operations}) == len(harness.operations)
+            assert {entry.parent for entry in reads} == {entry.operation for entry in replayer.resources}
             assert {entry.step for entry in reads} == {"rollout.1"}
-            await made.replica("orders", "3")
-            assert await sweep(driver, "rollout.2") == 15
-            assert made.notes == []
+            await harness.replica("orders", "3")
+            assert await sweep(replayer, "rollout.2") == 15
+            assert harness.notes == []
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 def test_two_turns_of_one_step_do_not_share_ids() -> None:
     async def scenario() -> None:
-        async with scene(well, "1") as made:
-            driver = made.driver(PUT, GET)
-            await driver.run(step(replay("1", "1")), lambda: None)
+        async with replay_harness(well, "1") as harness:
+            replayer = harness.replayer(PUT, GET)
+            await replayer.run(step(replay("1", "1")), lambda: None)
             for turn in (1, 2):
-                await sweep(driver, "rollout.1", turn)
-            assert len({entry.id for entry in made.operations}) == len(made.operations) == 4
-            assert [entry.attempt for entry in made.operations[2:]] == [1, 2]
+                await sweep(replayer, "rollout.1", turn)
+            assert len({entry.id for entry in harness.operations}) == len(harness.operations) == 4
+            assert [entry.attempt for entry in harness.operations[2:]] == [1, 2]
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 def test_what_was_left_out_is_noted() -> None:
     async def scenario() -> None:
-        async with scene(well, "1") as made:
-            driver = made.driver(PUT, GET)
-            await driver.run(step(replay("1", "1")), lambda: None)
-            (one,) = driver.resources
+        async with replay_harness(well, "1") as harness:
+            replayer = harness.replayer(PUT, GET)
+            await replayer.run(step(replay("1", "1")), lambda: None)
+            (one,) = replayer.resources
             for number in range(MOST_OLDER + 20):
-                driver.resources.add([structs.replace(one, request=request("GET", f"/{number}"))])
-            assert await sweep(driver, "rollout.2") == MOST_OLDER
-            (note,) = made.notes
+                replayer.resources.add([structs.replace(one, request=request("GET", f"/{number}"))])
+            assert await sweep(replayer, "rollout.2") == MOST_OLDER
+            (note,) = harness.notes
             assert (note.kind, note.step) == ("not-run", "rollout.2")
             assert note.message.startswith("21 resources")
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 def test_what_earlier_steps_read_is_forgotten_beyond_what_a_sweep_can_take_and_still_counted() -> None:
     async def scenario() -> None:
-        async with scene(well, "1") as made:
-            driver = made.driver(PUT, GET)
+        async with replay_harness(well, "1") as harness:
+            replayer = harness.replayer(PUT, GET)
             total = 3 * MOST_OLDER
             for number in range(total):
                 for at, name in (("rollout.1", "a"), ("rollout.2", "b")):
                     entry = resource(number, at, name, ("1",) if number % 2 else ("1", "1"))
-                    driver.resources.add([structs.replace(entry, request=request("GET", f"/{name}/{number}"))])
-            prune(driver, "rollout.2")
-            left = Counter(entry.step for entry in driver.resources)
+                    replayer.resources.add([structs.replace(entry, request=request("GET", f"/{name}/{number}"))])
+            prune(replayer, "rollout.2")
+            left = Counter(entry.step for entry in replayer.resources)
             assert left == {"rollout.1": MOST_OLDER, "rollout.2": total}, "nothing of this step is forgotten"
-            assert driver.resources.pruned == total - MOST_OLDER
-            prune(driver, "rollout.2")
-            assert Counter(entry.step for entry in driver.resources) == left
-            made.arrived.clear()
-            assert await sweep(driver, "rollout.3") == MOST_OLDER
-            assert made.notes[-1].message.startswith(f"{2 * total - MOST_OLDER} resources")
-            known = {entry.request.target for entry in driver.resources}
+            assert replayer.resources.pruned == total - MOST_OLDER
+            prune(replayer, "rollout.2")
+            assert Counter(entry.step for entry in replayer.resources) == left
+            harness.arrived.clear()
+            assert await sweep(replayer, "rollout.3") == MOST_OLDER
+            assert harness.notes[-1].message.startswith(f"{2 * total - MOST_OLDER} resources")
+            known = {entry.request.target for entry in replayer.resources}
             gone = next(f"/a/{number}" for number in range(total) if f"/a/{number}" not in known)
-            counted = driver.resources.pruned
-            read = structs.replace(made.operations[-1], request=request("GET", gone), step="rollout.3")
-            driver.resources.add([read_resource(read, ("1",))])
-            assert driver.resources.pruned == counted - 1, "it was read again"
+            counted = replayer.resources.pruned
+            read = structs.replace(harness.operations[-1], request=request("GET", gone), step="rollout.3")
+            replayer.resources.add([read_resource(read, ("1",))])
+            assert replayer.resources.pruned == counted - 1, "it was read again"
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 def resource(number: int, at: str, name: str, versions: tuple[str, ...]) -> Resource:

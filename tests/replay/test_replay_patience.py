@@ -74,8 +74,8 @@ class Scripted:
 def test_an_undisturbed_exchange(recorded: Response, answers: list[Response], attempts: list[int]) -> None:
     script = learn(session((request("PUT", "/things/a", {"v": 1}), recorded)), began=0.0)
     context = Scripted(answers)
-    driver = SessionReplayer(cast(Any, context), "rollout", {"s1": ReplayScript(script, ("things",))})
-    asyncio.run(driver.replay("rollout.1", [Replay("r1", "s1", ("1",))], lambda: None))
+    replayer = SessionReplayer(cast(Any, context), "rollout", {"s1": ReplayScript(script, ("things",))})
+    asyncio.run(replayer.replay("rollout.1", [Replay("r1", "s1", ("1",))], lambda: None))
     sent = [entry for entry in context.records if isinstance(entry, Operation)]
     assert [entry.response.status for entry in sent if entry.response] == attempts
     assert [entry.attempt for entry in sent] == list(range(1, len(attempts) + 1))

@@ -8,8 +8,8 @@ import json
 import pytest
 
 from tests.correlation.building import answer, request
+from tests.replay.harness import Arrival, Fault, replay, replay_harness, run_bounded, step
 from tests.replay.recordings import CHANGE, CREATE, KEY, LOOK, shop
-from tests.replay.services import Arrival, Fault, live, replay, scene, step
 from verifier.history.model import Replicas
 from verifier.http.message import Response, header
 from verifier.http.server import Reply
@@ -21,33 +21,33 @@ from verifier.replay.session import service_of
 @pytest.mark.parametrize("route", [("1", "1", "1"), ("1", "2", "1"), ("2", "1", "2"), ("2", "2", "2")])
 def test_every_exchange_goes_to_its_version_with_the_ids_of_this_replay(route: tuple[str, ...]) -> None:
     async def scenario() -> None:
-        async with scene(shop, "1", "2") as made:
-            await made.driver(CREATE, LOOK, CHANGE).run(step(replay(*route)), lambda: None)
-            assert [entry.version for entry in made.arrived] == list(route)
-            assert [entry.request.target for entry in made.arrived] == ["/things", "/things/t-91", "/things/t-91"]
-            sent = json.loads(made.arrived[0].request.body)
+        async with replay_harness(shop, "1", "2") as harness:
+            await harness.replayer(CREATE, LOOK, CHANGE).run(step(replay(*route)), lambda: None)
+            assert [entry.version for entry in harness.arrived] == list(route)
+            assert [entry.request.target for entry in harness.arrived] == ["/things", "/things/t-91", "/things/t-91"]
+            sent = json.loads(harness.arrived[0].request.body)
             assert sent["key"] != KEY, "renewed"
-            assert [entry.id for entry in made.operations] == [f"rollout.1/r1/{n}.1" for n in (1, 2, 3)]
-            assert [(entry.version, entry.replica) for entry in made.operations] == [
+            assert [entry.id for entry in harness.operations] == [f"rollout.1/r1/{n}.1" for n in (1, 2, 3)]
+            assert [(entry.version, entry.replica) for entry in harness.operations] == [
                 (version, f"orders-{version}-1") for version in route
             ]
-            assert {(entry.source, entry.outcome) for entry in made.operations} == {("replay", "ok")}
-            for entry, arrival in zip(made.operations, made.arrived, strict=True):
+            assert {(entry.source, entry.outcome) for entry in harness.operations} == {("replay", "ok")}
+            for entry, arrival in zip(harness.operations, harness.arrived, strict=True):
                 assert header(entry.request.headers, "traceparent") == header(arrival.request.headers, "traceparent")
-            assert len({header(entry.request.headers, "traceparent") for entry in made.operations}) == 3
+            assert len({header(entry.request.headers, "traceparent") for entry in harness.operations}) == 3
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 def test_the_same_seed_sends_the_same_bytes_and_replays_differ() -> None:
     async def sent() -> list[bytes]:
-        async with scene(shop, "1") as made:
-            driver = made.driver(CREATE)
+        async with replay_harness(shop, "1") as harness:
+            replayer = harness.replayer(CREATE)
             for name in ("r1", "r2"):
-                await driver.run(step(replay("1", id=name)), lambda: None)
-            return [entry.request.body for entry in made.arrived]
+                await replayer.run(step(replay("1", id=name)), lambda: None)
+            return [entry.request.body for entry in harness.arrived]
 
-    first, second = live(sent()), live(sent())
+    first, second = run_bounded(sent()), run_bounded(sent())
     assert first == second
     assert first[0] != first[1]
 
@@ -68,14 +68,14 @@ def test_a_session_ends_at_the_first_unexpected_status_class(second: Response | 
         async def serve(arrival: Arrival) -> Response | Reply:
             return second if arrival.number == 2 else await shop(arrival)
 
-        async with scene(serve, "1") as made:
-            driver = made.driver(CREATE, LOOK, CHANGE)
-            await driver.run(step(replay("1", "1", "1")), lambda: None)
-            assert len(made.arrived) == (2 if stops else 3)
-            assert len(made.operations) == len(made.arrived)
-            assert bool(driver.resources) != stops, "what was not answered as recorded is nothing to read back"
+        async with replay_harness(serve, "1") as harness:
+            replayer = harness.replayer(CREATE, LOOK, CHANGE)
+            await replayer.run(step(replay("1", "1", "1")), lambda: None)
+            assert len(harness.arrived) == (2 if stops else 3)
+            assert len(harness.operations) == len(harness.arrived)
+            assert bool(replayer.resources) != stops, "what was not answered as recorded is nothing to read back"
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 def test_a_recorded_refusal_is_no_reason_to_stop() -> None:
@@ -83,14 +83,14 @@ def test_a_recorded_refusal_is_no_reason_to_stop() -> None:
         async def refuses(arrival: Arrival) -> Response:
             return answer(404, {"error": "none"}) if arrival.number == 1 else await shop(arrival)
 
-        async with scene(refuses, "1") as made:
+        async with replay_harness(refuses, "1") as harness:
             missing = (request("GET", "/things/none"), answer(404, {"error": "none"}))
-            driver = made.driver(missing, CREATE)
-            await driver.run(step(replay("1", "1")), lambda: None)
-            assert len(made.arrived) == 2
-            assert not driver.resources
+            replayer = harness.replayer(missing, CREATE)
+            await replayer.run(step(replay("1", "1")), lambda: None)
+            assert len(harness.arrived) == 2
+            assert not replayer.resources
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 def test_counts_add_up_whatever_happens() -> None:
@@ -98,20 +98,20 @@ def test_counts_add_up_whatever_happens() -> None:
         async def moody(arrival: Arrival) -> Response | Reply:
             return Reply(None, reset=True) if arrival.number % 3 == 0 else await shop(arrival)
 
-        async with scene(moody, "1") as made:
-            driver, told = made.driver(CREATE, LOOK, CHANGE), []
+        async with replay_harness(moody, "1") as harness:
+            replayer, told = harness.replayer(CREATE, LOOK, CHANGE), []
             planned = [replay(*("12"[n % 2],) * 3, id=f"r{n}") for n in range(12)]  # version 2 does not run
-            await driver.run(step(*planned), lambda: told.append(1))
-            context = made.context
-            assert context.sent == context.answered + context.failed == len(made.operations)
-            assert context.answered == sum(entry.response is not None for entry in made.operations)
-            refused = [entry for entry in made.operations if entry.error == "refused"]
+            await replayer.run(step(*planned), lambda: told.append(1))
+            context = harness.context
+            assert context.sent == context.answered + context.failed == len(harness.operations)
+            assert context.answered == sum(entry.response is not None for entry in harness.operations)
+            refused = [entry for entry in harness.operations if entry.error == "refused"]
             assert len(refused) == 6
             assert {entry.outcome for entry in refused} == {"fail"}
-            assert len(made.arrived) == context.sent - len(refused)
+            assert len(harness.arrived) == context.sent - len(refused)
             assert len(told) == 12
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 def test_concurrency_is_bounded_and_used() -> None:
@@ -124,13 +124,13 @@ def test_concurrency_is_bounded_and_used() -> None:
             await together.wait()
             return await shop(arrival)
 
-        async with scene(waits, "1") as made:
-            driver = made.driver(CREATE, concurrency=3)
-            await driver.run(step(*(replay("1", id=f"r{n}") for n in range(10))), lambda: None)
-            assert made.most_under_way == 3
-            assert len(made.arrived) == 10
+        async with replay_harness(waits, "1") as harness:
+            replayer = harness.replayer(CREATE, concurrency=3)
+            await replayer.run(step(*(replay("1", id=f"r{n}") for n in range(10))), lambda: None)
+            assert harness.most_under_way == 3
+            assert len(harness.arrived) == 10
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 def test_inner_faults_run_one_at_a_time_until_services_are_known_to_pass_traces() -> None:
@@ -145,45 +145,45 @@ def test_inner_faults_run_one_at_a_time_until_services_are_known_to_pass_traces(
                 await second.wait()
             return await shop(arrival)
 
-        async with scene(waits, "1") as made:
-            made.gateway.traced = 1 if passes else 0
+        async with replay_harness(waits, "1") as harness:
+            harness.gateway.traced = 1 if passes else 0
             planned = Fault("inner-lost-answer", 0, "POST /things", "", "", "psp")
-            driver = made.driver(CREATE, LOOK)
-            await driver.run(step(*(replay("1", "1", fault=planned, id=f"r{n}") for n in range(6))), lambda: None)
-            assert made.gateway.alone is None
-            assert len(made.arrived) == 12
-            return made.most_under_way
+            replayer = harness.replayer(CREATE, LOOK)
+            await replayer.run(step(*(replay("1", "1", fault=planned, id=f"r{n}") for n in range(6))), lambda: None)
+            assert harness.gateway.alone is None
+            assert len(harness.arrived) == 12
+            return harness.most_under_way
 
-    assert live(scenario(False)) == 1
-    assert live(scenario(True)) > 1
+    assert run_bounded(scenario(False)) == 1
+    assert run_bounded(scenario(True)) > 1
 
 
 def test_what_was_read_is_remembered_with_all_versions_that_touched_it() -> None:
     async def scenario() -> None:
-        async with scene(shop, "1", "2") as made:
-            driver = made.driver(CREATE, CHANGE, LOOK)
-            await driver.run(step(replay("1", "2", "1")), lambda: None)
-            (found,) = driver.resources
+        async with replay_harness(shop, "1", "2") as harness:
+            replayer = harness.replayer(CREATE, CHANGE, LOOK)
+            await replayer.run(step(replay("1", "2", "1")), lambda: None)
+            (found,) = replayer.resources
             assert (found.service, found.request.target, found.versions) == ("orders", "/things/t-91", ("1", "2"))
             assert (found.step, found.replay, found.session, found.index) == ("rollout.1", "r1", "s1", 2)
-            assert found.operation == made.operations[2].id
+            assert found.operation == harness.operations[2].id
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 def test_proofs_are_sent_to_the_version_that_they_name() -> None:
     async def scenario() -> None:
-        async with scene(shop, "1", "2") as made:
+        async with replay_harness(shop, "1", "2") as harness:
             sent = request("POST", "/things", {"new": True})
             proof = Proof("proof-c1", "orders", "1", "create", sent)
             state = (Replicas("orders", "1", 1),)
             planned = PlannedStep("rollout.2", "replace", "forward", "", (), state, (), False, (), (proof,))
-            await made.driver(CREATE).prove(planned)
-            assert [(entry.version, entry.request.body) for entry in made.arrived] == [("1", sent.body)]
-            (entry,) = made.operations
+            await harness.replayer(CREATE).prove(planned)
+            assert [(entry.version, entry.request.body) for entry in harness.arrived] == [("1", sent.body)]
+            (entry,) = harness.operations
             assert (entry.source, entry.replay, entry.step, entry.name) == ("proof", "proof-c1", "rollout.2", "create")
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 def test_unmatched_values_are_noted_with_their_operation() -> None:
@@ -191,14 +191,14 @@ def test_unmatched_values_are_noted_with_their_operation() -> None:
         async def forgets(arrival: Arrival) -> Response:
             return answer(201, {"v": 1}) if arrival.request.method == "POST" else answer(200, {"id": "x", "v": 1})
 
-        async with scene(forgets, "1") as made:
-            await made.driver(CREATE, LOOK).run(step(replay("1", "1")), lambda: None)
-            assert [note.kind for note in made.notes] == ["unmatched"]
-            (note,) = made.notes
-            assert note.operation in {entry.id for entry in made.operations}
+        async with replay_harness(forgets, "1") as harness:
+            await harness.replayer(CREATE, LOOK).run(step(replay("1", "1")), lambda: None)
+            assert [note.kind for note in harness.notes] == ["unmatched"]
+            (note,) = harness.notes
+            assert note.operation in {entry.id for entry in harness.operations}
             assert note.step == "rollout.1"
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 @pytest.mark.parametrize(
@@ -217,12 +217,12 @@ def test_answers_that_differ_stand_for_work_of_their_own() -> None:
         async def echo(arrival: Arrival) -> Response:
             return answer(200, {"n": min(arrival.number, 2)})
 
-        async with scene(echo, "1") as made:
-            driver = made.driver(*[(request("PUT", "/a", {}), answer(200, {}))] * 3)
-            await driver.run(step(replay("1", "1", "1")), lambda: None)
-            assert [entry.index for entry in unique_responses(made.operations)] == [0, 1]
+        async with replay_harness(echo, "1") as harness:
+            replayer = harness.replayer(*[(request("PUT", "/a", {}), answer(200, {}))] * 3)
+            await replayer.run(step(replay("1", "1", "1")), lambda: None)
+            assert [entry.index for entry in unique_responses(harness.operations)] == [0, 1]
 
-    live(scenario())
+    run_bounded(scenario())
     assert unique_responses([]) == []
 
 
@@ -235,21 +235,21 @@ def test_inner_calls_of_a_replay_carry_its_operation() -> None:
         async def calls(arrival: Arrival) -> Response:
             trace = header(arrival.request.headers, "traceparent") or ""
             charge = request("POST", "/charge", {}, (("traceparent", trace),))
-            await made.client.send("127.0.0.1", ports["psp"], charge, timeout=30)
+            await harness.client.send("127.0.0.1", ports["psp"], charge, timeout=30)
             return await shop(arrival)
 
-        async with scene(calls, "1", partners={"psp": 0.0}) as made:
-            ports.update(await made.gateway.attach("orders-1-1", "orders", "1", ("psp",)))
-            driver = made.driver(CREATE, LOOK)
-            await driver.run(step(*(replay("1", "1", id=f"r{n}") for n in range(4))), lambda: None)
-            causes = {entry.id: entry for entry in made.operations if entry.source == "replay"}
-            inner = [entry for entry in made.operations if entry.source == "partner"]
+        async with replay_harness(calls, "1", partners={"psp": 0.0}) as harness:
+            ports.update(await harness.gateway.attach("orders-1-1", "orders", "1", ("psp",)))
+            replayer = harness.replayer(CREATE, LOOK)
+            await replayer.run(step(*(replay("1", "1", id=f"r{n}") for n in range(4))), lambda: None)
+            causes = {entry.id: entry for entry in harness.operations if entry.source == "replay"}
+            inner = [entry for entry in harness.operations if entry.source == "partner"]
             assert len(inner) == len(causes) == 8
             assert {entry.parent for entry in inner} == set(causes)
             assert all(entry.replay == causes[entry.parent].replay for entry in inner)
-            assert made.gateway.passes_traces
+            assert harness.gateway.passes_traces
 
-    live(scenario())
+    run_bounded(scenario())
 
 
 def test_an_inner_fault_befalls_the_calls_of_its_exchange_alone() -> None:
@@ -261,23 +261,25 @@ def test_an_inner_fault_befalls_the_calls_of_its_exchange_alone() -> None:
         async def calls(arrival: Arrival) -> Response:
             trace = header(arrival.request.headers, "traceparent") or ""
             charge = request("POST", "/charge", {}, (("traceparent", trace),))
-            charged = await made.client.send("127.0.0.1", ports["psp"], charge, timeout=30)
+            charged = await harness.client.send("127.0.0.1", ports["psp"], charge, timeout=30)
             if charged.response is None:
                 return answer(503, {}, (("Retry-After", "0"),))
             return await shop(arrival)
 
-        async with scene(calls, "1", partners={"psp": 0.0}) as made:
-            made.gateway.traced = 1
-            ports.update(await made.gateway.attach("orders-1-1", "orders", "1", ("psp",)))
+        async with replay_harness(calls, "1", partners={"psp": 0.0}) as harness:
+            harness.gateway.traced = 1
+            ports.update(await harness.gateway.attach("orders-1-1", "orders", "1", ("psp",)))
             planned = Fault("inner-lost-answer", 1, "GET /things/{}", "", "", "psp")
-            driver = made.driver(CREATE, LOOK, CHANGE)
-            await driver.run(step(*(replay("1", "1", "1", fault=planned, id=f"r{n}") for n in range(3))), lambda: None)
-            partner = {entry.parent: entry for entry in made.operations if entry.source == "partner"}
+            replayer = harness.replayer(CREATE, LOOK, CHANGE)
+            await replayer.run(
+                step(*(replay("1", "1", "1", fault=planned, id=f"r{n}") for n in range(3))), lambda: None
+            )
+            partner = {entry.parent: entry for entry in harness.operations if entry.source == "partner"}
             faulty = {parent for parent, entry in partner.items() if entry.fault}
             # Disturbed, an exchange is not tried again: its answer is what the finding is about.
             assert faulty == {f"rollout.1/r{n}/2.1" for n in range(3)}
-            assert {entry.operation.rpartition("/")[0] for entry in made.injected} == faulty
+            assert {entry.operation.rpartition("/")[0] for entry in harness.injected} == faulty
             assert len(partner) == 6
             assert {partner[f"rollout.1/r{n}/1.1"].replay for n in range(3)} == {"r0", "r1", "r2"}
 
-    live(scenario())
+    run_bounded(scenario())

@@ -1,4 +1,4 @@
-"""A stage with real sockets: services of two versions on loopback, a gateway, a driver, and what they record."""
+"""A replay over real sockets: services of two versions on loopback, a gateway, a replayer, and what they record."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ T = TypeVar("T")
 Handler = Callable[["Arrival"], Awaitable[Response | Reply]]
 
 
-def live(scenario: Coroutine[Any, Any, T]) -> T:
+def run_bounded(scenario: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(asyncio.wait_for(scenario, BOUND))
 
 
@@ -54,7 +54,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 @dataclass
-class Scene:
+class ReplayHarness:
     """`arrived` lists what the replicas saw, in order; `records` is what would be the history."""
 
     handler: Handler
@@ -83,7 +83,7 @@ class Scene:
         )  # fmt: skip
         self.context = ReplayContext(
             self.rotation, self.client, self.gateway, self.registry, self.records.append, time.monotonic,
-            lambda: 1_800_000_000.0, 7, self.retry, lines=Kept(self),
+            lambda: 1_800_000_000.0, 7, self.retry, lines=RecordingLines(self),
         )  # fmt: skip
 
     async def replica(self, service: str, version: str, name: str = "") -> str:
@@ -122,38 +122,40 @@ class Scene:
         """What arrived: version and method, in order."""
         return [(entry.version, entry.request.method) for entry in self.arrived]
 
-    def driver(self, *pairs: tuple[Request, Response], service: str = "orders", **replaying: Any) -> SessionReplayer:
-        """A driver of one recorded session, `s1`."""
+    def replayer(self, *pairs: tuple[Request, Response], service: str = "orders", **replaying: Any) -> SessionReplayer:
+        """A replayer of one recorded session, `s1`."""
         script = learn(session(*pairs), began=0.0)
         replay_scripts = {"s1": ReplayScript(script, (service,) * len(script.steps))}
         return SessionReplayer(self.context, "rollout", replay_scripts, Replaying(retry=self.retry, **replaying))
 
 
-class Kept(Lines):
-    """Lines that are read back at once: each is an operation of the scene."""
+class RecordingLines(Lines):
+    """Lines that are read back at once: each is an operation of the harness."""
 
-    def __init__(self, made: Scene) -> None:
+    def __init__(self, harness: ReplayHarness) -> None:
         super().__init__(io.BytesIO())
-        self._made = made
+        self._harness = harness
 
     def append(self, line: str) -> None:
         assert line.endswith("}\n")
-        self._made.lines += 1
-        self._made.records.append(msgspec.json.decode(line.encode("latin-1"), type=Operation))
+        self._harness.lines += 1
+        self._harness.records.append(msgspec.json.decode(line.encode("latin-1"), type=Operation))
 
 
 @asynccontextmanager
-async def scene(handler: Handler, *versions: str, service: str = "orders", **settings: Any) -> AsyncIterator[Scene]:
-    """A scene with one replica of a service for each version; everything is closed at the end."""
-    made = Scene(handler, **settings)
+async def replay_harness(
+    handler: Handler, *versions: str, service: str = "orders", **settings: Any
+) -> AsyncIterator[ReplayHarness]:
+    """A harness with one replica of a service for each version; everything is closed at the end."""
+    harness = ReplayHarness(handler, **settings)
     try:
         for version in versions:
-            await made.replica(service, version)
-        yield made
+            await harness.replica(service, version)
+        yield harness
     finally:
-        await made.gateway.close()
-        await made.client.close()
-        for listener in made.listeners:
+        await harness.gateway.close()
+        await harness.client.close()
+        for listener in harness.listeners:
             await listener.close(1.0)
 
 
@@ -165,4 +167,4 @@ def replay(*route: str, fault: Fault | None = None, id: str = "r1") -> Replay:
     return Replay(id, "s1", route, fault)
 
 
-__all__ = ["Arrival", "Fault", "Path", "Scene", "live", "replay", "scene", "step", "until"]
+__all__ = ["Arrival", "Fault", "Path", "ReplayHarness", "replay", "replay_harness", "run_bounded", "step", "until"]
