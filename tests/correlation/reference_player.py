@@ -133,7 +133,7 @@ class PlainPlayer:
             if isinstance(value, int):
                 value = one_line(self.values[value])
             if value is None:
-                missing.append(("unmatched", f"no replayed answer has set the cookie {name!r}; it is left out"))
+                missing.append(("unmatched", f"no replayed response has set the cookie {name!r}; it is left out"))
             else:
                 pairs.append(f"{name}={value}")
         self._note(index, -1, *missing[:1])  # of several cookies that are missing, one is told
@@ -148,7 +148,9 @@ class PlainPlayer:
             told = ("ambiguous", f"{message}settle it with rules: flows: [{{from: {chosen}, to: {use}}}]")
             self._note(index, slot, told)
         elif not self.script.slots[slot].fresh and slot not in self.ranks:
-            self._note(index, slot, ("unmatched", f"no replayed answer carries the value for {use}; sent as recorded"))
+            self._note(
+                index, slot, ("unmatched", f"no replayed response carries the value for {use}; sent as recorded")
+            )
 
     def _note(self, index: int, about: int, *told: tuple[str, str]) -> None:
         """Once for each request and what it is about."""

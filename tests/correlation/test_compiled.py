@@ -158,7 +158,7 @@ def test_the_property_sees_every_kind_of_step() -> None:
             if answered is not None:
                 player.learn(index, answered)
         seen.update("two values" for _, _, message in player.notes if " may come from " in message)
-        seen.update("no value" for _, _, message in player.notes if "no replayed answer" in message)
+        seen.update("no value" for _, _, message in player.notes if "no replayed response" in message)
 
     look()
     wanted = {"target", "headers", "body", "take json", "take header", "stand-in", "listed", "unmatched", "cookie"}

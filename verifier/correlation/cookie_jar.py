@@ -1,4 +1,4 @@
-"""A cookie jar for one session, as a browser keeps it (RFC 6265, the parts that a short session can tell)."""
+"""A cookie jar for one session, as a browser keeps it (RFC 6265, as far as it matters in a short session)."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ _Key = tuple[str, str, str]  # domain, path, name
 
 @dataclass(slots=True)
 class CookieJar:
-    """Cookies by domain, path and name. Expiry counts only where an answer deletes a cookie."""
+    """Cookies by domain, path and name. Expiry counts only where a response deletes a cookie."""
 
     cookies: dict[_Key, str] = field(default_factory=dict)
 
-    def store(self, host: str, target: str, headers: Headers, asked: Headers = ()) -> None:
-        """Take over the cookies of an answer from `host` to a request for `target`, sent with the headers `asked`.
+    def store(self, host: str, target: str, headers: Headers, request_headers: Headers = ()) -> None:
+        """Store the cookies of a response from `host` to a request for `target` with the headers `request_headers`.
 
-        A service may have been recorded under another name than the one that its client knew (`record --as`): a
-        Domain of that one, the Host that was asked, is the service's own too.
+        A recording may name a service otherwise than its client did (`record --as`). So a Domain that matches the
+        Host header of the request belongs to the service too.
         """
         for name, value in headers:
             if len(name) == 10 and name.lower() == "set-cookie":
-                self._store_one(_hostname(host), target, value, asked)
+                self._store_one(_hostname(host), target, value, request_headers)
 
-    def _store_one(self, host: str, target: str, line: str, asked: Headers) -> None:
+    def _store_one(self, host: str, target: str, line: str, request_headers: Headers) -> None:
         pair, *attributes = line.split(";")
         name, mark, value = pair.partition("=")
         if not mark or not name.strip():
@@ -38,7 +38,7 @@ class CookieJar:
                 wanted = text.lstrip(".").lower()
                 if _belongs(host, wanted):
                     domain = f".{wanted}"
-                elif not _belongs(_hostname(header(asked, "host") or ""), wanted):
+                elif not _belongs(_hostname(header(request_headers, "host") or ""), wanted):
                     return
             elif key == "path" and text.startswith("/"):
                 path = text

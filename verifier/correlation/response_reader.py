@@ -59,8 +59,9 @@ class ResponseReader:
             return self._html.get(key)
         if part == "xml":
             if self._xml is None:
-                self._xml = {xml.alone(key): value for key, _, _, value in xml.values(self._response.body) or ()}
-            return self._xml.get(xml.alone(key))
+                found = xml.values(self._response.body) or ()
+                self._xml = {xml.without_first_index(key): value for key, _, _, value in found}
+            return self._xml.get(xml.without_first_index(key))
         return self._response.body[:LONGEST_TEXT].decode("utf-8", "replace").strip() or None
 
     def _member(self, pointer: str) -> Any:

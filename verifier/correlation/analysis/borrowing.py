@@ -1,9 +1,9 @@
-"""Sessions that use what other sessions' answers issued, made replayable by themselves.
+"""Sessions that consume what other sessions' responses produce, made replayable by themselves.
 
-Such a session borrows: the exchange that issues the value, and all that this exchange in turn depends on, become
-exchanges of its own, in recorded order, each with the cookie jar of the client that sent it. So every value is issued
-anew in every replay, whichever sessions are replayed, and in whatever order. A cause was recorded before its effect,
-so there are no cycles.
+Such a session borrows exchanges: the producer of the value, and all that the producer depends on in turn, become
+exchanges of its own, in recorded order, each with the cookie jar of the client that sent it. So a service issues every
+value anew in every replay, whichever sessions are replayed and in whatever order. A producer was always recorded
+before its consumer, so that there are no cycles.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from verifier.correlation.analysis.learn import Analysis, recorded_steps
 from verifier.correlation.analysis.producers import Dependency, Node, Producers
 from verifier.correlation.analysis.reports import shown
-from verifier.correlation.analysis.rules import settle
+from verifier.correlation.analysis.rules import parse_rules
 from verifier.correlation.analysis.step_dependencies import StepDependencies
 from verifier.correlation.model import Report, Rules, Script, ScriptStep
 from verifier.recording.model import Session
@@ -34,18 +34,18 @@ def learn_all(
     A session borrows at most `most` exchanges; what would take more is reported as unmatched. A value that several
     sessions were issued alike is taken from the latest, and reported as ambiguous.
     """
-    settled = settle(rules)
-    analyses = [Analysis(session.id, recorded_steps(session), began, settled) for session in sessions]
+    parsed = parse_rules(rules)
+    analyses = [Analysis(session.id, recorded_steps(session), began, parsed) for session in sessions]
     scripts = [analysis.script() for analysis in analyses]
     if len(sessions) < 2:
         return tuple(scripts)
-    lending = _Borrowing(analyses, scripts, Producers(analyses, scripts), most)
+    borrowing = _Borrowing(analyses, scripts, Producers(analyses, scripts), most)
     made = []
     for number, session in enumerate(sessions):
-        borrowed, reports = lending.borrowed(number)
+        borrowed, reports = borrowing.borrowed(number)
         if borrowed:
-            steps, own = lending.merged(number, borrowed)
-            script = Analysis(session.id, steps, began, settled).script()
+            steps, own = borrowing.merged(number, borrowed)
+            script = Analysis(session.id, steps, began, parsed).script()
         else:
             script, own = scripts[number], list(range(len(scripts[number].steps)))
         made.append(_with_reports(script, [(own[index], report) for index, report in reports]))
@@ -69,27 +69,24 @@ class _Borrowing:
     scripts: Sequence[Script]
     producers: Producers
     most: int
-    _causes: dict[int, StepDependencies] = field(default_factory=dict)
-    _known: dict[Node, set[Node]] = field(default_factory=dict)
+    _step_dependencies: dict[int, StepDependencies] = field(default_factory=dict)
+    _direct: dict[Node, set[Node]] = field(default_factory=dict)
 
     def borrowed(self, number: int) -> tuple[set[Node], list[tuple[int, Report]]]:
-        """The steps of others that a session needs, and what is to be told about its own steps."""
+        """The steps of other sessions that a session needs, and the reports about its own steps."""
         borrowed: set[Node] = set()
         reports: list[tuple[int, Report]] = []
         for dependency in self.producers.dependencies(number):
-            taken = self._closure(number, dependency.node, borrowed)
-            borrowed |= taken or set()
-            if taken is None or dependency.conflicts:
-                reports.append(
-                    (
-                        dependency.consumer.index,
-                        self._left_out(dependency) if taken is None else self._ambiguous(dependency),
-                    )
-                )
+            needed = self._closure(number, dependency.node, borrowed)
+            borrowed |= needed or set()
+            if needed is None:
+                reports.append((dependency.consumer.index, self._left_out(dependency)))
+            elif dependency.conflicts:
+                reports.append((dependency.consumer.index, self._ambiguous(dependency)))
         return borrowed, reports
 
     def _closure(self, number: int, node: Node, known: set[Node]) -> set[Node] | None:
-        """A step of another session and all that it depends on, itself others' too; None where that is too much."""
+        """A step of another session and all that it depends on, in any session; None where that is too much."""
         found: set[Node] = set()
         waiting = [node]
         seen = {node}
@@ -108,21 +105,21 @@ class _Borrowing:
     def _needed(self, node: Node) -> set[Node]:
         """The steps that a step depends on directly: of its own session, and of others."""
         number, index = node
-        if node not in self._known:
-            if number not in self._causes:
-                self._causes[number] = StepDependencies(self.scripts[number])
-            own = {(number, cause) for cause in self._causes[number].of(index)}
-            self._known[node] = own | {
+        if node not in self._direct:
+            if number not in self._step_dependencies:
+                self._step_dependencies[number] = StepDependencies(self.scripts[number])
+            own = {(number, earlier) for earlier in self._step_dependencies[number].of(index)}
+            self._direct[node] = own | {
                 dependency.node
                 for dependency in self.producers.dependencies(number)
                 if dependency.consumer.index == index
             }
-        return self._known[node]
+        return self._direct[node]
 
     def merged(self, number: int, borrowed: set[Node]) -> tuple[list[ScriptStep], list[int]]:
         """All steps in recorded order, and where the session's own are among them."""
         own = [(number, index) for index in range(len(self.analyses[number].steps))]
-        order = sorted([*own, *borrowed], key=lambda node: (self.producers.asked(node), node[0] == number))
+        order = sorted([*own, *borrowed], key=lambda node: (self.producers.sent_at(node), node[0] == number))
         steps = []
         for lender, index in order:
             step = self.analyses[lender].steps[index]
@@ -132,7 +129,7 @@ class _Borrowing:
 
     def _ambiguous(self, dependency: Dependency) -> Report:
         sessions = [self.analyses[number].session for number, _ in (*dependency.conflicts, dependency.node)]
-        via, text = dependency.consumer.place.via, shown(dependency.consumer.text)
+        via, text = dependency.consumer.field.via, shown(dependency.consumer.text)
         keep = f"keep: [{text}] if it exists before the run"
         return Report(
             "ambiguous",
@@ -144,7 +141,7 @@ class _Borrowing:
     def _left_out(self, dependency: Dependency) -> Report:
         number, index = dependency.node
         producer, session = self.scripts[number].steps[index].name, self.analyses[number].session
-        via, text = dependency.consumer.place.via, shown(dependency.consumer.text)
+        via, text = dependency.consumer.field.via, shown(dependency.consumer.text)
         return Report(
             "unmatched",
             f"{via} is {text}, issued by {producer} in session {session}; to replay that takes more than {self.most} "

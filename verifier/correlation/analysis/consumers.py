@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from verifier.correlation.analysis.rules import Flow
-from verifier.correlation.text.names import RequestPlace
+from verifier.correlation.text.names import MessageField
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +17,6 @@ class Consumer:
 
     index: int
     text: str
-    place: RequestPlace
-    strong: bool
+    field: MessageField
+    distinctive: bool
     flow: Flow | None = None

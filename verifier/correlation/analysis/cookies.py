@@ -1,4 +1,4 @@
-"""Which pairs of the recorded Cookie headers came from answers, by keeping a jar beside the recording."""
+"""Which cookies of a recording came from responses: a jar is kept beside the recording to find out."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from verifier.recording.model import Exchange
 
 
 @dataclass(frozen=True, slots=True)
-class CookieUses:
-    """`uses` by step; `active`: the clients that kept cookies at all; `setters`: the steps that set some."""
+class RecordedCookies:
+    """The Cookie headers by step, the clients that keep cookies at all, and the steps whose responses set some."""
 
-    uses: dict[int, CookieTemplate]
-    active: frozenset[str]
+    templates: dict[int, CookieTemplate]
+    clients: frozenset[str]
     setters: frozenset[int]
 
     def own(self, index: int) -> list[tuple[str, str]]:
-        """The pairs that no answer has set."""
-        use = self.uses.get(index)
-        return [(name, value) for name, value in use.pairs if isinstance(value, str)] if use else []
+        """The pairs of a request that no response has set."""
+        cookie = self.templates.get(index)
+        return [(name, value) for name, value in cookie.pairs if isinstance(value, str)] if cookie else []
 
 
-def cookie_uses(exchanges: Sequence[Exchange], clients: Sequence[str]) -> CookieUses:
+def recorded_cookies(exchanges: Sequence[Exchange], clients: Sequence[str]) -> RecordedCookies:
     """Each client has a jar of its own. One that never sent a cookie back keeps none, and its replay sends none."""
     jars: dict[str, CookieJar] = {}
-    uses: dict[int, CookieTemplate] = {}
-    active: set[str] = set()
+    templates: dict[int, CookieTemplate] = {}
+    keeping: set[str] = set()
     setters = set()
     for index, (exchange, client) in enumerate(zip(exchanges, clients, strict=True)):
         request, jar = exchange.request, jars.setdefault(client, CookieJar())
@@ -39,11 +39,11 @@ def cookie_uses(exchanges: Sequence[Exchange], clients: Sequence[str]) -> Cookie
                 held = jar.sent(exchange.host, request.target)
                 sent = [(part.name, part.value.strip()) for part in split.cookie(value)]
                 pairs = tuple((name, None if held.get(name) == text else text) for name, text in sent)
-                active |= {client} if any(text is None for _, text in pairs) else set()
+                keeping |= {client} if any(text is None for _, text in pairs) else set()
                 left_out = frozenset(held) - {name for name, _ in sent}
-                uses[index] = CookieTemplate(position, pairs, left_out)
+                templates[index] = CookieTemplate(position, pairs, left_out)
                 break
         if header(exchange.response.headers, "set-cookie") is not None:
             setters.add(index)
         jar.store(exchange.host, request.target, exchange.response.headers, request.headers)
-    return CookieUses(uses, frozenset(active), frozenset(setters))
+    return RecordedCookies(templates, frozenset(keeping), frozenset(setters))

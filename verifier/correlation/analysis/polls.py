@@ -1,4 +1,4 @@
-"""Polling in a recording: the same read sent again and again until its answer showed something."""
+"""Polling in a recording: the same read sent again and again until its response showed something."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from verifier.http.message import Headers
 from verifier.pointers import MISSING, escape
 from verifier.recording.model import Exchange
 
-# A state is a word; a number that grows or a time that passes is none.
+# A state is a word; a growing number or a passing time is none.
 _STATE = re.compile(r"[A-Za-z][A-Za-z _\-]{0,31}\Z")
 _VOLATILE = frozenset({"cookie", "date", "traceparent", "tracestate", "x-request-id", "x-correlation-id", "x-trace-id"})
 
 
 def collapse(exchanges: Sequence[Exchange]) -> list[tuple[Exchange, Poll | None]]:
-    """Exchanges in order; each run of polling becomes one, with the last answer, at the first one's time."""
+    """The exchanges in order; each run of polling becomes one: the first request with the last response."""
     found: list[tuple[Exchange, Poll | None]] = []
     start = 0
     while start < len(exchanges):
@@ -52,7 +52,7 @@ def _steady(headers: Headers) -> list[tuple[str, str]]:
 
 
 def _poll(run: Sequence[Exchange]) -> Poll | None:
-    """None where nothing changed that a client could have waited for: then each read stands for itself."""
+    """None where nothing changed that a client could have waited for: each of the reads then stays a step."""
     first, last = run[0].response, run[-1].response
     before = dict(_states(cached_json(first.body), ""))
     until = tuple(

@@ -1,9 +1,9 @@
-"""Which exchange of another session issued what a session uses: the token of a shared login, the order of a customer.
+"""Which exchange of another session produces what a session consumes: the token of a shared login, a customer's order.
 
-What makes a value known is its first appearance in an answer; what shows it later only repeats it. So the issuer is
-the first write whose answer carries the value and whose request did not; where none is, a read may have found it
-(a list of what was there before). A value that some client sent before any answer had it is the client's own: it
-needs an exchange only where that created something under it.
+The first response that carries a value makes it known; later ones only repeat it. So the producer is the first write
+whose response carries the value and whose request did not. Without such a write, a read may have found the value: a
+list of data that was there before. A value that some client sent before any response had it is the client's own; it
+needs an exchange only where that exchange created something under it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from verifier.correlation.analysis.consumers import Consumer
+from verifier.correlation.analysis.decisions import Occurrence
 from verifier.correlation.analysis.learn import Analysis
 from verifier.correlation.analysis.source_ranking import echoes
 from verifier.correlation.analysis.sources import Source, sources
@@ -24,7 +25,7 @@ from verifier.correlation.text.names import affinity
 from verifier.history.outcome import SAFE
 
 Node = tuple[int, int]  # the number of a session, and of a step in it
-Moment = tuple[float, int]  # seconds since the recording began, entry number
+Timestamp = tuple[float, int]  # seconds since the recording began, entry number
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,60 +43,61 @@ class Dependency:
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    at: Moment
+    at: Timestamp
     node: Node
     source: Source
     write: bool
 
 
 class Producers:
-    """All sessions of a recording, analysed, as lenders to each other."""
+    """All analysed sessions of a recording as producers for each other."""
 
     def __init__(self, analyses: Sequence[Analysis], scripts: Sequence[Script]) -> None:
         self._analyses = analyses
         self._scripts = scripts
         self._sources: dict[str, list[_Candidate]] = defaultdict(list)
-        self._loans: dict[int, list[Dependency]] = {}
+        self._dependencies: dict[int, list[Dependency]] = {}
         self._first_sent: dict[str, Node] = {}
         self._creations: dict[str, list[Node]] = defaultdict(list)
         wanted = {
-            consumer.text for analysis in analyses for consumer in analysis.needs.values() if consumer.flow is None
+            consumer.text for analysis in analyses for consumer in analysis.consumers.values() if consumer.flow is None
         }
         for number, analysis in enumerate(analyses):
-            for text, use in analysis.creations():
-                self._creations[text].append((number, use.index))
-            self._take_in(number, analysis, wanted)
+            for text, occurrence in analysis.values.creations():
+                self._creations[text].append((number, occurrence.index))
+            self._index(number, analysis, wanted)
 
-    def _take_in(self, number: int, analysis: Analysis, wanted: AbstractSet[str]) -> None:
-        """Where a session sends or is told one of the wanted texts."""
-        for text in wanted & analysis.uses.keys():
-            node = (number, analysis.uses[text][0].index)
+    def _index(self, number: int, analysis: Analysis, wanted: AbstractSet[str]) -> None:
+        """Note where a session sends or receives one of the wanted texts."""
+        occurrences = analysis.values.occurrences
+        for text in wanted & occurrences.keys():
+            node = (number, occurrences[text][0].index)
             known = self._first_sent.setdefault(text, node)
-            self._first_sent[text] = min(known, node, key=self.asked)
+            self._first_sent[text] = min(known, node, key=self.sent_at)
         for index, step in enumerate(analysis.steps if wanted else ()):
-            request, answer = step.exchange.request, step.exchange.response
-            if answer.status < 400:
+            request, response = step.exchange.request, step.exchange.response
+            if response.status < 400:
                 node, write = (number, index), request.method not in SAFE
-                for source in sources(index, request, answer, wanted):
-                    self._sources[source.text].append(_Candidate(self.answered(node), node, source, write))
+                for source in sources(index, request, response, wanted):
+                    self._sources[source.text].append(_Candidate(self.received_at(node), node, source, write))
 
-    def asked(self, node: Node) -> Moment:
-        """When a step began."""
+    def sent_at(self, node: Node) -> Timestamp:
+        """When the request of a step was sent."""
         exchange = self._analyses[node[0]].steps[node[1]].exchange
         return exchange.at, exchange.line
 
-    def answered(self, node: Node) -> Moment:
-        """From when on its answer was known: of a poll, the last one's."""
+    def received_at(self, node: Node) -> Timestamp:
+        """When the response of a step was known; of a poll, the last one."""
         step = self._analyses[node[0]].steps[node[1]]
         waited = step.poll.interval * (step.poll.count - 1) if step.poll is not None else 0.0
         return step.exchange.at + waited, step.exchange.line
 
     def dependencies(self, number: int) -> list[Dependency]:
-        """What a session needs of others, in the order of its steps."""
-        if number not in self._loans:
+        """What a session needs of other sessions, in the order of its steps."""
+        if number not in self._dependencies:
             found = [
                 dependency
-                for consumer in self._analyses[number].needs.values()
+                for consumer in self._analyses[number].consumers.values()
                 if (dependency := self.dependency(number, consumer))
             ]
             whole = [
@@ -103,52 +105,53 @@ class Producers:
                 for dependency in found
                 if not any(_inside(dependency.consumer, other.consumer) for other in found)
             ]
-            self._loans[number] = sorted(
-                [*whole, *self._names(number)], key=lambda dependency: dependency.consumer.index
+            self._dependencies[number] = sorted(
+                [*whole, *self._named_creations(number)], key=lambda dependency: dependency.consumer.index
             )
-        return self._loans[number]
+        return self._dependencies[number]
 
     def dependency(self, number: int, consumer: Consumer) -> Dependency | None:
+        """The producer for one consumer of a session; None where no session has one."""
         if consumer.flow is not None:
             return self._by_rule(number, consumer)
-        before = self.asked((number, consumer.index))
+        before = self.sent_at((number, consumer.index))
         found = [
             candidate
             for candidate in self._sources.get(consumer.text, ())
-            if candidate.node[0] != number and candidate.at < before and self._issues(candidate, consumer)
+            if candidate.node[0] != number and candidate.at < before and self._produces(candidate, consumer)
         ]
         first_sent = self._first_sent.get(consumer.text)
-        if consumer.strong and first_sent is not None:
-            sent = self.asked(first_sent)
+        if consumer.distinctive and first_sent is not None:
+            sent = self.sent_at(first_sent)
             if sent < before and not any(candidate.at <= sent for candidate in found):
                 return self._created(number, consumer, first_sent)
         writes = [candidate for candidate in found if candidate.write]
         if writes:
-            return self._first(consumer, writes)
-        if not consumer.strong or not is_random(consumer.text) or not found:
+            return self._first_producer(consumer, writes)
+        if not consumer.distinctive or not is_random(consumer.text) or not found:
             return None
         return Dependency(consumer, max(found, key=lambda one: (not one.source.locator.listed, one.at)).node)
 
-    def _issues(self, candidate: _Candidate, consumer: Consumer) -> bool:
-        """Whether an answer says something that its own request did not; a short value needs names that agree."""
+    def _produces(self, candidate: _Candidate, consumer: Consumer) -> bool:
+        """Whether a response adds the value to what its own request said; a short value needs names that agree too."""
         source = candidate.source
-        uses = self._analyses[candidate.node[0]].uses.get(consumer.text, ())
-        if echoes(source, uses, consumer.strong):
+        occurrences = self._analyses[candidate.node[0]].values.occurrences.get(consumer.text, ())
+        if echoes(source, occurrences, consumer.distinctive):
             return False
-        if consumer.strong:
+        if consumer.distinctive:
             return True
         fits = candidate.write and not source.locator.listed
-        return fits and affinity(consumer.place, source.place) >= 2
+        return fits and affinity(consumer.field, source.field) >= 2
 
-    def _first(self, consumer: Consumer, writes: list[_Candidate]) -> Dependency:
-        """The first write that issued it; of equal ones, as of two logins that give one token, the latest."""
+    def _first_producer(self, consumer: Consumer, writes: list[_Candidate]) -> Dependency:
+        """The first write that produced the value; of equal writes, such as two logins with one token, the latest."""
         first = min(writes, key=lambda one: one.at)
         same = [one for one in writes if self._kind(one) == self._kind(first)]
         latest = max(same, key=lambda one: one.at)
         others = sorted({one.node for one in same if one.node[0] != latest.node[0]})
         name, expression = self._kind(latest)
         return Dependency(
-            consumer, latest.node, tuple(others), f'{{from: "{name} {expression}", to: {consumer.place.via}}}'
+            consumer, latest.node, tuple(others), f'{{from: "{name} {expression}", to: {consumer.field.via}}}'
         )
 
     def _kind(self, candidate: _Candidate) -> tuple[str, str]:
@@ -156,39 +159,41 @@ class Producers:
         return self._scripts[number].steps[index].name, candidate.source.locator.expression
 
     def _created(self, number: int, consumer: Consumer, node: Node) -> Dependency | None:
-        """A thing that another client made under a name of its own, which each replay renews."""
+        """The step of another session that created something under a name that each replay renews."""
         analysis, index = self._analyses[node[0]], node[1]
         refers = consumer.text in self._analyses[number].reports[consumer.index].unmatched
         exchange = analysis.steps[index].exchange
         made = exchange.request.method not in SAFE and exchange.response.status < 300
-        if node[0] == number or not (refers and made and analysis.renews(consumer.text)):
+        if node[0] == number or not (refers and made and analysis.slots.is_fresh(consumer.text)):
             return None
         return Dependency(consumer, node)
 
-    def _names(self, number: int) -> Iterator[Dependency]:
+    def _named_creations(self, number: int) -> Iterator[Dependency]:
         """Readable names (`my-bucket`) under which other sessions have created what this one uses."""
-        own = self._analyses[number]
-        for text in self._creations.keys() & own.uses.keys():
-            if own.created(text) is not None:
+        own = self._analyses[number].values
+        for text in self._creations.keys() & own.occurrences.keys():
+            if own.creation(text) is not None:
                 continue
-            for use in own.uses[text]:
-                asked = self.asked((number, use.index))
-                known = text in own.sources and own.sources[text].first < use.index
-                fitting = [
-                    node
-                    for node in self._creations[text]
-                    if not known and self.asked(node) < asked and self._analyses[node[0]].fits(text, use.place)
-                ]
-                if fitting:
-                    consumer = Consumer(use.index, text, use.place, False)
-                    latest = max(fitting, key=self.asked)
-                    others = tuple(node for node in fitting if node[0] != latest[0])
-                    yield Dependency(consumer, latest, others)
+            for occurrence in own.occurrences[text]:
+                creators = self._creators(number, text, occurrence)
+                if creators and not own.offered_before(occurrence.index, text):
+                    latest = max(creators, key=self.sent_at)
+                    others = tuple(node for node in creators if node[0] != latest[0])
+                    yield Dependency(Consumer(occurrence.index, text, occurrence.field, False), latest, others)
                     break
 
+    def _creators(self, number: int, text: str, occurrence: Occurrence) -> list[Node]:
+        """The earlier steps that created what an occurrence names."""
+        before = self.sent_at((number, occurrence.index))
+        return [
+            node
+            for node in self._creations[text]
+            if self.sent_at(node) < before and self._analyses[node[0]].values.names_creation(text, occurrence.field)
+        ]
+
     def _by_rule(self, number: int, consumer: Consumer) -> Dependency | None:
-        """The latest earlier answer of any other session that has the value where the rule says."""
-        before, flow = self.asked((number, consumer.index)), consumer.flow
+        """The latest earlier response of another session that has the value where the rule says."""
+        before, flow = self.sent_at((number, consumer.index)), consumer.flow
         found = [
             (other, index)
             for other, analysis in enumerate(self._analyses)
@@ -196,13 +201,13 @@ class Producers:
             if other != number
             and flow is not None
             and flow.source.fits(step.exchange.request)
-            and self.answered((other, index)) < before
+            and self.received_at((other, index)) < before
             and ResponseReader(step.exchange.response).value(flow.locator) == consumer.text
         ]
-        return Dependency(consumer, max(found, key=self.answered)) if found else None
+        return Dependency(consumer, max(found, key=self.received_at)) if found else None
 
 
 def _inside(part: Consumer, whole: Consumer) -> bool:
-    """Whether a text is a word of another one that is needed at the same place."""
-    same = part.index == whole.index and part.place.via == whole.place.via
+    """Whether a text is a part of another one that the same field consumes."""
+    same = part.index == whole.index and part.field.via == whole.field.via
     return same and part.text != whole.text and part.text in whole.text

@@ -15,7 +15,7 @@ def shown(text: str) -> str:
 
 def never_issued(text: str, via: str) -> Report:
     """A value that a service issued to the client before the recording began."""
-    message = f"{via} is {shown(text)}, which no earlier answer carries and which the client did not make up"
+    message = f"{via} is {shown(text)}, which no earlier response carries and which the client did not make up"
     if text.startswith(PREFIX):
         rule = f"credentials: {{{text}: {{env: NAME}}}}, or with rules: keep: [{text}] where nothing checks it"
         return Report("unmatched", message, rule)
@@ -26,3 +26,21 @@ def never_issued(text: str, via: str) -> Report:
             f"{{{PREFIX}NAME: {{env: NAME}}}}"
         )
     return Report("unmatched", message, rule)
+
+
+def rule_without_source(expression: str, via: str) -> Report:
+    """A rule that names a value for a request which no earlier response has."""
+    return Report(
+        "unmatched",
+        f"no earlier response has {expression}, which a rule names for {via}",
+        f"flows: [{{from: ..., to: {via}}}]",
+    )
+
+
+def misnamed(text: str, via: str, expression: str, index: int) -> Report:
+    """A value that equals an identifier in the response of exchange `index`, whose name does not fit."""
+    return Report(
+        "ambiguous",
+        f"{via} is {text}, as is {expression} of exchange {index + 1}, whose name does not fit",
+        f"flows: [{{from: {expression}, to: {via}}}], or keep: [{via}]",
+    )

@@ -1,4 +1,4 @@
-"""The rules of the matrix, ready to be asked about a place in a request."""
+"""The rules of the matrix, parsed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from verifier.correlation.model import Locator, Rules
 from verifier.correlation.text.classes import is_unique
-from verifier.correlation.text.names import RequestPlace
+from verifier.correlation.text.names import MessageField
 from verifier.errors import BadInput
 from verifier.http.message import Request
 from verifier.paths import matches
@@ -28,51 +28,55 @@ class Pattern:
             return False
         return not self.template or matches(self.template, request.path)
 
-    def names(self, place: RequestPlace) -> bool:
-        """Header names count without case; a body without a pointer stands for all of it."""
-        return place.via.lower() == self.expression.lower() or (
-            self.expression == "$request.body" and place.via.startswith("$request.body")
+    def names(self, field: MessageField) -> bool:
+        """Whether the expression means a field. Case does not count; a body without a pointer stands for all of it."""
+        return field.via.lower() == self.expression.lower() or (
+            self.expression == "$request.body" and field.via.startswith("$request.body")
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Flow:
+    """A rule that takes the value of `target` in requests from `source` in responses."""
+
     locator: Locator
     source: Pattern
-    use: Pattern
+    target: Pattern
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class ParsedRules:
+    """Rules for values, and rules for places (`_at`)."""
+
     flows: tuple[Flow, ...]
     keep: frozenset[str]
     fresh: frozenset[str]
     keep_at: tuple[Pattern, ...]
     fresh_at: tuple[Pattern, ...]
 
-    def flow(self, request: Request, place: RequestPlace) -> Flow | None:
-        return next((flow for flow in self.flows if flow.use.fits(request) and flow.use.names(place)), None)
+    def flow(self, request: Request, field: MessageField) -> Flow | None:
+        return next((flow for flow in self.flows if flow.target.fits(request) and flow.target.names(field)), None)
 
-    def kept(self, request: Request, place: RequestPlace, text: str) -> bool:
-        return self.keeps(text) or any(rule.fits(request) and rule.names(place) for rule in self.keep_at)
+    def kept(self, request: Request, field: MessageField, text: str) -> bool:
+        return self.keeps(text) or any(rule.fits(request) and rule.names(field) for rule in self.keep_at)
 
     def keeps(self, text: str) -> bool:
-        """Whether a value is left alone, or is an unmistakable part of one that is."""
+        """Whether a rule keeps a value, or another value of which this is an unmistakable part."""
         if text in self.keep:
             return True
         return bool(self.keep) and is_unique(text) and any(text in value for value in self.keep)
 
-    def renewed(self, request: Request, place: RequestPlace, text: str) -> bool:
-        return text in self.fresh or any(rule.fits(request) and rule.names(place) for rule in self.fresh_at)
+    def renewed(self, request: Request, field: MessageField, text: str) -> bool:
+        return text in self.fresh or any(rule.fits(request) and rule.names(field) for rule in self.fresh_at)
 
 
-def settle(rules: Rules) -> Settled:
+def parse_rules(rules: Rules) -> ParsedRules:
     """Raises BadInput for a rule that is no runtime expression."""
     flows = []
     for source, use in rules.flows:
         given, wanted = pattern(source, "from"), pattern(use, "to")
         if not given.expression.startswith("$response."):
-            raise BadInput.one("rules", f"{source!r} must point into an answer ($response...)", key="flows.from")
+            raise BadInput.one("rules", f"{source!r} must point into a response ($response...)", key="flows.from")
         if not wanted.expression.startswith("$request."):
             raise BadInput.one("rules", f"{use!r} must point into a request ($request...)", key="flows.to")
         flows.append(Flow(locator(given.expression), given, wanted))
@@ -84,7 +88,7 @@ def settle(rules: Rules) -> Settled:
         name: frozenset(text for text in texts if not _OPERATION.match(text))
         for name, texts in (("keep", rules.keep), ("fresh", rules.fresh))
     }
-    return Settled(tuple(flows), values["keep"], values["fresh"], at["keep"], at["fresh"])
+    return ParsedRules(tuple(flows), values["keep"], values["fresh"], at["keep"], at["fresh"])
 
 
 def pattern(text: str, key: str) -> Pattern:
@@ -96,7 +100,7 @@ def pattern(text: str, key: str) -> Pattern:
 
 
 def locator(expression: str) -> Locator:
-    """The place that an expression of an answer points at."""
+    """What an expression of a response points at."""
     rest = expression.removeprefix("$response.")
     part, _, name = rest.partition(".")
     if part == "header" and name.lower().startswith("set-cookie#"):
@@ -111,4 +115,4 @@ def locator(expression: str) -> Locator:
         return Locator(expression, "json", rest.removeprefix("body#"))
     if rest == "body":
         return Locator(expression, "text", "")
-    raise BadInput.one("rules", f"{expression!r} must name a header or a body of the answer", key="flows.from")
+    raise BadInput.one("rules", f"{expression!r} must name a header or a body of the response", key="flows.from")

@@ -1,4 +1,4 @@
-"""Where the values of an answer come from, and how to take the same place out of another answer."""
+"""The values of a response: every place in it, at any depth of encoding, that holds a wanted text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from verifier.correlation.model import Locator
 from verifier.correlation.response_reader import LONGEST_TEXT
 from verifier.correlation.text import html, split, xml
 from verifier.correlation.text.json import cached_json
-from verifier.correlation.text.names import RequestPlace, stem
+from verifier.correlation.text.names import MessageField, stem
 from verifier.http.message import Request, Response, header
 from verifier.pointers import MISSING
 
@@ -29,37 +29,37 @@ _SILENT = frozenset({
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A value in the answer of exchange `index`. `depth` counts the cuts that lead to it."""
+    """A value in the response of exchange `index`. `depth` counts the cuts that lead to it."""
 
     index: int
     locator: Locator
-    place: RequestPlace
+    field: MessageField
     text: str
     depth: int
 
 
 def sources(index: int, request: Request, response: Response, wanted: AbstractSet[str]) -> Iterator[Source]:
-    """Every place in an answer, whole or inside another, that holds one of the `wanted` texts."""
-    for locator, place, text in _leaves(request, response):
-        yield from _inside(index, locator, place, text, 0, wanted)
+    """Every place in a response, whole or inside of another one, that holds one of the `wanted` texts."""
+    for locator, field, text in _whole_values(request, response):
+        yield from _nested(index, locator, field, text, 0, wanted)
 
 
-def _leaves(request: Request, response: Response) -> Iterator[tuple[Locator, RequestPlace, str]]:
+def _whole_values(request: Request, response: Response) -> Iterator[tuple[Locator, MessageField, str]]:
     for name, value in response.headers:
         lower = name.lower()
         if lower == "set-cookie":
             for part in split.cookie(value)[:1]:
                 yield (
                     Locator("$response.header.Set-Cookie", "cookie", part.name),
-                    RequestPlace("cookie", part.name),
+                    MessageField("cookie", part.name),
                     part.value,
                 )
         elif lower not in _SILENT and not lower.startswith("access-control-"):
-            yield Locator(f"$response.header.{name}", "header", lower), RequestPlace("header", name), value
-    yield from _body_leaves(request, response)
+            yield Locator(f"$response.header.{name}", "header", lower), MessageField("header", name), value
+    yield from _body_values(request, response)
 
 
-def _body_leaves(request: Request, response: Response) -> Iterator[tuple[Locator, RequestPlace, str]]:
+def _body_values(request: Request, response: Response) -> Iterator[tuple[Locator, MessageField, str]]:
     body = response.body
     if not body:
         return
@@ -70,17 +70,17 @@ def _body_leaves(request: Request, response: Response) -> Iterator[tuple[Locator
             return
         around = collection(request.path)
         for part in split.json_text(text):
-            place = RequestPlace("body", part.name, part.containers or around)
-            yield Locator(f"$response.body#{part.selector}", "json", part.selector), place, part.value
+            field = MessageField("body", part.name, part.containers or around)
+            yield Locator(f"$response.body#{part.selector}", "json", part.selector), field, part.value
     elif "html" in (header(response.headers, "content-type") or "").lower():
         for key, name, value in html.values(body):
-            yield Locator(f"$response.body#/html/{key}", "html", key), RequestPlace("body", name), value
+            yield Locator(f"$response.body#/html/{key}", "html", key), MessageField("body", name), value
     elif (elements := _xml(response)) is not None:
         for key, name, around_it, value in elements:
-            place = RequestPlace("body", name, (stem(around_it),) if around_it else ())
-            yield Locator(f"$response.body#/xml/{key}", "xml", key), place, value
+            field = MessageField("body", name, (stem(around_it),) if around_it else ())
+            yield Locator(f"$response.body#/xml/{key}", "xml", key), field, value
     elif len(body) <= LONGEST_TEXT:
-        yield Locator("$response.body", "text", ""), RequestPlace("body", ""), body.decode("utf-8", "replace").strip()
+        yield Locator("$response.body", "text", ""), MessageField("body", ""), body.decode("utf-8", "replace").strip()
 
 
 def _xml(response: Response) -> list[xml.Found] | None:
@@ -89,16 +89,16 @@ def _xml(response: Response) -> list[xml.Found] | None:
 
 
 def collection(path: str) -> tuple[str, ...]:
-    """The stem of what a path is about: its last segment that is no identifier."""
+    """The stem of the collection that a path names: its last segment without digits."""
     names = [part.value for part in split.url(path) if not any(letter.isdigit() for letter in part.value)]
     return (stem(names[-1]),) if names else ()
 
 
-def _inside(
-    index: int, locator: Locator, place: RequestPlace, text: str, depth: int, wanted: AbstractSet[str]
+def _nested(
+    index: int, locator: Locator, field: MessageField, text: str, depth: int, wanted: AbstractSet[str]
 ) -> Iterator[Source]:
     if text in wanted:
-        yield Source(index, locator, place, text, depth)
+        yield Source(index, locator, field, text, depth)
     if depth >= _DEEPEST or len(text) > _LONGEST_NESTED:
         return
     for splitter, parts in _cuts(text, wanted):
@@ -107,16 +107,16 @@ def _inside(
                 continue
             selector = f"{part.selector}|{len(parts)}" if splitter in split.COUNTED else part.selector
             inner = Locator(locator.expression, locator.part, locator.key, (*locator.cuts, (splitter, selector)))
-            named = RequestPlace(place.kind, part.name or place.name, part.containers or place.containers)
+            named = MessageField(field.kind, part.name or field.name, part.containers or field.containers)
             if splitter == "fine":
-                named = RequestPlace(place.kind, part.name, part.containers)
+                named = MessageField(field.kind, part.name, part.containers)
             if splitter in split.COUNTED:
                 if part.value not in wanted:
                     continue
                 # Words come last: another value may have separators where this one has none.
                 yield Source(index, inner, named, part.value, depth + (2 if splitter == "fine" else 1))
             else:
-                yield from _inside(index, inner, named, part.value, depth + 1, wanted)
+                yield from _nested(index, inner, named, part.value, depth + 1, wanted)
 
 
 def _cuts(text: str, wanted: AbstractSet[str]) -> Iterator[tuple[str, list[split.Part]]]:

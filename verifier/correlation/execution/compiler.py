@@ -1,7 +1,7 @@
-"""What a replay does again and again, as code: one function that begins it, one for each request with holes.
+"""Compiles what every replay repeats: one function that begins a replay, and one that builds each request.
 
-Templates are compiled to Python's own f-strings, so that filling one is a single expression: no walk over its pieces,
-and only those headers are made anew in which something changes. All functions of a script are compiled together.
+Templates become f-strings, so that filling one is a single expression without a walk over its pieces. Only headers in
+which something changes are built. All functions of a script are compiled together.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from verifier.http.message import Headers, Request
 Begin = Callable[[str, float], list[str]]  # the replay's key, the seconds that moments are shifted by
 Build = Callable[[list[str], Headers], Request]  # the values of all slots, and headers to be added
 
-# What an encoder leaves as it is, asked first because most identifiers are.
+# Whether an encoder leaves a text as it is. This is asked first, because it does so with most identifiers.
 _UNTOUCHED: dict[object, Callable[[str], object]] = {
     quote: re.compile(r"[A-Za-z0-9_.\-~]*").fullmatch,
     quote_plus: re.compile(r"[A-Za-z0-9_.\-~]*").fullmatch,
@@ -43,7 +43,7 @@ class Compiler:
         self._names: dict[int, str] = {}
 
     def begin(self, slots: Sequence[Slot]) -> str:
-        """Adds a `Begin`: the values that a replay starts with. Returns its name, as all of these do."""
+        """Add a `Begin`: the values that a replay starts with. Returns the name of the function, as all of these do."""
         shapes = {at: shape(slot.recorded) for at, slot in enumerate(slots) if slot.fresh and slot.moment is None}
         counts = Counter(cell for cells in shapes.values() for cell in cells if len(cell) > 1)
         body: list[ast.stmt] = []
@@ -68,7 +68,7 @@ class Compiler:
         return self._function(("key", "shift"), [*body, ast.Return(ast.List(values, ast.Load()))])
 
     def request(self, recorded: Request, template: RequestTemplate | None) -> str:
-        """Adds a `Build` for one request. Without templates nothing changes in it."""
+        """Add a `Build` for one request. Without a template nothing changes in it."""
         headers: ast.expr = self._name(recorded.headers)
         if template is not None and template.headers:
             headers = self._headers(recorded.headers, dict(template.headers))
@@ -83,7 +83,7 @@ class Compiler:
         return self._function(("values", "more"), [ast.Return(made)])
 
     def target(self, recorded: Request, template: RequestTemplate | None) -> str:
-        """Adds a function from the values of all slots to the target of one request."""
+        """Add a function from the values of all slots to the target of one request."""
         return self._function(("values",), [ast.Return(self._target(recorded, template))])
 
     def _target(self, recorded: Request, template: RequestTemplate | None) -> ast.expr:
@@ -100,7 +100,7 @@ class Compiler:
         return ast.Tuple(pairs, ast.Load())
 
     def finish(self) -> dict[str, Callable[..., Any]]:
-        """All functions by name. Nothing recorded becomes source text: it is in constants, or bound to names."""
+        """All functions by name. No recorded text becomes source code: it is a constant, or bound to a name."""
         module = ast.fix_missing_locations(ast.Module(self._functions, []))
         exec(compile(module, "<script>", "exec"), self._bound)
         return self._bound
@@ -120,10 +120,10 @@ class Compiler:
         return ast.IfExp(_call(self._name(untouched), text), _name("text"), _call(self._name(encode), _name("text")))
 
     def _name(self, value: object) -> ast.Name:
-        """A name that stands for a value which no source text can express."""
+        """A name for a value that source code cannot express."""
         if id(value) not in self._names:
             self._names[id(value)] = f"bound{len(self._names)}"
-            self._bound[self._names[id(value)]] = value  # which also keeps its id from being given away
+            self._bound[self._names[id(value)]] = value  # the reference also keeps the id from being used again
         return _name(self._names[id(value)])
 
     def _function(self, arguments: Sequence[str], body: list[ast.stmt]) -> str:
@@ -134,7 +134,7 @@ class Compiler:
 
 
 def function(arguments: Sequence[str], body: list[ast.stmt]) -> Callable[..., Any]:
-    """One function by itself, of what needs no values bound to names."""
+    """A single function whose body needs no values bound to names."""
     compiler = Compiler()
     name = compiler._function(arguments, body)
     found: Callable[..., Any] = compiler.finish()[name]
@@ -142,7 +142,7 @@ def function(arguments: Sequence[str], body: list[ast.stmt]) -> Callable[..., An
 
 
 def _runs(cells: Shape, drawn: dict[str, str], used: Counter[str]) -> Iterator[ast.expr]:
-    """A shape as what stays and what was drawn; `used` counts how much of each alphabet has been."""
+    """A shape as constant and drawn parts; `used` counts the letters already taken from each alphabet."""
     for alphabet, run in groupby(cells, key=lambda cell: cell if len(cell) > 1 else ""):
         letters = list(run)
         if alphabet:
@@ -154,7 +154,7 @@ def _runs(cells: Shape, drawn: dict[str, str], used: Counter[str]) -> Iterator[a
 
 
 def joined(parts: list[ast.expr]) -> ast.expr:
-    """The texts one after the other. A value alone is itself: all are plain strings."""
+    """The texts one after the other. A single value needs no f-string, as all values are plain strings."""
     if len(parts) == 1:
         return parts[0]
     return ast.JoinedStr([part if isinstance(part, ast.Constant) else ast.FormattedValue(part, -1) for part in parts])

@@ -1,7 +1,7 @@
-"""New values for what a client makes up: the same shape, another content, drawn from the replay's key.
+"""New values for what a client makes up: the same shape with other content, drawn from the replay's key.
 
-What a value may become is found once, as its shape: for each of its characters the alphabet from which the new one
-is drawn; an alphabet of one letter stays. A replay then only draws.
+The shape of a value is found once: for each of its characters, the alphabet from which the new one is drawn. An
+alphabet of one letter stays as it is. A replay then only draws.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ _UUID_KEPT = {8, 13, 14, 18, 23}
 
 
 def draw(key: str, size: int) -> bytes:
-    """`size` random bytes that depend on the key alone: BLAKE2b (RFC 7693), which is sooner, or where it has not as
-    many, SHAKE128 (FIPS 202).
+    """`size` random bytes that depend on the key alone.
+
+    They come from BLAKE2b (RFC 7693), which is faster, or from SHAKE128 (FIPS 202) where more are needed.
     """
     if 0 < size <= hashlib.blake2b.MAX_DIGEST_SIZE:
         return hashlib.blake2b(key.encode(), digest_size=size).digest()
@@ -36,37 +37,37 @@ def draw(key: str, size: int) -> bytes:
 
 
 def table(alphabet: str) -> bytes:
-    """For `bytes.translate`: random bytes to letters of an alphabet, at most one in 256 more likely than others."""
+    """A table for `bytes.translate` from random bytes to letters; probabilities differ by at most 1/256."""
     return bytes(ord(alphabet[value % len(alphabet)]) for value in range(256))
 
 
 def shape(value: str) -> Shape:
-    """What a renewed value looks like; not for moments, which are shifted instead."""
+    """The shape of a renewed value. Not for moments, which are shifted instead."""
     if EMAIL.fullmatch(value):
         local, _, domain = value.rpartition("@")
         cells = _unique(local, ".")[-_LONGEST_LOCAL:]
         while cells and cells[0] == ".":
             del cells[0]
         return (*cells, "@", *domain)
-    # Services go by a file's extension: it stays the end of the name.
+    # Services look at the extension of a file name, so it stays at the end.
     extension = _EXTENSION.search(value)
     stop = extension.start() if extension and extension.start() else len(value)
     return (*_unique(value[:stop], "-"), *value[stop:])
 
 
 def _unique(value: str, joint: str) -> list[str]:
-    """Random parts drawn anew; a readable value keeps its words and gets a suffix."""
+    """Random parts are drawn again; a readable value keeps its words and gets a suffix."""
     cells, drawn = _reshape(value)
     if drawn >= _ENOUGH_BITS or UUID.search(value):
         return cells
     if value.isdecimal():
-        # Stays a number, of as many digits where those are enough, else one below 2**31.
+        # It stays a number: of the same length where that has enough digits, otherwise below 2**31.
         return cells if len(value) >= 9 else ["1", *[string.digits] * 9]
     return [*cells, joint, *[_HEX] * _SUFFIX]
 
 
 def _reshape(value: str) -> tuple[list[str], float]:
-    """The value with its UUIDs and random words to be drawn, and how many bits that draws."""
+    """The value with alphabets for its UUIDs and random words, and the number of bits that these draw."""
     cells: list[str] = []
     drawn = 0.0
     position = 0

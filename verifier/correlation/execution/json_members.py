@@ -20,9 +20,9 @@ _Tree = dict[str, "_Tree"]  # by member names; a leaf is empty
 def member_reader(*pointers: str) -> Members:
     """A function from a body to the value at a JSON pointer, or to a tuple of them for several; MISSING for none.
 
-    Equal to `value_at(read_json(body), pointer)`, but the decoder knows only the members on the way, and skips all
-    others. That is done where the body is ASCII, for skipping does not look into UTF-8. It lets one thing pass that
-    `json` refuses: an integer of more than 4300 digits in what is skipped.
+    Equal to `value_at(read_json(body), pointer)`, but the decoder knows only the members on the way and skips all
+    others. It is used for ASCII bodies alone, as skipping does not validate UTF-8. It accepts one thing that `json`
+    refuses: an integer of more than 4300 digits in what is skipped.
     """
 
     def whole(body: bytes) -> Any:
@@ -35,7 +35,7 @@ def member_reader(*pointers: str) -> Members:
         return whole
     try:
         decode = msgspec.json.Decoder(_struct(tree)).decode
-    except ValueError:  # a name with quotes, or one that is no UTF-8, cannot be a field's
+    except ValueError:  # no field can have a name with quotes, or one that is no UTF-8
         return whole
     get = attrgetter(*(_path(tree, pointer) for pointer in pointers))
 

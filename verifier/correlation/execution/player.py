@@ -70,7 +70,7 @@ class Player(ReplayState):
                 pairs.append(f"{name}={value}")
             elif (index, _COOKIES) not in self._noted:
                 self._noted.add((index, _COOKIES))
-                message = f"no replayed answer has set the cookie {name!r}; it is left out"
+                message = f"no replayed response has set the cookie {name!r}; it is left out"
                 self.notes.append((index, "unmatched", message))
         pairs += [f"{name}={value}" for name, value in held.items() if name not in cookie.left_out]
         before, after = request.headers[: cookie.position], request.headers[cookie.position + 1 :]
@@ -89,7 +89,7 @@ class Player(ReplayState):
                 continue
             self._noted.add((index, slot))
             use = self._program.script.slots[slot].use
-            kind, message = "unmatched", f"no replayed answer carries the value for {use}; sent as recorded"
+            kind, message = "unmatched", f"no replayed response carries the value for {use}; sent as recorded"
             if self.conflicts is not None and slot in self.conflicts.differing:
                 kind, message = "ambiguous", self.conflicts.ambiguity(slot, self.values[slot], use)
             self.notes.append((index, kind, message))

@@ -1,7 +1,7 @@
 """Finding and replacing a text inside base64, whatever surrounds it there.
 
-Three bytes become four characters, so a text inside longer data has one of three appearances, by its offset modulo 3;
-the characters that it shares with its neighbours are left out of what is searched for.
+Three bytes become four characters, so a text inside longer data is written in one of three ways, by its offset modulo
+3. Characters that also depend on neighbouring bytes are left out of the search.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 _URLSAFE = str.maketrans("-_", "+/")
 _RUN = re.compile(r"[A-Za-z0-9+/_-]*")
-_SHORTEST = 4  # characters to search for: fewer stand in any base64 text by accident
+_SHORTEST = 4  # characters to search for: fewer occur in any base64 text by accident
 
 
 def cores(text: str) -> list[tuple[str, int]]:
@@ -31,8 +31,8 @@ def cores(text: str) -> list[tuple[str, int]]:
 class Base64Swap:
     """Replaces texts inside base64 and base64url (RFC 4648), and inside base64 in base64.
 
-    What reads as such a text but does not decode stays as it is; with `spoil` it is replaced all the same: better
-    spoilt than told.
+    What matches but does not decode stays as it is. With `spoil` it is replaced all the same: a damaged text is better
+    than a secret that shows.
     """
 
     __slots__ = ("_pattern", "_skips", "_spoil", "_swaps")
@@ -67,7 +67,7 @@ class Base64Swap:
         return text
 
     def _recoded(self, text: str, position: int, start: int, least: int) -> tuple[str, int] | None:
-        """The text with the base64 around `start` written anew, and where that ends; None where it does not decode."""
+        """The text with the base64 around `start` recoded, and where that ends; None where it does not decode."""
         # What stands before, in whole groups, comes out as it was; inside base64 in base64 it is needed.
         widest = start
         while widest - 4 >= position and _RUN.fullmatch(text, widest - 4, widest):
@@ -85,7 +85,7 @@ class Base64Swap:
     def _decoded(self, piece: str) -> bytes | None:
         """The data inside, with replacements; None where there is none, or nothing to replace in it."""
         if re.search(r"[-_]", piece) and re.search(r"[+/]", piece):
-            return None  # two alphabets: two things, one beside the other
+            return None  # two alphabets belong to two texts side by side
         try:
             data = base64.b64decode(piece.translate(_URLSAFE) + "=" * (-len(piece) % 4), validate=True)
         except binascii.Error:

@@ -1,4 +1,4 @@
-"""What a value looks like: unique enough to be followed by itself, or a UUID, an e-mail address, a moment."""
+"""Classes of values: unique enough to be followed alone, random, a short identifier, a UUID, an e-mail address."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _CAMEL = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 _BLANK = re.compile(r"\s")
 _CUT = re.compile(r"[^A-Za-z0-9]+")
 _WORDY = frozenset({"true", "false", "null", "none", "undefined", "nan"})
-_UNIQUE_BITS = 28.0  # two unrelated values agree by accident once in 250 million
+_UNIQUE_BITS = 28.0  # two unrelated values are equal by accident once in 250 million
 
 
 @lru_cache(maxsize=65536)
-def bits(value: str) -> float:
+def information(value: str) -> float:
     """Shannon's estimate of the information in a value, its plain words counted as one choice in a thousand."""
     total = 0.0
     for token in _CUT.split(value):
@@ -38,7 +38,7 @@ def _token_bits(token: str) -> float:
     counts = Counter(token)
     entropy = -sum(count / size * math.log2(count / size) for count in counts.values())
     if token.isdecimal():
-        # A round number is a choice of a person or of a default: 1000000 says little.
+        # A person or a default chooses round numbers: 1000000 says little.
         kept = token.rstrip("0")
         return min(math.log2(10) * len(kept or "0"), size * max(entropy, 0.5))
     alphabet = 4.0 if _HEX.match(token) else 5.2
@@ -47,18 +47,18 @@ def _token_bits(token: str) -> float:
 
 @lru_cache(maxsize=65536)
 def is_unique(value: str) -> bool:
-    """Whether the same value in two places can hardly be an accident, whatever the places are called."""
+    """Whether equal values in two places are hardly an accident, whatever the fields are called."""
     if len(value) < 6 or not any(letter.isdigit() for letter in value):
         return _is_long_token(value)
     if UUID.fullmatch(value) or EMAIL.fullmatch(value):
         return True
     if MEDIA_TYPE.match(value):
         return False
-    return bits(value) >= _UNIQUE_BITS
+    return information(value) >= _UNIQUE_BITS
 
 
 def _is_long_token(value: str) -> bool:
-    """Letters alone must be many, and change their case as no words in camel case do."""
+    """Letters alone must be many, and change their case as words in camel case do not."""
     if EMAIL.fullmatch(value):
         return True
     if len(value) < 16 or " " in value or MEDIA_TYPE.match(value):
@@ -70,11 +70,11 @@ def _is_long_token(value: str) -> bool:
 
 @lru_cache(maxsize=65536)
 def is_random(value: str) -> bool:
-    """Whether a client must have drawn it: a UUID, or a long token without readable structure."""
+    """Whether the value was drawn at random: a UUID, or a long token without readable structure."""
     if UUID.fullmatch(value):
         return True
     if not value.isascii() or len(value) > 512 or _BLANK.search(value):
-        return False  # what has several words or lines is a text, of which words may be random
+        return False  # several words or lines are a text, in which single words may be random
     return any(_is_random_token(token) for token in re.split(r"[^A-Za-z0-9]+", value))
 
 

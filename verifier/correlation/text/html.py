@@ -40,14 +40,14 @@ class _Page(HTMLParser):
             self._link = None
 
     def _add(self, tag: str, label: str, name: str, value: str) -> None:
-        """Elements of one kind and label are told apart by their number."""
-        place = f"{tag}/{label}"
-        number = self._seen[place] = self._seen.get(place, -1) + 1
-        self.found.append((f"{place}/{number}" if number else place, name, value))
+        """Elements of one kind and label differ by their number."""
+        field = f"{tag}/{label}"
+        number = self._seen[field] = self._seen.get(field, -1) + 1
+        self.found.append((f"{field}/{number}" if number else field, name, value))
 
 
 def values(body: bytes) -> list[tuple[str, str, str]]:
-    """(key, name, value) in document order; the key finds the same element in another answer to the same request."""
+    """(key, name, value) in document order; the key finds the same element in another response to the same request."""
     page = _Page()
     try:
         page.feed(body[:_LARGEST].decode("utf-8", "replace"))

@@ -1,6 +1,6 @@
 """Names of values: which fields are identifiers, and whether two places mean the same thing.
 
-A short value such as 7 proves nothing by itself. It is followed only where the names agree: the segment after
+A short value such as 7 says nothing by itself. It is followed only where the names agree: the segment after
 `orders` and the `id` of an order, `order_id` and that `id`, `If-Match` and `ETag`.
 """
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
-# Wrappers that say nothing about what they hold.
+# Names of wrappers, which say nothing about their content.
 GENERIC = frozenset({
     "data", "result", "item", "attribute", "payload", "response", "body", "content", "record", "entity", "object",
     "value", "entry", "element", "meta", "embedded", "hit", "row", "doc", "source", "edge", "node",
@@ -31,13 +31,13 @@ _USERS = frozenset({"login", "signin", "register", "registration", "signup", "ac
                     "member", "session", "auth"})  # fmt: skip
 _VERSIONS = frozenset({"etag", "version", "revision", "rev", "last modified"})
 _SINCE = frozenset({"since", "before", "after", "last modified", "min last modified", "max last modified"})
-# What asks for the next page, by its last word, where the answer calls it no more than "next".
+# Last words of names that ask for the next page, where the response calls it no more than "next".
 _POSITIONS = frozenset({"cursor", "token", "marker", "continuation", "offset", "page", "after"})
 
 
 @dataclass(frozen=True, slots=True)
-class RequestPlace:
-    """A named place in a message. `containers` are the stems of what surrounds it, nearest first."""
+class MessageField:
+    """A named field of a request or response. `containers` are the stems of what surrounds it, nearest first."""
 
     kind: str  # path, query, header, cookie, body, token (a word of a composed text)
     name: str
@@ -75,7 +75,7 @@ def is_identifier(name: str) -> bool:
 
 
 def is_key(name: str) -> bool:
-    """Whether a field of this name holds what a thing is found by, even where that is a word."""
+    """Whether a field of this name holds a key by which something is found, even if the key is a word."""
     return words(name).rpartition(" ")[2] in _KEYS
 
 
@@ -85,64 +85,66 @@ def names_itself(name: str) -> bool:
 
 
 @lru_cache(maxsize=65536)
-def affinity(use: RequestPlace, source: RequestPlace) -> int:
-    """How much the names of a use and of a source agree: 0 not at all, 1 same name, 2 and 3 the same thing."""
-    use_words, source_words = use.words, source.words
-    if use_words in ("if match", "if none match", "if range"):
-        return 3 if source_words == "etag" else 2 if source_words in _VERSIONS else 0
-    if use_words in ("if modified since", "if unmodified since"):
-        return 3 if source_words == "last modified" and source.kind == "header" else 0
-    if use_words == "authorization":
-        return 2 if source_words in _TOKENS or source_words.endswith(" token") else 0
-    if use_words in _SINCE and source_words in _VERSIONS:
+def affinity(consumer: MessageField, producer: MessageField) -> int:
+    """How well the names of two fields agree: 0 not at all, 1 by the same name, 2 and 3 as names of the same thing."""
+    consumer_words, producer_words = consumer.words, producer.words
+    if consumer_words in ("if match", "if none match", "if range"):
+        return 3 if producer_words == "etag" else 2 if producer_words in _VERSIONS else 0
+    if consumer_words in ("if modified since", "if unmodified since"):
+        return 3 if producer_words == "last modified" and producer.kind == "header" else 0
+    if consumer_words == "authorization":
+        return 2 if producer_words in _TOKENS or producer_words.endswith(" token") else 0
+    if consumer_words in _SINCE and producer_words in _VERSIONS:
         return 2
-    shared = _nearest(use) == _nearest(source) != ""
-    if use.kind in ("path", "token"):
-        return _path_affinity(use, source_words, shared)
-    if use_words == source_words:
+    shared = _nearest(consumer) == _nearest(producer) != ""
+    if consumer.kind in ("path", "token"):
+        return _path_affinity(consumer, producer_words, shared)
+    if consumer_words == producer_words:
         return 3 if shared else 1
-    if _continues(use_words, source_words):
+    if _continues(consumer_words, producer_words):
         return 2
-    return _reference(use_words, source_words, _nearest(source))
+    return _reference(consumer_words, producer_words, _nearest(producer))
 
 
-def _nearest(place: RequestPlace) -> str:
-    """What directly surrounds a place; a login or a registration answers with a user."""
-    nearest = place.containers[0] if place.containers else ""
+def _nearest(field: MessageField) -> str:
+    """The name that directly surrounds a field. A login or a registration counts as a user, which it returns."""
+    nearest = field.containers[0] if field.containers else ""
     return "user" if nearest in _USERS else nearest
 
 
-def _path_affinity(use: RequestPlace, source_words: str, shared: bool) -> int:
-    if use.kind == "token" and not _nearest(use).isalpha():
+def _path_affinity(consumer: MessageField, producer_words: str, shared: bool) -> int:
+    if consumer.kind == "token" and not _nearest(consumer).isalpha():
         # In `1.2.3` nothing says what the 2 is.
         return 0
-    if shared and source_words in _SELF:
+    if shared and producer_words in _SELF:
         return 3
-    owner = _nearest(use)
-    last = source_words.rpartition(" ")
+    owner = _nearest(consumer)
+    last = producer_words.rpartition(" ")
     if owner and last[2] in _SELF and last[0] and _alias(last[0].rpartition(" ")[2]) == owner:
         return 2
     return 0
 
 
-def _continues(use_words: str, source_words: str) -> bool:
-    """`cursor` in the use, `next_cursor` or `next` in the answer that it takes up."""
-    if source_words == "next":
-        return use_words.rpartition(" ")[2] in _POSITIONS
-    return source_words == f"next {use_words}" or (source_words == "end cursor" and use_words in ("after", "cursor"))
+def _continues(consumer_words: str, producer_words: str) -> bool:
+    """`cursor` in the request, `next_cursor` or `next` in the response before it."""
+    if producer_words == "next":
+        return consumer_words.rpartition(" ")[2] in _POSITIONS
+    return producer_words == f"next {consumer_words}" or (
+        producer_words == "end cursor" and consumer_words in ("after", "cursor")
+    )
 
 
 def _alias(word: str) -> str:
     return "user" if word in _USERS else word
 
 
-def _reference(use_words: str, source_words: str, source_nearest: str) -> int:
-    """`order_id` or `order` in the use, `id` of an order in the source."""
-    owner, _, last = use_words.rpartition(" ")
+def _reference(consumer_words: str, producer_words: str, producer_nearest: str) -> int:
+    """`order_id` or `order` in the request, `id` of an order in the response."""
+    owner, _, last = consumer_words.rpartition(" ")
     if last not in _SELF:
-        owner = use_words
-    if source_words in _SELF and owner and source_nearest:
-        return 2 if _alias(owner.rpartition(" ")[2]) == source_nearest else 0
+        owner = consumer_words
+    if producer_words in _SELF and owner and producer_nearest:
+        return 2 if _alias(owner.rpartition(" ")[2]) == producer_nearest else 0
     # `payment_id` here, `payment` there.
-    source_owner, _, source_last = source_words.rpartition(" ")
-    return 2 if source_last in _SELF and source_owner and source_owner == owner else 0
+    producer_owner, _, producer_last = producer_words.rpartition(" ")
+    return 2 if producer_last in _SELF and producer_owner and producer_owner == owner else 0

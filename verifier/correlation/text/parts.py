@@ -1,4 +1,4 @@
-"""A part of a text: where it stands, what it decodes to, how another value is written in its place."""
+"""A part of a text: its span, its decoded value, and how another value is encoded in its place."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def bits(numbers: Iterable[int]) -> int:
 
 
 def needs_encoding(values: list[str]) -> int:
-    """Those with other characters than unreserved ones, one bit each."""
+    """The values with other than unreserved characters, one bit each."""
     if all(values) and unreserved("".join(values)):  # the usual case, asked at once
         return 0
     return bits(at for at, value in enumerate(values) if not unreserved(value))

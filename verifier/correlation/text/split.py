@@ -1,7 +1,7 @@
-"""Cutting a text into named parts, each with the way it is written: the one place that knows encodings.
+"""Cutting a text into named parts with their encodings. This is the one place that knows encodings.
 
-The same cuts serve answers (where a value is taken out) and requests (where one is put in). A part is a span of
-the text with a codec; decoding it gives a text that may be cut again.
+The same cuts take values out of responses and put values into requests. A part is a span of the text with a codec;
+the decoded part may be cut again.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def _has_digit(text: str) -> bool:
 
 
 def _quoting(raw: str, plus: bool) -> Encode:
-    """Percent-encoding that leaves bare what the recording left bare."""
+    """Percent-encoding that leaves out the characters which the recording left out."""
     safe = "".join(letter for letter in _BARE if letter in raw)
     return partial(quote_plus if plus else quote, safe=safe, errors="replace")
 
@@ -181,7 +181,7 @@ _DECIMAL = re.compile(r"[+-]?\d+(?:\.\d+)?\Z")
 
 
 def is_composed(text: str) -> bool:
-    """Whether a text may have words in it: a number is one thing, and so is a UUID."""
+    """Whether a text may consist of words. A number is a whole, and so is a UUID."""
     return len(text) > 2 and not _DECIMAL.match(text) and not UUID.fullmatch(text)
 
 

@@ -11,7 +11,7 @@ _DEEPEST = 64
 Found = tuple[str, str, str, str]  # key, name, the name of what it is in, value
 
 
-class _Refused(Exception):
+class _Unsupported(Exception):
     pass
 
 
@@ -24,7 +24,7 @@ class _Element:
     last: dict[str, int] = field(default_factory=dict)  # by the name of what is in it
 
     def path(self) -> str:
-        """Known once the document has ended: elements of one name in one other are told apart by their number."""
+        """Known once the document has ended: elements with one name in one parent differ by their number."""
         if self.parent is None:
             return ""
         number = f"/{self.number}" if self.parent.last[self.name] else ""
@@ -38,7 +38,7 @@ class _Document:
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         if len(self._open) > _DEEPEST:
-            raise _Refused
+            raise _Unsupported
         parent, local = self._open[-1], _local(name)
         parent.last[local] = parent.last.get(local, -1) + 1
         element = _Element(local, parent, parent.last[local])
@@ -57,8 +57,8 @@ class _Document:
             self.found.append((element, "", text))
 
     def entity(self, *declared: object) -> None:
-        """Entities of its own may make a short document endless."""
-        raise _Refused
+        """A document with its own entities may be short and expand without end."""
+        raise _Unsupported
 
 
 def _local(name: str) -> str:
@@ -66,7 +66,7 @@ def _local(name: str) -> str:
 
 
 def values(body: bytes) -> list[Found] | None:
-    """In the order in which elements end, their attributes before; the key finds the same place in another answer.
+    """In the order in which elements end, their attributes before; the key finds the same place in another response.
 
     Names are without their prefixes. None for what is no XML, larger than 4 MiB, nested deeper than 64 elements, or
     declares entities.
@@ -80,7 +80,7 @@ def values(body: bytes) -> list[Found] | None:
     parser.EntityDeclHandler = document.entity
     try:
         parser.Parse(body, True)
-    except (expat.ExpatError, _Refused, LookupError, ValueError):  # the latter two: an encoding that nobody knows
+    except (expat.ExpatError, _Unsupported, LookupError, ValueError):  # the latter two: an encoding that nobody knows
         return None
     return [_found(*one) for one in document.found]
 
@@ -92,6 +92,6 @@ def _found(element: _Element, attribute: str, value: str) -> Found:
     return path, element.name, element.parent.name if element.parent else "", value
 
 
-def alone(key: str) -> str:
-    """The key as if the first of several were the only one: as many as were recorded need not be there again."""
+def without_first_index(key: str) -> str:
+    """The key without the index of a first element, so that it is found whether or not others follow it."""
     return key.replace("/0", "")
