@@ -12,11 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import click
 import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from verifier.cli.run import run as run_command
 from verifier.errors import BrokenEnvironment
 from verifier.runtime import cleanup, engine, host_access, images, labels
 from verifier.runtime import leftovers as sweep
@@ -347,6 +349,24 @@ def test_docker_asked_for_without_an_engine_is_a_broken_environment(monkeypatch:
     monkeypatch.setattr(engine, "answers", lambda: "no socket")
     with pytest.raises(BrokenEnvironment, match="no socket"):
         selecting.select("docker")
+
+
+def test_the_list_of_runtimes_is_what_the_command_line_offers(tmp_path: Path) -> None:
+    names = [kind.name for kind in selecting.RUNTIMES]
+    assert len({*names, selecting.AUTO}) == len(names) + 1
+    (option,) = (found for found in run_command.params if found.name == "choice")
+    assert isinstance(option.type, click.Choice)
+    assert list(option.type.choices) == [selecting.AUTO, *names]
+    for name in names:
+        assert selecting.make(name, "run-1", tmp_path).name == name
+
+
+def test_where_no_runtime_can_be_used_every_reason_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = tuple(replace(kind, problem=lambda: "no luck") for kind in selecting.RUNTIMES)
+    monkeypatch.setattr(selecting, "RUNTIMES", refused)
+    with pytest.raises(BrokenEnvironment) as raised:
+        selecting.select("auto")
+    assert all(kind.unusable in str(raised.value) for kind in refused)
 
 
 def test_an_engine_that_hangs_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,6 @@ import secrets
 import sys
 import time
 from pathlib import Path
-from typing import Literal
 
 import click
 import uvloop
@@ -23,7 +22,7 @@ from verifier.rehearsal.run_directory import stored_plan, stored_timing
 from verifier.rehearsal.walk import Rehearsal
 from verifier.report import text
 from verifier.report.formats import FORMATS
-from verifier.runtime.select import Name, make, select
+from verifier.runtime.select import AUTO, RUNTIMES, make, select
 
 
 @click.command()
@@ -31,8 +30,8 @@ from verifier.runtime.select import Name, make, select
 @click.option(
     "--runtime",
     "choice",
-    type=click.Choice(["auto", "docker", "process"]),
-    default="auto",
+    type=click.Choice([AUTO, *(kind.name for kind in RUNTIMES)]),
+    default=AUTO,
     show_default=True,
     help="Where versions run; auto takes containers if an engine answers and local processes otherwise.",
 )
@@ -43,7 +42,7 @@ from verifier.runtime.select import Name, make, select
 def run(
     context: click.Context,
     matrix: Path,
-    choice: Literal["auto"] | Name,
+    choice: str,
     seed: int,
     budget: str | None,
     out: Path | None,

@@ -101,7 +101,9 @@ class StartFailure:
 class Runtime(Protocol):
     """Start, ready, stop; nothing left behind. All methods may be called concurrently."""
 
-    name: Literal["docker", "process"]
+    @property
+    def name(self) -> str:
+        """As in the list of runtimes."""
 
     @property
     def gateway_host(self) -> str:

@@ -6,7 +6,6 @@ import asyncio
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from verifier.errors import BrokenEnvironment
 from verifier.runtime import engine, host_access, images, testcontainer
@@ -38,7 +37,7 @@ class DockerRuntime:
     `directory` is the run's, for build logs. `command_limit` (seconds) ends a one-off command that does not end.
     """
 
-    name: Literal["docker", "process"] = "docker"
+    name = "docker"
 
     def __init__(self, run_id: str, directory: Path, *, command_limit: float = 300.0) -> None:
         self.run_id = checked(run_id)

@@ -6,7 +6,6 @@ import asyncio
 import random
 import shutil
 from pathlib import Path
-from typing import Literal
 
 from verifier.errors import BrokenEnvironment
 from verifier.runtime import local
@@ -31,7 +30,7 @@ class ProcessRuntime:
     codes are as a shell gives them: 128 + n for an end by signal n.
     """
 
-    name: Literal["docker", "process"] = "process"
+    name = "process"
 
     def __init__(
         self, run_id: str, directory: Path, *, chance: random.Random | None = None, command_limit: float = 300.0

@@ -1,57 +1,54 @@
-"""Which runtime a run takes, and why."""
+"""The list of runtimes; which of them a run takes, and why."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from verifier.errors import BrokenEnvironment
 from verifier.runtime.base import Runtime
 
-Name = Literal["docker", "process"]
-
 ANSWERS_WITHIN = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeKind:
+    """One entry of the list. A runtime's module is imported only when it is needed: an engine's libraries load slowly.
+
+    `make` returns a runtime that is not yet open, for a run id and a run directory. `problem` says why the runtime
+    cannot be used on this machine, None where it can. `usable` and `unusable` name the two cases in sentences.
+    """
+
+    name: str
+    make: Callable[[str, Path], Runtime]
+    problem: Callable[[], str | None]
+    usable: str
+    unusable: str
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
     """`reason` is a sentence for the user."""
 
-    name: Name
+    name: str
     reason: str
 
 
-def select(choice: Literal["auto", "docker", "process"]) -> Selection:
-    """Docker where an engine answers within two seconds; asks nobody when the process runtime is asked for.
+def _docker(run_id: str, directory: Path) -> Runtime:
+    from verifier.runtime.docker import DockerRuntime
 
-    Raises BrokenEnvironment when docker was asked for and no engine answers.
-    """
-    if choice == "process":
-        return Selection("process", "the process runtime, as asked for")
-    problem = _engine_problem(ANSWERS_WITHIN)
-    if problem is None:
-        return Selection(
-            "docker", f"the docker runtime, {'as asked for' if choice == 'docker' else 'as an engine answers'}"
-        )
-    if choice == "docker":
-        raise BrokenEnvironment(f"the docker runtime was asked for, but no container engine answers: {problem}")
-    return Selection("process", f"the process runtime, as no container engine answers ({problem})")
+    return DockerRuntime(run_id, directory)
 
 
-def make(name: Name, run_id: str, directory: Path) -> Runtime:
-    """A runtime that is not yet open."""
-    if name == "docker":
-        from verifier.runtime.docker import DockerRuntime
-
-        return DockerRuntime(run_id, directory)
+def _process(run_id: str, directory: Path) -> Runtime:
     from verifier.runtime.process import ProcessRuntime
 
     return ProcessRuntime(run_id, directory)
 
 
-def _engine_problem(within: float) -> str | None:
+def _engine_problem() -> str | None:
     """None when an engine answers. In a thread: looking up a host's name has no time limit of its own."""
     found: list[str | None] = []
 
@@ -62,5 +59,42 @@ def _engine_problem(within: float) -> str | None:
 
     asking = threading.Thread(target=ask, name="engine-ping", daemon=True)
     asking.start()
-    asking.join(within + 1.0)  # the libraries' own loading does not count against the engine
-    return found[0] if found else f"no answer within {within:g} s"
+    asking.join(ANSWERS_WITHIN + 1.0)  # the libraries' own loading does not count against the engine
+    return found[0] if found else f"no answer within {ANSWERS_WITHIN:g} s"
+
+
+# In the order in which `auto` tries them. A new runtime is one module, and one entry here.
+RUNTIMES: tuple[RuntimeKind, ...] = (
+    RuntimeKind("docker", _docker, _engine_problem, "an engine answers", "no container engine answers"),
+    RuntimeKind("process", _process, lambda: None, "this machine runs processes", "this machine runs no processes"),
+)
+AUTO = "auto"
+
+
+def select(choice: str) -> Selection:
+    """The runtime of this name; for `auto` the first that can be used. Asks nobody about the others.
+
+    Raises BrokenEnvironment when a runtime was asked for that cannot be used.
+    """
+    if choice != AUTO:
+        kind = _named(choice)
+        problem = kind.problem()
+        if problem is not None:
+            raise BrokenEnvironment(f"the {choice} runtime was asked for, but {kind.unusable}: {problem}")
+        return Selection(choice, f"the {choice} runtime, as asked for")
+    refused: list[str] = []
+    for kind in RUNTIMES:
+        problem = kind.problem()
+        if problem is None:
+            return Selection(kind.name, f"the {kind.name} runtime, as {'; '.join(refused) or kind.usable}")
+        refused.append(f"{kind.unusable} ({problem})")
+    raise BrokenEnvironment(f"no runtime can be used: {'; '.join(refused)}")
+
+
+def make(name: str, run_id: str, directory: Path) -> Runtime:
+    """A runtime that is not yet open."""
+    return _named(name).make(run_id, directory)
+
+
+def _named(name: str) -> RuntimeKind:
+    return next(kind for kind in RUNTIMES if kind.name == name)
