@@ -12,7 +12,7 @@ from tests.checks.history_builder import NEW, OLD, Answer, HistoryBuilder, Scena
 from verifier.checks.causes import retyped
 from verifier.checks.shapes import Shape
 from verifier.checks.verdict import Judgement
-from verifier.contracts.mistyped import Mistyped, mistyped
+from verifier.contracts.mismatch import Mistyped, mistyped
 from verifier.contracts.registry import ContractRegistry, version_contract
 
 

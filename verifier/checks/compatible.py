@@ -24,8 +24,9 @@ from verifier.checks.provenance import Provenance
 from verifier.checks.readback import LATE
 from verifier.checks.shapes import Misfit, body_kind
 from verifier.checks.verdict import CheckResult, Finding, FindingKind
-from verifier.contracts.conform import Conformance, Mismatch
+from verifier.contracts.conform import Conformance
 from verifier.contracts.expressions import body_json
+from verifier.contracts.mismatch import Mismatch
 from verifier.history.model import Operation
 from verifier.http.message import Response, header
 from verifier.plan.model import Plan

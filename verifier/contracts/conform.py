@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, unquote
 import jsonschema_rs
 
 from verifier.contracts import streamed, wire
-from verifier.contracts.mistyped import Mistyped, mistyped
+from verifier.contracts.mismatch import Mismatch, mistyped
 from verifier.contracts.model import (
     Contract,
     ContractOperation,
@@ -29,17 +29,6 @@ from verifier.paths import path_values
 
 UNDOCUMENTED_OPERATION: Final = "undocumented-operation"
 _SHOWN = 5  # mismatches reported of one body
-
-
-@dataclass(frozen=True, slots=True)
-class Mismatch:
-    """`rule` is what was broken, `pointer` where in the message (`/body/id`, `/header/Location`, `/status`)."""
-
-    rule: str
-    operation: str
-    pointer: str
-    message: str
-    mistyped: Mistyped | None = None  # where a value of another type than the schema allows is what is wrong
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Any
 import jsonschema_rs
 
 from verifier.contracts import wire
-from verifier.contracts.mistyped import Mistyped, mistyped
+from verifier.contracts.mismatch import Mistyped, mistyped
 from verifier.http.eventstream import Event, events
 
 

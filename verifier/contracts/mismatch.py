@@ -1,4 +1,4 @@
-"""Values of another type than a schema allows, read from a validator's error."""
+"""What of a message a contract does not allow; of values of another type than a schema allows, the types."""
 
 from __future__ import annotations
 
@@ -15,6 +15,17 @@ class Mistyped:
 
     allowed: frozenset[str]
     found: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """`rule` is what was broken, `pointer` where in the message (`/body/id`, `/header/Location`, `/status`)."""
+
+    rule: str
+    operation: str
+    pointer: str
+    message: str
+    mistyped: Mistyped | None = None  # where a value of another type than the schema allows is what is wrong
 
 
 def mistyped(error: jsonschema_rs.ValidationError) -> Mistyped | None:
