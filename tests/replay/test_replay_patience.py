@@ -26,7 +26,7 @@ CONFLICT = answer(409, {"error": "it is there"})
 
 
 class Scripted:
-    """A stage whose answers are given beforehand; `records` is what would be the history."""
+    """A replay context with given responses; `records` is what would be the history."""
 
     seed = 0
     retry = Retry()

@@ -87,7 +87,7 @@ class Rehearsal:
         try:
             self.emit(Doing(f"opening the {self.runtime.name} runtime"))
             await self.runtime.open()
-            context = self._stage(client, record)
+            context = self._replay_context(client, record)
             context.lines = writer.lines if secrets is None else None
             system = System(
                 self.prepared.matrix,
@@ -112,7 +112,7 @@ class Rehearsal:
             await client.close()
             await self.runtime.close()
 
-    def _stage(self, client: WireClient, record: Callable[[Record], None]) -> ReplayContext:
+    def _replay_context(self, client: WireClient, record: Callable[[Record], None]) -> ReplayContext:
         matrix, registry, rotation = self.prepared.matrix, self.prepared.registry, Rotation()
         gateway = Gateway(
             host=self.runtime.gateway_host,

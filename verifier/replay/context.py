@@ -27,11 +27,11 @@ from verifier.replay.credentials import Credentials
 from verifier.replay.listening import ListenLimits, listen_for_events
 
 _UNSENDABLE = re.compile(r"[\x00-\x20\x7f]")
-RETRY_STATUSES = (409, 425, 429, 503)  # statuses that may say when to try again
+RETRY_STATUSES = (409, 425, 429, 503)  # statuses of responses that may say when to try again
 
 
 class Attempt(Struct, frozen=True, gc=False):
-    """What is known of a request before it is sent. `version` "" lets the rotation choose."""
+    """Everything known of a request before it is sent. With `version` "" the rotation chooses the version."""
 
     step: str
     replay: str
@@ -63,13 +63,13 @@ class ReplayContext:
     gateway: Gateway
     registry: ContractRegistry
     record: Callable[[Record], None]
-    clock: Callable[[], float]
-    wall: Callable[[], float]
+    clock: Callable[[], float]  # seconds since the run began
+    wall: Callable[[], float]  # seconds since the epoch
     seed: int
     retry: Retry = field(default_factory=Retry)
     timeout: float = 15.0  # seconds for one attempt; a service that needs longer should accept the work
-    credentials: Credentials | None = None  # put into what is sent, and into nothing else
-    lines: Lines | None = None  # takes whole operations' lines, if they may go to the history unseen
+    credentials: Credentials | None = None  # inserted into requests as they are sent, nowhere else
+    lines: Lines | None = None  # takes the lines of whole operations, where they need no masking
     sent: int = 0
     answered: int = 0
     failed: int = 0

@@ -1,8 +1,8 @@
-"""Secrets of real accounts: put into requests immediately before the wire, and out of everything that is written.
+"""Secrets of real accounts: inserted into requests just before they are sent, masked in everything that is written.
 
-Inside, requests carry the placeholders of the redacted recording. What comes back may echo a secret in any clothing:
-plain, percent-encoded, escaped in JSON or HTML, inside base64 (as in `Authorization: Basic`), compressed. Each of
-them is masked, in every record, before it reaches the disk.
+Elsewhere requests carry the placeholders of the redacted recording. A response may echo a secret in any encoding:
+plain, percent-encoded, escaped in JSON or HTML, inside base64 (as in `Authorization: Basic`), compressed. Every
+record is masked before it reaches the disk.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from verifier.matrix.model import Credential
 from verifier.recording.placeholders import standing
 from verifier.recording.redact import PREFIX
 
-SHORTEST = 4  # characters; a shorter secret stands everywhere by accident and could not be masked
+SHORTEST = 4  # characters; a shorter text occurs everywhere by accident and could not be masked
 _LARGEST_FILE = 65536  # bytes
 _MADE = re.compile(rf"{PREFIX}[0-9a-f]{{24}}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -35,7 +35,7 @@ _Quote = Callable[[str], str]
 
 
 class Credentials:
-    """Secrets by placeholder. Its representation names the placeholders alone."""
+    """The secrets by placeholder. The representation shows only the placeholders."""
 
     __slots__ = ("_base64_in", "_base64_out", "_in", "_masks", "_out", "_secrets")
 
@@ -47,7 +47,7 @@ class Credentials:
         by_secret = {secrets[name]: name for name in secrets}
         ordered = sorted(by_secret, key=len, reverse=True)
         self._masks = tuple(by_secret[secret] for secret in ordered)
-        self._out = re.compile("|".join(f"({_any_clothing(secret)})" for secret in ordered))
+        self._out = re.compile("|".join(f"({_any_encoding(secret)})" for secret in ordered))
         self._base64_out = Base64Swap([(secret, by_secret[secret]) for secret in ordered], spoil=True)
 
     def __repr__(self) -> str:
@@ -56,10 +56,10 @@ class Credentials:
     def __contains__(self, placeholder: str) -> bool:
         return placeholder in self._secrets
 
-    # ---- onto the wire
+    # ---- into requests
 
     def insert(self, request: Request) -> Request:
-        """The request as it is sent: with the secrets, each written as its place asks for."""
+        """The request as it is sent, with the secrets, each encoded as its place requires."""
         headers = tuple((name, self._into_header(name, value)) for name, value in request.headers)
         return Request(
             request.method,
@@ -75,7 +75,7 @@ class Credentials:
     def _into_body(self, request: Request) -> bytes:
         if not request.body:
             return request.body
-        # Placeholders are ASCII, so the rest passes unchanged whatever its charset is.
+        # Placeholders are ASCII, so everything else stays unchanged in any charset.
         text = request.body.decode("latin-1")
         if "urlencoded" in (header(request.headers, "content-type") or "").lower():
             filled = self._fill(text, quote_plus)
@@ -88,10 +88,10 @@ class Credentials:
     def _fill(self, text: str, write: _Quote) -> str:
         return self._in.sub(lambda found: write(self._secrets[found[0]]), text)
 
-    # ---- out of what is kept
+    # ---- out of records and files
 
     def mask_text(self, text: str) -> str:
-        """A text with every secret, in whatever clothing, replaced by its placeholder."""
+        """The text with every secret, in any encoding, replaced by its placeholder."""
         plain = self._out.sub(lambda found: self._masks[(found.lastindex or 1) - 1], text)
         return self._base64_out.swap(plain)
 
@@ -102,14 +102,14 @@ class Credentials:
         return data if masked == text else masked.encode("latin-1", "replace")
 
     def mask(self, record: Record) -> Record:
-        """A record of a history as it may be written. What names its place in the plan is nobody's secret."""
+        """A record of a history as it may be written. The fields that name its place in the plan hold no secrets."""
         if isinstance(record, Operation):
-            answer = record.response
+            response = record.response
             return structs.replace(
                 record,
                 name=self._masked_name(record.name),
                 request=self._masked_request(record.request),
-                response=self._masked_response(answer) if answer is not None else None,
+                response=self._masked_response(response) if response is not None else None,
                 produced=tuple((place, self.mask_text(value)) for place, value in record.produced),
             )
         if isinstance(record, Note):
@@ -121,7 +121,7 @@ class Credentials:
         return structs.replace(record, name=self._masked_name(record.name))
 
     def mask_files(self, folder: Path) -> None:
-        """Logs that services have written: each is rewritten where it holds a secret, line by line."""
+        """Mask the logs of services: a file that holds a secret is rewritten, line by line."""
         for file in sorted(folder.rglob("*")) if folder.is_dir() else ():
             if not file.is_file():
                 continue
@@ -134,7 +134,7 @@ class Credentials:
                 part.replace(file)
 
     def _masked_name(self, name: str) -> str:
-        """Only a name made of a path can hold a secret; a contract's is its own."""
+        """Only a name made of a path can hold a secret, not one from a contract."""
         return self.mask_text(name) if "/" in name else name
 
     def _masked_request(self, request: Request) -> Request:
@@ -152,7 +152,7 @@ class Credentials:
             return headers, self.mask_bytes(body)
         plain = try_decode(body, ",".join(codings))
         if plain is None:
-            return headers, b""  # nobody can tell what it holds
+            return headers, b""  # it cannot be decoded, so it may hold a secret
         masked = self.mask_bytes(plain)
         if masked is plain:
             return headers, body
@@ -162,8 +162,8 @@ class Credentials:
 def resolve(declared: Iterable[Credential], file: Path, environ: Mapping[str, str]) -> Credentials | None:
     """The secrets that a matrix (`file`) names; None where it names none.
 
-    Raises BadInput for each that is missing, empty, too short to be masked, or cannot be sent. No message says what
-    a secret is.
+    Raises BadInput for each that is missing, empty, too short to be masked, or cannot be sent. No message contains
+    a secret.
     """
     secrets: dict[str, str] = {}
     sources: dict[str, tuple[str, str]] = {}
@@ -184,47 +184,47 @@ def resolve(declared: Iterable[Credential], file: Path, environ: Mapping[str, st
 
 
 def rejection_message(operation: Operation, credentials: Credentials | None) -> str:
-    """What to tell of a request that was turned away with placeholders in it that no secret replaced; else ""."""
-    answer = operation.response
-    if answer is None or answer.status not in (401, 403, 407):
+    """The message about a request that was refused and holds placeholders without secrets; "" for any other."""
+    response = operation.response
+    if response is None or response.status not in (401, 403, 407):
         return ""
-    bare = {
+    unfilled = {
         name: place for name, place in standing(operation.request) if credentials is None or name not in credentials
     }
-    if not bare:
+    if not unfilled:
         return ""
-    places = ", ".join(f"{place} is {name}" for name, place in bare.items())
+    places = ", ".join(f"{place} is {name}" for name, place in unfilled.items())
     return (
-        f"was answered {answer.status} to what was redacted: {places}; where the service checks it, name its source in "
-        f"the matrix, beside the recording: credentials: {{{next(iter(bare))}: {{env: NAME}}}}"
+        f"was answered {response.status} to what was redacted: {places}; where the service checks it, name its source "
+        f"in the matrix, beside the recording: credentials: {{{next(iter(unfilled))}: {{env: NAME}}}}"
     )
 
 
 def _value(credential: Credential, environ: Mapping[str, str]) -> tuple[str, str | None]:
-    """The value, and what is wrong with it."""
+    """The value, and the problem with it or None."""
     if credential.kind == "env":
-        what = f"the environment variable {credential.name}"
+        source = f"the environment variable {credential.name}"
         value = environ.get(credential.name)
         if value is None:
-            return "", f"{what} is not set"
+            return "", f"{source} is not set"
     else:
-        what = f"the file {credential.name}"
+        source = f"the file {credential.name}"
         try:
             with Path(credential.name).open("rb") as stream:
                 data = stream.read(_LARGEST_FILE + 1)
             value = data.decode("utf-8")
         except OSError as error:
-            return "", f"{what} cannot be read: {error.strerror or type(error).__name__}"
+            return "", f"{source} cannot be read: {error.strerror or type(error).__name__}"
         except UnicodeDecodeError:
-            return "", f"{what} is not UTF-8 text"
+            return "", f"{source} is not UTF-8 text"
         if len(data) > _LARGEST_FILE:
-            return "", f"{what} is too large for a secret: more than {_LARGEST_FILE} bytes"
+            return "", f"{source} is too large for a secret: more than {_LARGEST_FILE} bytes"
         value = value.removesuffix("\n").removesuffix("\r")
     if len(value) < SHORTEST:
         few = "is empty" if not value else f"holds fewer than {SHORTEST} characters, which could not be kept out"
-        return "", f"{what} {few}" + ("" if not value else " of histories and reports")
+        return "", f"{source} {few}" + ("" if not value else " of histories and reports")
     if _CONTROL.search(value) or not _encodable(value):
-        return "", f"{what} holds a control character or what is no text: it could not be sent in a header"
+        return "", f"{source} holds a control character or what is no text: it could not be sent in a header"
     return value, None
 
 
@@ -236,17 +236,17 @@ def _encodable(value: str) -> bool:
 
 
 def _exactly(placeholder: str) -> str:
-    """A name given by hand may be the beginning of another one; those of the writer have one length."""
+    """A pattern for a placeholder. One given by hand may begin another one; generated ones have one length."""
     return re.escape(placeholder) + ("" if _MADE.fullmatch(placeholder) else r"(?![A-Za-z0-9_])")
 
 
-def _any_clothing(secret: str) -> str:
-    """A pattern for a secret, character by character as any of the usual escapes writes it."""
+def _any_encoding(secret: str) -> str:
+    """A pattern for a secret in which each character may be written in any of the usual escapes."""
     return "".join(map(_run, re.findall(r"\\{2,}|.", secret, re.DOTALL)))
 
 
 def _run(letters: str) -> str:
-    """Several backslashes at once: one by one, each may be read as one or two, and the ways would multiply."""
+    """A run of backslashes as one: alone, each may match one or two, and the combinations would multiply."""
     if len(letters) == 1:
         return _one_character(letters)
     size = len(letters)
@@ -259,7 +259,7 @@ def _one_character(letter: str) -> str:
         return letter
     raw, units = letter.encode(), letter.encode("utf-16-be")
     plain = {letter, raw.decode("latin-1"), f"\\{letter}"} | ({"+"} if letter == " " else set())
-    # Hexadecimal digits come in either case.
+    # Hexadecimal digits may be in either case.
     escaped = {
         html.escape(letter),
         f"&#{ord(letter)};",
@@ -278,7 +278,7 @@ def _quoted(secret: str) -> str:
 
 
 def _in_latin1(secret: str) -> str:
-    """As its UTF-8 bytes, which is how clients write what Latin-1 cannot."""
+    """The UTF-8 bytes of the secret, as clients write what Latin-1 cannot."""
     return secret.encode().decode("latin-1")
 
 

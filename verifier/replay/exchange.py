@@ -1,7 +1,7 @@
-"""The rules of one exchange: how it is sent, what is learned, recorded and remembered, and whether its session goes on.
+"""The rules of one exchange: how it is sent, what is learned, recorded and remembered, whether its session goes on.
 
-Planned replays and live traffic share them. The fast path repeats them for exchanges to which nothing can happen; tests
-hold it equal to what is here.
+Planned replays and live traffic share them. The fast path is an optimisation of them for exchanges without faults,
+retries, polling and accepted work; tests show that it leaves the same history.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ def as_recorded(operation: Operation, recorded: Response) -> bool:
 
 
 def learned(player: Player, index: int, operation: Operation) -> Operation:
-    """Learn from the response that the client saw; the operation, with what later requests use of it."""
+    """Learn from the response that the client saw; returns the operation with the values that later requests use."""
     produced = player.learn(index, operation.response) if operation.response is not None else ()
     return structs.replace(operation, produced=produced) if produced else operation
 
 
 def remembered(prepared: PreparedExchange, operation: Operation, versions: tuple[str, ...]) -> Resource | None:
-    """What an operation has read and can be read back; no event stream, which says what happens and not what is."""
+    """The resource that an operation has read, if it can be read back; an event stream reports events, not a state."""
     response, method = operation.response, operation.request.method
     if prepared.listen is not None or method != "GET" or response is None or response.status >= 300:
         return None
@@ -54,7 +54,7 @@ def unique_responses(attempts: list[Operation]) -> list[Operation]:
 
 @dataclass(slots=True)
 class Session:
-    """One session under way, exchange by exchange. What paces it calls `exchange` until it is `over`, then `finish`.
+    """One session under way. Its owner sets the pace: it calls `exchange` until the session is `over`, then `finish`.
 
     `record` takes the attempts, `deferred` the duplicates that a later step sends, by that step. `stopped_by` is the
     operation that ended the session early.
@@ -76,10 +76,10 @@ class Session:
         return self.stopped_by is not None or self.cursor.over
 
     async def exchange(self) -> None:
-        """The exchange that the cursor is at, with all that may follow it.
+        """Carry out the exchange at the cursor, with retries, polling and accepted work.
 
-        The session stops at the first response whose status class differs from the recorded one: what follows would
-        only repeat that finding. The checks read it from the history.
+        The session stops at the first response whose status class differs from the recorded one: later exchanges would
+        only repeat that finding, which the checks read from the history.
         """
         cursor, fault = self.cursor, self.cursor.planned.fault
         prepared = cursor.prepared_exchanges[cursor.order[cursor.at]]
