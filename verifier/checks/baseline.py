@@ -94,7 +94,7 @@ class Baseline:
             return ""  # to the service it is as any other request: only its answer is kept from the client
         return self._context.family(operation)
 
-    def came_first(self, operation: Operation) -> bool:
+    def overtook(self, operation: Operation) -> bool:
         """Whether it was answered as an undisturbed request is, and the other one of two that overtook each other
         was not. Then it met what the other one meets in the controls, and the other way round.
         """
@@ -105,7 +105,7 @@ class Baseline:
             entry.id for entry in pair if entry and entry.response and entry.response.status // 100 in alone
         ] == [operation.id]
 
-    def after_less(self, operation: Operation) -> bool:
+    def follows_shorter_session(self, operation: Operation) -> bool:
         """Whether a duplicate comes after a session that ended before its time: what the rest of it would have
         removed or changed is still there.
         """

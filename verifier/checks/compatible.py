@@ -34,7 +34,7 @@ from verifier.pointers import MISSING
 
 GUARANTEE = declared.GUARANTEE
 _POSITION = re.compile(r"/\d+(?=/|$)")  # in a list: its entries may stand in any order
-LATER = frozenset({409, 425, 429, 503})
+RETRY_LATER = frozenset({409, 425, 429, 503})
 
 
 def check(context: Context, plan: Plan) -> CheckResult:
@@ -74,8 +74,8 @@ def _against_controls(
     if known and status not in known:
         was = " or ".join(f"{entry}xx" for entry in sorted(known))
         # A sweep that finds nothing is a lost write, and is told there.
-        excused = operation.source == "sweep" or _came_back(context, operation) or baseline.came_first(operation)
-        if not excused and not baseline.after_less(operation):
+        excused = operation.source == "sweep" or _retried_later(context, operation) or baseline.overtook(operation)
+        if not excused and not baseline.follows_shorter_session(operation):
             message = f"{called(operation)}; the old version answers {was}"
             yield _finding(context, operation, message, FindingKind.STATUS, f"{status}xx")
         return
@@ -83,7 +83,7 @@ def _against_controls(
         return
     for misfit in _misfits(operation, response, baseline):
         pointer = misfit.pointer
-        if _polled_past(context, operation) or validators.allows(operation, response, pointer):
+        if _superseded_by_poll(context, operation) or validators.allows(operation, response, pointer):
             continue
         message = f"{called(operation)}: {pointer or 'the body'} {misfit.what}"
         found = _finding(context, operation, message, FindingKind.SHAPE, f"shape {pointer}")
@@ -124,7 +124,7 @@ def _misfits(operation: Operation, response: Response, baseline: Baseline) -> It
         yield from baseline.events[key].misfits(response)
 
 
-def _came_back(context: Context, operation: Operation) -> bool:
+def _retried_later(context: Context, operation: Operation) -> bool:
     """An answer that asks to come back later is not the last word where the client did, and was answered.
 
     Nobody waits for the answer to a duplicate that comes in a later step: its client was answered long ago.
@@ -147,10 +147,10 @@ def _came_back(context: Context, operation: Operation) -> bool:
 
 def _asks_to_wait(operation: Operation) -> bool:
     answer = operation.response
-    return answer is not None and answer.status in LATER and header(answer.headers, "Retry-After") is not None
+    return answer is not None and answer.status in RETRY_LATER and header(answer.headers, "Retry-After") is not None
 
 
-def _polled_past(context: Context, operation: Operation) -> bool:
+def _superseded_by_poll(context: Context, operation: Operation) -> bool:
     """Whether the client went on asking: unfinished work may rightly look different from finished work."""
     origin = operation.parent if operation.source == "poll" else operation.id
     polls = [

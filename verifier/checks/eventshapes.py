@@ -27,12 +27,12 @@ class EventShapes:
     types: dict[str, Shape] = field(default_factory=dict)
 
     def learn(self, response: Response) -> None:
-        for kind, value in _told(response):
+        for kind, value in _typed_data(response):
             self.types.setdefault(kind, Shape()).learn(value)
 
     def misfits(self, response: Response) -> Iterator[Misfit]:
         """As for `Shape`, with pointers into an event's data."""
-        found = list(_told(response))
+        found = list(_typed_data(response))
         kinds = dict.fromkeys(kind for kind, _ in found)
         if kinds and self.types and not kinds.keys() & self.types.keys():
             told, known = (", ".join(map(repr, sorted(entry))) for entry in (kinds, self.types))
@@ -52,7 +52,7 @@ def _in_event(misfit: Misfit, kind: str) -> str:
     return f"{misfit.what} in {kind!r} events of the old version alone"
 
 
-def _told(response: Response) -> Iterator[tuple[str, Any]]:
+def _typed_data(response: Response) -> Iterator[tuple[str, Any]]:
     """The type and the data of each whole event."""
     for event in events(response.body) if is_event_stream(response.headers) else ():
         value = body_json(event["data"])

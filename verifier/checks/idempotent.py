@@ -26,7 +26,7 @@ KEY = "Idempotency-Key"
 def check(context: Context, plan: Plan) -> CheckResult:
     """Looks at every key that was sent more than once: its effects, and the values that answers identify."""
     result = CheckResult(GUARANTEE)
-    for (_, declared), attempts in groups(context):
+    for (_, declared), attempts in attempts_by_key(context):
         if len(attempts) < 2:
             continue
         first = attempts[0]
@@ -42,10 +42,10 @@ def check(context: Context, plan: Plan) -> CheckResult:
 
 def _undeclared(context: Context) -> CheckResult:
     result, repeated = CheckResult(GUARANTEE), _repeated(context)
-    steady = _steady(context, repeated)
+    stable = _stable_values(context, repeated)
     for attempts in repeated:
         first = attempts[0]
-        expressions = steady[first.service, first.name]
+        expressions = stable[first.service, first.name]
         if not expressions:
             continue
         result.ran(attempts[-1].step, first.service, first.name)
@@ -66,7 +66,7 @@ def _repeated(context: Context) -> list[list[Operation]]:
     return [sorted(attempts, key=lambda entry: entry.started) for attempts in found.values() if len(attempts) > 1]
 
 
-def _steady(context: Context, repeated: list[list[Operation]]) -> dict[tuple[str, str], set[str]]:
+def _stable_values(context: Context, repeated: list[list[Operation]]) -> dict[tuple[str, str], set[str]]:
     """By operation, the values that agreed in every control of the old version where a key was sent again."""
     agreed: dict[tuple[str, str], set[str]] = defaultdict(set)
     differed: dict[tuple[str, str], set[str]] = defaultdict(set)
@@ -80,7 +80,7 @@ def _steady(context: Context, repeated: list[list[Operation]]) -> dict[tuple[str
     return defaultdict(set, {name: found - differed[name] for name, found in agreed.items()})
 
 
-def groups(context: Context) -> Iterator[tuple[tuple[str, OperationGuarantees], list[Operation]]]:
+def attempts_by_key(context: Context) -> Iterator[tuple[tuple[str, OperationGuarantees], list[Operation]]]:
     """The client's attempts for each declared key, in order; keys are the client's own, so per path."""
     found: dict[tuple[str, str, str, str], list[Operation]] = defaultdict(list)
     declared: dict[tuple[str, str, str, str], OperationGuarantees] = {}

@@ -49,7 +49,7 @@ def _cases(suite: Element, step: StepVerdict, judgement: Judgement, evidence: Ev
         if state == "fail":
             _failure(case, [found for found in here if found.attribution != "pre-existing"], evidence)
         elif here:
-            SubElement(case, "system-out").text = _told(here, evidence)
+            SubElement(case, "system-out").text = _explanation(here, evidence)
     if step.verdict == "unknown":
         case = SubElement(suite, "testcase", classname=where, name="verified")
         SubElement(case, "skipped", message=one_line(step.error or "parts of this step could not be verified"))
@@ -75,10 +75,10 @@ def _verdict_suite(root: Element, judgement: Judgement, evidence: Evidence) -> E
 def _failure(case: Element, found: list[Violation], evidence: Evidence) -> None:
     message = found[0].message if found else "violated"
     kind = found[0].attribution if found else "unknown"
-    SubElement(case, "failure", type=kind, message=one_line(message)).text = _told(found, evidence)
+    SubElement(case, "failure", type=kind, message=one_line(message)).text = _explanation(found, evidence)
 
 
-def _told(found: Iterable[Violation], evidence: Evidence) -> str:
+def _explanation(found: Iterable[Violation], evidence: Evidence) -> str:
     """Each violation with its proof, as plain text."""
     lines: list[str] = []
     for violation in found:

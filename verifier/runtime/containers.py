@@ -38,7 +38,7 @@ _PROXY_HOLDS = 0.15
 class _Open:
     client: docker.DockerClient
     http: httpx.AsyncClient
-    reach: host_access.HostAccess
+    access: host_access.HostAccess
 
 
 class Containers:
@@ -50,7 +50,7 @@ class Containers:
         self._owner = ProcessIdentity.current()
         self._labels = {LABEL: run_id, OWNER_LABEL: str(self._owner)}
         self._names: dict[str, int] = {}
-        self._guard: WatcherProcess | None = None
+        self._watcher: WatcherProcess | None = None
         self._opened: _Open | None = None
         self._threads = ThreadPoolExecutor(max_workers=32, thread_name_prefix="engine")
         self._calls: set[asyncio.Future[Any]] = set()
@@ -58,16 +58,16 @@ class Containers:
     async def open(self, log: Path) -> None:
         """Raises BrokenEnvironment when there is no engine, no network, or no way back from its containers."""
         client = await self.call(engine.connect)
-        self._guard = await WatcherProcess.start(self.run_id, self._owner, log, engine=True)
+        self._watcher = await WatcherProcess.start(self.run_id, self._owner, log, engine=True)
         try:
-            way = await self.call(self._make_network, client)
+            access = await self.call(self._make_network, client)
         except BaseException:
             # Not `close`: that was never opened. Whatever there is by now has the run's label.
             if await self._emptied(client, ()):
-                await self._guard.dismiss()
-            self._guard = None
+                await self._watcher.dismiss()
+            self._watcher = None
             raise
-        self._opened = _Open(client, httpx.AsyncClient(trust_env=False, verify=False), way)
+        self._opened = _Open(client, httpx.AsyncClient(trust_env=False, verify=False), access)
 
     def _make_network(self, client: docker.DockerClient) -> host_access.HostAccess:
         try:
@@ -91,12 +91,12 @@ class Containers:
         return self._open.client
 
     @property
-    def reach(self) -> host_access.HostAccess:
-        return self._open.reach
+    def access(self) -> host_access.HostAccess:
+        return self._open.access
 
-    def address(self, box: Container) -> Address:
+    def address(self, container: Container) -> Address:
         """Where the verifier reaches a container."""
-        return box.place.inner if self.reach.direct else box.place.published
+        return container.place.inner if self.access.direct else container.place.published
 
     async def call(self, function: Callable[..., _T], *arguments: Any) -> _T:
         """A blocking call in a thread. Cancelled, it goes on; `close` waits for it before it looks around."""
@@ -148,30 +148,30 @@ class Containers:
                 raise BrokenEnvironment(f"the engine failed: {engine.reason(error)}") from None
         raise BrokenEnvironment("the engine found no free port on loopback")
 
-    async def ready(self, box: Container, probe: Probe, within: float, begin: int) -> StartFailure | None:
+    async def ready(self, container: Container, probe: Probe, within: float, begin: int) -> StartFailure | None:
         """Wait for readiness; unless it is reached, nothing of the container is left."""
         failure: StartFailure | None = None
         ready = False
         try:
-            failure = await until_ready(probe, box.ended, within, box.log, begin)
+            failure = await until_ready(probe, container.ended, within, container.log, begin)
             ready = failure is None
         finally:
             if not ready:
-                await self.discard(box)
+                await self.discard(container)
         return failure
 
-    def probe(self, ready: Readiness, box: Container, begin: int) -> Probe:
-        at, value = self.address(box), ready.value
-        search = LineSearch(box.log, value, begin) if ready.kind == "log" else None
+    def probe(self, ready: Readiness, container: Container, begin: int) -> Probe:
+        at, value = self.address(container), ready.value
+        search = LineSearch(container.log, value, begin) if ready.kind == "log" else None
 
         async def http() -> bool | str:
             return await http_answers(self._open.http, at, value)
 
         async def tcp() -> bool:
-            return await tcp_answers(at, 0.0 if self.reach.direct else _PROXY_HOLDS)
+            return await tcp_answers(at, 0.0 if self.access.direct else _PROXY_HOLDS)
 
         async def command() -> bool:
-            return await self.call(box.executes, ["/bin/sh", "-c", fill(value, box.place.inner.port)])
+            return await self.call(container.executes, ["/bin/sh", "-c", fill(value, container.place.inner.port)])
 
         async def line() -> bool:
             return search is not None and search.found()
@@ -179,37 +179,37 @@ class Containers:
         probes: dict[str, Probe] = {"http": http, "tcp": tcp, "command": command, "log": line}
         return probes[ready.kind]
 
-    async def discard(self, box: Container) -> None:
+    async def discard(self, container: Container) -> None:
         """Kill and remove a container. Removed only when its log is complete: the engine's copy goes with it."""
-        if not box.ended.done():
-            await self.call(box.signal, "SIGKILL")
-            await asyncio.wait({box.ended}, timeout=_KILLED_WITHIN)
-        await self.call(box.remove)
+        if not container.ended.done():
+            await self.call(container.signal, "SIGKILL")
+            await asyncio.wait({container.ended}, timeout=_KILLED_WITHIN)
+        await self.call(container.remove)
 
-    def discard_later(self, box: Container) -> None:
+    def discard_later(self, container: Container) -> None:
         """Remove a container that has ended, without waiting; `close` does."""
-        task = asyncio.ensure_future(self.discard(box))
+        task = asyncio.ensure_future(self.discard(container))
         self._calls.add(task)
         task.add_done_callback(self._calls.discard)
 
-    async def close(self, boxes: Iterable[Container]) -> None:
+    async def close(self, containers: Iterable[Container]) -> None:
         """Remove everything with the run's label."""
         if self._calls:
             await asyncio.wait(set(self._calls), timeout=_CLOSE_WITHIN)
         opened, self._opened = self._opened, None
         if opened is None:
             return
-        if await self._emptied(opened.client, boxes) and self._guard is not None:
-            await self._guard.dismiss()
-        self._guard = None  # not dismissed, the watcher goes on trying when the verifier has ended
+        if await self._emptied(opened.client, containers) and self._watcher is not None:
+            await self._watcher.dismiss()
+        self._watcher = None  # not dismissed, the watcher goes on trying when the verifier has ended
         await opened.http.aclose()
         opened.client.close()
         self._threads.shutdown(wait=False)
 
-    async def _emptied(self, client: docker.DockerClient, boxes: Iterable[Container]) -> bool:
+    async def _emptied(self, client: docker.DockerClient, containers: Iterable[Container]) -> bool:
         """False when the engine does not answer any more."""
         try:
-            await asyncio.gather(*map(self.discard, boxes))
+            await asyncio.gather(*map(self.discard, containers))
             await self.call(until_quiet, [lambda: engine.sweep(client, self.run_id)], 0.0, _CLOSE_WITHIN)
         except engine.FAILURES:
             return False

@@ -27,7 +27,7 @@ _BUILDS_AT_ONCE = 2
 
 @dataclass(frozen=True, slots=True)
 class _Store:
-    box: Container
+    container: Container
     directory: Path
 
 
@@ -49,7 +49,7 @@ class DockerRuntime:
 
     @property
     def gateway_host(self) -> str:
-        return self._all.reach.bind
+        return self._all.access.bind
 
     async def open(self) -> None:
         await self._all.open(self._directory / "watcher.log")
@@ -76,13 +76,13 @@ class DockerRuntime:
             missing = "`port`, as its image is not one whose port is known" if spec.image else "`image`"
             raise BrokenEnvironment(f"store {spec.name}: the docker runtime needs {missing}")
         begin = size(spec.log)
-        box = await self._all.start(lambda: self._run_store(spec, port), spec.log)
-        failure = box if isinstance(box, StartFailure) else None
-        if isinstance(box, Container):
+        container = await self._all.start(lambda: self._run_store(spec, port), spec.log)
+        failure = container if isinstance(container, StartFailure) else None
+        if isinstance(container, Container):
             within = spec.readiness.within if spec.readiness else _STORE_WITHIN
-            failure = await self._all.ready(box, self._store_probe(spec, box, begin), within, begin)
+            failure = await self._all.ready(container, self._store_probe(spec, container, begin), within, begin)
             if failure is None:
-                self._stores[spec.name] = _Store(box, spec.directory)
+                self._stores[spec.name] = _Store(container, spec.directory)
         if failure is not None:
             raise BrokenEnvironment(f"store {spec.name} did not start: {failure.detail}\n{failure.tail}")
         return registered.url(spec.image, spec.environment, spec.name, port)
@@ -102,41 +102,43 @@ class DockerRuntime:
         )
         return identity, self._all.place(identity, port)
 
-    def _store_probe(self, spec: StoreSpec, box: Container, begin: int) -> Probe:
+    def _store_probe(self, spec: StoreSpec, container: Container, begin: int) -> Probe:
         if spec.readiness:
-            return self._all.probe(spec.readiness, box, begin)
+            return self._all.probe(spec.readiness, container, begin)
         kind = registered.of_image(spec.image)
         if kind is None:
-            return self._all.probe(Readiness("tcp", ""), box, begin)
+            return self._all.probe(Readiness("tcp", ""), container, begin)
         answers = kind.answers(spec.environment)
-        return lambda: answers(self._all.address(box))
+        return lambda: answers(self._all.address(container))
 
     async def stop_store(self, name: str) -> None:
         store = self._stores.pop(name, None)
         if store is not None:
-            await self._all.discard(store.box)
+            await self._all.discard(store.container)
             await self._all.call(lambda: shutil.rmtree(store.directory, ignore_errors=True))
 
     async def start(self, spec: ReplicaSpec) -> Address | StartFailure:
         begin = size(spec.log)
-        box = await self._all.start(lambda: self._run(spec, spec.id, spec.command, spec.port), spec.log)
-        if isinstance(box, StartFailure):
-            return box
-        failure = await self._all.ready(box, self._all.probe(spec.readiness, box, begin), spec.readiness.within, begin)
+        container = await self._all.start(lambda: self._run(spec, spec.id, spec.command, spec.port), spec.log)
+        if isinstance(container, StartFailure):
+            return container
+        failure = await self._all.ready(
+            container, self._all.probe(spec.readiness, container, begin), spec.readiness.within, begin
+        )
         if failure is not None:
             return failure
-        self._replicas[spec.id] = box
-        return self._all.address(box)
+        self._replicas[spec.id] = container
+        return self._all.address(container)
 
     def _run(self, spec: ReplicaSpec, name: str, command: tuple[str, ...] | None, port: int) -> tuple[str, HostPath]:
         """Blocking. Create and start a container; port 0 publishes nothing."""
-        way, client = self._all.reach, self._all.client
-        hosts = dict.fromkeys(spec.aliases, way.host)
-        if not way.direct:
-            hosts[host_access.HOST_NAME] = way.host
+        access, client = self._all.access, self._all.client
+        hosts = dict.fromkeys(spec.aliases, access.host)
+        if not access.direct:
+            hosts[host_access.HOST_NAME] = access.host
         arguments = self._all.arguments(name)
         arguments["extra_hosts"] = hosts
-        arguments["environment"] = {key: way.rewritten(fill(text, spec.port)) for key, text in spec.environment}
+        arguments["environment"] = {key: access.rewritten(fill(text, spec.port)) for key, text in spec.environment}
         if port:
             arguments["ports"] = published(port)
         filled = None if command is None else [fill(part, spec.port) for part in command]
@@ -149,47 +151,47 @@ class DockerRuntime:
             raise
 
     async def stop(self, replica: str, signal: str, grace: float) -> int | None:
-        box = self._replicas.get(replica)
-        if box is None:
+        container = self._replicas.get(replica)
+        if container is None:
             return None
         name = signal_number(signal).name
-        if not box.ended.done():
-            await self._all.call(box.signal, name)
-            await asyncio.wait({box.ended}, timeout=_KILLED_WITHIN if name == "SIGKILL" else grace)
+        if not container.ended.done():
+            await self._all.call(container.signal, name)
+            await asyncio.wait({container.ended}, timeout=_KILLED_WITHIN if name == "SIGKILL" else grace)
         self._replicas.pop(replica, None)
-        if not box.ended.done():
-            await self._all.discard(box)
+        if not container.ended.done():
+            await self._all.discard(container)
             return None
-        self._all.discard_later(box)  # it has ended and its log is complete: nothing that a step need wait for
-        return None if name == "SIGKILL" else box.ended.result()
+        self._all.discard_later(container)  # it has ended and its log is complete: nothing that a step need wait for
+        return None if name == "SIGKILL" else container.ended.result()
 
     async def exited(self, replica: str) -> str | None:
-        box = self._replicas.get(replica)
-        if box is None:
+        container = self._replicas.get(replica)
+        if container is None:
             return "not started"
-        if not box.ended.done():
+        if not container.ended.done():
             return None
-        memory = ", out of memory" if await self._all.call(box.out_of_memory) else ""
-        return f"exited with status {box.ended.result()}{memory}"
+        memory = ", out of memory" if await self._all.call(container.out_of_memory) else ""
+        return f"exited with status {container.ended.result()}{memory}"
 
     async def command(self, spec: CommandSpec) -> CommandResult:
         begin = size(spec.log)
-        box = await self._all.start(lambda: self._run(spec.replica, spec.id, spec.command, 0), spec.log)
-        if isinstance(box, StartFailure):
-            return CommandResult(NOT_FOUND, box.detail)
+        container = await self._all.start(lambda: self._run(spec.replica, spec.id, spec.command, 0), spec.log)
+        if isinstance(container, StartFailure):
+            return CommandResult(NOT_FOUND, container.detail)
         try:
-            await asyncio.wait({box.ended}, timeout=self._limit)
-            if box.ended.done():
-                return CommandResult(box.ended.result(), tail(spec.log, 20, begin))
+            await asyncio.wait({container.ended}, timeout=self._limit)
+            if container.ended.done():
+                return CommandResult(container.ended.result(), tail(spec.log, 20, begin))
         finally:
-            await self._all.discard(box)
+            await self._all.discard(container)
         return CommandResult(TIMED_OUT, f"{tail(spec.log, 20, begin)}\nnot ended within {self._limit:g} s".lstrip())
 
     async def close(self) -> None:
-        boxes = [*self._replicas.values(), *(store.box for store in self._stores.values())]
+        containers = [*self._replicas.values(), *(store.container for store in self._stores.values())]
         folders = [store.directory for store in self._stores.values()]
         self._replicas.clear()
         self._stores.clear()
-        await self._all.close(boxes)
+        await self._all.close(containers)
         for folder in folders:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)

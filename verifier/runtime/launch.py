@@ -50,20 +50,20 @@ class Launcher:
         self._owner = owner
         self._ports = Ports(chance)
         self._marks = {ENVIRONMENT: run_id, OWNER_ENVIRONMENT: str(owner)}
-        self._guard: WatcherProcess | None = None
+        self._watcher: WatcherProcess | None = None
         self._client: httpx.AsyncClient | None = None
 
     async def open(self, log: Path) -> None:
-        self._guard = await WatcherProcess.start(self._run, self._owner, log, engine=False)
+        self._watcher = await WatcherProcess.start(self._run, self._owner, log, engine=False)
         self._client = httpx.AsyncClient(trust_env=False, verify=False)
 
     async def close(self) -> None:
         if self._client is not None:
             await self._client.aclose()
             self._client = None
-        if self._guard is not None:
-            await self._guard.dismiss()
-            self._guard = None
+        if self._watcher is not None:
+            await self._watcher.dismiss()
+            self._watcher = None
 
     def environment(self, declared: Environment, port: int = 0) -> dict[str, str]:
         """This process's environment, then what is declared; `python` is the interpreter that runs the verifier."""
@@ -77,12 +77,12 @@ class Launcher:
         self, command: Sequence[str], environment: Mapping[str, str], directory: Path, log: Path
     ) -> local.Child:
         """Start a process that the watcher knows. Raises OSError when it cannot start."""
-        guard = self._guard
-        if guard is None:
+        watcher = self._watcher
+        if watcher is None:
             raise BrokenEnvironment("the process runtime was used before it was opened")
         child = await local.spawn(command, dict(environment), directory, log)
-        guard.note(child.pid)
-        child.ended.add_done_callback(lambda _: guard.forget(child.pid))
+        watcher.note(child.pid)
+        child.ended.add_done_callback(lambda _: watcher.forget(child.pid))
         return child
 
     async def start(self, job: Job) -> tuple[Address, local.Child | StartFailure]:

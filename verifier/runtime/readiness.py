@@ -35,7 +35,7 @@ async def until_ready(
 
     Returns None when ready, else why not; `within` is seconds.
     """
-    told = ""
+    response = ""
     deadline = clock() + within
     pause = FIRST_PAUSE
     while (left := deadline - clock()) > 0 and not ended.done():
@@ -51,14 +51,14 @@ async def until_ready(
             found = attempt.result()
             if found is True and not ended.done():
                 return None
-            told = f": {found}" if isinstance(found, str) else told
+            response = f": {found}" if isinstance(found, str) else response
         await asyncio.wait({ended}, timeout=min(pause, max(0.0, deadline - clock())))
         pause = min(LONGEST_PAUSE, pause * _GROWTH)
     if ended.done():
         return StartFailure(
             "exited", f"exited with status {ended.result()} before it was ready", tail(log, 20, log_start)
         )
-    return StartFailure("never-ready", f"not ready within {within:g} s{told}", tail(log, 20, log_start))
+    return StartFailure("never-ready", f"not ready within {within:g} s{response}", tail(log, 20, log_start))
 
 
 async def http_answers(client: httpx.AsyncClient, address: Address, path: str) -> bool | str:
