@@ -61,6 +61,9 @@ class _Attributions:
         met = len(set(finding.versions) & self._changed(finding.service)) > 1
         return "mixed" if met and cell in ("upgrade", "rollback") and self._is_live(finding) else cell
 
+    def cell_of(self, step: str) -> Attribution:
+        return self._cells.get(step, "mixed")
+
     def of(self, finding: Finding) -> Attribution:
         """Where a control shows it as often, the control's; else the cell's own."""
         cell = self._of[id(finding)]
@@ -113,8 +116,9 @@ def violations(context: Context, findings: Iterable[Finding]) -> tuple[Violation
     for (_, attribution), group in grouped.items():
         # Ids, not the order of the history, settle ties: independent replays may end in any order.
         group.sort(key=lambda finding: (order.get(finding.step, -1), finding.evidence, finding.message))
+        shown = _violation(context, _telling(context, group), group, attribution)
         rate = _rate(attributions.rates, attribution, group)
-        told.append(_violation(context, _telling(context, group), group, attribution, rate))
+        told.append(replace(shown, rate=rate, confirmed=_confirmed(context, attributions, attribution, group)))
     told.sort(
         key=lambda item: (GRAVITY.index(item.attribution), order.get(item.step, -1), item.guarantee, item.message)
     )
@@ -133,6 +137,20 @@ def _rate(rates: Rates, attribution: Attribution, group: list[Finding]) -> str:
     compared = ((cell, *counted(cell)) for cell in SIMPLER[attribution])
     others = [f"{cell} {failed} of {tried}" for cell, failed, tried in compared if tried]
     return f"seen in {failures} of {tries} tries" + (f" (controls: {', '.join(others)})" if others else "")
+
+
+def _confirmed(
+    context: Context, attributions: _Attributions, attribution: Attribution, group: list[Finding]
+) -> bool | None:
+    """Whether a defect was seen again when it was tried again; None where it was not.
+
+    What the confirmation alone shows must show twice: one failure in many more tries is what chance gives.
+    """
+    confirming = {step.id for step in context.history.steps if step.confirms and not step.error}
+    again = sum(finding.step in confirming for finding in group)
+    if again:
+        return again > 1 or again < len(group)
+    return False if any(attributions.cell_of(step) == attribution for step in confirming) else None
 
 
 def _cut_off(context: Context, attributions: _Attributions) -> list[tuple[Finding, Finding]]:
@@ -192,17 +210,17 @@ def _places(context: Context, finding: Finding) -> list[_Place]:
 def _telling(context: Context, group: list[Finding]) -> Finding:
     """The finding that shows a defect best: versions did meet, in a planned replay, within one step."""
 
-    def clumsy(finding: Finding) -> tuple[bool, bool, bool]:
+    def clumsy(finding: Finding) -> tuple[bool, bool, bool, bool]:
         proof = [context.by_id[name] for name in finding.evidence if name in context.by_id]
         live = any(context.root(operation).source == "live" for operation in proof)
-        return (len(finding.versions) < 2, live, len({operation.step for operation in proof}) > 1)
+        step = context.steps.get(finding.step)
+        again = step is not None and step.confirms
+        return (len(finding.versions) < 2, live, again, len({operation.step for operation in proof}) > 1)
 
     return min(group, key=clumsy)
 
 
-def _violation(
-    context: Context, shown: Finding, group: list[Finding], attribution: Attribution, rate: str
-) -> Violation:
+def _violation(context: Context, shown: Finding, group: list[Finding], attribution: Attribution) -> Violation:
     run = context.history.run
     showing = {finding.step for finding in group}
     lasting = {finding.step for finding in group if not is_live(context, finding)}
@@ -222,7 +240,6 @@ def _violation(
         count=len(group),
         passing=tuple(name for name in steps if name not in lasting),
         cause=shown.cause,
-        rate=rate,
     )
 
 

@@ -127,6 +127,7 @@ class Violation:
     passing: tuple[str, ...] = ()
     cause: str = ""
     rate: str = ""  # how often it was seen where it shows and in the controls, as a sentence
+    confirmed: bool | None = None  # whether it was seen again when it was tried again; None: it was not tried again
 
     @property
     def first(self) -> str:

@@ -70,6 +70,7 @@ class Step(Struct, frozen=True, gc=False):
     started: float
     ended: float
     error: str = ""  # why the step could not be completed
+    confirms: bool = False  # it tried again what an earlier step had found
 
 
 class ReplicaEvent(Struct, frozen=True, gc=False):

@@ -114,6 +114,7 @@ class Path:
     id: str
     kind: PathKind
     steps: tuple[PlannedStep, ...]
+    confirms: bool = False  # it tries again what another path found
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +194,7 @@ class Plan:
     declared: Declared = Declared()
     same: tuple[str, ...] = ()  # sentences: old and new version are equal, so the run proves nothing
     sessions: tuple[SessionShape, ...] = ()  # all replayed sessions; empty in plans of early versions
+    confirmation: tuple[Path, ...] = ()  # derived from what the paths found; none before they ran, or with no finding
 
     @property
     def steps(self) -> tuple[PlannedStep, ...]:

@@ -6,18 +6,21 @@ import shutil
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from verifier.checks.judge import judge
 from verifier.errors import BrokenEnvironment
 from verifier.gateway.gateway import Gateway
 from verifier.gateway.partner import PartnerServer
 from verifier.gateway.rotation import Rotation
 from verifier.history.model import Note, Step, Timing
-from verifier.history.store import HistoryWriter, Record, write_value
+from verifier.history.store import HistoryWriter, Record, read, write_value
 from verifier.http.client import WireClient
+from verifier.plan.confirmation import confirmation
 from verifier.plan.model import Path as PlanPath
 from verifier.plan.model import PlannedStep
+from verifier.rehearsal.confirming import targets
 from verifier.rehearsal.events import Doing, Emit, PathBegan, ReplayEnded, RunBegan, StepBegan, StepEnded
 from verifier.rehearsal.frozen_heap import frozen_heap
 from verifier.rehearsal.prepare import Prepared, borrowings, run_info
@@ -104,6 +107,7 @@ class Rehearsal:
             self.boot += self._now()
             for path in self.prepared.plan.paths:
                 await self._path(path, system, context)
+            await self._confirm(writer, system, context)
             if context.sent != context.answered + context.failed:
                 record(Note("", "count", f"{context.sent} sent, {context.answered} answered, {context.failed} failed"))
         finally:
@@ -140,6 +144,23 @@ class Rehearsal:
             self.prepared.credentials,
         )
 
+    async def _confirm(self, writer: HistoryWriter, system: System, context: ReplayContext) -> None:
+        """Try again what would fail the run: for as long as the budget allows, and never without a finding."""
+        writer.flush()
+        plan, history = self.prepared.plan, read(self.directory)
+        wanted = targets(judge(history, self.prepared.registry, plan), history, plan)
+        paths = confirmation(plan, wanted)
+        if not paths:
+            return
+        write_value(self.directory / "plan.json", replace(plan, confirmation=paths))
+        self.emit(Doing(f"trying again what was found: {len(paths)} paths"))
+        until = self.clock() + self.prepared.matrix.budget
+        for path in paths:
+            if self.clock() >= until:
+                context.record(Note("", "not-run", f"{path.id} was not run: the budget for confirming was used up"))
+            else:
+                await self._path(path, system, context)
+
     async def _path(self, path: PlanPath, system: System, context: ReplayContext) -> None:
         self.emit(PathBegan(path))
         began = self.clock()
@@ -149,13 +170,22 @@ class Rehearsal:
         try:
             await system.open_stores(path.id)
             self.boot += self.clock() - began
-            for step in path.steps:
-                if not await self._step(path, step, system, driver):
-                    break
+            await self._steps(path, system, driver)
         finally:
             began = self.clock()
             await system.close_path()
             self.boot += self.clock() - began
+
+    async def _steps(self, path: PlanPath, system: System, driver: SessionReplayer) -> None:
+        """In order. After one that failed the path goes on as a deployer would: back to all old, and no further."""
+        failed = False
+        for step in path.steps:
+            if failed and step.kind != "roll back":
+                continue
+            ended = await self._step(path, step, system, driver)
+            if failed:
+                break
+            failed = not ended
 
     async def _step(self, path: PlanPath, step: PlannedStep, system: System, driver: SessionReplayer) -> bool:
         """Carry out one step. Returns whether the path can continue."""
@@ -166,7 +196,7 @@ class Rehearsal:
             await self._go_through(path, step, system, driver)
         except StepFailed as failure:
             error = self._masked(str(failure))
-            if step.phase in ("control-old", "control-new"):
+            if step.phase in ("control-old", "control-new") and not path.confirms:
                 raise BrokenEnvironment(f"in the control {path.id}: {error}\n{failure.tail}".rstrip()) from None
         except BaseException as broken:
             error = f"not completed: {type(broken).__name__} {broken}".rstrip()
@@ -184,6 +214,7 @@ class Rehearsal:
                     started,
                     self._now(),
                     error,
+                    path.confirms,
                 )
             )
         self.emit(StepEnded(step, error, self._now() - started))

@@ -1,0 +1,48 @@
+"""From what a run has found so far to what is tried again (`plan/confirmation.py`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from verifier.checks.verdict import Judgement, Violation
+from verifier.history.model import History, Operation
+from verifier.plan.confirmation import Target
+from verifier.plan.model import Plan, Replay
+
+
+def targets(judgement: Judgement, history: History, plan: Plan) -> tuple[Target, ...]:
+    """The replays that prove what would fail the run, the gravest violation first. None: nothing is to be confirmed."""
+    operations = {operation.id: operation for operation in history.operations}
+    planned = {(step.id, replay.id): replay for step in plan.steps for replay in step.replays}
+    found = [
+        target
+        for violation in judgement.violations
+        if violation.attribution != "pre-existing"
+        for target in _of(violation, operations, planned)
+    ]
+    return tuple(dict.fromkeys(found))
+
+
+def _of(
+    violation: Violation, operations: dict[str, Operation], planned: dict[tuple[str, str], Replay]
+) -> Iterator[Target]:
+    proof = [operations[name] for name in violation.evidence if name in operations]
+    roots = [_root(operation, operations) for operation in proof]
+    if roots and all(root.source == "proof" for root in roots):
+        return  # a request made up from a contract, sent again with every run
+    yield Target(violation.step)
+    for root in roots:
+        replay = planned.get((root.step, root.replay))
+        if replay is not None:
+            yield Target(root.step, replay.session, replay.route, replay.fault)
+        elif root.source == "live":
+            yield Target(root.step, root.session)
+
+
+def _root(operation: Operation, operations: dict[str, Operation]) -> Operation:
+    """What a client sent first: the operation that this one repeats, reads back or was caused by."""
+    seen = {operation.id}
+    while operation.parent in operations and operation.parent not in seen:
+        operation = operations[operation.parent]
+        seen.add(operation.id)
+    return operation
