@@ -142,22 +142,35 @@ def test_a_restart_that_fails_in_a_control_means_a_broken_environment(tmp_path: 
     nothing_left(ran)
 
 
-def test_elsewhere_it_is_a_finding_and_the_path_ends(tmp_path: Path) -> None:
-    """The new version starts in its controls (three times) and not on the rollout's data."""
+def fails_at(version: str, *numbers: int) -> object:
+    """Of the starts of a version, those of these numbers do not become ready."""
+    seen: list[str] = []
+
+    def fails(spec: ReplicaSpec) -> bool:
+        seen.append(spec.version)
+        return spec.version == version and seen.count(version) in numbers
+
+    return fails
+
+
+def test_elsewhere_it_is_a_finding_and_the_path_goes_back(tmp_path: Path) -> None:
+    """The new version starts in its controls (three times) and not on the rollout's data; so again in confirming."""
     made = matrix(tmp_path, replicas=1)
-    ran = rehearse(made, FakeRuntime(fails=fails_from(4, "2")), tmp_path)  # type: ignore[arg-type]
+    ran = rehearse(made, FakeRuntime(fails=fails_at("2", 4, 8)), tmp_path)  # type: ignore[arg-type]
     assert ran.error is None
     nothing_left(ran)
     steps = {step.id: step for step in ran.steps}
     assert steps["rollout.2"].error == "things 2 did not become ready: not ready within 1 s"
-    assert "rollout.3" not in steps
-    (event,) = ran.replicas("never-ready")
+    assert (steps["rollout.3"].kind, steps["rollout.3"].error) == ("roll back", ""), "does old still serve?"
+    assert "rollout.4" not in steps
+    event, again = ran.replicas("never-ready")
     assert (event.step, event.version) == ("rollout.2", "2")
+    assert (again.step, again.version) == ("confirm-rollout.2", "2")
     assert TAIL in event.detail
     judgement = judge(read(ran.directory), ContractRegistry(), ran.prepared.plan)
     assert judgement.verdict == "fail"
     found = [item for item in judgement.violations if item.guarantee == "available" and item.step == "rollout.2"]
-    assert found
+    assert [entry.confirmed for entry in found] == [True]
     assert any("steps were not run" in item for item in judgement.unknowns)
 
 
@@ -169,10 +182,11 @@ def test_the_path_after_a_failed_restart_of_the_only_replica_starts_from_nothing
     # upgrade once; the rollout once, then restarts.
     ran = rehearse(made, FakeRuntime(fails=fails_from(8, "1")), tmp_path)  # type: ignore[arg-type]
     assert ran.error is None
-    failed = [step for step in ran.steps if step.error]
-    assert [(step.id, step.kind) for step in failed] == [("rollout.3", "restart")]
+    failed = [step for step in ran.steps if step.error and not step.confirms]
+    assert [(step.id, step.kind) for step in failed] == [("rollout.3", "restart"), ("rollout.5", "roll back")]
     nothing_left(ran)
-    assert ran.runtime.log.count(("start", "things", "1")) - 1 == ran.runtime.log.count(("stop", "things", "1"))
+    came_up = ran.runtime.log.count(("start", "things", "1")) - len(ran.replicas("never-ready"))
+    assert came_up == ran.runtime.log.count(("stop", "things", "1"))
 
 
 @pytest.mark.parametrize("exit_code", [0, 7])
@@ -190,12 +204,12 @@ def test_a_migration(exit_code: int, tmp_path: Path) -> None:
     runtime.fails = fails
     ran = rehearse(matrix(tmp_path, replicas=1, migrations=migrations, rollback="none"), runtime, tmp_path)
     assert ran.error is None
-    last = ran.steps[-1]
+    last = [step for step in ran.steps if not step.confirms][-1]
     assert (last.kind, bool(last.error)) == ("migrate", exit_code != 0)
     if exit_code:
         assert last.error == "migrate of things 2 failed: exit code 7"
-        (event,) = ran.replicas("command-failed")
-        assert TAIL in event.detail
+        assert all(TAIL in event.detail for event in ran.replicas("command-failed"))
+        assert ran.replicas("command-failed")[0].step == last.id
         judgement = judge(read(ran.directory), ContractRegistry(), ran.prepared.plan)
         assert (judgement.verdict, judgement.steps[-1].verdict) == ("fail", "fail")
 

@@ -10,7 +10,7 @@ It can be wrong where a control never came to the place in the traffic; `_cut_of
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 
 from verifier.checks.cells import cells
@@ -97,11 +97,12 @@ class _Attributions:
         return [finding for finding, _ in also], {id(finding): cell for finding, cell in also}
 
 
-def violations(context: Context, findings: Iterable[Finding]) -> tuple[Violation, ...]:
+def violations(context: Context, findings: Iterable[Finding], lasting: Collection[str] = ()) -> tuple[Violation, ...]:
     """One violation for each defect and attribution, told by the finding that shows it best.
 
     The controls are asked per kind of disturbance: a defect that old shows under retries is news under none. What
-    remains is the deployment's own, and one defect however it was brought out.
+    remains is the deployment's own, and one defect however it was brought out. `lasting` names the guarantees whose
+    violations count even where they were not seen again.
     """
     order = {step.id: position for position, step in enumerate(context.history.steps)}
     attributions = _Attributions(context, list(findings))
@@ -118,7 +119,8 @@ def violations(context: Context, findings: Iterable[Finding]) -> tuple[Violation
         group.sort(key=lambda finding: (order.get(finding.step, -1), finding.evidence, finding.message))
         shown = _violation(context, _telling(context, group), group, attribution)
         rate = _rate(attributions.rates, attribution, group)
-        told.append(replace(shown, rate=rate, confirmed=_confirmed(context, attributions, attribution, group)))
+        confirmed = _confirmed(context, attributions, attribution, group)
+        told.append(replace(shown, rate=rate, confirmed=confirmed, lasting=shown.guarantee in lasting))
     told.sort(
         key=lambda item: (GRAVITY.index(item.attribution), order.get(item.step, -1), item.guarantee, item.message)
     )
@@ -146,7 +148,7 @@ def _confirmed(
 
     What the confirmation alone shows must show twice: one failure in many more tries is what chance gives.
     """
-    confirming = {step.id for step in context.history.steps if step.confirms and not step.error}
+    confirming = {step.id for step in context.history.steps if step.confirms}
     again = sum(finding.step in confirming for finding in group)
     if again:
         return again > 1 or again < len(group)
@@ -222,7 +224,8 @@ def _telling(context: Context, group: list[Finding]) -> Finding:
 
 def _violation(context: Context, shown: Finding, group: list[Finding], attribution: Attribution) -> Violation:
     run = context.history.run
-    showing = {finding.step for finding in group}
+    again = {step.id for step in context.history.steps if step.confirms}
+    showing = {finding.step for finding in group if finding.step not in again} or {finding.step for finding in group}
     lasting = {finding.step for finding in group if not is_live(context, finding)}
     steps = (*(name for name in context.steps if name in showing), *sorted(showing - context.steps.keys()))
     return Violation(

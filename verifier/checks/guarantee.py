@@ -15,6 +15,8 @@ from verifier.checks.verdict import CheckResult
 from verifier.contracts.guarantees import Declaration, OperationGuarantees
 from verifier.plan.model import Plan
 
+LASTING = 40  # the severity from which on what is violated stays wrong, whatever is retried or reloaded
+
 
 def _never(promised: OperationGuarantees) -> bool:
     return False
@@ -48,3 +50,8 @@ class Guarantee:
     promised: Callable[[OperationGuarantees], bool] = _never
     unknowns: Callable[[Context, Plan], Iterator[str]] = _nothing
     declaration: Declaration[Any] | None = None
+
+    @property
+    def lasting(self) -> bool:
+        """Whether a violation stays wrong: something was lost or doubled. Then one sighting is enough to fail a run."""
+        return self.severity >= LASTING

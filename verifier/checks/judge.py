@@ -27,14 +27,22 @@ def judge(
     results = [run_check(guarantee, context, plan) for guarantee in guarantees]
     crashes = CrashAttribution(context)
     findings = [crashes.explained(finding) for result in results for finding in result.findings]
-    found = violations(context, findings)
+    lasting = {guarantee.name for guarantee in guarantees if guarantee.lasting}
+    found = violations(context, findings, lasting)
     errors = tuple(result.error for result in results if result.error is not None)
     unknowns = (*_unknowns(context, guarantees, results, plan), *unseen(findings))
     hidden = {finding.step for finding in findings if finding.after is not None}
-    steps = tuple(_step(context, step, results, found, step.id in hidden) for step in history.steps)
-    failing = any(violation.attribution != "pre-existing" for violation in found)
+    steps, again = (
+        tuple(
+            _step(context, step, results, found, step.id in hidden)
+            for step in history.steps
+            if step.confirms is confirming
+        )
+        for confirming in (False, True)
+    )
+    failing = any(violation.fails for violation in found)
     verdict: Verdict = "fail" if failing else "unknown" if unknowns else "pass"
-    return Judgement(verdict, found, steps, unknowns, coverage(context.history, plan), errors)
+    return Judgement(verdict, found, steps, unknowns, coverage(context.history, plan), errors, again)
 
 
 def run_check(guarantee: Guarantee, context: Context, plan: Plan) -> CheckResult:
@@ -50,11 +58,7 @@ def _step(
     context: Context, step: Step, results: list[CheckResult], found: tuple[Violation, ...], hidden: bool
 ) -> StepVerdict:
     """`hidden`: an end of a replica that is its version's own may hide what the mixture does."""
-    failed = {
-        violation.guarantee
-        for violation in found
-        if violation.attribution != "pre-existing" and step.id in violation.steps
-    }
+    failed = {violation.guarantee for violation in found if violation.fails and step.id in violation.steps}
     cells = []
     for result in results:
         ran = "pass" if result.steps[step.id] > 0 else ""

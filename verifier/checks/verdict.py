@@ -128,6 +128,12 @@ class Violation:
     cause: str = ""
     rate: str = ""  # how often it was seen where it shows and in the controls, as a sentence
     confirmed: bool | None = None  # whether it was seen again when it was tried again; None: it was not tried again
+    lasting: bool = False  # something was lost or doubled: one sighting is enough
+
+    @property
+    def fails(self) -> bool:
+        """Whether it fails the run: the deployment adds it, and it is lasting or was seen again where it was tried."""
+        return self.attribution != "pre-existing" and (self.lasting or self.confirmed is not False)
 
     @property
     def first(self) -> str:
@@ -160,3 +166,4 @@ class Judgement:
     unknowns: tuple[str, ...]
     coverage: Coverage
     errors: tuple[CheckError, ...] = ()
+    confirmation: tuple[StepVerdict, ...] = ()  # of the steps that tried again what was found; none in `steps`

@@ -11,7 +11,16 @@ from rich.markup import escape
 from rich.table import Column
 
 from verifier.plan.model import PlannedStep
-from verifier.rehearsal.events import Doing, Event, PathBegan, ReplayEnded, RunBegan, StepBegan, StepEnded
+from verifier.rehearsal.events import (
+    ConfirmationBegan,
+    Doing,
+    Event,
+    PathBegan,
+    ReplayEnded,
+    RunBegan,
+    StepBegan,
+    StepEnded,
+)
 from verifier.report.phrasing import mixture, printable
 
 
@@ -51,6 +60,8 @@ class Progress:
             self._began(event)
         elif isinstance(event, PathBegan):
             self._say(f"{event.path.id}: {len(event.path.steps)} steps on fresh stores")
+        elif isinstance(event, ConfirmationBegan):
+            self._confirming(event)
         elif isinstance(event, StepBegan):
             self._show(f"{event.step.id} {event.step.description}")
         elif isinstance(event, ReplayEnded):
@@ -70,6 +81,14 @@ class Progress:
         )
         if self._bar is not None:
             self._task = self._bar.add_task("", total=replays + self._steps)
+
+    def _confirming(self, event: ConfirmationBegan) -> None:
+        steps = [step for path in event.paths for step in path.steps]
+        self._steps += len(steps)
+        self._say(f"trying again what was found: {len(event.paths)} paths, {len(steps)} steps")
+        if self._bar is not None and self._task is not None:
+            total = self.done[1] + len(steps) + sum(len(step.replays) for step in steps)
+            self._bar.update(self._task, total=total)
 
     def _ended(self, event: StepEnded) -> None:
         self._position += 1

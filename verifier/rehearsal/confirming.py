@@ -17,7 +17,7 @@ def targets(judgement: Judgement, history: History, plan: Plan) -> tuple[Target,
     found = [
         target
         for violation in judgement.violations
-        if violation.attribution != "pre-existing"
+        if violation.fails
         for target in _of(violation, operations, planned)
     ]
     return tuple(dict.fromkeys(found))

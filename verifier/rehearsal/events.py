@@ -22,6 +22,13 @@ class PathBegan:
 
 
 @dataclass(frozen=True, slots=True)
+class ConfirmationBegan:
+    """What was found is tried again on these paths, beyond those of the plan."""
+
+    paths: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class StepBegan:
     step: PlannedStep
 
@@ -47,5 +54,5 @@ class Doing:
     what: str
 
 
-Event = RunBegan | PathBegan | StepBegan | ReplayEnded | StepEnded | Doing
+Event = RunBegan | PathBegan | ConfirmationBegan | StepBegan | ReplayEnded | StepEnded | Doing
 Emit = Callable[[Event], None]

@@ -21,7 +21,16 @@ from verifier.plan.confirmation import confirmation
 from verifier.plan.model import Path as PlanPath
 from verifier.plan.model import PlannedStep
 from verifier.rehearsal.confirming import targets
-from verifier.rehearsal.events import Doing, Emit, PathBegan, ReplayEnded, RunBegan, StepBegan, StepEnded
+from verifier.rehearsal.events import (
+    ConfirmationBegan,
+    Doing,
+    Emit,
+    PathBegan,
+    ReplayEnded,
+    RunBegan,
+    StepBegan,
+    StepEnded,
+)
 from verifier.rehearsal.frozen_heap import frozen_heap
 from verifier.rehearsal.prepare import Prepared, borrowings, run_info
 from verifier.rehearsal.run_directory import keep_inputs
@@ -153,7 +162,7 @@ class Rehearsal:
         if not paths:
             return
         write_value(self.directory / "plan.json", replace(plan, confirmation=paths))
-        self.emit(Doing(f"trying again what was found: {len(paths)} paths"))
+        self.emit(ConfirmationBegan(paths))
         until = self.clock() + self.prepared.matrix.budget
         for path in paths:
             if self.clock() >= until:

@@ -47,7 +47,7 @@ def _cases(suite: Element, step: StepVerdict, judgement: Judgement, evidence: Ev
         case = SubElement(suite, "testcase", classname=where, name=printable(guarantee))
         here = [found for found in judgement.violations if found.guarantee == guarantee and step.id in found.steps]
         if state == "fail":
-            _failure(case, [found for found in here if found.attribution != "pre-existing"], evidence)
+            _failure(case, [found for found in here if found.fails], evidence)
         elif here:
             SubElement(case, "system-out").text = _explanation(here, evidence)
     if step.verdict == "unknown":

@@ -108,11 +108,24 @@ def cell(judgement: Judgement, step: StepVerdict, guarantee: str) -> str:
 
 def added(judgement: Judgement) -> list[Violation]:
     """The violations that the deployment adds. Only these fail it."""
-    return [violation for violation in judgement.violations if violation.attribution != "pre-existing"]
+    return [violation for violation in judgement.violations if violation.fails]
 
 
 def earlier(judgement: Judgement) -> list[Violation]:
     return [violation for violation in judgement.violations if violation.attribution == "pre-existing"]
+
+
+def unconfirmed(judgement: Judgement) -> list[Violation]:
+    """What was seen, was tried again, and was not seen again: reported, and no reason to fail."""
+    return [entry for entry in judgement.violations if entry.attribution != "pre-existing" and not entry.fails]
+
+
+def rate(violation: Violation) -> str:
+    """How often a defect was seen, and whether it was seen again when it was tried again; "" where nobody counted."""
+    if not violation.rate:
+        return ""
+    again = {True: "; confirmed when tried again", False: "; not seen again when tried again", None: ""}
+    return f"{violation.rate}{again[violation.confirmed]}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,9 @@ def render(judgement: Judgement, history: History, plan: Plan, timing: Timing) -
     if earlier:
         before = chain.from_iterable((brief(item.shown), *consequences(item)) for item in words.defects(earlier))
         blocks.append(["Already present before the rollout (does not fail it)", *(f"  {line}" for line in before)])
+    if unconfirmed := words.unconfirmed(judgement):
+        lines = chain.from_iterable((brief(item), f"  {item.rate}") for item in unconfirmed)
+        blocks.append(["Seen, tried again, and not seen again (does not fail the run)", *(f"  {x}" for x in lines)])
     if judgement.unknowns:
         blocks.append(["Not verified", *(line for entry in judgement.unknowns for line in wrapped(f"? {entry}", "  "))])
     if orders := words.orders(plan):
@@ -94,6 +97,7 @@ def violation_block(
     lines = [
         f"{number}. {violation.guarantee} · {violation.attribution} · {words.subject(violation)}",
         f"   first in {violation.first}, seen {often}{shown_in}: {words.ATTRIBUTIONS[violation.attribution]}",
+        *wrapped(words.rate(violation), "   "),
         *wrapped(violation.message, "   "),
         *wrapped(f"What the user would have seen: {violation.experience}", "   "),
         *proof(shown, "   "),

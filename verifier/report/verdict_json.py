@@ -9,7 +9,7 @@ from typing import Any
 from verifier.checks.verdict import Judgement, StepVerdict, Violation
 from verifier.history.model import History, Operation, Replicas, Timing
 from verifier.plan.model import Count, Coverage, Plan
-from verifier.report import counting
+from verifier.report import counting, phrasing
 from verifier.report.evidence import Entry, Evidence
 from verifier.report.format import Format
 
@@ -26,7 +26,11 @@ def render(judgement: Judgement, history: History, plan: Plan, timing: Timing) -
         "seed": plan.seed,
         "runtime": history.run.runtime,
         "steps": [_step(step) for step in judgement.steps],
-        "violations": [_violation(violation, evidence) for violation in judgement.violations],
+        "violations": [
+            _violation(violation, evidence)
+            for violation in judgement.violations
+            if violation.fails or violation.attribution == "pre-existing"
+        ],
         "coverage": _coverage(judgement.coverage),
         "timing": {
             "total_s": round(timing.total_s, 3),
@@ -37,6 +41,8 @@ def render(judgement: Judgement, history: History, plan: Plan, timing: Timing) -
         "unknowns": list(judgement.unknowns),
         "tool": plan.tool,
         "counts": _counts(history),
+        "confirmation": [_step(step) for step in judgement.confirmation],
+        "unconfirmed": [_violation(violation, evidence) for violation in phrasing.unconfirmed(judgement)],
     }
     return json.dumps(document, indent=2, ensure_ascii=True) + "\n"
 
@@ -79,6 +85,8 @@ def _violation(violation: Violation, evidence: Evidence) -> dict[str, Any]:
         "steps": list(violation.steps),
         "count": violation.count,
         "cause": violation.cause,
+        "rate": violation.rate,
+        "confirmed": violation.confirmed,
     }
 
 

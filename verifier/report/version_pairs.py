@@ -80,7 +80,7 @@ def _version_pair(
     ]
     if not steps:
         verdict = ""
-    elif any(violation.attribution != "pre-existing" for violation in found):
+    elif any(violation.fails for violation in found):
         verdict = "fail"
     elif found:
         verdict = "before"
