@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from verifier.http.state import CLOSED, CLOSING, ConnectionState
+from verifier.http.state import CLOSED, CLOSING, WAITING, ConnectionState
 
 
 class Sender(Protocol):
@@ -39,5 +39,5 @@ class WriteBatcher(list[tuple[Sender, bytes]]):
         for conn, data in waiting:
             conn.started = now
             conn.stamp = stamp
-            if conn.state is not CLOSED and conn.state is not CLOSING:
+            if conn.state is WAITING or (conn.state is not CLOSED and conn.state is not CLOSING):
                 conn.write(data)

@@ -86,7 +86,7 @@ class Connection(DirectWaiter, asyncio.Protocol):
             self.answered = self._clock()
             self.how = "closed"
             return
-        self.state = WAITING
+        self.state = READING if head_only else WAITING
         self._reader.expected = BODILESS if head_only else PLAIN
         deadline = self._deadline = self._loop.time() + within
         # One timer serves many requests: it is moved only when it would be late, and looks again when it is early.
@@ -122,6 +122,8 @@ class Connection(DirectWaiter, asyncio.Protocol):
         Reset the connection once `cut_after` bytes of the body have arrived. Read at most `slow_read` bytes per second,
         leave the rest in the kernel's buffers, and do not use the connection again.
         """
+        if self.state is WAITING:
+            self.state = READING
         self._reader.expected = Expected(self._reader.expected.bodiless, cut_after, slow_read)
 
     def stale(self) -> bool:
@@ -157,7 +159,7 @@ class Connection(DirectWaiter, asyncio.Protocol):
         self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN | select.POLLRDHUP)
 
     def data_received(self, data: bytes) -> None:
-        if self.state is WAITING and self._reader.expected is PLAIN:
+        if self.state is WAITING:
             head = self._head  # most likely the last one again
             if not (len(data) == head.whole and data.startswith(head.raw)):
                 head = self._head = known_heads.get(data[: data.find(b"\r\n\r\n") + 4], NO_HEAD)

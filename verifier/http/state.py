@@ -13,8 +13,8 @@ class ConnectionState(Enum):
     """
 
     IDLE = "idle"  # no request is under way, and one may be sent
-    WAITING = "waiting"  # a request is under way, and nothing of its response has arrived
-    READING = "reading"  # a part of the response has arrived
+    WAITING = "waiting"  # a request is under way; a response that begins with a known head need not be parsed
+    READING = "reading"  # the response is being parsed, or will be: to HEAD, and with faults, a known head is no help
     CLOSING = "closing"  # shut down while a request was under way, which ends when the transport reports the loss
     CLOSED = "closed"  # no request is under way, and none can be sent
 
