@@ -252,7 +252,7 @@ def known_before(written: Sequence[Exchange], credentials: set[str]) -> None:
 def put_back(plant: Planted, clean: Request, credentials: Credentials, secret: str) -> None:
     place = plant.read(clean)
     assert not place or PLACEHOLDER.fullmatch(place), place
-    sent = credentials.put_in(clean)
+    sent = credentials.insert(clean)
     if place:
         assert plant.read(sent) == secret
     for text in asked(sent):

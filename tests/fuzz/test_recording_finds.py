@@ -14,7 +14,7 @@ from verifier.http.coding import decode_response
 from verifier.http.message import Request, Response
 from verifier.recording.load import load
 from verifier.recording.model import Exchange
-from verifier.recording.placeholders import Standing, as_yaml, standing
+from verifier.recording.placeholders import ClientPlaceholder, as_yaml, standing
 from verifier.recording.redact import Redaction
 
 JSON = (("Content-Type", "application/json"),)
@@ -131,7 +131,7 @@ def test_a_request_for_the_whole_server_is_read_again(tmp_path: Path) -> None:
 
 def test_no_two_placeholders_share_a_variable() -> None:
     names = ("a", "a_2", "a", "A", "a_2")
-    found = [Standing(f"redacted-{at}", (f"$request.query.{name}",), 1) for at, name in enumerate(names)]
+    found = [ClientPlaceholder(f"redacted-{at}", (f"$request.query.{name}",), 1) for at, name in enumerate(names)]
     credentials = yaml.safe_load(as_yaml("x.har", found))["traffic"][0]["credentials"]
     assert len({source["env"] for source in credentials.values()}) == len(names)
 

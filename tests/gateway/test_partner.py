@@ -46,7 +46,7 @@ OBJECT = (
 )
 
 
-def desk(folder: Path, schema: str = OBJECT, guarantees: str = "") -> PartnerServer:
+def bank(folder: Path, schema: str = OBJECT, guarantees: str = "") -> PartnerServer:
     (folder / "bank.yaml").write_text(CONTRACT.replace("SCHEMA", schema))
     if guarantees:
         (folder / "guarantees.yaml").write_text(f"service: bank\noperations: {{{guarantees}}}\n")
@@ -61,8 +61,8 @@ KEYED = "charge: {idempotent: {key: $request.header.Idempotency-Key}}"
 
 
 def test_a_repeated_key_is_answered_as_before_and_counted_as_suppressed(tmp_path: Path) -> None:
-    made = desk(tmp_path, guarantees=KEYED)
-    first, again, other = (made.answer("bank", charge(key)) for key in ("k1", "k1", "k2"))
+    made = bank(tmp_path, guarantees=KEYED)
+    first, again, other = (made.respond("bank", charge(key)) for key in ("k1", "k1", "k2"))
     assert [entry.effect for entry in (first, again, other)] == ["applied", "suppressed", "applied"]
     assert again.response == first.response
     assert json.loads(other.response.body)["id"] != json.loads(first.response.body)["id"]
@@ -70,27 +70,27 @@ def test_a_repeated_key_is_answered_as_before_and_counted_as_suppressed(tmp_path
 
 
 def test_without_a_key_or_a_declaration_every_write_is_an_effect(tmp_path: Path) -> None:
-    made = desk(tmp_path, guarantees=KEYED)
-    assert [made.answer("bank", charge()).effect for _ in range(2)] == ["applied", "applied"]
+    made = bank(tmp_path, guarantees=KEYED)
+    assert [made.respond("bank", charge()).effect for _ in range(2)] == ["applied", "applied"]
     (tmp_path / "plain").mkdir()
-    made = desk(tmp_path / "plain")
-    assert [made.answer("bank", charge("k1")).effect for _ in range(2)] == ["applied", "applied"]
+    made = bank(tmp_path / "plain")
+    assert [made.respond("bank", charge("k1")).effect for _ in range(2)] == ["applied", "applied"]
 
 
 def test_reads_have_no_effect(tmp_path: Path) -> None:
-    found = desk(tmp_path).answer("bank", request("GET", "/charge"))
+    found = bank(tmp_path).respond("bank", request("GET", "/charge"))
     assert (found.name, found.response.status, found.effect) == ("charges", 200, "")
 
 
 def test_keys_of_two_partners_are_not_the_same_key(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
-    one, two = desk(tmp_path, guarantees=KEYED).registry.entries[0], desk(tmp_path / "b", guarantees=KEYED)
+    one, two = bank(tmp_path, guarantees=KEYED).registry.entries[0], bank(tmp_path / "b", guarantees=KEYED)
     other = version_contract("rival", "", tmp_path / "b" / "bank.yaml")
     both = PartnerServer(ContractRegistry((one, other)))
-    assert both.answer("bank", charge("k")).effect == "applied"
-    assert both.answer("rival", charge("k")).effect == "applied"
-    assert both.answer("rival", charge("k")).effect == "suppressed"
-    assert two.answer("bank", charge("k")).effect == "applied", "another desk, another path: nothing is remembered"
+    assert both.respond("bank", charge("k")).effect == "applied"
+    assert both.respond("rival", charge("k")).effect == "applied"
+    assert both.respond("rival", charge("k")).effect == "suppressed"
+    assert two.respond("bank", charge("k")).effect == "applied", "another server, another path: nothing is remembered"
 
 
 @pytest.mark.parametrize(
@@ -106,11 +106,11 @@ def test_keys_of_two_partners_are_not_the_same_key(tmp_path: Path) -> None:
     ],
 )
 def test_answers_are_as_the_contract_says(schema: str, tmp_path: Path) -> None:
-    made = desk(tmp_path, schema)
+    made = bank(tmp_path, schema)
     contract = made.registry.contract("bank", "")
     assert contract is not None
     for _ in range(2):
-        found = made.answer("bank", charge())
+        found = made.respond("bank", charge())
         assert found.response.status == 201, "the success answer, though another one stands before it"
         assert Conformance(contract).answer(charge(), found.response) == ()
 
@@ -134,25 +134,25 @@ def test_a_declared_example_is_taken(media: str, tmp_path: Path) -> None:
     text = CONTRACT.replace("{schema: SCHEMA}", media).replace("SCHEMA", "{}")
     (tmp_path / "bank.yaml").write_text(text + components)
     made = PartnerServer(ContractRegistry((version_contract("bank", "", tmp_path / "bank.yaml"),)))
-    bodies = [json.loads(made.answer("bank", charge()).response.body) for _ in range(2)]
+    bodies = [json.loads(made.respond("bank", charge()).response.body) for _ in range(2)]
     assert bodies == [{"id": "pay-1", "n": 5}, {"id": "pay-2", "n": 5}]
 
 
 def test_a_uuid_stays_one_and_tells_charges_apart(tmp_path: Path) -> None:
-    made = desk(tmp_path, "{type: object, required: [id], properties: {id: {type: string, format: uuid}}}")
-    found = {uuid.UUID(json.loads(made.answer("bank", charge()).response.body)["id"]) for _ in range(3)}
+    made = bank(tmp_path, "{type: object, required: [id], properties: {id: {type: string, format: uuid}}}")
+    found = {uuid.UUID(json.loads(made.respond("bank", charge()).response.body)["id"]) for _ in range(3)}
     assert len(found) == 3
 
 
 def test_what_no_contract_knows_is_answered_all_the_same(tmp_path: Path) -> None:
-    made = desk(tmp_path)
-    found = made.answer("bank", request("POST", "/nowhere", {}))
+    made = bank(tmp_path)
+    found = made.respond("bank", request("POST", "/nowhere", {}))
     assert (found.name, found.response.status, found.response.body) == ("POST /nowhere", 200, b"{}")
     assert found.effect == "applied"
-    assert PartnerServer(ContractRegistry()).answer("other", request("GET", "/")).response.status == 200
+    assert PartnerServer(ContractRegistry()).respond("other", request("GET", "/")).response.status == 200
 
 
 @pytest.mark.parametrize(("method", "path", "status"), [("DELETE", "/quiet", 204), ("POST", "/vague", 200)])
 def test_answers_without_a_body(method: str, path: str, status: int, tmp_path: Path) -> None:
-    found = desk(tmp_path).answer("bank", request(method, path))
+    found = bank(tmp_path).respond("bank", request(method, path))
     assert (found.response.status, found.response.body) == (status, b"")

@@ -65,7 +65,7 @@ def test_a_removed_replica_is_not_picked_again() -> None:
 
 def test_a_pick_that_was_not_used_is_given_again() -> None:
     made = Rotation()
-    made.unpick("orders", "1")
+    made.undo_pick("orders", "1")
     for replica in ("a", "b", "c"):
         made.add(endpoint(replica))
     turns = []
@@ -73,7 +73,7 @@ def test_a_pick_that_was_not_used_is_given_again() -> None:
         picked = made.pick("orders", "1")
         assert picked is not None
         if again:
-            made.unpick("orders", "1")
+            made.undo_pick("orders", "1")
         turns.append(picked.replica)
     assert turns == ["a", "b", "b", "c", "c"]
 
@@ -83,7 +83,7 @@ def test_drained_waits_for_what_is_in_hand_and_not_for_what_comes_later() -> Non
         made, first, later = Rotation(), asyncio.Event(), asyncio.Event()
 
         async def hold(event: asyncio.Event, replica: str = "a") -> None:
-            with made.under_way(endpoint(replica)):
+            with made.in_flight(endpoint(replica)):
                 await event.wait()
 
         held = asyncio.create_task(hold(first))
@@ -109,7 +109,7 @@ def test_a_request_that_fails_is_no_longer_in_hand() -> None:
     async def scenario() -> None:
         made = Rotation()
         try:
-            with made.under_way(endpoint("a")):
+            with made.in_flight(endpoint("a")):
                 raise ConnectionError
         except ConnectionError:
             pass
@@ -121,7 +121,7 @@ def test_a_request_that_fails_is_no_longer_in_hand() -> None:
 def test_drained_gives_up_at_its_bound() -> None:
     async def scenario() -> None:
         made = Rotation()
-        with made.under_way(endpoint("a")):
+        with made.in_flight(endpoint("a")):
             await made.drained("a", 0.01)
 
     asyncio.run(asyncio.wait_for(scenario(), 30))

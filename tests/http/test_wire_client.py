@@ -283,8 +283,8 @@ def test_request_cut_in_mid_body(loop: str) -> None:
 
 def test_answer_cut_in_mid_body(loop: str) -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n"
-    assert ask(loop, head, b"0123456789", cut_answer_after=4).error == "reset"
-    assert ask(loop, head, b"0123456789", cut_answer_after=11).error == ""
+    assert ask(loop, head, b"0123456789", cut_response_after=4).error == "reset"
+    assert ask(loop, head, b"0123456789", cut_response_after=11).error == ""
 
 
 def test_a_cut_that_did_not_happen_is_forgotten(loop: str) -> None:
@@ -297,7 +297,7 @@ def test_a_cut_that_did_not_happen_is_forgotten(loop: str) -> None:
 
         async with raw_server(grows) as server:
             client = WireClient()
-            assert (await client.send("127.0.0.1", server.port, GET, cut_answer_after=10)).error == ""
+            assert (await client.send("127.0.0.1", server.port, GET, cut_response_after=10)).error == ""
             after = await client.send("127.0.0.1", server.port, GET)
             assert (after.error, after.reused) == ("", True)
             await client.close()

@@ -96,7 +96,7 @@ class Taken(Transport):
 
 
 class Echo:
-    """Says back what it hears (a `Switch`)."""
+    """Says back what it hears (a `ProtocolSwitch`)."""
 
     async def run(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while heard := await reader.read(100):

@@ -9,7 +9,7 @@ from wire_peers import LOOPS, on_loop, raw_server, read_head
 
 from verifier.http import Peer, Reply, WireClient, serve
 from verifier.http.message import Request, Response
-from verifier.http.pipe import FULL, Pipe
+from verifier.http.pipe import HIGH_WATER, Pipe
 from verifier.http.streaming import OpenResponse, send_streaming
 
 GET = Request("GET", "/")
@@ -59,14 +59,14 @@ def test_a_pipe_pauses_its_source_until_it_is_read() -> None:
     async def main() -> None:
         tap = Tap()
         pipe = Pipe(tap)
-        pipe.feed(b"x" * FULL)
+        pipe.feed(b"x" * HIGH_WATER)
         assert not tap.paused
         for _ in "12":
             pipe.feed(b"x")
             assert tap.paused
         await pipe.read()
         assert not tap.paused
-        pipe.feed(b"x" * (FULL + 1))
+        pipe.feed(b"x" * (HIGH_WATER + 1))
         pipe.stop("closed")
         assert not tap.paused, "a connection that is kept must be read from again"
         assert (await pipe.read(), pipe.how) == (b"", "closed")
@@ -94,12 +94,12 @@ def test_a_long_request_is_read_no_faster_than_it_is_taken(loop: str) -> None:
         writer.transport.set_write_buffer_limits(0)
         size = 64 << 20
         writer.write(b"POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size)
-        while not given or given[0].waiting <= FULL:  # noqa: ASYNC110 - the other side is a transport
+        while not given or given[0].buffered <= HIGH_WATER:  # noqa: ASYNC110 - the other side is a transport
             await asyncio.sleep(0.002)
-        waiting = given[0].waiting
+        waiting = given[0].buffered
         for _ in range(20):
             await asyncio.sleep(0)
-        assert (given[0].waiting, writer.transport.get_write_buffer_size() > 0) == (waiting, True)
+        assert (given[0].buffered, writer.transport.get_write_buffer_size() > 0) == (waiting, True)
         taking.set()
         assert b"\r\n\r\n%d" % size in await reader.read(1000)
         writer.close()

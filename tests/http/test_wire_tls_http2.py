@@ -247,8 +247,8 @@ def test_http2_ends_are_words(loop: str) -> None:
     assert one(loop, too_long).error == "garbage"
     assert one(loop, silent, timeout=0.05).error == "timeout"
     assert one(loop, echo, cut_after=4).error == "reset"
-    assert one(loop, echo, cut_answer_after=4).error == "reset"
-    assert one(loop, echo, cut_answer_after=11).error == ""
+    assert one(loop, echo, cut_response_after=4).error == "reset"
+    assert one(loop, echo, cut_response_after=11).error == ""
 
 
 def test_what_is_not_http2_is_garbage(loop: str) -> None:

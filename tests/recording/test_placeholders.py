@@ -14,12 +14,12 @@ from verifier.http.message import Request, Response
 from verifier.recording.har import HarWriter
 from verifier.recording.load import load
 from verifier.recording.model import Exchange
-from verifier.recording.placeholders import Standing, as_yaml, issued, placeholders, sent, standing
+from verifier.recording.placeholders import ClientPlaceholder, as_yaml, issued, placeholders, sent, standing
 
 JSON = (("Content-Type", "application/json"),)
 
 
-def written(path: Path, *exchanges: Exchange) -> tuple[Standing, ...]:
+def written(path: Path, *exchanges: Exchange) -> tuple[ClientPlaceholder, ...]:
     with HarWriter(path) as writer:
         for entry in exchanges:
             writer.add(entry, "a")
@@ -50,10 +50,10 @@ def test_what_the_client_knew_is_told_with_its_places_and_what_was_issued_is_not
 
 def test_the_lines_for_the_matrix_are_yaml_with_a_variable_for_each() -> None:
     found = [
-        Standing("redacted-1", ("$request.body#/user/password",), 1),
-        Standing("redacted-2", ("$request.header.Authorization (password)",), 3),
-        Standing("redacted-3", ("$request.header.Authorization",), 1),
-        Standing("redacted-4", ("$request.header.X-Api-Key\n", "$request.path"), 1),
+        ClientPlaceholder("redacted-1", ("$request.body#/user/password",), 1),
+        ClientPlaceholder("redacted-2", ("$request.header.Authorization (password)",), 3),
+        ClientPlaceholder("redacted-3", ("$request.header.Authorization",), 1),
+        ClientPlaceholder("redacted-4", ("$request.header.X-Api-Key\n", "$request.path"), 1),
     ]
     text = as_yaml('my "shop".har', found)
     assert yaml.safe_load(text) == {

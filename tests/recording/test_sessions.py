@@ -2,15 +2,15 @@
 
 from verifier.http.message import Headers, Request, Response
 from verifier.recording.model import Exchange
-from verifier.recording.sessions import Found, group
+from verifier.recording.sessions import ParsedExchange, group
 
 
-def found(number: int, sent: Headers = (), answered: Headers = (), body: bytes = b"", **signs: str) -> Found:
+def found(number: int, sent: Headers = (), answered: Headers = (), body: bytes = b"", **signs: str) -> ParsedExchange:
     exchange = Exchange(Request("GET", "/", sent), Response(200, answered, body), "h", float(number), 0.0, number)
-    return Found(exchange, **signs)  # type: ignore[arg-type]
+    return ParsedExchange(exchange, **signs)  # type: ignore[arg-type]
 
 
-def numbers(items: list[Found], header: str | None = None) -> dict[str, list[int]]:
+def numbers(items: list[ParsedExchange], header: str | None = None) -> dict[str, list[int]]:
     return {session.id: [exchange.line for exchange in session.exchanges] for session in group(items, header)}
 
 
@@ -77,8 +77,8 @@ def test_an_anonymous_start_joins_the_only_user() -> None:
 
 def test_a_browser_is_one_user_whatever_its_cookies_do() -> None:
     items = [
-        Found(found(1, (("Cookie", "sid=aaaaaaaaaa"),)).exchange, browser=True),
-        Found(found(2, (("Cookie", "sid=bbbbbbbbbb"),)).exchange, browser=True),
+        ParsedExchange(found(1, (("Cookie", "sid=aaaaaaaaaa"),)).exchange, browser=True),
+        ParsedExchange(found(2, (("Cookie", "sid=bbbbbbbbbb"),)).exchange, browser=True),
     ]
     assert numbers(items) == {"s1": [1, 2]}
 

@@ -77,7 +77,7 @@ class ReplayHarness:
         self.rotation = Rotation()
         ports = {"orders": 8080, "payments": 8081}
         self.gateway = Gateway(
-            host="127.0.0.1", rotation=self.rotation, client=self.client, desk=PartnerServer(self.registry),
+            host="127.0.0.1", rotation=self.rotation, client=self.client, partner_server=PartnerServer(self.registry),
             registry=self.registry, partners=self.partners, ports=ports, record=self.records.append,
             clock=time.monotonic, step="rollout.1",
         )  # fmt: skip

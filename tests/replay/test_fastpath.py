@@ -55,7 +55,7 @@ def history(pairs: Any, routes: list[tuple[str, ...]], handler: Any, lines: bool
             assert len(ended) == len(routes), "each replay is told of once"
             harness.kept = sorted(replayer.resources, key=lambda entry: (entry.operation, entry.request.target))  # type: ignore[attr-defined]
             assert harness.context.sent == harness.context.answered + harness.context.failed == len(harness.operations)
-            assert not any(harness.rotation.under_way(entry).count for entry in harness.rotation.of("orders"))
+            assert not any(harness.rotation.in_flight(entry).count for entry in harness.rotation.of("orders"))
             return harness
 
     return run_bounded(scenario())
@@ -259,7 +259,7 @@ def test_a_run_that_is_cancelled_within_the_fast_path_leaves_nothing_in_flight()
             with pytest.raises(asyncio.CancelledError):
                 await going
             released.set()
-            assert [harness.rotation.under_way(entry).count for entry in harness.rotation.of("orders")] == [0]
+            assert [harness.rotation.in_flight(entry).count for entry in harness.rotation.of("orders")] == [0]
             assert len(harness.operations) == 2
 
     run_bounded(scenario())

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from verifier.gateway.rotation import Endpoint
-from verifier.gateway.streaming import KEPT, BodyCapture, Call, Ended, with_body
+from verifier.gateway.streaming import KEPT, BodyCapture, Call, OnEnd, with_body
 from verifier.http.duplex import DuplexStream, relay_bytes
 from verifier.http.forwarding import request_head, response_head
 from verifier.http.framing import LAST_CHUNK, Framing, chunk
@@ -80,19 +80,19 @@ class SideBody:
 
 
 class Tunnel:
-    """A WebSocket that is passed through (see `Switch`)."""
+    """A WebSocket that is passed through (see `ProtocolSwitch`)."""
 
     def __init__(
         self,
         call: Call,
         opened: UpstreamCall,
         clock: Callable[[], float],
-        ended: Ended,
+        ended: OnEnd,
     ) -> None:
         self._call = call
         self._opened = opened
         self._clock = clock
-        self._ended = ended
+        self._on_end = ended
         self._client: DuplexStream | None = None
 
     async def run(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -107,8 +107,8 @@ class Tunnel:
         operation = self._call.operation(self._opened.response, "", True, self._clock(), lost=False)
         there = self._opened.side.sent if self._client else 0
         back = self._client.sent if self._client else 0
-        told = f"a WebSocket was passed through, {there} bytes to the service and {back} back; they were not kept"
-        self._ended(self._call, operation, self._call.note(operation, told))
+        message = f"a WebSocket was passed through, {there} bytes to the service and {back} back; they were not kept"
+        self._on_end(self._call, operation, self._call.note(operation, message))
 
 
 async def upload(call: Call, endpoint: Endpoint, pipe: Pipe, within: float) -> UpstreamCall | Failed:
@@ -125,18 +125,18 @@ async def upload(call: Call, endpoint: Endpoint, pipe: Pipe, within: float) -> U
     if isinstance(side, Failed):
         return side
     kept = BodyCapture(KEPT)
-    pump = asyncio.ensure_future(_pump(pipe, side, head, call.host, kept))
+    sending = asyncio.ensure_future(_send_upload(pipe, side, head, call.host, kept))
 
     async def answer() -> MessageHead | None:
         answering = asyncio.ensure_future(side.messages.head(head.method == "HEAD"))
         try:
-            await asyncio.wait((answering, pump), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((answering, sending), return_when=asyncio.FIRST_COMPLETED)
             return await asyncio.wait_for(answering, within)
         finally:
             answering.cancel()
 
     def seen() -> None:
-        pump.cancel()
+        sending.cancel()
         call.request = with_body(request, kept, pipe.how == "")
 
     stack = contextlib.ExitStack()
@@ -144,7 +144,7 @@ async def upload(call: Call, endpoint: Endpoint, pipe: Pipe, within: float) -> U
     return await _opened(side, stack, answer(), False)
 
 
-async def offer(call: Call, endpoint: Endpoint, within: float) -> UpstreamCall | Failed:
+async def offer_websocket(call: Call, endpoint: Endpoint, within: float) -> UpstreamCall | Failed:
     """Pass the offer of a WebSocket on, and wait for what the service says to it."""
     request = call.request
     headers = with_header(request.headers, "Host", call.host)
@@ -190,7 +190,7 @@ async def _opened(
     return UpstreamCall(side, head, stack.close)
 
 
-async def _pump(pipe: Pipe, side: DuplexStream, head: MessageHead, host: str, kept: BodyCapture) -> None:
+async def _send_upload(pipe: Pipe, side: DuplexStream, head: MessageHead, host: str, kept: BodyCapture) -> None:
     """The request to the service. What goes wrong with the service shows in its answer, or in its absence."""
     chunked = head.framing == "chunked"
     with contextlib.suppress(BrokenMessage):
@@ -204,7 +204,7 @@ async def _pump(pipe: Pipe, side: DuplexStream, head: MessageHead, host: str, ke
             await side.send(LAST_CHUNK)
 
 
-async def gathered(pipe: Pipe, most: int, within: float) -> bytes | None:
+async def read_whole_body(pipe: Pipe, most: int, within: float) -> bytes | None:
     """The whole of a body that is still arriving; None if it breaks off, is larger or does not end in time."""
     body = bytearray()
     try:

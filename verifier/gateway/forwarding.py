@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 
-from verifier.gateway.connections import Failed, Tunnel, UpstreamCall, offer, upload
+from verifier.gateway.connections import Failed, Tunnel, UpstreamCall, offer_websocket, upload
 from verifier.gateway.rotation import Endpoint, InFlight
-from verifier.gateway.streaming import Call, Ended, StreamedResponse
+from verifier.gateway.streaming import Call, OnEnd, StreamedResponse
 from verifier.http.client import SendResult, WireClient
 from verifier.http.eventstream import is_event_stream
 from verifier.http.handler import Peer
@@ -26,14 +26,14 @@ async def send(
     peer: Peer,
     in_flight: InFlight,
     clock: Callable[[], float],
-    ended: Ended,
+    ended: OnEnd,
 ) -> SendResult | StreamedResponse | Tunnel:
     """An answer, or what goes on arriving: then the replica has it in hand until its end, and `ended` is told of it."""
     found: SendResult | OpenResponse | UpstreamCall | Failed
     if peer.upload is not None:
         found = await upload(call, endpoint, peer.upload, INNER_TIMEOUT)
     elif peer.offers_websocket:
-        found = await offer(call, endpoint, INNER_TIMEOUT)
+        found = await offer_websocket(call, endpoint, INNER_TIMEOUT)
     else:
         request = call.request
         found = await send_streaming(

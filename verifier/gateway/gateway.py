@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from verifier.contracts.registry import ContractRegistry
-from verifier.gateway.connections import Tunnel, gathered
+from verifier.gateway.connections import Tunnel, read_whole_body
 from verifier.gateway.forwarding import INNER_TIMEOUT, send
 from verifier.gateway.partner import PartnerServer
 from verifier.gateway.rotation import Rotation
 from verifier.gateway.streaming import Call, StreamedResponse
-from verifier.gateway.traces import DIGITS, place
+from verifier.gateway.traces import REPLAY_DIGITS, exchange_and_attempt
 from verifier.history.model import FaultInjected, Note, Operation
 from verifier.history.outcome import outcome_of
 from verifier.history.store import Record
@@ -62,7 +62,7 @@ class Gateway:
     host: str
     rotation: Rotation
     client: WireClient
-    desk: PartnerServer
+    partner_server: PartnerServer
     registry: ContractRegistry
     partners: dict[str, float]
     ports: dict[str, int]
@@ -107,7 +107,7 @@ class Gateway:
         """Forget all traces and partner memory: a new path begins on fresh stores."""
         self._causes.clear()
         self._replays.clear()
-        self.desk = PartnerServer(self.registry)
+        self.partner_server = PartnerServer(self.registry)
 
     @property
     def passes_traces(self) -> bool:
@@ -125,7 +125,7 @@ class Gateway:
             cause.injected = True
         if callee in self.partners:
             if peer.upload is not None:
-                body = await gathered(peer.upload, MOST, INNER_TIMEOUT)
+                body = await read_whole_body(peer.upload, MOST, INNER_TIMEOUT)
                 if body is None:
                     return Reply(None)
                 request = Request(request.method, request.target, request.headers, body)
@@ -144,7 +144,7 @@ class Gateway:
 
     def _of_replay(self, trace: str) -> Cause | None:
         """The cause is made when the first call comes: most requests of most replays make none."""
-        found, at = self._replays.get(trace[-DIGITS:]), place(trace)
+        found, at = self._replays.get(trace[-REPLAY_DIGITS:]), exchange_and_attempt(trace)
         if found is None or at is None:
             return None
         step, replay, session, fault = found
@@ -156,29 +156,29 @@ class Gateway:
         self, callee: str, request: Request, caller: CallingReplica, cause: Cause, fault: Fault | None
     ) -> Reply:
         started = self.clock()
-        answer = self.desk.answer(callee, request)
+        result = self.partner_server.respond(callee, request)
         lost = fault is not None and fault.kind == "inner-lost-answer"
         late = self.partners[callee] + (LATE if fault is not None and fault.kind == "inner-late-answer" else 0.0)
         if late:
             await asyncio.sleep(late)
         operation = Operation(
-            **self._place(callee, caller, cause),
+            **self._operation_fields(callee, caller, cause),
             source="partner",
-            name=answer.name,
+            name=result.name,
             service=callee,
             version="",
             replica="",
             request=request,
-            response=answer.response,
-            outcome="info" if lost else outcome_of(request.method, answer.response, "", True),
+            response=result.response,
+            outcome="info" if lost else outcome_of(request.method, result.response, "", True),
             started=started,
             ended=self.clock(),
-            effect=answer.effect,
+            effect=result.effect,
             fault=fault.kind if fault else "",
         )
         self.record(operation)
         self._injected(fault, operation)
-        return Reply(None) if lost else Reply(answer.response)
+        return Reply(None) if lost else Reply(result.response)
 
     async def _service(
         self, callee: str, request: Request, caller: CallingReplica, cause: Cause, fault: Fault | None, peer: Peer
@@ -187,7 +187,7 @@ class Gateway:
         wanted = "" if steer is None else steer.first if fault is not None else steer.second
         call = self._call(callee, request, caller, cause, wanted, fault)
         if fault is not None and (peer.upload is not None or peer.offers_websocket):
-            self._misses(call, cause)
+            self._postpone_fault(call, cause)
             fault = None
         found = await self._forward(call, peer)
         if not isinstance(found, Operation):
@@ -210,20 +210,20 @@ class Gateway:
             if call.fault is not None and call.fault.kind == "inner-late-answer":
                 await asyncio.sleep(LATE)
             elif call.fault is not None:
-                self._misses(call, cause)
+                self._postpone_fault(call, cause)
         except BaseException:
             found.finish()
             raise
         return Reply(None, switch=found) if isinstance(found, Tunnel) else Reply(found.head, stream=found)
 
-    def _misses(self, call: Call, cause: Cause) -> None:
+    def _postpone_fault(self, call: Call, cause: Cause) -> None:
         """The fault cannot befall this call; it stays for the next one."""
         call.missed, call.fault, cause.injected = call.fault, None, False
 
     def _call(
         self, callee: str, request: Request, caller: CallingReplica, cause: Cause, wanted: str, fault: Fault | None
     ) -> Call:
-        place = self._place(callee, caller, cause)
+        place = self._operation_fields(callee, caller, cause)
         endpoint = self.rotation.pick(callee, wanted) or self.rotation.pick(callee)
         version = endpoint.version if endpoint else ""
         found = self.registry.operation(callee, version, request.method, request.path)
@@ -234,16 +234,16 @@ class Gateway:
     async def _forward(self, call: Call, peer: Peer) -> Operation | StreamedResponse | Tunnel:
         """Make a call: its operation, recorded, or what goes on and is recorded when it ends."""
         if call.endpoint is None:
-            answer = SendResult(None, "refused", False, call.started, call.started)
+            result = SendResult(None, "refused", False, call.started, call.started)
         else:
-            in_flight = self.rotation.under_way(call.endpoint)
+            in_flight = self.rotation.in_flight(call.endpoint)
             with in_flight:
-                found = await send(self.client, call, call.endpoint, peer, in_flight, self.clock, self._ended)
+                found = await send(self.client, call, call.endpoint, peer, in_flight, self.clock, self._on_end)
             if not isinstance(found, SendResult):
                 return found
-            answer = found
-        lost = call.fault is not None and call.fault.kind == "inner-lost-answer" and answer.response is not None
-        operation = call.operation(answer.response, answer.error, answer.sent, answer.answered, lost)
+            result = found
+        lost = call.fault is not None and call.fault.kind == "inner-lost-answer" and result.response is not None
+        operation = call.operation(result.response, result.error, result.sent, result.answered, lost)
         self._recorded(call, operation)
         return operation
 
@@ -253,7 +253,7 @@ class Gateway:
             why = f"{call.missed.kind} was not injected, because it cannot befall what streams"
             self.record(call.note(operation, why))
 
-    def _ended(self, call: Call, operation: Operation, note: Note | None) -> None:
+    def _on_end(self, call: Call, operation: Operation, note: Note | None) -> None:
         """What went on has ended."""
         self._recorded(call, operation)
         if note is not None:
@@ -261,7 +261,7 @@ class Gateway:
         if call.fault is not None and call.fault.kind == "inner-late-answer":
             self._injected(call.fault, operation)
 
-    def _place(self, callee: str, caller: CallingReplica, cause: Cause) -> dict[str, Any]:
+    def _operation_fields(self, callee: str, caller: CallingReplica, cause: Cause) -> dict[str, Any]:
         cause.calls += 1
         return {
             "id": f"{cause.operation}/{callee}-{cause.calls}",

@@ -40,7 +40,7 @@ class PartnerServer:
     seen: dict[tuple[str, str, str], Response] = field(default_factory=dict)
     count: int = 0
 
-    def answer(self, partner: str, request: Request) -> PartnerResponse:
+    def respond(self, partner: str, request: Request) -> PartnerResponse:
         operation = self.registry.operation(partner, "", request.method, request.path)
         name = operation.id if operation else f"{request.method} {request.path}"
         declared = self.registry.guarantees(partner, "", name)
@@ -51,13 +51,13 @@ class PartnerServer:
         if key is not None and (partner, name, key) in self.seen:
             return PartnerResponse(name, self.seen[partner, name, key], "suppressed")
         self.count += 1
-        response = success_answer(self.registry.contract(partner, ""), operation, self.count)
+        response = success_response(self.registry.contract(partner, ""), operation, self.count)
         if key is not None:
             self.seen[partner, name, key] = response
         return PartnerResponse(name, response, "" if request.method in SAFE else "applied")
 
 
-def success_answer(contract: Contract | None, operation: ContractOperation | None, number: int) -> Response:
+def success_response(contract: Contract | None, operation: ContractOperation | None, number: int) -> Response:
     """The first declared 2xx answer; text fields named id are made unique by `number` where the schema lets them."""
     if operation is None:
         return Response(200, (("content-type", "application/json"),), b"{}")
@@ -73,7 +73,7 @@ def success_answer(contract: Contract | None, operation: ContractOperation | Non
         if media.schema is None:
             return Response(status)
         body = sample(media.schema)
-    body = _told_apart(body, media.schema, number)
+    body = _with_unique_ids(body, media.schema, number)
     return Response(status, (("content-type", media.type),), json.dumps(body).encode())
 
 
@@ -121,7 +121,7 @@ def sample(schema: Schema) -> Any:
         return None
 
 
-def _told_apart(body: Any, schema: Schema | None, number: int) -> Any:
+def _with_unique_ids(body: Any, schema: Schema | None, number: int) -> Any:
     """The body with unique ids, if the schema still takes it then: first as a suffix, then as digits at the end."""
     check = compile_schema(schema.document) if schema is not None else None
     for made in (_unique(body, f"-{number}", 0), _unique(body, f"{number:012x}", 12), _unique(body, f"{number:06}", 6)):

@@ -32,9 +32,9 @@ class InFlight:
         self.count += 1
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None) -> None:
-        self.left()
+        self.leave()
 
-    def left(self) -> None:
+    def leave(self) -> None:
         self.count -= 1
         if self.ended is not None and not self.count and not self.ended.done():
             self.ended.set_result(None)
@@ -57,7 +57,7 @@ class Rotation:
         self._endpoints: list[Endpoint] = []
         self._choices: dict[tuple[str, str], _Choice] = {}  # of every service and version that ever was here
         self.only: dict[tuple[str, str], Endpoint] = {}  # by service and version, of the choices that are none
-        self._in_hand: dict[str, InFlight] = {}
+        self._in_flight: dict[str, InFlight] = {}
         self._leaving: dict[str, set[asyncio.Future[None]]] = {}
 
     def add(self, endpoint: Endpoint) -> None:
@@ -101,23 +101,23 @@ class Rotation:
         choice.turn = turn + 1
         return choice.endpoints[turn % len(choice.endpoints)]
 
-    def unpick(self, service: str, version: str = "") -> None:
+    def undo_pick(self, service: str, version: str = "") -> None:
         """The last pick of these was not used: the next one is the same again."""
         choice = self._choices.get((service, version))
         if choice is not None and (service, version) not in self.only:
             choice.turn -= 1  # `pick` takes no turn where there is but one
 
-    def under_way(self, endpoint: Endpoint) -> InFlight:
+    def in_flight(self, endpoint: Endpoint) -> InFlight:
         """A block to be put around every request, so that `drained` knows what a replica still has in hand."""
-        found = self._in_hand.get(endpoint.replica)
+        found = self._in_flight.get(endpoint.replica)
         if found is None:
-            found = self._in_hand[endpoint.replica] = InFlight()
+            found = self._in_flight[endpoint.replica] = InFlight()
         return found
 
     async def drained(self, replica: str, seconds: float) -> None:
         """Wait until the requests that a replica has in hand now have ended, at most that long."""
         leaving = self._leaving.setdefault(replica, set())
-        now = self._in_hand.pop(replica, None)  # requests that come later are counted anew, and not waited for
+        now = self._in_flight.pop(replica, None)  # requests that come later are counted anew, and not waited for
         if now is not None and now.count:
             now.ended = asyncio.get_running_loop().create_future()
             now.ended.add_done_callback(leaving.discard)

@@ -78,7 +78,7 @@ class BodyCapture:
         return self.size == len(self.data)
 
 
-Ended = Callable[[Call, Operation, Note | None], None]  # told of a call that went on, once, at its end
+OnEnd = Callable[[Call, Operation, Note | None], None]  # told of a call that went on, once, at its end
 
 
 class BodyStream(Protocol):
@@ -101,7 +101,7 @@ class StreamedResponse:
         source: BodyStream,
         release: contextlib.ExitStack,
         clock: Callable[[], float],
-        ended: Ended,
+        ended: OnEnd,
     ) -> None:
         self.length = length
         self.head = head
@@ -111,7 +111,7 @@ class StreamedResponse:
         self._source = source
         self._release = release
         self._clock = clock
-        self._ended = ended
+        self._on_end = ended
         self._endless = is_event_stream(head.headers)
         self._kept = BodyCapture(KEPT_EVENTS if self._endless else KEPT)
 
@@ -136,15 +136,15 @@ class StreamedResponse:
         # An event stream has no end of its own: whoever closes it, and however, ends it. But it must be HTTP.
         broken = how if not self.why and (how == "garbage" or not self._endless) else ""
         cut = not kept.whole or (bool(how or not self._taken) and not self._endless)
-        told = self._told(how) if broken or cut else ""
+        message = self._describe_end(how) if broken or cut else ""
         response = None
         if not broken:
             headers = unfinished(self.head.headers) if cut else self.head.headers
             response = Response(self.head.status, headers, bytes(kept.data))
         operation = call.operation(response, broken, True, self._clock(), lost=False)
-        self._ended(call, operation, call.note(operation, told) if told else None)
+        self._on_end(call, operation, call.note(operation, message) if message else None)
 
-    def _told(self, how: str) -> str:
+    def _describe_end(self, how: str) -> str:
         kept = self._kept
         ends = {
             "caller": "the caller left",

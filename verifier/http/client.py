@@ -22,7 +22,7 @@ from verifier.http.h2 import Http2Connection, exchange
 from verifier.http.hold import Hold, ReleaseBarrier
 from verifier.http.message import Request, Response
 from verifier.http.pool import ConnectionPools, Pool
-from verifier.http.wirefaults import NO_FAULTS, Faults, leave, write_disturbed
+from verifier.http.wirefaults import NO_FAULTS, Faults, leave, write_with_faults
 
 __all__ = ["Hold", "ReleaseBarrier", "SendResult", "WireClient"]
 
@@ -73,7 +73,7 @@ class WireClient:
         connection: Hashable | None = None,
         hold: Hold | None = None,
         cut_after: int | None = None,
-        cut_answer_after: int | None = None,
+        cut_response_after: int | None = None,
         slow_read: float | None = None,
         tls: ssl.SSLContext | None = None,
         http2: bool = False,
@@ -82,7 +82,7 @@ class WireClient:
 
         `connection` pins: requests with equal keys share connections that no other key uses. `hold` keeps back the
         last byte until its `wait()` returns. `cut_after` resets the connection after that many bytes of the
-        request's body have left; `cut_answer_after` does so after that many bytes of the answer's body.
+        request's body have left; `cut_response_after` does so after that many bytes of the answer's body.
         `slow_read` reads at most that many bytes per second, on a connection of its own with small buffers.
         HTTP/2 is spoken with `http2` (prior knowledge) and where TLS negotiates it: `tls` says by its ALPN protocols
         what is offered. Then holding, cutting and time-outs work on the request's stream.
@@ -90,11 +90,11 @@ class WireClient:
         """
         pool = self.pools.get((host, port, connection, tls))
         data = encode_request(request, pool.authority, pool.blocks)
-        if hold is None and cut_after is None and cut_answer_after is None and slow_read is None:
+        if hold is None and cut_after is None and cut_response_after is None and slow_read is None:
             if pool.idle and not http2 and pool.http2 is None:
                 return self._send_reusing(pool, request, data, timeout)
             return self._send_any(pool, request, data, timeout, NO_FAULTS, http2)
-        faults = Faults(hold, cut_after, cut_answer_after, slow_read)
+        faults = Faults(hold, cut_after, cut_response_after, slow_read)
         return self._send_any(pool, request, data, timeout, faults, http2)
 
     def now(self) -> float:
@@ -121,18 +121,18 @@ class WireClient:
         """The connections to an address that any request may take."""
         return self.pools.get((host, port, None, None))
 
-    def lend(self, pool: Pool, now: float) -> Connection | None:
+    def take_idle(self, pool: Pool, now: float) -> Connection | None:
         """A connection of HTTP/1.1 that was used a moment ago, for requests that its borrower sends; None without one.
 
         It is to be given back to `keep`. `now`: by the clock, as of late.
         """
         return self.pools.take(pool, now) if pool.http2 is None else None
 
-    def fit(self, conn: Connection, now: float) -> bool:
+    def reusable(self, conn: Connection, now: float) -> bool:
         """Whether a connection that was lent may carry another request."""
         return self.pools.reusable(conn, now)
 
-    def keep(self, pool: Pool, conn: Connection) -> None:
+    def give_back(self, pool: Pool, conn: Connection) -> None:
         """Have a connection carry other requests if it can; one whose request has not ended is closed."""
         conn.set_callback(None)
         if not conn.over() or not pool.takes_back(conn):
@@ -163,8 +163,8 @@ class WireClient:
             if faults is NO_FAULTS:
                 conn.write(data)
             else:
-                conn.disturb(faults.cut_answer_after, faults.slow_read)
-                await write_disturbed(conn, data, len(request.body), faults)
+                conn.expect_faults(faults.cut_response_after, faults.slow_read)
+                await write_with_faults(conn, data, len(request.body), faults)
             error = await conn
         except BaseException:
             self.pools.drop(conn)
@@ -215,7 +215,7 @@ class WireClient:
         reused, started = conn.used, self._clock()
         try:
             how, stream = await exchange(
-                conn, headers, request.body, deadline, faults.hold, faults.cut_after, faults.cut_answer_after
+                conn, headers, request.body, deadline, faults.hold, faults.cut_after, faults.cut_response_after
             )
         finally:
             if faults.slow_read is not None:
@@ -230,7 +230,7 @@ class WireClient:
     async def _shared_http2(self, pool: Pool, deadline: float) -> Http2Connection:
         async with pool.connecting:
             conn = pool.http2
-            if conn is None or not conn.free(self.pools.oldest_trusted()):
+            if conn is None or not conn.can_open(self.pools.oldest_trusted()):
                 fresh = await self._connect(pool, deadline, http2=True)
                 assert isinstance(fresh, Http2Connection)
                 if conn is not None and not conn.busy():

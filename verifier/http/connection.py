@@ -34,11 +34,11 @@ class Connection(DirectWaiter, asyncio.Protocol):
         "_deadline",
         "_drained",
         "_head",
-        "_looks_at",
         "_max_body",
         "_poll",
         "_reader",
         "_timer",
+        "_timer_at",
         "_transport",
         "answered",
         "idle_since",
@@ -68,7 +68,7 @@ class Connection(DirectWaiter, asyncio.Protocol):
         self._head = NO_HEAD  # the last one that was known
         self._timer: asyncio.TimerHandle | None = None
         self._deadline = 0.0
-        self._looks_at = inf  # when the timer looks at the deadline
+        self._timer_at = inf  # when the timer looks at the deadline
         self._poll = select.poll()
         self._drained: asyncio.Future[None] | None = None
         self.state: ConnectionState = CLOSED
@@ -90,7 +90,7 @@ class Connection(DirectWaiter, asyncio.Protocol):
         self._reader.expected = BODILESS if head_only else PLAIN
         deadline = self._deadline = self._loop.time() + within
         # One timer serves many requests: it is moved only when it would be late, and looks again when it is early.
-        if deadline < self._looks_at:
+        if deadline < self._timer_at:
             self._watch(deadline)
 
     def post(self, data: bytes) -> None:
@@ -103,7 +103,7 @@ class Connection(DirectWaiter, asyncio.Protocol):
     def follow(self, data: bytes, within: float) -> None:
         """`expect` and `post` in one, for another request of the same kind and callback on an idle connection."""
         deadline = self._deadline = self._loop.time() + within
-        if deadline < self._looks_at:
+        if deadline < self._timer_at:
             self._watch(deadline)
         self.state = WAITING
         self.response = None
@@ -116,7 +116,7 @@ class Connection(DirectWaiter, asyncio.Protocol):
         """Whether no request is under way."""
         return self.state is IDLE or self.state is CLOSED
 
-    def disturb(self, cut_after: int | None, slow_read: float | None) -> None:
+    def expect_faults(self, cut_after: int | None, slow_read: float | None) -> None:
         """Read the expected response with a fault.
 
         Reset the connection once `cut_after` bytes of the body have arrived. Read at most `slow_read` bytes per second,
@@ -234,7 +234,7 @@ class Connection(DirectWaiter, asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._loop.call_at(at, self._check_deadline)
-        self._looks_at = at
+        self._timer_at = at
 
     def _cancel_timer(self) -> None:
         if self._timer is not None:
@@ -243,7 +243,7 @@ class Connection(DirectWaiter, asyncio.Protocol):
 
     def _check_deadline(self) -> None:
         self._timer = None
-        self._looks_at = inf
+        self._timer_at = inf
         if self.over():
             return
         if self._loop.time() >= self._deadline:

@@ -40,7 +40,7 @@ def encode_request(request: Request, authority: bytes, blocks: Blocks | None = N
     """
     method, target, body = request.method, request.target, request.body
     if method not in _methods:
-        _learn_method(method)
+        _check_method(method)
     # The first two questions are the quick ones; what is not printable may still be text beyond ASCII.
     if (" " in target or not target.isprintable() or not target) and _TARGET.fullmatch(target) is None:
         raise ValueError(f"the request target {target!r} is empty or has a space or a control character")
@@ -49,7 +49,7 @@ def encode_request(request: Request, authority: bytes, blocks: Blocks | None = N
     traced = bool(headers) and headers[-1][0] == "traceparent" and blocks is not None
     block = None if blocks is None else blocks.get(headers[:-1] if traced else headers)
     if block is None:
-        block = _block(headers, authority, blocks, traced)
+        block = _encode_block(headers, authority, blocks, traced)
     elif traced:
         value = headers[-1][1]
         trace = value.encode() if value.isascii() and value.isprintable() else _value("traceparent", value)
@@ -61,15 +61,15 @@ def encode_request(request: Request, authority: bytes, blocks: Blocks | None = N
     return start + block + b"\r\n\r\n"
 
 
-def _block(headers: Headers, authority: bytes, blocks: Blocks | None, traced: bool) -> bytes:
+def _encode_block(headers: Headers, authority: bytes, blocks: Blocks | None, traced: bool) -> bytes:
     """The header lines of a request, each begun by a line break; Host comes first.
 
     Remembered, without the trace, where each line was seen before: a value that is always new is not worth it.
     """
     shared = headers[:-1] if traced else headers
-    block, known, named = _written(shared, authority)
+    block, known, named = _encode_lines(shared, authority)
     if named:  # by a Connection header, and the trace may be among what it names
-        return _written(headers, authority)[0]
+        return _encode_lines(headers, authority)[0]
     if known and blocks is not None and len(block) <= _LONGEST_BLOCK:
         if len(blocks) >= _BLOCKS_KEPT:
             blocks.clear()
@@ -77,23 +77,23 @@ def _block(headers: Headers, authority: bytes, blocks: Blocks | None, traced: bo
     return block + (_line(headers[-1]) or b"") if traced else block
 
 
-def _written(headers: Headers, authority: bytes) -> tuple[bytes, bool, bool]:
+def _encode_lines(headers: Headers, authority: bytes) -> tuple[bytes, bool, bool]:
     """The lines; whether they were all known; whether a Connection header names other headers, which then stay out."""
     host, hosted, known = b"\r\nHost: " + authority, False, True
     lines = []
     for pair in headers:
         line = _lines.get(pair)
         if line is None:
-            line = _learn(pair)
+            line = _remember_line(pair)
             known = known and line is None
         if line is not None:
             lines.append(line)
             continue
         special = pair[0].lower()
         if special == "host":
-            host, hosted = host if hosted else _written_out(pair), True
+            host, hosted = host if hosted else _encode_pair(pair), True
         elif special == "connection" and (named := nominated(pair[1])):
-            return _written(_without(headers, named), authority)[0], False, True
+            return _encode_lines(_without(headers, named), authority)[0], False, True
     return host + b"".join(lines), known, False
 
 
@@ -107,14 +107,14 @@ def encode_response(response: Response, method: str, keep_alive: bool) -> tuple[
     for pair in response.headers:
         line = _lines.get(pair)
         if line is None:
-            line = _learn(pair)
+            line = _remember_line(pair)
         if line is not None:
             lines.append(line)
             continue
         special = pair[0].lower()
         # Without a body, Content-Length describes what a GET would have brought: it is content, not framing.
         if special == "host" or (special == "content-length" and bodiless and status != 204):
-            lines.append(_written_out(pair))
+            lines.append(_encode_pair(pair))
         elif special == "connection" and (named := nominated(pair[1])):
             return encode_response(
                 Response(status, _without(response.headers, named), response.body), method, keep_alive
@@ -147,7 +147,7 @@ def encoded(text: str) -> bytes:
         return text.encode("utf-8", "surrogatepass")
 
 
-def _learn(pair: tuple[str, str]) -> bytes | None:
+def _remember_line(pair: tuple[str, str]) -> bytes | None:
     """`_line`, remembered; but not for ever new values of a header whose values differ each time."""
     line = _line(pair)
     name, value = pair
@@ -167,14 +167,14 @@ def _line(pair: tuple[str, str]) -> bytes | None:
     name, value = pair
     start = _starts.get(name)
     if start is None:
-        start = _learn_name(name)
+        start = _line_start(name)
     if start is None:
         _value(name, value)
         return None
     return start + _value(name, value) if start else start
 
 
-def _written_out(pair: tuple[str, str]) -> bytes:
+def _encode_pair(pair: tuple[str, str]) -> bytes:
     return encoded(f"\r\n{pair[0]}: ") + _value(*pair)
 
 
@@ -185,7 +185,7 @@ def _value(name: str, value: str) -> bytes:
     return encoded(value)
 
 
-def _learn_name(name: str) -> bytes | None:
+def _line_start(name: str) -> bytes | None:
     """How the lines of a header begin; empty if it stays behind, as HTTP/2 pseudo-headers in a browser's HAR do."""
     lowered = name.lower()
     if lowered in _SPECIAL:
@@ -202,7 +202,7 @@ def _learn_name(name: str) -> bytes | None:
     return start
 
 
-def _learn_method(method: str) -> None:
+def _check_method(method: str) -> None:
     if TOKEN.fullmatch(method) is None or method == "CONNECT":
         raise ValueError(f"{method!r} is not a method that can be sent")
     if len(_methods) < _LINES_KEPT:

@@ -84,16 +84,16 @@ def _changed(lines: list[tuple[bytes, bytes]], change: Callable[[bytes], bytes])
     if new == old:
         yield from (line + end for line, end in lines)
         return
-    told = new.split(b"\n")
+    changed = new.split(b"\n")
     mixed = not {end for _, end in lines} <= {b"\r", b""}
     for line, ended in lines:
         # Where a line is left out, a return before it and a line feed after it would become one end.
         end = b"\r\n" if mixed and ended == b"\r" else ended
         if _data(line) is None:
             yield line + end
-        elif told:  # all of it where the first was, which keeps the order of the fields
-            yield (end or b"\n").join(b"data: " + part for part in told) + end
-            told = []
+        elif changed:  # all of it where the first was, which keeps the order of the fields
+            yield (end or b"\n").join(b"data: " + part for part in changed) + end
+            changed = []
 
 
 def _data(line: bytes) -> bytes | None:

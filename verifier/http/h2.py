@@ -33,7 +33,7 @@ class Http2Stream:
 
     done: asyncio.Future[str]
     limit: int
-    cutting: bool
+    cut: bool
     status: int = 0
     headers: tuple[tuple[str, str], ...] = ()
     body: bytearray = field(default_factory=bytearray)
@@ -56,9 +56,9 @@ class Http2Connection(asyncio.Protocol):
         self._window = asyncio.Event()  # set when the service allows more to be sent
         self._h2 = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True, header_encoding=None))
         self.usable = False
-        self._opening = b""
+        self._preface = b""
         self._rate = 0.0  # bytes per second at which answers are read; 0: as they come
-        self._opens_at = 0.0  # when, on the loop's clock, all that has come will have been read
+        self._window_opens_at = 0.0  # when, on the loop's clock, all that has come will have been read
         self.ended = ""  # how the connection ended
         self.used = False
         self.idle_since = 0.0
@@ -66,14 +66,14 @@ class Http2Connection(asyncio.Protocol):
     # --- used by the client ---
 
     def open(
-        self, headers: list[tuple[bytes, bytes]], bodiless: bool, cut_answer_after: int | None
+        self, headers: list[tuple[bytes, bytes]], bodiless: bool, cut_response_after: int | None
     ) -> tuple[int, Http2Stream]:
         """Send a request's head. Raises h2.exceptions.ProtocolError when no further stream may be opened."""
         number = self._h2.get_next_available_stream_id()
         self._h2.send_headers(number, headers, end_stream=bodiless)
-        cutting = cut_answer_after is not None
-        limit = self._max_body if cut_answer_after is None else max(0, cut_answer_after - 1)
-        stream = self._streams[number] = Http2Stream(self._loop.create_future(), limit, cutting)
+        cut = cut_response_after is not None
+        limit = self._max_body if cut_response_after is None else max(0, cut_response_after - 1)
+        stream = self._streams[number] = Http2Stream(self._loop.create_future(), limit, cut)
         self.used = True
         self._flush()
         return number, stream
@@ -104,7 +104,7 @@ class Http2Connection(asyncio.Protocol):
                 self._window.clear()
                 await self._window.wait()
 
-    def give_up(self, number: int, how: str) -> None:
+    def cancel_stream(self, number: int, how: str) -> None:
         """Reset a stream that is still under way; it then has ended as `how`."""
         if number in self._streams:
             # The service may have ended the stream with the very frame that went too far.
@@ -113,7 +113,7 @@ class Http2Connection(asyncio.Protocol):
             self._flush()
             self._end(number, how)
 
-    def free(self, not_before: float) -> bool:
+    def can_open(self, not_before: float) -> bool:
         """Whether another request may begin here; one idle since before that time is not trusted."""
         if not self.usable or (self.used and not self._streams and self.idle_since < not_before):
             return False
@@ -140,11 +140,11 @@ class Http2Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         try:
-            if len(self._opening) < 4:
-                self._check_opening(data)
+            if len(self._preface) < 4:
+                self._check_preface(data)
             events = self._h2.receive_data(data)
             for event in events:
-                self._take(event)
+                self._handle(event)
             self._flush()
         except (h2.exceptions.H2Error, ValueError):
             self._end_all("garbage")
@@ -156,16 +156,16 @@ class Http2Connection(asyncio.Protocol):
 
     # --- inside ---
 
-    def _check_opening(self, data: bytes) -> None:
+    def _check_preface(self, data: bytes) -> None:
         """A service speaks first by a SETTINGS frame (RFC 9113, section 3.4).
 
         h2 would wait for the end of whatever frame the first bytes of another protocol seem to announce.
         """
-        self._opening += data[:4]
-        if len(self._opening) >= 4 and self._opening[3] != _SETTINGS:
+        self._preface += data[:4]
+        if len(self._preface) >= 4 and self._preface[3] != _SETTINGS:
             raise ValueError("the first frame is no SETTINGS frame")
 
-    def _take(self, event: h2.events.Event) -> None:
+    def _handle(self, event: h2.events.Event) -> None:
         if isinstance(event, h2.events.DataReceived):
             self._allow_more(event.stream_id, event.flow_controlled_length or 0)
             self._body(event.stream_id, event.data or b"")
@@ -190,8 +190,8 @@ class Http2Connection(asyncio.Protocol):
         if not self._rate:
             self._h2.acknowledge_received_data(size, number)
         elif size:
-            self._opens_at = max(self._opens_at, self._loop.time()) + size / self._rate
-            self._loop.call_at(self._opens_at, self._open_window, number, size)
+            self._window_opens_at = max(self._window_opens_at, self._loop.time()) + size / self._rate
+            self._loop.call_at(self._window_opens_at, self._open_window, number, size)
 
     def _open_window(self, number: int, size: int) -> None:
         if number in self._streams:
@@ -214,7 +214,7 @@ class Http2Connection(asyncio.Protocol):
             return
         stream.body += data
         if len(stream.body) > stream.limit:
-            self.give_up(number, "reset" if stream.cutting else "garbage")
+            self.cancel_stream(number, "reset" if stream.cut else "garbage")
 
     def _end(self, number: int, how: str) -> None:
         stream = self._streams.pop(number, None)
@@ -243,7 +243,7 @@ async def exchange(
     deadline: float,
     hold: Hold | None,
     cut_after: int | None,
-    cut_answer_after: int | None,
+    cut_response_after: int | None,
 ) -> tuple[str, Http2Stream | None]:
     """One request and its answer, until the loop's time `deadline`: how it ended, and the stream if one was opened.
 
@@ -256,10 +256,10 @@ async def exchange(
                 await hold.wait()
             if not conn.usable:
                 return conn.ended, None
-            number, stream = conn.open(headers, not body, cut_answer_after)
+            number, stream = conn.open(headers, not body, cut_response_after)
             if cut_after is not None:
                 await conn.write(number, body[:cut_after], end=False)
-                conn.give_up(number, "reset")
+                conn.cancel_stream(number, "reset")
             elif body and hold is not None:
                 await conn.write(number, body[:-1], end=False)
                 await hold.wait()
@@ -268,12 +268,12 @@ async def exchange(
                 await conn.write(number, body, end=True)
             return await stream.done, stream
     except TimeoutError:
-        conn.give_up(number, "timeout")
+        conn.cancel_stream(number, "timeout")
         return "timeout", stream
     except h2.exceptions.ProtocolError:
         return ("refused" if stream is None else "reset"), stream
     except asyncio.CancelledError:
-        conn.give_up(number, "reset")
+        conn.cancel_stream(number, "reset")
         raise
 
 

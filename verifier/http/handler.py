@@ -26,7 +26,7 @@ class Peer:
     offers_websocket: bool = False
 
 
-class Stream(Protocol):
+class ResponseStream(Protocol):
     """The body of an answer that is passed on while it arrives. `length` is in bytes, None if nobody knows it."""
 
     length: int | None
@@ -44,7 +44,7 @@ class Stream(Protocol):
         """Called once, when nothing more will be asked for."""
 
 
-class Switch(Protocol):
+class ProtocolSwitch(Protocol):
     """What goes on over a connection that stops speaking HTTP."""
 
     async def run(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -66,8 +66,8 @@ class Reply:
     response: Response | None
     cut_after: int | None = None
     reset: bool = False
-    stream: Stream | None = None
-    switch: Switch | None = None
+    stream: ResponseStream | None = None
+    switch: ProtocolSwitch | None = None
 
 
 Handler = Callable[[Request, Peer], Awaitable[Reply]]

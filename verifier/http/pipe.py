@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
-FULL = 256 << 10  # bytes that wait to be taken before no more are read
+HIGH_WATER = 256 << 10  # bytes that wait to be taken before no more are read
 
 
 class BodySource(Protocol):
@@ -22,14 +22,14 @@ class Pipe:
     One reader only. Memory is bounded by FULL and one piece, because the source is paused beyond it.
     """
 
-    __slots__ = ("_paused", "_pieces", "_source", "_waiter", "how", "size", "waiting")
+    __slots__ = ("_paused", "_pieces", "_source", "_waiter", "buffered", "how", "size")
 
     def __init__(self, source: BodySource) -> None:
         self._source = source
         self._pieces: list[bytes] = []
         self._waiter: asyncio.Future[None] | None = None
         self._paused = False
-        self.waiting = 0  # bytes put in and not yet taken
+        self.buffered = 0  # bytes put in and not yet taken
         self.size = 0  # bytes put in, all in all
         self.how: str | None = None
 
@@ -39,8 +39,8 @@ class Pipe:
             return
         self._pieces.append(piece)
         self.size += len(piece)
-        self.waiting += len(piece)
-        if self.waiting > FULL and not self._paused:
+        self.buffered += len(piece)
+        if self.buffered > HIGH_WATER and not self._paused:
             self._paused = True
             self._source.pause_reading()
         self._wake()
@@ -55,7 +55,7 @@ class Pipe:
         """No more is wanted: what has been put in goes too."""
         self._pieces.clear()
         self.end(how)
-        self._go_on()
+        self._resume_source()
 
     async def read(self) -> bytes:
         """Everything that has come since, at least one byte; b"" at the end."""
@@ -66,11 +66,11 @@ class Pipe:
             await self._waiter
         taken = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
         self._pieces.clear()
-        self._go_on()
+        self._resume_source()
         return taken
 
-    def _go_on(self) -> None:
-        self.waiting = 0
+    def _resume_source(self) -> None:
+        self.buffered = 0
         if self._paused:
             self._paused = False
             if not self._source.is_closing():

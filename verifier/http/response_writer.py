@@ -6,7 +6,7 @@ import asyncio
 
 from verifier.http.encode import encode_response
 from verifier.http.framing import LAST_CHUNK, chunk
-from verifier.http.handler import Reply, Stream
+from verifier.http.handler import Reply, ResponseStream
 from verifier.http.message import Response
 from verifier.http.transport import reset_on_close
 
@@ -47,7 +47,7 @@ class ResponseWriter:
         if not keep_alive:
             self._transport.close()
 
-    async def break_off(self, reply: Reply, method: str) -> None:
+    async def write_broken(self, reply: Reply, method: str) -> None:
         """End the connection in the middle of the answer, or without one."""
         if reply.response is not None:
             head, body = encode_response(reply.response, method, True)
@@ -58,7 +58,7 @@ class ResponseWriter:
             await self.flushed()
         self._end(reply.reset)
 
-    async def pass_on(self, response: Response, stream: Stream, chunks: bool, keep_alive: bool) -> bool:
+    async def write_stream(self, response: Response, stream: ResponseStream, chunks: bool, keep_alive: bool) -> bool:
         """Head and pieces as they come. Whether the answer ended as its framing says; else the connection is ended.
 
         Where nobody knows the length, the body is chunked, or ends with the connection if the caller reads no chunks.

@@ -14,14 +14,14 @@ from enum import Enum
 from typing import cast
 
 from verifier.http.framing import MAX_BODY, MAX_REQUEST_HEAD
-from verifier.http.handler import Handler, Peer, Reply, Stream, Switch
+from verifier.http.handler import Handler, Peer, ProtocolSwitch, Reply, ResponseStream
 from verifier.http.message import Response
 from verifier.http.pipe import Pipe
 from verifier.http.request_reader import Limits, ReceivedRequest, RequestReader
 from verifier.http.response_writer import ResponseWriter
 from verifier.http.upgrade import take_over
 
-__all__ = ["Handler", "Listener", "Peer", "Reply", "ServerConnection", "Stream", "Switch", "serve"]
+__all__ = ["Handler", "Listener", "Peer", "Reply", "ServerConnection", "serve"]
 
 _PIPELINED = 16  # requests read ahead on one connection
 
@@ -59,11 +59,11 @@ class Listener:
             if task is not None:
                 tasks.append(task)
         if tasks:
-            _, late = await asyncio.wait(tasks, timeout=grace)
-            for task in late:
+            _, unfinished = await asyncio.wait(tasks, timeout=grace)
+            for task in unfinished:
                 task.cancel()
-            if late:
-                await asyncio.wait(late)
+            if unfinished:
+                await asyncio.wait(unfinished)
         for conn in tuple(self.connections):
             conn.abort()
         await self._server.wait_closed()
@@ -107,13 +107,13 @@ class ServerConnection(asyncio.Protocol):
         self._listener = listener
         self._loop = loop
         self._transport: asyncio.Transport
-        self._outlet: ResponseWriter
+        self._writer: ResponseWriter
         self._peer: Peer
-        self._reader = RequestReader(listener.limits, loop, self._put, self._go_on, self._open_pipe)
+        self._reader = RequestReader(listener.limits, loop, self._enqueue, self._send_continue, self._open_pipe)
         self.data_received = self._reader.feed  # type: ignore[method-assign]
         self._queue: deque[ReceivedRequest | int] = deque()
         self._task: asyncio.Task[None] | None = None
-        self._stream: Stream | None = None  # while STREAMING
+        self._stream: ResponseStream | None = None  # while STREAMING
         self._state = ServerState.OPEN
 
     # --- used by the listener ---
@@ -140,7 +140,7 @@ class ServerConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self._outlet = ResponseWriter(self._transport, self._loop)
+        self._writer = ResponseWriter(self._transport, self._loop)
         name = transport.get_extra_info("peername") or ("", 0)
         self._peer = Peer(name[0], name[1], self._listener.tag)
         self._listener.connections.add(self)
@@ -149,28 +149,28 @@ class ServerConnection(asyncio.Protocol):
         self._state = ServerState.LOST
         self._reader.stop("closed")
         self._listener.connections.discard(self)
-        self._outlet.resume()
+        self._writer.resume()
         if self._stream is not None:
             self._stream.stop("caller")
 
     def pause_writing(self) -> None:
-        self._outlet.pause()
+        self._writer.pause()
 
     def resume_writing(self) -> None:
-        self._outlet.resume()
+        self._writer.resume()
 
     # --- used by the reader ---
 
-    def _put(self, item: ReceivedRequest | int) -> None:
+    def _enqueue(self, item: ReceivedRequest | int) -> None:
         self._queue.append(item)
         if type(item) is ReceivedRequest and item.after_upgrade is not None:
             self._transport.pause_reading()  # what comes belongs to whoever will be given the connection
         if self._task is None:
-            self._task = self._loop.create_task(self._answer_all())
+            self._task = self._loop.create_task(self._respond_to_all())
         elif len(self._queue) >= _PIPELINED:
             self._transport.pause_reading()
 
-    def _go_on(self) -> None:
+    def _send_continue(self) -> None:
         self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _open_pipe(self) -> Pipe:
@@ -178,65 +178,67 @@ class ServerConnection(asyncio.Protocol):
 
     # --- answering ---
 
-    async def _answer_all(self) -> None:
+    async def _respond_to_all(self) -> None:
         try:
             while self._queue and not self._lost:
                 item = self._queue.popleft()
                 if len(self._queue) == _PIPELINED // 2 and not self._reader.stopped:
                     self._transport.resume_reading()
                 if isinstance(item, int):
-                    self._outlet.write(Response(item), "GET", False)
+                    self._writer.write(Response(item), "GET", False)
                     return
-                if not await self._answer(item):
+                if not await self._respond(item):
                     return
-                if self._outlet.full:
-                    await self._outlet.flushed()
+                if self._writer.full:
+                    await self._writer.flushed()
             if self._reader.stopped and not self._lost:
                 self._transport.close()
         finally:
             self._task = None
 
-    async def _answer(self, asked: ReceivedRequest) -> bool:
+    async def _respond(self, received: ReceivedRequest) -> bool:
         """Whether the connection goes on."""
-        request, peer = asked.request, self._peer
+        request, peer = received.request, self._peer
         try:
-            if asked.pipe is not None or asked.after_upgrade is not None:
-                peer = replace(peer, upload=asked.pipe, offers_websocket=asked.after_upgrade is not None)
+            if received.pipe is not None or received.after_upgrade is not None:
+                peer = replace(peer, upload=received.pipe, offers_websocket=received.after_upgrade is not None)
             reply = await self._listener.handler(request, peer)
             if reply.stream is not None:
-                return await self._pass_on(reply.response, reply.stream, asked)
+                return await self._forward_stream(reply.response, reply.stream, received)
             if reply.switch is not None:
-                await self._hand_over(reply.switch, asked)
+                await self._switch_protocol(reply.switch, received)
                 return False
             if self._lost:
                 return False
             if reply.response is not None and reply.cut_after is None and not reply.reset:
-                keep_alive = self._goes_on(asked)
-                self._outlet.write(reply.response, request.method, keep_alive)
+                keep_alive = self._stays_open(received)
+                self._writer.write(reply.response, request.method, keep_alive)
                 return keep_alive
             self._reader.stop("closed")
-            await self._outlet.break_off(reply, request.method)
+            await self._writer.write_broken(reply, request.method)
         except Exception as error:
             self._listener.failures += 1
             self._loop.call_exception_handler({"message": "a request handler failed", "exception": error})
             self._transport.abort()
         return False
 
-    def _goes_on(self, asked: ReceivedRequest) -> bool:
+    def _stays_open(self, received: ReceivedRequest) -> bool:
         """Whether another request may follow; not behind a body for whose end nobody waited."""
-        whole = asked.pipe is None or asked.pipe.how == ""
-        return asked.keep_alive and whole and not self._reader.stopped
+        whole = received.pipe is None or received.pipe.how == ""
+        return received.keep_alive and whole and not self._reader.stopped
 
-    async def _pass_on(self, response: Response | None, stream: Stream, asked: ReceivedRequest) -> bool:
+    async def _forward_stream(
+        self, response: Response | None, stream: ResponseStream, received: ReceivedRequest
+    ) -> bool:
         if response is None:
             raise ValueError("a stream needs a response that begins it")
-        keep_alive = self._goes_on(asked) and (asked.accepts_chunks or stream.length is not None)
+        keep_alive = self._stays_open(received) and (received.accepts_chunks or stream.length is not None)
         try:
             if self._lost:
                 stream.stop("caller")
                 return False
             self._state, self._stream = ServerState.STREAMING, stream
-            if not await self._outlet.pass_on(response, stream, asked.accepts_chunks, keep_alive):
+            if not await self._writer.write_stream(response, stream, received.accepts_chunks, keep_alive):
                 self._reader.stop("closed")
                 return False
             if not keep_alive:
@@ -248,14 +250,14 @@ class ServerConnection(asyncio.Protocol):
                 self._state = ServerState.OPEN
             stream.finish()
 
-    async def _hand_over(self, switch: Switch, asked: ReceivedRequest) -> None:
+    async def _switch_protocol(self, switch: ProtocolSwitch, received: ReceivedRequest) -> None:
         try:
-            if asked.after_upgrade is None:
+            if received.after_upgrade is None:
                 raise ValueError("a connection is handed over only after the offer of a WebSocket")
             if self._lost:
                 return
             self._state = ServerState.SWITCHED
-            reader, writer = take_over(self._transport, asked.after_upgrade, self._loop)
+            reader, writer = take_over(self._transport, received.after_upgrade, self._loop)
             await switch.run(reader, writer)
             writer.close()
         except BaseException:

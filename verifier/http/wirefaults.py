@@ -14,14 +14,14 @@ class Faults(NamedTuple):
 
     hold: Hold | None = None
     cut_after: int | None = None
-    cut_answer_after: int | None = None
+    cut_response_after: int | None = None
     slow_read: float | None = None
 
 
 NO_FAULTS = Faults()
 
 
-async def write_disturbed(conn: Connection, data: bytes, body: int, faults: Faults) -> None:
+async def write_with_faults(conn: Connection, data: bytes, body: int, faults: Faults) -> None:
     """Write an encoded request, the last `body` bytes of which are its body."""
     if faults.cut_after is not None:
         conn.write(data[: len(data) - max(0, body - faults.cut_after)])
@@ -35,8 +35,8 @@ async def write_disturbed(conn: Connection, data: bytes, body: int, faults: Faul
 
 async def _write_held(conn: Connection, data: bytes, hold: Hold) -> None:
     conn.write(data[:-1])
-    holding = asyncio.ensure_future(_waiting(conn, hold))
-    ending = asyncio.ensure_future(_ended(conn))  # by itself: an early answer, a close, the time-out
+    holding = asyncio.ensure_future(_until_released(conn, hold))
+    ending = asyncio.ensure_future(_until_over(conn))  # by itself: an early answer, a close, the time-out
     try:
         await asyncio.wait((holding, ending), return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -50,11 +50,11 @@ async def _write_held(conn: Connection, data: bytes, hold: Hold) -> None:
         conn.write(data[-1:])
 
 
-async def _ended(conn: Connection) -> None:
+async def _until_over(conn: Connection) -> None:
     await conn
 
 
-async def _waiting(conn: Connection, hold: Hold) -> None:
+async def _until_released(conn: Connection, hold: Hold) -> None:
     try:
         await conn.drained()
     except asyncio.CancelledError:

@@ -10,9 +10,9 @@ from typing import TypeVar
 
 from verifier.errors import BadInput, Problem
 from verifier.recording.entry import Entry
-from verifier.recording.fields import Skip, Wrong
+from verifier.recording.fields import EntryProblem, SkippedEntry
 from verifier.recording.model import Recording
-from verifier.recording.sessions import Found, group
+from verifier.recording.sessions import ParsedExchange, group
 
 MOST_PROBLEMS = 20
 _LISTED = 5
@@ -33,16 +33,16 @@ class Assembly:
         self.numbers: list[int] = []  # of the entries that the problems are in
         self._session_header = session_header
         self._prefix = prefix
-        self._found: list[Found] = []
+        self._found: list[ParsedExchange] = []
         self._warnings: dict[str, list[int]] = {}
 
     def take(self, number: int, entry: _T, parse: Callable[[_T, int], Entry], line: int = 0) -> None:
         """Parse entry `number` (from 1) that stands on `line`, 0 if unknown. Many problems end the reading."""
         try:
             parsed = parse(entry, number)
-        except Skip as skip:
+        except SkippedEntry as skip:
             self.warn(number, f"skipped: {skip}")
-        except Wrong as wrong:
+        except EntryProblem as wrong:
             self.wrong(number, wrong.key, wrong.message, line)
         else:
             self._found.append(parsed.found)
@@ -75,9 +75,9 @@ class Assembly:
         ordered = sorted(self._found, key=lambda found: found.exchange.at)
         began = ordered[0].exchange.at
         shifted = [_shift(found, began, self.browser) for found in ordered]
-        return Recording(str(self.path), group(shifted, self._session_header), began, self._told())
+        return Recording(str(self.path), group(shifted, self._session_header), began, self._warning_sentences())
 
-    def _told(self) -> tuple[str, ...]:
+    def _warning_sentences(self) -> tuple[str, ...]:
         told = []
         for message, numbers in self._warnings.items():
             listed = ", ".join(map(str, numbers[:_LISTED])) + (", ..." if len(numbers) > _LISTED else "")
@@ -86,6 +86,6 @@ class Assembly:
         return tuple(told)
 
 
-def _shift(found: Found, began: float, browser: bool) -> Found:
+def _shift(found: ParsedExchange, began: float, browser: bool) -> ParsedExchange:
     exchange = replace(found.exchange, at=round(found.exchange.at - began, 6))
     return replace(found, exchange=exchange, browser=found.browser or browser)

@@ -14,9 +14,9 @@ from urllib.parse import urlencode
 from verifier.http.headers import FRAMING
 from verifier.http.message import Headers, Request, Response, header
 from verifier.recording import fields
-from verifier.recording.fields import Skip, Wrong
+from verifier.recording.fields import EntryProblem, SkippedEntry
 from verifier.recording.model import Exchange
-from verifier.recording.sessions import Found
+from verifier.recording.sessions import ParsedExchange
 
 LONGEST_EXCHANGE = 7 * 86400.0  # seconds; a longer one is a slip of units
 _NO_BODY = "the answer's body was not recorded"
@@ -26,15 +26,15 @@ _NO_BODY = "the answer's body was not recorded"
 class Entry:
     """A parsed entry: `found.exchange.at` still counts from the epoch. `warning` may be ""."""
 
-    found: Found
+    found: ParsedExchange
     warning: str
 
 
 def parse_entry(value: object, number: int) -> Entry:
-    """`number` counts from 1. Raises Wrong, with a key relative to the entry, or Skip."""
+    """`number` counts from 1. Raises EntryProblem, with a key relative to the entry, or SkippedEntry."""
     entry = _mapping(value, "")
     if entry.get("_webSocketMessages") or entry.get("_resourceType") == "websocket":
-        raise Skip("a WebSocket, which is passed through but not replayed")
+        raise SkippedEntry("a WebSocket, which is passed through but not replayed")
     request, response = _member(entry, "request"), _member(entry, "response")
     authority, target = fields.url(request.get("url"), "request.url")
     if request.get("_target") == "*":  # our own mark: no URL stands for the whole server
@@ -47,11 +47,11 @@ def parse_entry(value: object, number: int) -> Entry:
     content = _mapping(response.get("content") or {}, "response.content")
     raw = content.get("_raw") is True  # our own mark: a content coding that could not be undone
     drop = FRAMING if raw else FRAMING | {"content-encoding"}
-    body, warning = _answer_body(content)
+    body, warning = _response_body(content)
     answer = Response(status, fields.header_list(_pairs(response, "response.headers"), drop), body)
     exchange = Exchange(sent, answer, authority, at, _took(entry.get("time")), number)
     client = next((entry[key] for key in ("_clientAddress", "clientIPAddress", "_client") if key in entry), "")
-    found = Found(
+    found = ParsedExchange(
         exchange,
         session=_word(entry.get("_session"), "_session"),
         client=client if isinstance(client, str) else "",
@@ -63,7 +63,7 @@ def parse_entry(value: object, number: int) -> Entry:
 
 def _mapping(value: object, key: str) -> Mapping[str, Any]:
     if not isinstance(value, dict):
-        raise Wrong(key, "is missing" if value is None else "must be an object")
+        raise EntryProblem(key, "is missing" if value is None else "must be an object")
     return value
 
 
@@ -76,31 +76,31 @@ def _word(value: object, key: str) -> str:
         return ""
     if isinstance(value, str | int) and not isinstance(value, bool) and str(value).isprintable():
         return str(value)
-    raise Wrong(key, "must be a printable word")
+    raise EntryProblem(key, "must be a printable word")
 
 
 def _pairs(message: Mapping[str, Any], key: str) -> Iterator[tuple[object, object, str]]:
     listed = message.get("headers")
     if not isinstance(listed, list):
-        raise Wrong(key, "is missing" if listed is None else "must be a list")
+        raise EntryProblem(key, "is missing" if listed is None else "must be a list")
     for number, item in enumerate(listed):
         if not isinstance(item, dict):
-            raise Wrong(f"{key}[{number}]", "must be an object with name and value")
+            raise EntryProblem(f"{key}[{number}]", "must be an object with name and value")
         yield item.get("name"), item.get("value"), f"{key}[{number}]"
 
 
 def started(value: object, key: str) -> float:
     """ISO 8601, without an offset taken as UTC. Returns seconds since the epoch, whole microseconds."""
     if not isinstance(value, str):
-        raise Wrong(key, "is missing" if value is None else "must be an ISO 8601 date and time")
+        raise EntryProblem(key, "is missing" if value is None else "must be an ISO 8601 date and time")
     try:
         moment = datetime.fromisoformat(value)
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         seconds = moment.timestamp()
     except (ValueError, OverflowError):
-        raise Wrong(key, f"is no ISO 8601 date and time: {value[:40]!r}") from None
+        raise EntryProblem(key, f"is no ISO 8601 date and time: {value[:40]!r}") from None
     if seconds < 0:
-        raise Wrong(key, "lies before 1970")
+        raise EntryProblem(key, "lies before 1970")
     return seconds
 
 
@@ -109,14 +109,14 @@ def _took(value: object) -> float:
     if value is None:
         return 0.0
     if not isinstance(value, int | float) or isinstance(value, bool):
-        raise Wrong("time", "must be a number of milliseconds")
+        raise EntryProblem("time", "must be a number of milliseconds")
     if not math.isfinite(value) or abs(value) > LONGEST_EXCHANGE * 1000:
-        raise Wrong("time", f"is absurd: {str(value)[:20]} ms")
+        raise EntryProblem("time", f"is absurd: {str(value)[:20]} ms")
     return round(max(0.0, value) / 1000, 6)
 
 
 def encode(text: str, media_type: object, key: str = "") -> bytes:
-    """The bytes that were sent: in the charset that the media type names, else UTF-8. Raises Wrong."""
+    """The bytes that were sent: in the charset that the media type names, else UTF-8. Raises EntryProblem."""
     name = str(media_type or "").lower().partition("charset=")[2].partition(";")[0].strip(" \"'")
     try:
         return text.encode(name or "utf-8")
@@ -125,7 +125,7 @@ def encode(text: str, media_type: object, key: str = "") -> bytes:
     try:
         return text.encode("utf-8")
     except UnicodeEncodeError:
-        raise Wrong(key, "is not Unicode text") from None
+        raise EntryProblem(key, "is not Unicode text") from None
 
 
 def _decode64(text: str, key: str) -> bytes:
@@ -133,7 +133,7 @@ def _decode64(text: str, key: str) -> bytes:
         compact = "".join(text.split())
         return base64.b64decode(compact + "=" * (-len(compact) % 4), validate=True)
     except (binascii.Error, ValueError):
-        raise Wrong(key, "is said to be base64 but does not decode") from None
+        raise EntryProblem(key, "is said to be base64 but does not decode") from None
 
 
 def _body(holder: Mapping[str, Any], encoding: object, key: str) -> bytes:
@@ -141,11 +141,11 @@ def _body(holder: Mapping[str, Any], encoding: object, key: str) -> bytes:
     if text is None:
         return b""
     if not isinstance(text, str):
-        raise Wrong(f"{key}.text", "must be text")
+        raise EntryProblem(f"{key}.text", "must be text")
     if encoding in (None, ""):
         return encode(text, holder.get("mimeType"), f"{key}.text")
     if not isinstance(encoding, str) or encoding.lower() != "base64":
-        raise Wrong(f"{key}.encoding", f"is an unknown encoding: {str(encoding)[:40]!r}")
+        raise EntryProblem(f"{key}.encoding", f"is an unknown encoding: {str(encoding)[:40]!r}")
     return _decode64(text, f"{key}.text")
 
 
@@ -159,14 +159,14 @@ def _request_body(request: Mapping[str, Any], headers: Headers) -> bytes:
     if body or not listed or "urlencoded" not in str(media_type).lower():
         return body
     if not isinstance(listed, list) or not all(isinstance(item, dict) for item in listed):
-        raise Wrong("request.postData.params", "must be a list of objects")
+        raise EntryProblem("request.postData.params", "must be a list of objects")
     try:
         return urlencode([(str(item.get("name", "")), str(item.get("value", ""))) for item in listed]).encode()
     except UnicodeEncodeError:
-        raise Wrong("request.postData.params", "is not Unicode text") from None
+        raise EntryProblem("request.postData.params", "is not Unicode text") from None
 
 
-def _answer_body(content: Mapping[str, Any]) -> tuple[bytes, str]:
+def _response_body(content: Mapping[str, Any]) -> tuple[bytes, str]:
     body = _body(content, content.get("encoding"), "response.content")
     size = content.get("size")
     missing = "text" not in content and isinstance(size, int | float) and size > 0

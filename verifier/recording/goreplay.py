@@ -22,9 +22,9 @@ from verifier.http.message import Headers, Request, Response, header
 from verifier.recording import fields
 from verifier.recording.assemble import Assembly, TooManyProblems
 from verifier.recording.entry import LONGEST_EXCHANGE, Entry
-from verifier.recording.fields import Skip, Wrong
+from verifier.recording.fields import EntryProblem, SkippedEntry
 from verifier.recording.model import Exchange, Recording
-from verifier.recording.sessions import Found
+from verifier.recording.sessions import ParsedExchange
 
 SEPARATOR = "\n🐵🙈🙉\n".encode()
 LARGEST_PAYLOAD = 256 * 1024 * 1024  # bytes
@@ -63,7 +63,7 @@ def read_goreplay(path: Path, session_header: str | None = None) -> Recording:
 def _take(assembly: Assembly, waiting: dict[bytes, Payload], number: int, line: int, raw: bytes) -> None:
     try:
         payload = _payload(number, line, raw)
-    except Wrong as wrong:
+    except EntryProblem as wrong:
         assembly.wrong(number, wrong.key, wrong.message, line)
         return
     if payload.kind == b"1":
@@ -101,16 +101,16 @@ def _payload(number: int, line: int, raw: bytes) -> Payload:
     head, _, message = raw.partition(b"\n")
     words = head.split()
     if len(words) < 3 or words[0] not in (b"1", b"2", b"3"):
-        raise Wrong("head", f"must be KIND ID TIME, not {head[:60].decode('utf-8', 'replace')!r}")
+        raise EntryProblem("head", f"must be KIND ID TIME, not {head[:60].decode('utf-8', 'replace')!r}")
     if not words[2].isdigit() or len(words[2]) > 20 or int(words[2]) > _LATEST:
-        raise Wrong("head", "has no time in nanoseconds")
+        raise EntryProblem("head", "has no time in nanoseconds")
     latency = int(words[3]) if len(words) > 3 and words[3].isdigit() and len(words[3]) < 20 else 0
     return Payload(number, line, words[0], words[1], int(words[2]), latency, message)
 
 
 def _entry(pair: tuple[Payload, Payload], number: int) -> Entry:
     first, second = pair
-    sent, answered = _Sent(), _Answered()
+    sent, answered = _RequestMessage(), _ResponseMessage()
     sent.read(first.message, "request")
     method = fields.method(sent.method, "request.method")
     answered.read(second.message, "response")
@@ -118,24 +118,28 @@ def _entry(pair: tuple[Payload, Payload], number: int) -> Entry:
     where, target = authority, sent.target
     if target.startswith(("http://", "https://")):
         where, target = fields.url(target, "request.target")
-    request = Request(method, fields.target(target, "request.target"), _kept(sent.pairs, "request"), bytes(sent.body))
+    request = Request(
+        method, fields.target(target, "request.target"), _headers(sent.pairs, "request"), bytes(sent.body)
+    )
     if header(tuple(sent.pairs), "content-length") and not sent.complete:
-        raise Wrong("request.body", "is cut short")
+        raise EntryProblem("request.body", "is cut short")
     status = fields.status(answered.status, "response.status")
-    response, warning = _undone(Response(status, _kept(answered.pairs, "response"), bytes(answered.body)))
+    response, warning = _decoded(Response(status, _headers(answered.pairs, "response"), bytes(answered.body)))
     if not answered.complete and header(tuple(answered.pairs), "content-length") and method != "HEAD":
         warning = "the answer's body is cut short"
     took = (second.latency or max(0, second.time - first.time)) / 1e9
     if took > LONGEST_EXCHANGE:
-        raise Wrong("head", "the answer came absurdly late")
-    return Entry(Found(Exchange(request, response, where, round(first.time / 1e9, 6), round(took, 6), number)), warning)
+        raise EntryProblem("head", "the answer came absurdly late")
+    return Entry(
+        ParsedExchange(Exchange(request, response, where, round(first.time / 1e9, 6), round(took, 6), number)), warning
+    )
 
 
-def _kept(pairs: Iterable[tuple[str, str]], key: str) -> Headers:
+def _headers(pairs: Iterable[tuple[str, str]], key: str) -> Headers:
     return fields.header_list(((name, value, f"{key}.headers.{name}") for name, value in pairs), FRAMING)
 
 
-def _undone(response: Response) -> tuple[Response, str]:
+def _decoded(response: Response) -> tuple[Response, str]:
     """The answer out of its content coding, where that is possible."""
     coding = header(response.headers, "content-encoding")
     if not coding or not response.body:
@@ -171,15 +175,15 @@ class _Message:
         try:
             parser.feed_data(text)
         except httptools.HttpParserUpgrade:
-            raise Skip("an upgrade to another protocol") from None
+            raise SkippedEntry("an upgrade to another protocol") from None
         except httptools.HttpParserError as error:
-            raise Wrong(key, f"is no HTTP/1 message: {error}") from None
+            raise EntryProblem(key, f"is no HTTP/1 message: {error}") from None
         if not self.whole_head:
-            raise Wrong(key, "is no HTTP message, or is cut short in its head")
+            raise EntryProblem(key, "is no HTTP message, or is cut short in its head")
 
 
 @dataclass(slots=True)
-class _Sent(_Message):
+class _RequestMessage(_Message):
     method: str = ""
     target: str = ""
 
@@ -193,7 +197,7 @@ class _Sent(_Message):
 
 
 @dataclass(slots=True)
-class _Answered(_Message):
+class _ResponseMessage(_Message):
     status: int = 0
 
     def read(self, message: bytes, key: str) -> None:

@@ -19,7 +19,7 @@ from verifier.http.coding import try_decode, without_content_encoding
 from verifier.http.message import Headers, Request, Response, header
 from verifier.recording.entry import encode
 from verifier.recording.model import Exchange
-from verifier.recording.placeholders import Placeholders, Standing
+from verifier.recording.placeholders import ClientPlaceholder, Placeholders
 from verifier.recording.redact import Redaction, Redactor
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -55,7 +55,7 @@ class HarWriter:
         self._count += 1
 
     @property
-    def credentials(self) -> tuple[Standing, ...]:
+    def credentials(self) -> tuple[ClientPlaceholder, ...]:
         """The placeholders so far whose secrets the client knew and no recorded answer issued."""
         return self._placeholders.credentials()
 
@@ -88,11 +88,11 @@ class HarWriter:
         """The bodies out of their content codings; one that cannot be read cannot be redacted, so it goes."""
         request, answer = exchange.request, exchange.response
         if self._redactor is not None:
-            request = Request(request.method, request.target, *self._plain(request.headers, request.body))
-        answer = Response(answer.status, *self._plain(answer.headers, answer.body))
+            request = Request(request.method, request.target, *self._decode_body(request.headers, request.body))
+        answer = Response(answer.status, *self._decode_body(answer.headers, answer.body))
         return replace(exchange, request=request, response=answer)
 
-    def _plain(self, headers: Headers, body: bytes) -> tuple[Headers, bytes]:
+    def _decode_body(self, headers: Headers, body: bytes) -> tuple[Headers, bytes]:
         coding = header(headers, "content-encoding")
         if not coding or not body:
             return headers, body

@@ -28,9 +28,9 @@ from verifier.http.message import Headers, Request, Response
 from verifier.recording import fields
 from verifier.recording.assemble import Assembly, TooManyProblems
 from verifier.recording.entry import LONGEST_EXCHANGE, Entry, started
-from verifier.recording.fields import Wrong
+from verifier.recording.fields import EntryProblem
 from verifier.recording.model import Exchange, Recording
-from verifier.recording.sessions import Found
+from verifier.recording.sessions import ParsedExchange
 
 LONGEST_LINE = 256 * 1024 * 1024  # bytes
 _LATEST = 253_402_300_799.0  # the end of the year 9999
@@ -51,11 +51,11 @@ def read_jsonl(path: Path, session_header: str | None = None) -> Recording:
 
 
 def parse_line(line: bytes, number: int) -> Entry:
-    """One line as an entry. Raises Wrong or Skip."""
+    """One line as an entry. Raises EntryProblem or SkippedEntry."""
     try:
         value = msgspec.json.decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise Wrong("", f"is not JSON: {error}") from None
+        raise EntryProblem("", f"is not JSON: {error}") from None
     value = _mapping(value, "")
     sent, answered = _mapping(value.get("request"), "request"), _mapping(value.get("response"), "response")
     method = fields.method(sent.get("method"), "request.method")
@@ -69,12 +69,12 @@ def parse_line(line: bytes, number: int) -> Entry:
     drop = FRAMING | {"content-encoding"}
     response = Response(status, _headers(answered, "response", drop), _body(answered, "response"))
     exchange = Exchange(request, response, host, _at(value.get("at")), _took(value.get("took")), number)
-    return Entry(Found(exchange, _word(value, "session"), _word(value, "client")), "")
+    return Entry(ParsedExchange(exchange, _word(value, "session"), _word(value, "client")), "")
 
 
 def _mapping(value: object, key: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise Wrong(key, "is missing" if value is None else "must be an object")
+        raise EntryProblem(key, "is missing" if value is None else "must be an object")
     return value
 
 
@@ -82,40 +82,40 @@ def _word(value: dict[str, Any], key: str) -> str:
     word = value.get(key, "")
     if isinstance(word, str) and (word.isprintable() or not word):
         return word
-    raise Wrong(key, "must be a printable word")
+    raise EntryProblem(key, "must be a printable word")
 
 
 def _headers(message: dict[str, Any], key: str, drop: frozenset[str]) -> Headers:
     listed = message.get("headers", [])
     pairs = list(listed.items()) if isinstance(listed, dict) else listed
     if not isinstance(pairs, list) or not all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in pairs):
-        raise Wrong(f"{key}.headers", "must be an object, or a list of pairs")
+        raise EntryProblem(f"{key}.headers", "must be an object, or a list of pairs")
     return fields.header_list(((name, text, f"{key}.headers.{name}") for name, text in pairs), drop)
 
 
 def _body(message: dict[str, Any], key: str) -> bytes:
     given = [name for name in ("body", "body_base64", "body_json") if name in message]
     if len(given) > 1:
-        raise Wrong(f"{key}.{given[1]}", f"stands beside {given[0]}: a message has one body")
+        raise EntryProblem(f"{key}.{given[1]}", f"stands beside {given[0]}: a message has one body")
     if not given:
         return b""
     value = message[given[0]]
     if given[0] == "body_json":
         return msgspec.json.encode(value)
     if not isinstance(value, str):
-        raise Wrong(f"{key}.{given[0]}", "must be text")
+        raise EntryProblem(f"{key}.{given[0]}", "must be text")
     if given[0] == "body":
         return value.encode("utf-8")
     try:
         return base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError):
-        raise Wrong(f"{key}.{given[0]}", "does not decode") from None
+        raise EntryProblem(f"{key}.{given[0]}", "does not decode") from None
 
 
 def _at(value: object) -> float:
     if isinstance(value, int | float) and not isinstance(value, bool):
         if not math.isfinite(value) or not 0 <= value <= _LATEST:
-            raise Wrong("at", "must be seconds since the epoch")
+            raise EntryProblem("at", "must be seconds since the epoch")
         return round(float(value), 6)
     return started(value, "at")
 
@@ -124,5 +124,5 @@ def _took(value: object) -> float:
     if value is None:
         return 0.0
     if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= LONGEST_EXCHANGE:
-        raise Wrong("took", "must be a number of seconds")
+        raise EntryProblem("took", "must be a number of seconds")
     return round(float(value), 6)

@@ -27,7 +27,7 @@ _MOST_PLACES = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ClientPlaceholder:
     """A placeholder that requests carry and no earlier answer issued: where it stands, in how many requests."""
 
     placeholder: str
@@ -56,12 +56,12 @@ class Placeholders:
         if len(self._issued) < _MOST:
             self._issued |= issued(exchange.response) - self._sent.keys()
 
-    def credentials(self) -> tuple[Standing, ...]:
+    def credentials(self) -> tuple[ClientPlaceholder, ...]:
         """In the order in which they were first sent."""
-        return tuple(Standing(name, tuple(places), times) for name, (places, times) in self._sent.items())
+        return tuple(ClientPlaceholder(name, tuple(places), times) for name, (places, times) in self._sent.items())
 
 
-def placeholders(recording: Recording) -> tuple[Standing, ...]:
+def placeholders(recording: Recording) -> tuple[ClientPlaceholder, ...]:
     """The placeholders of a recording that its client knew from the beginning."""
     found = Placeholders()
     exchanges = [exchange for session in recording.sessions for exchange in session.exchanges]
@@ -147,7 +147,7 @@ def _in_json(value: Any, pointer: str) -> Iterator[tuple[str, str]]:
         yield from _in(value, pointer)
 
 
-def as_yaml(recording: str, found: Iterable[Standing]) -> str:
+def as_yaml(recording: str, found: Iterable[ClientPlaceholder]) -> str:
     """What to put into the matrix, with names of variables to choose others for."""
     lines = ["traffic:", f"  - recording: {json.dumps(recording, ensure_ascii=False)}", "    credentials:"]
     taken: set[str] = set()

@@ -19,7 +19,7 @@ SHORTEST_SIGN = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ParsedExchange:
     """An exchange with what its entry says about its origin; "" where it says nothing."""
 
     exchange: Exchange
@@ -29,7 +29,7 @@ class Found:
     browser: bool = False
 
 
-def group(found: Sequence[Found], session_header: str | None) -> tuple[Session, ...]:
+def group(found: Sequence[ParsedExchange], session_header: str | None) -> tuple[Session, ...]:
     """Sessions in order of their first exchange; `found` is in time order."""
     if not any(item.session for item in found) and not session_header and any(item.browser for item in found):
         return (Session("s1", tuple(item.exchange for item in found)),)
@@ -45,7 +45,7 @@ def group(found: Sequence[Found], session_header: str | None) -> tuple[Session, 
     )
 
 
-def _labels(found: Sequence[Found], session_header: str | None) -> list[str]:
+def _labels(found: Sequence[ParsedExchange], session_header: str | None) -> list[str]:
     union = _Union()
     own: list[str | None] = []
     for number, item in enumerate(found):
@@ -65,7 +65,7 @@ def _labels(found: Sequence[Found], session_header: str | None) -> list[str]:
     return _place_unsigned(found, labels)
 
 
-def _place_unsigned(found: Sequence[Found], labels: list[str | None]) -> list[str]:
+def _place_unsigned(found: Sequence[ParsedExchange], labels: list[str | None]) -> list[str]:
     """Exchanges without credentials go by address, then by connection, then to the only session there is."""
     by_client: dict[str, set[str]] = {}
     by_connection: dict[str, set[str]] = {}
@@ -113,7 +113,7 @@ def _handed_out(exchange: Exchange) -> list[str]:
     return signs
 
 
-def _link_tokens(found: Sequence[Found], own: list[str | None], union: _Union) -> None:
+def _link_tokens(found: Sequence[ParsedExchange], own: list[str | None], union: _Union) -> None:
     """Join an answer whose body hands out a token with the requests that present it later."""
     first_use: dict[str, int] = {}
     for number, item in enumerate(found):

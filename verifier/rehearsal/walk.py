@@ -131,7 +131,7 @@ class Rehearsal:
             host=self.runtime.gateway_host,
             rotation=rotation,
             client=client,
-            desk=PartnerServer(registry),
+            partner_server=PartnerServer(registry),
             registry=registry,
             partners={partner.name: partner.delay for partner in matrix.partners},
             ports={service.name: service.port for service in matrix.services},

@@ -13,7 +13,7 @@ from msgspec import Struct, structs
 from verifier.contracts.registry import ContractRegistry
 from verifier.gateway.gateway import Cause, Gateway, injection
 from verifier.gateway.rotation import Endpoint, Rotation
-from verifier.gateway.traces import again, own_trace, replay_trace
+from verifier.gateway.traces import attempt_traceparent, operation_trace, replay_trace
 from verifier.history.model import Operation, Source
 from verifier.history.outcome import outcome_of
 from verifier.history.store import Lines, Record
@@ -80,14 +80,14 @@ class ReplayContext:
         request: Request,
         *,
         hold: Hold | None = None,
-        cut_answer_after: int | None = None,
+        cut_response_after: int | None = None,
         slow_read: float | None = None,
         delivered: bool = True,
     ) -> Operation:
         """Send once. With `delivered` false the response is kept as evidence; its sender knows nothing (`info`)."""
         endpoint = self.rotation.pick(attempt.service, attempt.version)
         if attempt.trace and not attempt.label:
-            trace = attempt.trace if attempt.number == 1 else again(attempt.trace, attempt.number)
+            trace = attempt.trace if attempt.number == 1 else attempt_traceparent(attempt.trace, attempt.number)
             traced = Request(request.method, request.target, (*request.headers, ("traceparent", trace)), request.body)
         else:
             traced = self._traced(attempt, request)
@@ -95,8 +95,8 @@ class ReplayContext:
         if endpoint is None:
             result = self._refused(hold)
         else:
-            with self.rotation.under_way(endpoint):
-                result = await self._transmit(endpoint, attempt, traced, hold, cut_answer_after, slow_read)
+            with self.rotation.in_flight(endpoint):
+                result = await self._transmit(endpoint, attempt, traced, hold, cut_response_after, slow_read)
         return self.finish(attempt, traced, result, endpoint, delivered)
 
     def _transmit(
@@ -105,13 +105,13 @@ class ReplayContext:
         attempt: Attempt,
         request: Request,
         hold: Hold | None,
-        cut_answer_after: int | None,
+        cut_response_after: int | None,
         slow_read: float | None,
     ) -> Coroutine[Any, Any, SendResult]:
         address, within = endpoint.address, self.timeout
         sent = request if self.credentials is None else self.credentials.insert(request)
         if attempt.listen is not None:
-            faults = Faults(hold, None, cut_answer_after, slow_read)
+            faults = Faults(hold, None, cut_response_after, slow_read)
             return listen_for_events(self.client, address.host, address.port, sent, attempt.listen, within, faults)
         return self.client.send(
             address.host,
@@ -119,7 +119,7 @@ class ReplayContext:
             sent,
             timeout=within,
             hold=hold,
-            cut_answer_after=cut_answer_after,
+            cut_response_after=cut_response_after,
             slow_read=slow_read,
         )
 
@@ -178,7 +178,7 @@ class ReplayContext:
 
     def _traced(self, attempt: Attempt, request: Request) -> Request:
         """The request with a trace of its own, of which the gateway is told."""
-        trace = own_trace(attempt.id)
+        trace = operation_trace(attempt.id)
         self.gateway.expect(trace, Cause(attempt.id, attempt.step, attempt.replay, attempt.session, attempt.inner))
         return structs.replace(
             request, headers=with_header(request.headers, "traceparent", f"00-{trace}-{trace[:16]}-01")

@@ -82,10 +82,10 @@ class FastPath:
         finally:
             steps.close()
             if self._lease is not None:
-                self._lease.in_flight.left()
+                self._lease.in_flight.leave()
                 self._lease = None
             for lease in self._leases.values():
-                self.context.client.keep(lease.pool, lease.conn)
+                self.context.client.give_back(lease.pool, lease.conn)
             self._leases.clear()
             self._hand_over()
 
@@ -228,7 +228,7 @@ class FastPath:
         """A connection to an endpoint of that version; None where there is none, or none that was used of late."""
         rotation, before = self.context.rotation, self._lease
         if before is not None:
-            before.in_flight.left()
+            before.in_flight.leave()
             before.conn.idle_since = now
         self._lease = None
         endpoint = rotation.pick(service, version)
@@ -236,7 +236,7 @@ class FastPath:
             return None
         lease = self._connected(endpoint, now)
         if lease is None:
-            rotation.unpick(service, version)  # whoever sends now shall meet the one whose turn it is
+            rotation.undo_pick(service, version)  # whoever sends now shall meet the one whose turn it is
             return None
         lease.only = rotation.only if (service, version) in rotation.only else None
         lease.in_flight.count += 1
@@ -246,18 +246,18 @@ class FastPath:
     def _connected(self, endpoint: Endpoint, now: float) -> ConnectionLease | None:
         context, lease = self.context, self._leases.pop(endpoint.replica, None)
         if lease is not None and not (
-            lease.endpoint is endpoint and lease.pool.kept and context.client.fit(lease.conn, now)
+            lease.endpoint is endpoint and lease.pool.kept and context.client.reusable(lease.conn, now)
         ):
-            context.client.keep(lease.pool, lease.conn)
+            context.client.give_back(lease.pool, lease.conn)
             lease = None
         if lease is None:
             pool = context.client.pool(endpoint.address.host, endpoint.address.port)
-            conn = context.client.lend(pool, now)
+            conn = context.client.take_idle(pool, now)
             if conn is None:
                 return None
             conn.set_callback(self._callback)
             conn.expect(False, context.timeout)
-            lease = ConnectionLease(endpoint, context.rotation.under_way(endpoint), pool, conn, pool.authority.decode())
+            lease = ConnectionLease(endpoint, context.rotation.in_flight(endpoint), pool, conn, pool.authority.decode())
         self._leases[endpoint.replica] = lease
         return lease
 

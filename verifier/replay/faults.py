@@ -70,7 +70,7 @@ async def exchange_with_fault(
 async def _lost_response(context: ReplayContext, attempt: Attempt, request: Request, kind: str) -> Operation:
     """The effect happens but the response does not arrive: it is lost, or a reset cuts it."""
     if kind == "reset":
-        cut = await context.send(attempt, request, cut_answer_after=1)
+        cut = await context.send(attempt, request, cut_response_after=1)
         return cut if cut.error == "refused" else structs.replace(cut, outcome="info")
     return await context.send(attempt, request, delivered=False)
 

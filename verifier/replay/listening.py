@@ -82,7 +82,7 @@ async def _receive_events(found: OpenResponse, listen: ListenLimits, deadline: f
             break
         if not piece:
             break
-        if faults.cut_answer_after is not None:
+        if faults.cut_response_after is not None:
             found.reset()
             return None
         received += piece

@@ -12,7 +12,7 @@ from verifier.correlation.execution.compiler import Build
 from verifier.correlation.execution.extraction import Learn
 from verifier.correlation.text.parts import bits
 from verifier.gateway.rotation import Endpoint
-from verifier.gateway.traces import begin as trace_start
+from verifier.gateway.traces import traceparent_start
 from verifier.history.line import served
 from verifier.history.model import Outcome
 from verifier.history.outcome import outcome_of
@@ -96,7 +96,7 @@ def _prepared(
         index=index,
         service=service,
         name=step.name,
-        trace_start=trace_start(index),
+        trace_start=traceparent_start(index),
         recorded=response,
         poll=step.poll,
         listen=listen,

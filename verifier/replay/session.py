@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from msgspec import structs
 
 from verifier.gateway.gateway import Cause
-from verifier.gateway.traces import end
+from verifier.gateway.traces import traceparent_end
 from verifier.history.model import Note, Operation, Source
 from verifier.matrix.model import Replaying
 from verifier.plan.model import PlannedStep, Replay
@@ -88,7 +88,7 @@ class SessionReplayer:
         """A cursor at the beginning of a replay; the gateway is told of the replay."""
         context, replay_script = self.context, self.replay_scripts[planned.session]
         player = replay_script.player(f"{context.seed}/{step}/{planned.id}", context.wall())
-        trace = end(context.expect_replay(step, planned.id, planned.session, planned.fault))
+        trace = traceparent_end(context.expect_replay(step, planned.id, planned.session, planned.fault))
         prepared = self._prepared_exchanges(planned.session)
         return ReplayCursor(step, planned, replay_script, prepared, player, trace, source)
 

@@ -23,7 +23,7 @@ def gateway_before(
         host="127.0.0.1",
         rotation=rotation,
         client=client,
-        desk=PartnerServer(promised),
+        partner_server=PartnerServer(promised),
         registry=promised,
         partners={},
         ports={"shop": 80},

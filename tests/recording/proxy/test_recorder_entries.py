@@ -9,7 +9,7 @@ import pytest
 
 from verifier.http.message import Request, Response
 from verifier.recording.model import Exchange
-from verifier.recording.proxy.entries import RecordingFile, Seen
+from verifier.recording.proxy.entries import ObservedExchange, RecordingFile
 from verifier.recording.redact import Redaction
 
 STREAM = (("Content-Type", "text/event-stream"),)
@@ -18,7 +18,7 @@ STREAM = (("Content-Type", "text/event-stream"),)
 def written(path: Path, body: bytes, kind: str) -> str:
     exchange = Exchange(Request("GET", "/events"), Response(200, STREAM, body), "shop", 0.0, 1.0)
     file = RecordingFile(path, Redaction(), None, 0.0)
-    file.put(Seen(exchange, kind=kind))
+    file.put(ObservedExchange(exchange, kind=kind))
     file.close()
     text: str = json.loads(path.read_text())["log"]["entries"][0]["response"]["content"]["text"]
     return text
@@ -47,7 +47,7 @@ def test_what_cannot_be_replayed_is_told(tmp_path: Path) -> None:
         (refused, 0, "", ""),
         (Request("GET", "/socket"), 101, "", "websocket"),
     ):
-        file.put(Seen(Exchange(request, Response(status), "shop", 0.0, 1.0), note=note, kind=kind))
+        file.put(ObservedExchange(Exchange(request, Response(status), "shop", 0.0, 1.0), note=note, kind=kind))
     file.close()
     assert file.left_out == [
         "POST /upload: not recorded: over the limit", "GET /old: no answer", "GET /socket: websocket"

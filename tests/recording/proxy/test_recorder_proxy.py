@@ -12,7 +12,7 @@ import uvloop
 
 from verifier.http import WireClient
 from verifier.http.message import Request, Response, header
-from verifier.recording.proxy import Recorder, Seen, Upstream
+from verifier.recording.proxy import ObservedExchange, Recorder, Upstream
 
 T = TypeVar("T")
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -26,20 +26,20 @@ def run(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
 
 class Rig:
     def __init__(self) -> None:
-        self.seen: list[Seen] = []
+        self.seen: list[ObservedExchange] = []
         self.heads: list[bytes] = []
         self.port = 0
         self.recorder: Recorder
         self.added = asyncio.Event()
 
-    def keep(self, seen: Seen) -> None:
+    def keep(self, seen: ObservedExchange) -> None:
         self.seen.append(seen)
         self.added.set()
 
     async def connect(self) -> Stream:
         return await asyncio.open_connection("127.0.0.1", self.port)
 
-    async def one(self) -> Seen:
+    async def one(self) -> ObservedExchange:
         await self.added.wait()
         return self.seen[-1]
 
@@ -97,7 +97,7 @@ def test_keep_alive_requests_pass_and_are_kept_in_order() -> None:
     heads: list[bytes] = []
     ok = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nhi"
 
-    async def main() -> list[Seen]:
+    async def main() -> list[ObservedExchange]:
         async with rig(answering(ok, heads=heads)) as made:
             client = WireClient()
             headers = (("Host", "shop"), ("Connection", "keep-alive, X-Hop"), ("X-Hop", "1"), ("Cookie", "a=b"))
@@ -127,7 +127,7 @@ def test_chunked_both_ways() -> None:
             b"HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nxyz\r\n2\r\n12\r\n0\r\nT: 1\r\n\r\n"
         )
 
-    async def main() -> tuple[bytes, Seen]:
+    async def main() -> tuple[bytes, ObservedExchange]:
         async with rig(script) as made:
             reader, writer = await made.connect()
             writer.write(b"POST /c HTTP/1.1\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n")
@@ -154,7 +154,7 @@ def test_large_bodies_stream_and_are_capped_with_a_note() -> None:
             writer.write(b"y" * 1000)
             await writer.drain()
 
-    async def main(limit: int) -> Seen:
+    async def main(limit: int) -> ObservedExchange:
         async with rig(script, body_limit=limit) as made:
             answer = await WireClient().send("127.0.0.1", made.port, Request("PUT", "/", (), b"x" * size))
             assert answer.response is not None
@@ -169,7 +169,7 @@ def test_large_bodies_stream_and_are_capped_with_a_note() -> None:
 
 
 def test_a_capped_answer_tells_its_true_size() -> None:
-    async def main() -> Seen:
+    async def main() -> ObservedExchange:
         async with rig(
             answering(b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n" + b"z" * 5000), body_limit=99
         ) as made:
@@ -177,14 +177,14 @@ def test_a_capped_answer_tells_its_true_size() -> None:
             return await made.one()
 
     seen = run(main)
-    assert (seen.exchange.response.status, seen.exchange.response.body, seen.answer_size) == (200, b"", 5000)
+    assert (seen.exchange.response.status, seen.exchange.response.body, seen.response_size) == (200, b"", 5000)
     assert "5000 bytes" in seen.note
 
 
 def test_a_piece_passes_before_the_next_one_exists() -> None:
     """Streaming: the service only goes on once the client has seen the first event."""
 
-    async def main() -> Seen:
+    async def main() -> ObservedExchange:
         saw = asyncio.Event()
 
         async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -209,7 +209,7 @@ def test_a_piece_passes_before_the_next_one_exists() -> None:
 
 
 def test_a_client_that_leaves_a_quiet_event_stream_ends_it_at_the_service() -> None:
-    async def main() -> Seen:
+    async def main() -> ObservedExchange:
         hung_up = asyncio.Event()
 
         async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -242,7 +242,7 @@ def test_websocket_passes_through_and_is_marked() -> None:
         writer.write(b"echo:" + await reader.readexactly(4))
         await reader.read()
 
-    async def main() -> Seen:
+    async def main() -> ObservedExchange:
         async with rig(script) as made:
             reader, writer = await made.connect()
             writer.write(
@@ -269,7 +269,7 @@ def test_open_websocket_and_stream_are_kept_when_the_recording_ends() -> None:
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n")
         await reader.read()
 
-    async def main() -> list[Seen]:
+    async def main() -> list[ObservedExchange]:
         async with rig(script) as made:
             reader, writer = await made.connect()
             writer.write(b"GET /ws HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
@@ -289,7 +289,7 @@ def test_open_websocket_and_stream_are_kept_when_the_recording_ends() -> None:
 def test_a_refused_websocket_is_an_ordinary_answer() -> None:
     no = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"
 
-    async def main() -> list[Seen]:
+    async def main() -> list[ObservedExchange]:
         async with rig(answering(no)) as made:
             reader, writer = await made.connect()
             upgrade = b"GET /ws HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
@@ -310,7 +310,7 @@ def test_an_offered_h2c_upgrade_is_not_passed_on() -> None:
         body = await reader.readexactly(3)
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n" + body)
 
-    async def main() -> Seen:
+    async def main() -> ObservedExchange:
         async with rig(script) as made:
             reader, writer = await made.connect()
             writer.write(
@@ -333,7 +333,7 @@ def test_head_and_empty_answers() -> None:
             await head_of(reader)
             writer.write(b"HTTP/1.1 " + part + b"\r\n\r\n")
 
-    async def main() -> list[Seen]:
+    async def main() -> list[ObservedExchange]:
         async with rig(script) as made:
             client = WireClient()
             for method in ("HEAD", "GET", "DELETE"):
@@ -349,7 +349,7 @@ def test_head_and_empty_answers() -> None:
 def test_a_service_that_closes_idle_connections_is_reconnected_to() -> None:
     once = answering(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", close=True)
 
-    async def main() -> list[Seen]:
+    async def main() -> list[ObservedExchange]:
         async with rig(once) as made:
             reader, writer = await made.connect()
             for _ in range(5):
@@ -363,8 +363,8 @@ def test_a_service_that_closes_idle_connections_is_reconnected_to() -> None:
 
 
 def test_a_service_that_is_away_gives_502_and_no_answer_in_the_recording() -> None:
-    async def main() -> Seen:
-        seen: list[Seen] = []
+    async def main() -> ObservedExchange:
+        seen: list[ObservedExchange] = []
         server = await asyncio.start_server(lambda _r, _w: None, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         server.close()
@@ -383,7 +383,7 @@ def test_a_service_that_is_away_gives_502_and_no_answer_in_the_recording() -> No
 
 
 def test_a_service_that_breaks_off_or_talks_nonsense() -> None:
-    async def main(part: bytes) -> tuple[str, Seen]:
+    async def main(part: bytes) -> tuple[str, ObservedExchange]:
         async with rig(answering(part, close=True)) as made:
             answer = await WireClient().send("127.0.0.1", made.port, Request("POST", "/", (), b"x"))
             status = str(answer.response.status) if answer.response else answer.error
@@ -398,7 +398,7 @@ def test_a_service_that_breaks_off_or_talks_nonsense() -> None:
 
 
 def test_a_client_that_talks_nonsense_is_told() -> None:
-    async def main() -> tuple[bytes, list[Seen]]:
+    async def main() -> tuple[bytes, list[ObservedExchange]]:
         async with rig(answering(b"")) as made:
             reader, writer = await made.connect()
             writer.write(b"\x16\x03\x01 not http\r\n\r\n")
@@ -414,7 +414,7 @@ def test_a_client_that_talks_nonsense_is_told() -> None:
 def test_half_a_request_never_looks_whole() -> None:
     bodies: list[bytes] = []
 
-    async def main() -> Seen:
+    async def main() -> ObservedExchange:
         ended = asyncio.Event()
 
         async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -442,7 +442,7 @@ def test_only_readable_codings_are_accepted_on_behalf_of_the_client() -> None:
     packed = gzip.compress(b"hello")
     answer_head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed)
 
-    async def main() -> Seen:
+    async def main() -> ObservedExchange:
         async with rig(answering(answer_head + packed, heads=heads)) as made:
             request = Request("GET", "/", (("Accept-Encoding", "br, gzip;q=0.8, zstd"),))
             answer = await WireClient().send("127.0.0.1", made.port, request)
@@ -459,7 +459,7 @@ def test_when_nothing_can_be_kept_any_more_it_says_so() -> None:
         ok = answering(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
         server = await asyncio.start_server(ok, "127.0.0.1", 0)
 
-        def full(_seen: Seen) -> None:
+        def full(_seen: ObservedExchange) -> None:
             raise OSError(28, "No space left on device")
 
         recorder = Recorder(Upstream("127.0.0.1", server.sockets[0].getsockname()[1]), full)

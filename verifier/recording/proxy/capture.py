@@ -8,7 +8,7 @@ from verifier.http.eventstream import is_event_stream
 from verifier.http.h1 import MessageHead
 from verifier.http.message import Request, Response
 from verifier.recording.model import Exchange
-from verifier.recording.proxy.entries import Seen
+from verifier.recording.proxy.entries import ObservedExchange
 
 
 @dataclass(slots=True)
@@ -45,7 +45,7 @@ class Capture:
     answer: MessageHead | None = None
     websocket: bool = False
 
-    def seen(self, now: float, broken: str = "") -> Seen:
+    def seen(self, now: float, broken: str = "") -> ObservedExchange:
         """The entry. `broken` says what cut the exchange short; such an exchange has no answer to compare with.
 
         Status 0 is how browsers write an exchange without an answer. A request whose body was not kept cannot be
@@ -68,4 +68,4 @@ class Capture:
         if complete and answer is not None:
             response = Response(answer.status, answer.headers, bytes(self.received.data))
         exchange = Exchange(request, response, self.host, self.at, now - self.at)
-        return Seen(exchange, self.client, self.connection, note, size if complete else -1, kind)
+        return ObservedExchange(exchange, self.client, self.connection, note, size if complete else -1, kind)

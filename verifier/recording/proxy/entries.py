@@ -16,10 +16,10 @@ from verifier.recording.redact import Redaction
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ObservedExchange:
     """One exchange as the proxy saw it.
 
-    `note` becomes the entry's comment. `answer_size` is the true size in bytes of an answer's body that was too
+    `note` becomes the entry's comment. `response_size` is the true size in bytes of an answer's body that was too
     large to keep, else -1. `kind` is "", "eventsource" or "websocket".
     """
 
@@ -27,7 +27,7 @@ class Seen:
     client: str = ""
     connection: str = ""
     note: str = ""
-    answer_size: int = -1
+    response_size: int = -1
     kind: str = ""
 
 
@@ -44,9 +44,9 @@ class RecordingFile(HarWriter):
         self.left_out: list[str] = []  # a sentence for each exchange that cannot be replayed
         self._session_header = session_header
         self._sessions: dict[str, str] = {}
-        self._seen: Seen | None = None
+        self._seen: ObservedExchange | None = None
 
-    def put(self, seen: Seen) -> None:
+    def put(self, seen: ObservedExchange) -> None:
         """Append one exchange. Raises OSError when the disk does not take it."""
         if seen.kind == "eventsource":
             seen = replace(seen, exchange=self._without_secrets(seen.exchange))
@@ -74,11 +74,11 @@ class RecordingFile(HarWriter):
             entry["comment"] = seen.note
         if seen.kind:
             entry["_kind"] = seen.kind
-        if seen.answer_size >= 0:
+        if seen.response_size >= 0:
             content = entry["response"]["content"]
             content.pop("text", None)
             content.pop("encoding", None)
-            content["size"] = entry["response"]["bodySize"] = seen.answer_size
+            content["size"] = entry["response"]["bodySize"] = seen.response_size
             content["comment"] = seen.note
         return entry
 

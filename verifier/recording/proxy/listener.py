@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from verifier.http.duplex import DuplexStream
 from verifier.http.h1 import MessageHead
 from verifier.recording.proxy.capture import Capture, CapturedBody
-from verifier.recording.proxy.entries import Seen
+from verifier.recording.proxy.entries import ObservedExchange
 from verifier.recording.proxy.relay import Relay
 
 BODY_LIMIT = 16 << 20  # bytes of one body kept in the recording
@@ -47,7 +47,7 @@ class Recorder:
     def __init__(
         self,
         upstream: Upstream,
-        keep: Callable[[Seen], None],
+        keep: Callable[[ObservedExchange], None],
         *,
         rewrite_host: bool = False,
         body_limit: int = BODY_LIMIT,

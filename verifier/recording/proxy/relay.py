@@ -20,7 +20,7 @@ from verifier.recording.proxy.capture import Capture
 _REPEATABLE = frozenset(("GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"))  # RFC 9110, section 9.2.2
 
 
-class Gone(Exception):
+class ClientGone(Exception):
     """The client went away, which ends the exchange but is nobody's fault."""
 
 
@@ -84,28 +84,28 @@ class Relay:
         why = "the recording was stopped before the exchange ended"
         try:
             if any(name.lower() == "expect" for name, _ in head.headers):
-                await self._to_client(b"HTTP/1.1 100 Continue\r\n\r\n")
-            keep_alive = await self._carry(capture)
+                await self._send_to_client(b"HTTP/1.1 100 Continue\r\n\r\n")
+            keep_alive = await self._relay_exchange(capture)
             why = ""
             return keep_alive
-        except Gone:
+        except ClientGone:
             why = "the client left before the exchange ended"
         except BrokenMessage as broken:
             why = f"the service did not answer in full ({broken})"
-            await self._fail(capture)
+            await self._report_failure(capture)
         finally:
             self._keep(capture, why)
         return False
 
-    async def _carry(self, capture: Capture) -> bool:
+    async def _relay_exchange(self, capture: Capture) -> bool:
         head = capture.asked
-        service, answer, pump = await self._ask(capture)
+        service, answer, sending = await self._await_response(capture)
         try:
             capture.answer = answer
             if answer.status == 101 and head.websocket:
                 capture.websocket = True
                 self.idle = True
-                await self._to_client(response_head(answer, "none", True))
+                await self._send_to_client(response_head(answer, "none", True))
                 await relay_bytes(self._client, service)
                 return False
             if answer.status == 101:
@@ -114,11 +114,11 @@ class Relay:
                 self._client.messages.ignore_upgrade()
                 async for _ in self._client.messages.body():
                     pass
-            return await self._answer(capture, service, answer, pump)
+            return await self._relay_response(capture, service, answer, sending)
         finally:
-            pump.cancel()
+            sending.cancel()
 
-    async def _ask(self, capture: Capture) -> tuple[DuplexStream, MessageHead, asyncio.Task[None]]:
+    async def _await_response(self, capture: Capture) -> tuple[DuplexStream, MessageHead, asyncio.Task[None]]:
         """Send the request, the body in the background, and wait for the answer's head.
 
         A service may close an idle connection at any moment: a request that may be repeated is, once.
@@ -130,19 +130,19 @@ class Relay:
         for last in (fresh, True):
             service = self._service
             assert service is not None
-            pump = asyncio.ensure_future(self._pump(capture, service))
+            sending = asyncio.ensure_future(self._send_request(capture, service))
             try:
                 answer = await service.messages.head(head.method == "HEAD")
                 if answer is None:
                     raise BrokenMessage("closed")
-                return service, answer, pump
+                return service, answer, sending
             except BrokenMessage as broken:
-                pump.cancel()
+                sending.cancel()
                 if last or str(broken) == "garbage" or head.method not in _REPEATABLE or head.framing != "none":
                     raise
                 await self._connect()
             except BaseException:
-                pump.cancel()
+                sending.cancel()
                 raise
         raise AssertionError("unreachable")
 
@@ -154,7 +154,7 @@ class Relay:
         except OSError as error:
             raise BrokenMessage(f"refused: {error.strerror or error}") from None
 
-    async def _pump(self, capture: Capture, service: DuplexStream) -> None:
+    async def _send_request(self, capture: Capture, service: DuplexStream) -> None:
         """The request to the service. What goes wrong here shows in the answer, or in its absence."""
         head = capture.asked
         with contextlib.suppress(BrokenMessage):
@@ -173,20 +173,20 @@ class Relay:
             with contextlib.suppress(BrokenMessage):
                 await service.send(LAST_CHUNK)
 
-    async def _answer(
-        self, capture: Capture, service: DuplexStream, answer: MessageHead, pump: asyncio.Task[None]
+    async def _relay_response(
+        self, capture: Capture, service: DuplexStream, answer: MessageHead, sending: asyncio.Task[None]
     ) -> bool:
         framing: Framing = "chunked" if answer.framing == "close" else answer.framing
-        keep_alive = capture.asked.keep_alive and pump.done()
-        await self._to_client(response_head(answer, framing, keep_alive))
+        keep_alive = capture.asked.keep_alive and sending.done()
+        await self._send_to_client(response_head(answer, framing, keep_alive))
         watch: asyncio.Task[None] | None = None
         if is_event_stream(answer.headers):
             self.idle = True  # it may never end, so stopping does not wait for it
-            watch = asyncio.ensure_future(self._leave_with_client(service, pump))
+            watch = asyncio.ensure_future(self._abort_when_client_leaves(service, sending))
         try:
             async for piece in service.messages.body():
                 capture.received.add(piece)
-                await self._to_client(chunk(piece) if framing == "chunked" else piece)
+                await self._send_to_client(chunk(piece) if framing == "chunked" else piece)
         except BrokenMessage:
             if watch is None or not watch.done():
                 raise
@@ -198,17 +198,17 @@ class Relay:
                     await watch
             self.idle = False
         if left:
-            raise Gone
+            raise ClientGone
         if framing == "chunked":
-            await self._to_client(LAST_CHUNK)
-        if not answer.keep_alive or not pump.done():
+            await self._send_to_client(LAST_CHUNK)
+        if not answer.keep_alive or not sending.done():
             service.close()
             self._service = None
         return keep_alive
 
-    async def _leave_with_client(self, service: DuplexStream, pump: asyncio.Task[None]) -> None:
+    async def _abort_when_client_leaves(self, service: DuplexStream, sending: asyncio.Task[None]) -> None:
         """A quiet stream never writes, so a client that left would not be noticed: watch it, and hang up too."""
-        await asyncio.wait((pump,))
+        await asyncio.wait((sending,))
         try:
             ended = await self._client.messages.watch()
         except BrokenMessage:
@@ -218,13 +218,13 @@ class Relay:
         else:
             await asyncio.Event().wait()  # it sent the next request; nothing more can be learned
 
-    async def _to_client(self, data: bytes) -> None:
+    async def _send_to_client(self, data: bytes) -> None:
         try:
             await self._client.send(data)
         except BrokenMessage:
-            raise Gone from None
+            raise ClientGone from None
 
-    async def _fail(self, capture: Capture) -> None:
+    async def _report_failure(self, capture: Capture) -> None:
         """Tell the client: by a status if nothing was said yet, else by cutting the connection."""
         if capture.answer is None:
             with contextlib.suppress(BrokenMessage):
