@@ -256,6 +256,6 @@ def test_an_interrupted_step_says_that_it_did_not_end(tmp_path: Path) -> None:
     else:
         pytest.fail("the interruption was swallowed")
     steps = read(tmp_path / "run").steps
-    assert steps[-1].error.startswith("not carried out to its end: ")
+    assert steps[-1].error.startswith("not completed: ")
     assert [step.error for step in steps[:-1]] == [""] * (len(steps) - 1)
     assert not (tmp_path / "run" / "verdict.json").exists()
