@@ -6,12 +6,14 @@ import gzip
 import json
 import zlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from verifier.contracts.conform import UNDOCUMENTED_OPERATION, Conformance
+from verifier.contracts import conform
+from verifier.contracts.conform import UNDOCUMENTED_OPERATION, Conformance, compile_schema
 from verifier.contracts.load import load
 from verifier.http.message import Headers, Request, Response
 
@@ -252,16 +254,24 @@ def test_deep_bodies_and_huge_numbers_are_only_values(wire: Conformance) -> None
         assert isinstance(wire.answer(PLACE, Response(202, TAKEN, body)), tuple)
 
 
-def test_equal_schemas_are_compiled_once(tmp_path: Path) -> None:
+def test_equal_schemas_are_compiled_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     schema = {"type": "object", "properties": {"a": {"type": "string"}}}
     answers = {"200": {"description": "ok", "content": {"application/json": {"schema": schema}}}}
     paths = {f"/p{i}": {"get": {"responses": answers}} for i in range(5)}
     path = tmp_path / "many.json"
     path.write_text(json.dumps({"openapi": "3.1.0", "info": {"title": "t", "version": "1"}, "paths": paths}))
+    compiled: list[Any] = []
+
+    def counting(document: Any) -> Any:
+        compiled.append(document)
+        return compile_schema(document)
+
+    monkeypatch.setattr(conform, "compile_schema", counting)
     wire = Conformance(load(path))
     for i in range(5):
         assert wire.answer(Request("GET", f"/p{i}"), Response(200, JSON, b'{"a": "b"}')) == ()
-    assert len(wire._compiled) == 1
+        assert wire.answer(Request("GET", f"/p{i}"), Response(200, JSON, b'{"a": 1}')) != ()
+    assert len(compiled) == 1
 
 
 def _contract(tmp_path: Path, whole: dict[str, object]) -> Conformance:

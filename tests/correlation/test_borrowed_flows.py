@@ -83,7 +83,9 @@ def test_every_flow_between_sessions_is_recovered_and_nothing_else_is_borrowed(p
     recorded = unlike(planted, seed)
     replayed = unlike(planted, seed + 1, recorded)
     traffic, again = played(planted, recorded, seed), played(planted, replayed, seed)
-    for script in learn_all(sessions(traffic), began=BEGAN):
+    scripts = learn_all(sessions(traffic), began=BEGAN)
+    assert [script.session for script in scripts] == list(dict.fromkeys(entry.client for entry in traffic))
+    for script in scripts:
         numbers = [step.exchange.line - 1 for step in script.steps]
         assert numbers == sorted(numbers)
         borrowed = {number for number, step in zip(numbers, script.steps, strict=True) if step.lender}

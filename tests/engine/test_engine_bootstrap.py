@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
@@ -107,6 +108,12 @@ def test_an_image_is_made_anew_only_when_it_is_a_substitute_from_other_files(ima
     assert there({images.LABEL: images.fingerprint(image)})
     assert not there({images.LABEL: "older"})
     assert not there(None)
+
+
+def test_quick_is_an_option_of_ours_and_the_rest_goes_to_pytest() -> None:
+    options, rest = command.parsed(["--quick", "tests/plan", "-k", "seed"])
+    assert (options.quick, rest) == (True, ["tests/plan", "-k", "seed"])
+    assert command.parsed(["-q"]) == (argparse.Namespace(quick=False), ["-q"])
 
 
 def test_all_checks_are_run_and_pytest_is_the_last() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from verifier.gateway.traces import (
@@ -32,7 +32,11 @@ def test_an_attempt_is_found_again_in_its_trace(index: int, number: int, step: s
         assert exchange_and_attempt(trace) == (index, expected)
 
 
-@given(st.text(alphabet="0123456789abcdefABCDEF_+- x", max_size=40))
+@given(
+    st.text(alphabet="0123456789abcdefABCDEF_+- x", max_size=40)
+    | st.text(alphabet="0123456789abcdef", min_size=32, max_size=32)
+)
+@example("000001000002" + "0" * 20)
 def test_what_is_read_from_any_text_is_what_it_says(text: str) -> None:
     found = exchange_and_attempt(text)
     if found is not None:

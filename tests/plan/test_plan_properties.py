@@ -7,7 +7,7 @@ from collections import Counter
 from itertools import combinations, product
 
 import msgspec
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
 
 from tests.plan.systems import SESSIONS, matrices, matrix, service, sessions, shop, version
@@ -134,15 +134,26 @@ def _holds(system: Matrix, path: Path, before: PlannedStep, after: PlannedStep) 
         assert {action.kind for action in after.actions} == {"restart"}
 
 
+def expansions(system: Matrix) -> list[tuple[str, PlannedStep]]:
+    """Each service whose schema is expanded alone in a rollout, with the step after that."""
+    return [
+        (step.description.removeprefix("expand for ").split()[0], following)
+        for path in plan(system, (), 0).paths[4:]
+        for step, following in zip(path.steps, path.steps[1:], strict=False)
+        if step.description.startswith("expand for")
+    ]
+
+
 @quick
 @given(matrices())
 def test_an_old_replica_is_restarted_after_its_migration(system: Matrix) -> None:
-    for path in plan(system, (), 0).paths[4:]:
-        for step, following in zip(path.steps, path.steps[1:], strict=False):
-            if step.description.startswith("expand for"):
-                name, _ = step.description.removeprefix("expand for ").split()
-                old = next(entry.old.name for entry in system.services if entry.name == name)
-                assert [(a.kind, a.service, a.version) for a in following.actions] == [("restart", name, old)]
+    for name, following in expansions(system):
+        old = next(entry.old.name for entry in system.services if entry.name == name)
+        assert [(a.kind, a.service, a.version) for a in following.actions] == [("restart", name, old)]
+
+
+def test_the_property_sees_expansions() -> None:
+    assert find(matrices(), expansions, settings=settings(phases=[Phase.generate]))
 
 
 @quick

@@ -96,6 +96,7 @@ def test_what_is_told_while_it_runs(whole: Ran) -> None:
 
 
 def test_replicas_get_addresses_of_the_gateway_and_of_the_store(whole: Ran) -> None:
+    assert whole.runtime.specs
     for spec in whole.runtime.specs.values():
         values = dict(spec.environment)
         assert values["STORE"] == "pretend://db"

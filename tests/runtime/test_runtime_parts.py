@@ -15,6 +15,7 @@ from typing import Any
 import click
 import httpx
 import pytest
+from docker.errors import ImageNotFound
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -300,11 +301,34 @@ def test_containers_reach_the_gateway_or_it_is_said_that_they_cannot() -> None:
     )
 
 
-def test_image_names_are_split_as_the_engine_does() -> None:
-    assert images._split("postgres") == ("postgres", "", "latest")
-    assert images._split("127.0.0.1:5000/a/b") == ("127.0.0.1:5000/a/b", "", "latest")
-    assert images._split("127.0.0.1:5000/a/b:2") == ("127.0.0.1:5000/a/b", "", "2")
-    assert images._split("a/b@sha256:00") == ("a/b", "sha256:00", "latest")
+class EmptyEngine:
+    """An engine without images, and what it is asked to pull."""
+
+    def __init__(self) -> None:
+        self.images = self.api = self
+        self.pulled: list[tuple[str, str]] = []
+
+    def get(self, name: str) -> None:
+        raise ImageNotFound(name)
+
+    def pull(self, name: str, *, tag: str, stream: bool, decode: bool) -> list[dict[str, str]]:
+        self.pulled.append((name, tag))
+        return [{"status": "done"}]
+
+
+@pytest.mark.parametrize(
+    ("image", "name", "tag"),
+    [
+        ("postgres", "postgres", "latest"),
+        ("127.0.0.1:5000/a/b", "127.0.0.1:5000/a/b", "latest"),
+        ("127.0.0.1:5000/a/b:2", "127.0.0.1:5000/a/b", "2"),
+        ("a/b@sha256:00", "a/b", "sha256:00"),
+    ],
+)
+def test_one_image_is_pulled_and_never_all_tags_of_it(image: str, name: str, tag: str, tmp_path: Path) -> None:
+    client = EmptyEngine()
+    images.provide(client, Wanted(image, None, "store db"), tmp_path)  # type: ignore[arg-type]
+    assert client.pulled == [(name, tag)]
 
 
 def test_a_context_s_digest_follows_what_a_build_reads(tmp_path: Path) -> None:
