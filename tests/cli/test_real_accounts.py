@@ -133,7 +133,7 @@ def test_without_its_credentials_a_recording_of_real_accounts_does_not_pass(tmp_
     done = run(tmp_path, VERIFIER_USER=USER)
     assert done.returncode == 3, done.stdout + done.stderr
     assert "does not answer it as recorded" in done.stdout
-    assert "credentials, such as: was answered 401 to what was redacted" in done.stdout
+    assert "credentials, for example: was answered 401 to what was redacted" in done.stdout
     assert not holds_secret((tmp_path / "words.har").read_bytes() + pasted.encode())
 
 

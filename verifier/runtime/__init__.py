@@ -1,1 +1,1 @@
-"""Where replicas run: containers on a private network, or local processes on loopback."""
+"""Runtimes: containers on a private network, or local processes on loopback."""

@@ -1,7 +1,7 @@
-"""The interface between the rehearsal and whatever runs replicas. Specs are values; handles stay in runtimes.
+"""The interface between the rehearsal and the runtimes. Specs are values; handles stay inside a runtime.
 
-A runtime never judges. It raises `BrokenEnvironment` for what is not the services' fault (no engine, no image,
-no free port, a store that does not start) and reports everything else as a value.
+A runtime never judges. It raises `BrokenEnvironment` for failures that services do not cause (no engine, no image,
+no free port, a store that does not start) and returns everything else as a value.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ class Build:
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """How a replica shows that it is ready; `within` is seconds.
+    """How a replica shows that it is ready. `within` is in seconds.
 
-    http: `value` is a path that must answer 2xx. tcp: a connect to the port succeeds. log: `value` is a regular
-    expression found in a log line. command: `value` is a shell line that exits 0 in the replica.
+    http: `value` is a path that must return 2xx. tcp: a connection to the port succeeds. log: `value` is a regular
+    expression that matches a log line. command: `value` is a shell line that exits with 0 in the replica.
     """
 
     kind: Literal["http", "tcp", "log", "command"]
@@ -37,25 +37,25 @@ class Readiness:
 
 @dataclass(frozen=True, slots=True)
 class ReplicaSpec:
-    """All a runtime needs to start one replica. `{port}` in command and environment values is still unfilled."""
+    """Everything that starts one replica. `{port}` in command and environment values is not replaced yet."""
 
     id: str  # "orders-1.4-2", unique in the run
     service: str
     version: str
-    port: int  # declared port: the container's; the process runtime picks a free one
+    port: int  # the declared port; the process runtime picks a free port instead
     image: str | None
     build: Build | None
     command: tuple[str, ...] | None
-    directory: Path  # where bare commands run: the matrix's folder
+    directory: Path  # working directory of commands in the process runtime
     environment: Environment
-    aliases: tuple[str, ...]  # host names to point at the gateway
+    aliases: tuple[str, ...]  # host names that must resolve to the gateway
     readiness: Readiness
     log: Path
 
 
 @dataclass(frozen=True, slots=True)
 class StoreSpec:
-    """One store. In the process runtime `process` says what stands in for the image: "sqlite" or a command."""
+    """One store. The process runtime ignores `image` and uses `process`: a known kind of store, or a command."""
 
     name: str
     image: str | None
@@ -91,7 +91,7 @@ class CommandResult:
 
 @dataclass(frozen=True, slots=True)
 class StartFailure:
-    """Why a replica is not ready: it exited (with a code) or did not answer in time."""
+    """Why a replica is not ready: it exited, or it was not ready in time."""
 
     reason: Literal["exited", "never-ready"]
     detail: str
@@ -99,7 +99,7 @@ class StartFailure:
 
 
 class Runtime(Protocol):
-    """Start, ready, stop; nothing left behind. All methods may be called concurrently."""
+    """Starts and stops replicas and stores, and leaves nothing behind. All methods may be called concurrently."""
 
     @property
     def name(self) -> str:
@@ -107,34 +107,34 @@ class Runtime(Protocol):
 
     @property
     def gateway_host(self) -> str:
-        """The address the gateway must bind, and by which replicas reach it; known after `open`."""
+        """The address that the gateway must bind and that replicas use to reach it. Known after `open`."""
 
     async def open(self) -> None:
-        """Prepare the run: network, watcher. Raises BrokenEnvironment."""
+        """Prepare the run: network and watcher. Raises BrokenEnvironment."""
 
     async def provide(self, replicas: tuple[ReplicaSpec, ...], stores: tuple[StoreSpec, ...]) -> None:
-        """Make sure that every image exists, building where a context is given. Raises BrokenEnvironment."""
+        """Make sure that every image exists; build it if a context is given. Raises BrokenEnvironment."""
 
     async def start_store(self, spec: StoreSpec) -> str:
-        """Start an empty store, wait until it is ready, return the URL by which replicas reach it."""
+        """Start an empty store, wait until it is ready, and return the URL that replicas use."""
 
     async def stop_store(self, name: str) -> None:
         """Remove a store and its data."""
 
     async def start(self, spec: ReplicaSpec) -> Address | StartFailure:
-        """Start a replica and wait until it is ready; the address is for the verifier's own traffic.
+        """Start a replica and wait until it is ready. The address is for the verifier's own traffic.
 
-        After a StartFailure nothing of the replica runs.
+        After a StartFailure, no process of the replica is left.
         """
 
     async def stop(self, replica: str, signal: str, grace: float) -> int | None:
-        """Send the signal, wait up to `grace` seconds, then kill. Returns the exit code, None if killed."""
+        """Send the signal, wait up to `grace` seconds, then kill. Returns the exit code, or None if it was killed."""
 
     async def exited(self, replica: str) -> str | None:
         """Why a replica is no longer running, in one line that tells equal ends from others; None while it runs."""
 
     async def command(self, spec: CommandSpec) -> CommandResult:
-        """Run to the end, output into the log."""
+        """Run a command to its end. Its output goes to the log."""
 
     async def close(self) -> None:
-        """Remove everything of this run. Idempotent; also done by the watcher if the verifier dies."""
+        """Remove everything of this run. Idempotent. If the verifier dies, the watcher does the same."""

@@ -1,4 +1,4 @@
-"""Removing what killed runs left, on this machine and on the engine: the work of `verifier clean`."""
+"""Removes what killed runs left behind, on this machine and on the engine. `verifier clean` uses it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LIMIT = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Cleaned:
-    """`alive` and `elsewhere` are runs that were left alone; `engine` says why no engine was asked, or ""."""
+    """What was removed. `alive` and `elsewhere` are skipped runs; `engine` says why no engine was searched, or ""."""
 
     removed: tuple[Leftover, ...]
     alive: tuple[str, ...]
@@ -24,7 +24,7 @@ class Cleaned:
 
 
 def find() -> tuple[list[Leftover], str]:
-    """Everything that carries any run's mark, and why the engine could not be asked ("" when it was)."""
+    """Everything with the label of any run, and why the engine could not be searched ("" if it was)."""
     found = sweep.processes() + sweep.folders()
     problem = engine.answers()
     if problem is None:
@@ -34,7 +34,7 @@ def find() -> tuple[list[Leftover], str]:
 
 
 def state(items: Sequence[Leftover]) -> bool | None:
-    """Whether the verifier of one run's things lives; None when that cannot be told from here."""
+    """Whether the verifier of one run is alive; None if this machine cannot know."""
     answers = {item.owner.alive() for item in items if item.owner is not None}
     if True in answers:
         return True
@@ -42,7 +42,7 @@ def state(items: Sequence[Leftover]) -> bool | None:
 
 
 def clean(named: Sequence[str] = ()) -> Cleaned:
-    """Remove what is left of the named runs, alive or not; with none named, of every run whose verifier is gone."""
+    """Clean up after the named runs, alive or not. Without names, after every run whose verifier has ended."""
     found, problem = find()
     runs: dict[str, list[Leftover]] = {}
     for item in found:

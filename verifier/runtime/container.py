@@ -1,4 +1,4 @@
-"""One started container: its log followed into a file, its end known at once."""
+"""One started container. Its log is copied to a file, and its end is detected at once."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from verifier.runtime.engine import FAILURES
 
 @dataclass(frozen=True, slots=True)
 class HostPath:
-    """Where a container is reached: inside the run's network, and as published on loopback (port 0: not at all)."""
+    """Addresses of a container: in the network of the run, and published on loopback (port 0: not published)."""
 
     inner: Address
     published: Address
 
 
 class Container:
-    """A running container. `ended` is its exit status, done when it has ended and its log is complete."""
+    """A running container. `ended` resolves to the exit status once it has ended and its log is complete."""
 
     def __init__(self, client: docker.DockerClient, identity: str, place: HostPath, log: Path) -> None:
         self.id = identity
@@ -32,7 +32,7 @@ class Container:
         self._client = client
         self._loop = asyncio.get_running_loop()
         self.ended: asyncio.Future[int] = self._loop.create_future()
-        # Its own thread and a daemon: it lasts as long as the container, and must not keep the verifier from ending.
+        # A daemon thread, because it lives as long as the container and must not keep the verifier alive.
         threading.Thread(target=self._follow, name=f"log-{identity[:12]}", daemon=True).start()
 
     def _follow(self) -> None:
@@ -41,12 +41,12 @@ class Container:
                 for chunk in self._client.api.logs(self.id, stream=True, follow=True, stdout=True, stderr=True):
                     output.write(chunk)
         except (*FAILURES, ValueError):
-            pass  # removed, or the engine went away: what follows tells
+            pass  # removed, or the engine is gone; the code below finds out
         try:
             code = int(self._client.api.wait(self.id, timeout=None)["StatusCode"])
         except FAILURES:
-            code = 137  # removed by force
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            code = 137  # it was removed by force
+        with contextlib.suppress(RuntimeError):  # the loop is closed and nothing waits
             self._loop.call_soon_threadsafe(self._end, code)
 
     def _end(self, code: int) -> None:
@@ -54,20 +54,20 @@ class Container:
             self.ended.set_result(code)
 
     def signal(self, name: str) -> None:
-        """Blocking. No error when it has ended."""
+        """Send a signal. Blocking. It is no error if the container has ended."""
         with contextlib.suppress(*FAILURES):
             self._client.api.kill(self.id, signal=name)
 
     def remove(self) -> None:
         """Blocking: kill it if it runs, and remove it with its anonymous volumes.
 
-        What the engine refuses now is left to the sweep at the end of the run.
+        The cleanup at the end of the run removes what the engine refuses to remove now.
         """
         with contextlib.suppress(*FAILURES):
             self._client.api.remove_container(self.id, v=True, force=True)
 
     def executes(self, command: list[str]) -> bool:
-        """Blocking: whether a command in the container exits 0."""
+        """Blocking: whether a command in the container exits with 0."""
         try:
             created = self._client.api.exec_create(self.id, command)
             self._client.api.exec_start(created["Id"])
@@ -76,7 +76,7 @@ class Container:
             return False
 
     def out_of_memory(self) -> bool:
-        """Blocking: whether the kernel killed it for want of memory."""
+        """Blocking: whether the kernel killed it because it was out of memory."""
         try:
             return bool(self._client.api.inspect_container(self.id)["State"].get("OOMKilled"))
         except FAILURES:

@@ -1,4 +1,4 @@
-"""What all containers of a run share: the engine, the private network, the watcher, and how one is started."""
+"""What all containers of a run share: the engine, the private network, the watcher, and the way to start one."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class _Open:
 
 
 class Containers:
-    """The containers of one run. Blocking calls of the engine run in threads."""
+    """The containers of one run. Blocking engine calls run in threads."""
 
     def __init__(self, run_id: str) -> None:
         self.run_id = run_id
@@ -56,13 +56,13 @@ class Containers:
         self._calls: set[asyncio.Future[Any]] = set()
 
     async def open(self, log: Path) -> None:
-        """Raises BrokenEnvironment when there is no engine, no network, or no way back from its containers."""
+        """Raises BrokenEnvironment if there is no engine, no network, or no route from containers to the gateway."""
         client = await self.call(engine.connect)
         self._watcher = await WatcherProcess.start(self.run_id, self._owner, log, engine=True)
         try:
             access = await self.call(self._make_network, client)
         except BaseException:
-            # Not `close`: that was never opened. Whatever there is by now has the run's label.
+            # Not `close`, because this was never open. Everything that exists by now has the label of the run.
             if await self._emptied(client, ()):
                 await self._watcher.dismiss()
             self._watcher = None
@@ -95,18 +95,18 @@ class Containers:
         return self._open.access
 
     def address(self, container: Container) -> Address:
-        """Where the verifier reaches a container."""
+        """The address at which the verifier reaches a container."""
         return container.place.inner if self.access.direct else container.place.published
 
     async def call(self, function: Callable[..., _T], *arguments: Any) -> _T:
-        """A blocking call in a thread. Cancelled, it goes on; `close` waits for it before it looks around."""
+        """Run a blocking call in a thread. A cancelled call continues, and `close` waits for it before cleaning up."""
         call = asyncio.get_running_loop().run_in_executor(self._threads, lambda: function(*arguments))
         self._calls.add(call)
         call.add_done_callback(self._calls.discard)
         return await asyncio.shield(call)
 
     def arguments(self, name: str, aliases: list[str] | None = None) -> dict[str, Any]:
-        """What every container of the run is created with. A name that was used before gets a number."""
+        """The common arguments of every container of the run. A name that is already used gets a number."""
         count = self._names[name] = self._names.get(name, 0) + 1
         plain = re.sub(r"[^a-zA-Z0-9_.-]+", "-", name)
         endpoint = self.client.api.create_endpoint_config(aliases=aliases)
@@ -115,21 +115,21 @@ class Containers:
             "labels": self._labels,
             "network": self.network,
             "networking_config": {self.network: endpoint},
-            # No init in between: signals reach the service as they do in production.
+            # No init process, so that signals reach the service as in production.
             "init": False,
             "log_config": LogConfig(type=LogConfig.types.JSON),
             "use_config_proxy": False,
         }
 
     def place(self, identity: str, port: int) -> HostPath:
-        """Blocking. Where a started container is reached."""
+        """The addresses of a started container. Blocking."""
         settings = self.client.api.inspect_container(identity)["NetworkSettings"]
         inner = settings["Networks"].get(self.network, {}).get("IPAddress") or LOOPBACK
         bound = (settings.get("Ports") or {}).get(f"{port}/tcp") or [{"HostPort": 0}]
         return HostPath(Address(inner, port), Address(LOOPBACK, int(bound[0]["HostPort"])))
 
     async def start(self, run: Callable[[], tuple[str, HostPath]], log: Path) -> Container | StartFailure:
-        """Start a container with a blocking function. Raises BrokenEnvironment for what is the engine's fault."""
+        """Start a container with a blocking function. Raises BrokenEnvironment if the engine fails."""
         log.parent.mkdir(parents=True, exist_ok=True)
         for left in reversed(range(_ATTEMPTS)):
             try:
@@ -149,7 +149,7 @@ class Containers:
         raise BrokenEnvironment("the engine found no free port on loopback")
 
     async def ready(self, container: Container, probe: Probe, within: float, begin: int) -> StartFailure | None:
-        """Wait for readiness; unless it is reached, nothing of the container is left."""
+        """Wait until a container is ready. If it does not become ready, it is removed."""
         failure: StartFailure | None = None
         ready = False
         try:
@@ -180,14 +180,14 @@ class Containers:
         return probes[ready.kind]
 
     async def discard(self, container: Container) -> None:
-        """Kill and remove a container. Removed only when its log is complete: the engine's copy goes with it."""
+        """Kill a container, and remove it once its log is complete, because removal deletes the engine's copy."""
         if not container.ended.done():
             await self.call(container.signal, "SIGKILL")
             await asyncio.wait({container.ended}, timeout=_KILLED_WITHIN)
         await self.call(container.remove)
 
     def discard_later(self, container: Container) -> None:
-        """Remove a container that has ended, without waiting; `close` does."""
+        """Remove a container that has ended, without waiting for it. `close` waits."""
         task = asyncio.ensure_future(self.discard(container))
         self._calls.add(task)
         task.add_done_callback(self._calls.discard)
@@ -201,13 +201,13 @@ class Containers:
             return
         if await self._emptied(opened.client, containers) and self._watcher is not None:
             await self._watcher.dismiss()
-        self._watcher = None  # not dismissed, the watcher goes on trying when the verifier has ended
+        self._watcher = None  # not dismissed, so the watcher keeps trying after the verifier has ended
         await opened.http.aclose()
         opened.client.close()
         self._threads.shutdown(wait=False)
 
     async def _emptied(self, client: docker.DockerClient, containers: Iterable[Container]) -> bool:
-        """False when the engine does not answer any more."""
+        """False if the engine no longer answers."""
         try:
             await asyncio.gather(*map(self.discard, containers))
             await self.call(until_quiet, [lambda: engine.sweep(client, self.run_id)], 0.0, _CLOSE_WITHIN)
@@ -217,15 +217,15 @@ class Containers:
 
 
 def fill(text: str, port: int) -> str:
-    """In a container a service listens on all addresses: there, loopback is its own."""
+    """Fill placeholders. In a container a service listens on all addresses, because its loopback is private."""
     return text.replace("{port}", str(port)).replace("{host}", "0.0.0.0")
 
 
 def published(port: int) -> dict[str, Any]:
-    """A container's port, on a free port of loopback."""
+    """Publish a port of a container on a free loopback port."""
     return {f"{port}/tcp": (LOOPBACK, None)}
 
 
 def _services_fault(why: str) -> bool:
-    """Whether the engine tried to run the command, and could not: there is no such program in the image."""
+    """Whether the engine could not run the command, because the image has no such program."""
     return any(mark in why for mark in ("executable file not found", "OCI runtime", "starting container process"))

@@ -32,9 +32,10 @@ class _Store:
 
 
 class DockerRuntime:
-    """Replicas as containers; see `Runtime` for the contract of every method.
+    """Replicas in containers. `Runtime` documents every method.
 
-    `directory` is the run's, for build logs. `command_limit` (seconds) ends a one-off command that does not end.
+    `directory` is the run directory, for build logs. `command_limit` is the longest time for a one-off command, in
+    seconds.
     """
 
     name = "docker"
@@ -96,7 +97,7 @@ class DockerRuntime:
             environment=kind.environment(spec.environment) if kind is not None else dict(spec.environment),
             command=kind.command(config.get("Entrypoint")) if kind is not None else None,
             ports=published(port),
-            # A throw-away store needs no disk; what an unknown image keeps in its volumes stays as it is.
+            # The data of a known store is kept in memory. Volumes of unknown images are not changed.
             tmpfs=dict.fromkeys(config.get("Volumes") or (), "") if kind is not None else {},
             arguments=self._all.arguments(f"store-{spec.name}", aliases=[spec.name]),
         )
@@ -131,7 +132,7 @@ class DockerRuntime:
         return self._all.address(container)
 
     def _run(self, spec: ReplicaSpec, name: str, command: tuple[str, ...] | None, port: int) -> tuple[str, HostPath]:
-        """Blocking. Create and start a container; port 0 publishes nothing."""
+        """Create and start a container. Blocking. Port 0 publishes nothing."""
         access, client = self._all.access, self._all.client
         hosts = dict.fromkeys(spec.aliases, access.host)
         if not access.direct:
@@ -162,7 +163,7 @@ class DockerRuntime:
         if not container.ended.done():
             await self._all.discard(container)
             return None
-        self._all.discard_later(container)  # it has ended and its log is complete: nothing that a step need wait for
+        self._all.discard_later(container)  # it has ended and its log is complete, so no step needs to wait
         return None if name == "SIGKILL" else container.ended.result()
 
     async def exited(self, replica: str) -> str | None:

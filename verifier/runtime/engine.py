@@ -1,4 +1,4 @@
-"""The container engine: reaching it, and finding and removing what carries a run's label."""
+"""Connects to the container engine, and finds and removes everything with the label of a run."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ FAILURES = (DockerException, requests.RequestException, OSError)
 
 
 def connect(timeout: int = 60) -> docker.DockerClient:
-    """A client for the engine that DOCKER_HOST names, else the local one. Raises BrokenEnvironment."""
+    """A client for the engine in DOCKER_HOST, or for the local one. Raises BrokenEnvironment."""
     try:
-        # Names the API version by itself; asks the engine, and so fails here when there is none.
+        # Negotiates the API version. This contacts the engine, so it fails here if there is none.
         return docker.from_env(timeout=timeout, max_pool_size=64, version="auto")
-    except Exception as error:  # an ssh:// host brings the errors of yet another library
+    except Exception as error:  # for an ssh:// host, another library raises its own errors
         raise BrokenEnvironment(f"no container engine answers: {reason(error)}") from None
 
 
 def answers(within: int = PING_WITHIN) -> str | None:
-    """None when an engine answers a ping within that many seconds, else why not."""
+    """None if an engine answers within that many seconds, otherwise the reason."""
     try:
-        # Not `ping`, which carries a version that a newer engine may refuse; this asks for the version, and so is one.
+        # `ping` sends a version that a newer engine may refuse. Asking for the version has no such limit.
         docker.from_env(timeout=within, version="auto").close()
-    except NameError:  # what the library says when it was installed without what ssh needs
+    except NameError:  # raised by the library if it was installed without ssh support
         return "DOCKER_HOST names an ssh:// engine, for which paramiko must be installed"
     except Exception as error:
         return reason(error)
@@ -41,7 +41,7 @@ def answers(within: int = PING_WITHIN) -> str | None:
 
 
 def reason(error: BaseException) -> str:
-    """An engine's error in one line, in its own words."""
+    """The message of an engine error, in one line."""
     if isinstance(error, APIError) and error.explanation:
         text = str(error.explanation)
     else:
@@ -53,7 +53,7 @@ def reason(error: BaseException) -> str:
 
 
 def leftovers(client: docker.DockerClient, run: str | None = None) -> list[Leftover]:
-    """Containers, networks and volumes with the run's label, or with any run's; in the order to remove them."""
+    """Containers, networks and volumes with the label of one run, or of any run, in order of removal."""
     filters: dict[str, Any] = {"label": LABEL if run is None else f"{LABEL}={run}"}
     found = []
     for container in client.api.containers(all=True, filters=filters):
@@ -72,7 +72,7 @@ def _leftover(kind: Any, identity: str, name: str, labels: dict[str, str] | None
 
 
 def remove(client: docker.DockerClient, item: Leftover) -> bool:
-    """Remove one of them; False when the engine refuses for now, as it does for a network still in use."""
+    """Remove one of them. False if the engine refuses for now, such as for a network that is still in use."""
     try:
         if item.kind == "container":
             client.api.remove_container(item.id, v=True, force=True)
@@ -88,7 +88,7 @@ def remove(client: docker.DockerClient, item: Leftover) -> bool:
 
 
 def sweep(client: docker.DockerClient, run: str) -> list[Leftover]:
-    """Remove everything of a run that is there now; returns what was there."""
+    """Remove everything of a run that exists now. Returns what was found."""
     found = leftovers(client, run)
     for item in found:
         remove(client, item)

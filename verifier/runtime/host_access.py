@@ -1,4 +1,4 @@
-"""How the verifier and the containers of a run reach each other, which depends on where the engine runs."""
+"""How the verifier and the containers of a run reach each other. This depends on where the engine runs."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from verifier.errors import BrokenEnvironment
 from verifier.runtime.ports import LOOPBACK
 
 HOST_NAME = "host.docker.internal"
-# Engines in a virtual machine of their own that forward this name to the loopback of the real host.
+# Engines in a virtual machine forward this name to the loopback interface of the host.
 _FORWARDING = ("docker desktop", "orbstack")
 
 
 @dataclass(frozen=True, slots=True)
 class HostAccess:
-    """`bind`: where the gateway listens. `host`: what that is called inside containers, for host aliases.
+    """`bind` is where the gateway listens, and `host` is its name or address inside containers.
 
-    `direct`: container addresses work from here, so that a refused connection is seen as refused. Published
-    ports go through the engine's proxy, which accepts for a service that does not listen.
+    `direct`: container addresses can be reached from here, so refused connections are visible. Published ports go
+    through a proxy of the engine, which accepts connections even if the service does not listen.
     """
 
     bind: str
@@ -31,12 +31,12 @@ class HostAccess:
     direct: bool
 
     def rewritten(self, value: str) -> str:
-        """An environment value whose gateway address means the same inside a container."""
+        """An environment value with the gateway address that is valid inside a container."""
         return value if self.direct else value.replace(f"//{self.bind}:", f"//{HOST_NAME}:")
 
 
 def of(network: dict[str, Any], engine: str, docker_host: str | None = None) -> HostAccess:
-    """Decide from the inspected network and the engine's operating system. Raises BrokenEnvironment."""
+    """Choose from the inspected network and the operating system of the engine. Raises BrokenEnvironment."""
     where = os.environ.get("DOCKER_HOST", "") if docker_host is None else docker_host
     gateway = gateway_of(network)
     if not remote(where) and _shares_host(network["Id"]) and _bindable(gateway):
@@ -51,7 +51,7 @@ def of(network: dict[str, Any], engine: str, docker_host: str | None = None) -> 
 
 
 def gateway_of(network: dict[str, Any]) -> str:
-    """The address of a bridge network's gateway; engines that do not name it use the first of the subnet."""
+    """The gateway address of a bridge network. Engines that do not report it use the first of the subnet."""
     for config in network.get("IPAM", {}).get("Config") or ():
         subnet = ipaddress.ip_network(config["Subnet"], strict=False)
         if subnet.version == 4:
@@ -71,7 +71,7 @@ def remote(docker_host: str) -> bool:
 
 
 def _shares_host(network: str) -> bool:
-    """Whether the bridge of that network is an interface of this host: the same address may exist on two machines."""
+    """Whether the bridge is an interface of this host. Its address alone may exist on two machines."""
     interfaces = Path("/sys/class/net")
     return not interfaces.is_dir() or (interfaces / f"br-{network[:12]}").exists()
 

@@ -1,4 +1,4 @@
-"""Who started a run: enough to tell, later and from another process, whether its verifier still lives."""
+"""Identifies the process that started a run, so that another process can later check whether it is alive."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import psutil
 
 @dataclass(frozen=True, slots=True)
 class ProcessIdentity:
-    """A verifier process. `started` tells a reused pid apart; `place` names the machine, boot and pid namespace."""
+    """A verifier process. `started` detects a reused pid; `place` names the machine, boot and pid namespace."""
 
     pid: int
     started: str
@@ -24,7 +24,7 @@ class ProcessIdentity:
 
     @classmethod
     def parse(cls, text: str) -> ProcessIdentity | None:
-        """The owner written in a label, or None when the text is not one."""
+        """The identity in a label, or None if the text is not one."""
         parts = text.split(":")
         if len(parts) != 3 or not parts[0].isdecimal():
             return None
@@ -35,7 +35,7 @@ class ProcessIdentity:
         return cls(os.getpid(), start_of(os.getpid()), place())
 
     def alive(self) -> bool | None:
-        """Whether it still runs; None when it ran where this process cannot see it."""
+        """Whether the process still runs; None if it runs where this process cannot see it."""
         if self.place != place():
             return None
         started = start_of(self.pid)
@@ -43,9 +43,9 @@ class ProcessIdentity:
 
 
 def start_of(pid: int) -> str:
-    """When a process started, in a form that never changes for it; "" when there is no such (living) process.
+    """The start time of a process in a form that never changes; "" if there is no such living process.
 
-    On Linux these are clock ticks since boot: wall-clock times derived from them move when the clock is set.
+    On Linux it is clock ticks since boot. A wall-clock time would change when the clock is set.
     """
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
@@ -66,7 +66,7 @@ def _start_elsewhere(pid: int) -> str:
 
 
 def place() -> str:
-    """A short name of this machine, boot and pid namespace: only there does a pid mean what it says."""
+    """A short name of this machine, boot and pid namespace. A pid is only valid there."""
     parts = [socket.gethostname()]
     try:
         parts.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())

@@ -1,4 +1,4 @@
-"""Making sure that images exist: there already, built from a context, or pulled."""
+"""Makes sure that images exist: they are present, built from a context, or pulled."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SILENT_BUILD = 1800  # seconds a build step may run without printing
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """An image that a run needs, and who needs it."""
+    """An image that a run needs, and the services or stores that need it."""
 
     name: str
     build: Build | None
@@ -31,7 +31,7 @@ class Wanted:
 
 
 def name_of(spec: ReplicaSpec) -> str:
-    """The image's name: as declared, else one made up for what is built. Raises BrokenEnvironment for neither."""
+    """The declared name of the image, or a generated one for a build. Raises BrokenEnvironment if it has neither."""
     if spec.image:
         return spec.image
     if spec.build is None:
@@ -65,7 +65,7 @@ def provide(client: docker.DockerClient, want: Wanted, logs: Path) -> None:
     except FAILURES as error:
         raise BrokenEnvironment(f"image {want.name} ({want.whose}): {reason(error)}") from None
     if there is not None:
-        # Built here before, from files that have changed since: its name alone would run yesterday's code.
+        # An image of this name may have been built from older files.
         built_from = (there.labels or {}).get(CONTEXT_LABEL, "")
         if want.build is None or built_from in ("", digest):
             return
@@ -76,7 +76,7 @@ def provide(client: docker.DockerClient, want: Wanted, logs: Path) -> None:
 
 
 def context_digest(want: Wanted) -> str:
-    """A hash of everything that a build reads from its context, by name, mode and content."""
+    """A hash of everything that a build reads from its context: names, modes and contents."""
     build = want.build
     if build is None or not build.context.is_dir():
         raise BrokenEnvironment(
@@ -106,7 +106,7 @@ def _build(client: docker.DockerClient, want: Wanted, build: Build, digest: str,
         )  # fmt: skip
         with log.open("w", encoding="utf-8") as output:
             problem = _follow(lines, output.write)
-    except (*FAILURES, TypeError) as error:  # TypeError: docker's answer to a missing Dockerfile path
+    except (*FAILURES, TypeError) as error:  # docker raises TypeError for a missing Dockerfile path
         problem = reason(error)
     if problem:
         raise BrokenEnvironment(f"image {want.name} ({want.whose}) could not be built: {problem}; see {log}")
@@ -125,7 +125,7 @@ def _pull(client: docker.DockerClient, want: Wanted) -> None:
 
 
 def _split(image: str) -> tuple[str, str, str]:
-    """Name, digest and tag; the tag is `latest` when there is neither, as pulling without one takes every tag."""
+    """Name, digest and tag. Without digest and tag it is `latest`, because a pull without a tag fetches all tags."""
     name, _, digest = image.partition("@")
     head, slash, last = name.rpartition("/")
     short, _, tag = last.partition(":")
@@ -133,7 +133,7 @@ def _split(image: str) -> tuple[str, str, str]:
 
 
 def _follow(lines: Iterator[dict[str, Any]], write: Any) -> str:
-    """Pass the text of a progress stream on; the error in it, or ""."""
+    """Forward the text of a progress stream. Returns the error in it, or ""."""
     problem = ""
     for line in lines:
         text = line.get("stream") or line.get("error") or ""

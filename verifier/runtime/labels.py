@@ -1,4 +1,4 @@
-"""The marks by which everything of a run is found again: container labels, environment variables, a folder's name."""
+"""How everything of a run is marked: container labels, environment variables and a folder name."""
 
 from __future__ import annotations
 
@@ -21,23 +21,22 @@ _ROOM = 2 << 30  # bytes
 
 
 def checked(run_id: str) -> str:
-    """The run id, once it is sure that it can be part of a container's and of a folder's name."""
+    """The run id, after checking that it is valid in the names of containers and folders."""
     if not _RUN.fullmatch(run_id):
         raise ValueError(f"{run_id!r} cannot name a run: letters, digits, '.', '_' and '-' only, at most 81")
     return run_id
 
 
 def scratch(run_id: str) -> Path:
-    """The run's folder for temporary data, outside the run directory and removed with the run."""
+    """The folder for temporary data of a run. It is outside the run directory and removed with the run."""
     return temporary() / f"{_FOLDER}{checked(run_id)}"
 
 
 @lru_cache(maxsize=1)
 def temporary() -> Path:
-    """Where data goes that a run throws away: in memory where the machine has room for it.
+    """The folder for data that a run discards. It is in memory if the machine has enough.
 
-    On a disk, one slow flush by anything on the machine stalls a store for seconds, and looks like its service's
-    fault.
+    On a disk, a slow flush by any process can stall a store for seconds, which looks like a fault of the service.
     """
     try:
         if os.access(_MEMORY, os.W_OK | os.X_OK) and shutil.disk_usage(_MEMORY).free > _ROOM:

@@ -1,4 +1,4 @@
-"""Starting local processes of a run: marked, on a free port, waited for until they are ready."""
+"""Starts local processes of a run: marks them, gives them a free port, and waits until they are ready."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from verifier.runtime.readiness import Probe, http_answers, tcp_answers, until_r
 from verifier.runtime.watcher_process import WatcherProcess
 
 _ATTEMPTS = 5
-# Calls inside a run stay on this machine; a proxy in between would only break them.
+# Calls inside a run stay on this machine, so they must not use a proxy.
 _PROXIES = {"http_proxy", "https_proxy", "ftp_proxy", "all_proxy"}
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A process to start. `{port}`, `{host}` and `{dir}` in command and environment are not filled yet.
+    """A process to start. `{port}`, `{host}` and `{dir}` in command and environment are not replaced yet.
 
-    `probe` replaces `ready.kind` with a question of its own, asked of the address.
+    `probe` is a check of the address that replaces `ready.kind`.
     """
 
     command: tuple[str, ...]
@@ -43,7 +43,7 @@ class Job:
 
 
 class Launcher:
-    """What all local processes of a run share. Used between `open` and `close`."""
+    """Starts the local processes of a run. Usable between `open` and `close` of the runtime."""
 
     def __init__(self, run_id: str, owner: ProcessIdentity, chance: random.Random) -> None:
         self._run = run_id
@@ -66,17 +66,17 @@ class Launcher:
             self._watcher = None
 
     def environment(self, declared: Environment, port: int = 0) -> dict[str, str]:
-        """This process's environment, then what is declared; `python` is the interpreter that runs the verifier."""
+        """This process's environment plus the declared one. `python` is the interpreter of the verifier."""
         values = {name: value for name, value in os.environ.items() if name.lower() not in _PROXIES}
         values["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), values.get("PATH", os.defpath)])
-        values.setdefault("PYTHONUNBUFFERED", "1")  # a killed replica's last words are evidence
+        values.setdefault("PYTHONUNBUFFERED", "1")  # the last output of a killed replica is evidence
         values.update((name, fill(value, port)) for name, value in declared)
         return values | self._marks
 
     async def spawn(
         self, command: Sequence[str], environment: Mapping[str, str], directory: Path, log: Path
     ) -> local.Child:
-        """Start a process that the watcher knows. Raises OSError when it cannot start."""
+        """Start a process and tell the watcher. Raises OSError if it cannot start."""
         watcher = self._watcher
         if watcher is None:
             raise BrokenEnvironment("the process runtime was used before it was opened")
@@ -86,7 +86,7 @@ class Launcher:
         return child
 
     async def start(self, job: Job) -> tuple[Address, local.Child | StartFailure]:
-        """Start a job on a free port, and on another one when somebody was faster to bind it."""
+        """Start a job on a free port. If another process takes that port first, try another one."""
         for left in reversed(range(_ATTEMPTS)):
             address = Address(LOOPBACK, self._ports.take())
             outcome = await self._attempt(job, address)
@@ -110,7 +110,7 @@ class Launcher:
             failure = await until_ready(probe, child.ended, job.ready.within, job.log, begin)
             ready = failure is None
         finally:
-            if not ready:  # cancelled while waiting, too
+            if not ready:  # also if cancelled while waiting
                 await child.kill()
         return failure or child
 
@@ -153,7 +153,7 @@ def fill(text: str, port: int) -> str:
 
 
 def _lost_race(failure: StartFailure, port: int) -> bool:
-    """Whether it ended because somebody else took the port between choosing and binding it."""
+    """Whether it ended because another process took the port between choosing and binding."""
     if failure.reason != "exited":
         return False
     said = "in use" in failure.tail.lower() and str(port) in failure.tail
@@ -161,9 +161,9 @@ def _lost_race(failure: StartFailure, port: int) -> bool:
 
 
 def _serves(leader: int, port: int) -> bool:
-    """Whether the port is listened on by the leader's session, and not by a stranger who was faster.
+    """Whether the session of the leader listens on the port, and not another process that was faster.
 
-    True where the machine does not let this process see it.
+    True if this process is not permitted to see it.
     """
     hidden = False
     for process in psutil.process_iter():

@@ -1,4 +1,4 @@
-"""Finding and removing the processes and folders of a run, from any process on the same machine."""
+"""Finds and removes the processes and folders of a run, from any process on the same machine."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OWNER_FILE = "owner"
 
 @dataclass(frozen=True, slots=True, order=True)
 class Leftover:
-    """Something that carries a run's mark. `owner` is None when it does not say who started it."""
+    """Something with the mark of a run. `owner` is None if it does not name the process that started it."""
 
     run: str
     kind: Kind
@@ -43,16 +43,16 @@ def processes() -> list[Leftover]:
                 owner = ProcessIdentity.parse(environment.get(OWNER_ENVIRONMENT, ""))
                 found.append(Leftover(run, "process", str(process.pid), process.name(), owner))
         except (psutil.Error, OSError):
-            continue  # gone, a zombie, or another user's
+            continue  # gone, a zombie, or owned by another user
     return found
 
 
 def kill_processes(run: str, sessions: Mapping[int, str] | None = None) -> list[Leftover]:
-    """Kill what carries the run's mark, what still belongs to one of its sessions, and all their descendants.
+    """Kill processes with the mark of the run or in one of its sessions, and all their descendants.
 
-    `sessions` maps session leaders to when they started (`owner.start_of`). The mark alone is not enough: a service
-    that rewrites its title overwrites the memory that its environment is read from, as PostgreSQL's backends do,
-    which leave their session as well.
+    `sessions` maps session leaders to their start times (`identity.start_of`). The mark alone is not enough: a service
+    that changes its title overwrites the memory of its environment. PostgreSQL backends do this, and they leave their
+    session too.
     """
     parents: dict[int, int] = {}
     chosen: dict[int, psutil.Process] = {}
@@ -94,11 +94,11 @@ def _member(pid: int, sessions: Mapping[int, str]) -> bool:
 
 
 def mark_folder(run: str, owner: ProcessIdentity) -> None:
-    """Create the run's temporary folder and write down whose it is. Raises BrokenEnvironment."""
+    """Create the temporary folder of the run with a file that names its owner. Raises BrokenEnvironment."""
     folder = scratch(run)
     folder.mkdir(mode=0o711, exist_ok=True)
     about = folder.lstat()
-    # Its parent can be written by everybody: never write through what somebody else has put there.
+    # Every user can write to its parent, so never follow what another user may have put there.
     if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.geteuid():
         raise BrokenEnvironment(f"the run's temporary folder {folder} belongs to somebody else")
     (folder / OWNER_FILE).write_text(str(owner))
@@ -126,9 +126,9 @@ def until_quiet(
     scans: Iterable[Callable[[], Sequence[Leftover]]], quiet: float, limit: float,
     clock: Callable[[], float] = time.monotonic, pause: Callable[[float], None] = time.sleep,
 ) -> list[Leftover]:  # fmt: skip
-    """Scan and remove again and again until nothing was found for `quiet` seconds, at most for `limit` seconds.
+    """Scan and remove repeatedly until nothing was found for `quiet` seconds, for at most `limit` seconds.
 
-    One scan is not enough: a fork or the creation of a container may have been under way when the verifier died.
+    One scan is not enough, because a fork or the creation of a container may be in progress when the verifier dies.
     """
     removed: list[Leftover] = []
     begin = last = clock()

@@ -1,4 +1,4 @@
-"""One local process, the leader of a session of its own, with its output in a log file."""
+"""One local process. It leads its own session and writes its output to a log file."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import psutil
 
 from verifier.errors import BrokenEnvironment
 
-_KILLED_WITHIN = 10.0  # seconds; a process that the kernel cannot end by then is not ours to wait for
+_KILLED_WITHIN = 10.0  # seconds to wait for the kernel to end a killed process
 
 
 def signal_number(name: str) -> signals.Signals:
-    """`SIGTERM` or `TERM` as a number. Raises BrokenEnvironment for a name this machine does not know."""
+    """`SIGTERM` or `TERM` as a number. Raises BrokenEnvironment for an unknown name."""
     try:
         return signals.Signals[name if name.startswith("SIG") else f"SIG{name}"]
     except KeyError:
@@ -25,7 +25,7 @@ def signal_number(name: str) -> signals.Signals:
 
 
 class Child:
-    """A started process. When the leader ends, what is left of its group is killed, as in a container."""
+    """A started process. When the leader ends, the rest of its group is killed, as in a container."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -37,7 +37,7 @@ class Child:
 
     async def _wait(self) -> int:
         code = await self._process.wait()
-        # Now or never: as soon as the group is empty its number may name somebody else's.
+        # It must be now: once the group is empty, its number may be reused.
         pause, left = 0.001, _KILLED_WITHIN
         while self._kill_group() and left > 0:
             await asyncio.sleep(pause)
@@ -45,7 +45,7 @@ class Child:
         return code if code >= 0 else 128 - code
 
     def _kill_group(self) -> bool:
-        """Kill all of the group; True while some of it has not ended yet."""
+        """Kill the whole group. True while some process of it has not ended."""
         try:
             os.killpg(self._process.pid, signals.SIGKILL)
         except (ProcessLookupError, PermissionError):
@@ -53,7 +53,7 @@ class Child:
         return any(_lives_in(process, self._process.pid) for process in psutil.process_iter())
 
     async def result(self) -> int:
-        """Wait for the end; being cancelled does not end it."""
+        """Wait for the end. Cancelling the wait does not end the process."""
         return await asyncio.shield(self.ended)
 
     async def kill(self) -> None:
@@ -62,7 +62,7 @@ class Child:
         await asyncio.shield(self.ended)
 
     async def stop(self, signal: str, grace: float) -> int | None:
-        """Signal the leader, wait up to `grace` seconds, then kill the group. None when it was killed."""
+        """Signal the leader, wait up to `grace` seconds, then kill the group. Returns None if it was killed."""
         number = signal_number(signal)
         if number is signals.SIGKILL:
             await self.kill()
@@ -85,7 +85,7 @@ def _lives_in(process: psutil.Process, group: int) -> bool:
 
 
 async def spawn(command: Sequence[str], environment: dict[str, str], directory: Path, log: Path) -> Child:
-    """Start a command; standard output and error are appended to the log. Raises OSError when it cannot start."""
+    """Start a command; standard output and error are appended to the log. Raises OSError if it cannot start."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         process = await asyncio.create_subprocess_exec(

@@ -1,4 +1,4 @@
-"""Reading the log of a replica while it is being written."""
+"""Reads the log of a replica while it is being written."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _TAIL_BYTES = 16_384
 
 
 def tail(log: Path, lines: int = 20, start: int = 0) -> str:
-    """The last lines of a log, from `start` (bytes) on; "" when there is none."""
+    """The last lines of a log after `start` (bytes); "" if there are none."""
     try:
         with log.open("rb") as file:
             size = file.seek(0, 2)
@@ -28,7 +28,7 @@ def size(log: Path) -> int:
 
 
 class LineSearch:
-    """Finds the first line that matches, reading on where it stopped the last time."""
+    """Finds the first matching line. Each call continues where the last one stopped."""
 
     def __init__(self, log: Path, pattern: str, start: int = 0) -> None:
         self._log = log
@@ -45,6 +45,6 @@ class LineSearch:
             return False
         self._position += len(fresh)
         lines = (self._rest + fresh).split(b"\n")
-        # The last piece may still grow: it is looked at now and again with what follows.
+        # The last line may still grow, so it is checked now and again later.
         self._rest = lines[-1]
         return any(self._pattern.search(line.decode("utf-8", "replace")) for line in lines)

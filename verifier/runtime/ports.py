@@ -12,10 +12,10 @@ LOOPBACK = "127.0.0.1"
 
 
 class Ports:
-    """Hands out loopback ports that nobody holds now, and none twice in a run.
+    """Gives out free loopback ports, none twice in a run.
 
-    They lie below the kernel's range for outgoing connections, so that no client of the run, and there are
-    many, can take one between the moment it is handed out and the moment the replica binds it.
+    They are below the kernel's range for outgoing connections, so no client of the run can take one between the
+    moment it is given out and the moment the replica binds it.
     """
 
     def __init__(self, chance: random.Random) -> None:
@@ -24,20 +24,20 @@ class Ports:
         self._span = _span()
 
     def take(self) -> int:
-        """A port that could be bound a moment ago. Raises BrokenEnvironment when there is none."""
+        """A port that could be bound a moment ago. Raises BrokenEnvironment if there is none."""
         for _ in range(500):
             port = self._chance.randrange(*self._span)
             if port not in self._given and not taken(port):
                 self._given.add(port)
                 return port
-        if self._given:  # a very long run: ports of replicas that are gone may serve again
+        if self._given:  # a very long run may reuse the ports of stopped replicas
             self._given.clear()
             return self.take()
         raise BrokenEnvironment(f"no free port on {LOOPBACK} between {self._span[0]} and {self._span[1] - 1}")
 
 
 def taken(port: int, host: str = LOOPBACK, after_close: bool = False) -> bool:
-    """Whether a server cannot bind the port; with `after_close`, connections that linger do not count."""
+    """Whether a server cannot bind the port; with `after_close`, lingering connections do not count."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         if after_close:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -49,7 +49,7 @@ def taken(port: int, host: str = LOOPBACK, after_close: bool = False) -> bool:
 
 
 def _span() -> tuple[int, int]:
-    """Ports that are neither well known nor used for outgoing connections: [first, last)."""
+    """The range [first, last) of ports that are neither well known nor used for outgoing connections."""
     try:
         lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     except (OSError, ValueError, IndexError):

@@ -1,4 +1,4 @@
-"""The embedded runtime: every replica is a local process on loopback, for machines without a container engine."""
+"""The process runtime: every replica is a local process on loopback. It needs no container engine."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _CLOSE_WITHIN = 30.0
 
 
 class ProcessRuntime:
-    """Replicas as local processes; see `Runtime` for the contract of every method.
+    """Replicas as local processes. `Runtime` documents every method.
 
-    `directory` is the run's. `command_limit` (seconds) ends a one-off command that does not end by itself. Exit
-    codes are as a shell gives them: 128 + n for an end by signal n.
+    `directory` is the run directory. `command_limit` is the longest time for a one-off command, in seconds. Exit codes
+    are those of a shell: 128 + n after signal n.
     """
 
     name = "process"
@@ -110,7 +110,7 @@ class ProcessRuntime:
         self._replicas.clear()
         for name in self._stores.names:
             await self._stores.stop(name)
-        # What left its session, and what a cancelled start had just begun.
+        # Processes that left their session, and those that a cancelled start has just created.
         await asyncio.to_thread(until_quiet, [lambda: kill_processes(self.run_id)], 0.0, _CLOSE_WITHIN)
         await asyncio.to_thread(remove_folder, self.run_id)
         await self._launcher.close()

@@ -1,4 +1,4 @@
-"""Waiting until a replica is ready: polled in small steps, ended at once by its exit."""
+"""Waits until a replica is ready: polls in short intervals and stops at once if it exits."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LONGEST_PAUSE = 0.05
 _GROWTH = 1.5
 _ATTEMPT = 2.0
 
-Probe = Callable[[], Awaitable[bool | str]]  # True when ready; a text says what came instead
+Probe = Callable[[], Awaitable[bool | str]]  # True if ready; a text says what came instead
 Clock = Callable[[], float]
 
 
@@ -31,9 +31,9 @@ async def until_ready(
     log_start: int = 0,
     clock: Clock = time.monotonic,
 ) -> StartFailure | None:
-    """Poll until the probe answers True. `ended` is the exit status, done as soon as the replica has ended.
+    """Poll until the probe returns True. `ended` resolves to the exit status when the replica ends.
 
-    Returns None when ready, else why not; `within` is seconds.
+    Returns None if it is ready, otherwise the reason. `within` is in seconds.
     """
     response = ""
     deadline = clock() + within
@@ -62,7 +62,7 @@ async def until_ready(
 
 
 async def http_answers(client: httpx.AsyncClient, address: Address, path: str) -> bool | str:
-    """Whether `GET path` answers 2xx; else what came."""
+    """True if `GET path` returns 2xx, otherwise what came instead."""
     path = f"/{path.lstrip('/')}"
     try:
         answer = await client.get(f"http://{address.host}:{address.port}{path}", timeout=_ATTEMPT)
@@ -72,9 +72,9 @@ async def http_answers(client: httpx.AsyncClient, address: Address, path: str) -
 
 
 async def tcp_answers(address: Address, stays_open: float = 0.0) -> bool:
-    """Whether a connection is accepted and, with `stays_open` (seconds), is not closed again at once.
+    """Whether a connection is accepted and, with `stays_open` (seconds), stays open.
 
-    A port published by a container engine accepts before the service listens, and then closes.
+    A port that a container engine publishes accepts connections before the service listens, and then closes them.
     """
     try:
         reader, writer = await asyncio.wait_for(asyncio.open_connection(address.host, address.port), _ATTEMPT)

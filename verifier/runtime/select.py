@@ -1,4 +1,4 @@
-"""The list of runtimes; which of them a run takes, and why."""
+"""The list of runtimes, and the selection of one for a run."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ ANSWERS_WITHIN = 2.0
 
 @dataclass(frozen=True, slots=True)
 class RuntimeKind:
-    """One entry of the list. A runtime's module is imported only when it is needed: an engine's libraries load slowly.
+    """One entry of the list. The module of a runtime is imported on demand, because engine libraries load slowly.
 
-    `make` returns a runtime that is not yet open, for a run id and a run directory. `problem` says why the runtime
-    cannot be used on this machine, None where it can. `usable` and `unusable` name the two cases in sentences.
+    `make` returns a runtime that is not open yet, for a run id and a run directory. `problem` says why the runtime
+    cannot be used on this machine, and returns None if it can. `usable` and `unusable` describe the two cases.
     """
 
     name: str
@@ -30,7 +30,7 @@ class RuntimeKind:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """`reason` is a sentence for the user."""
+    """The selected runtime. `reason` is shown to the user."""
 
     name: str
     reason: str
@@ -49,7 +49,7 @@ def _process(run_id: str, directory: Path) -> Runtime:
 
 
 def _engine_problem() -> str | None:
-    """None when an engine answers. In a thread: looking up a host's name has no time limit of its own."""
+    """None if an engine answers, otherwise the reason. Runs in a thread, because a DNS lookup has no time limit."""
     found: list[str | None] = []
 
     def ask() -> None:
@@ -59,40 +59,40 @@ def _engine_problem() -> str | None:
 
     asking = threading.Thread(target=ask, name="engine-ping", daemon=True)
     asking.start()
-    asking.join(ANSWERS_WITHIN + 1.0)  # the libraries' own loading does not count against the engine
+    asking.join(ANSWERS_WITHIN + 1.0)  # importing the libraries does not count as time of the engine
     return found[0] if found else f"no answer within {ANSWERS_WITHIN:g} s"
 
 
-# In the order in which `auto` tries them. A new runtime is one module, and one entry here.
+# In the order in which `auto` tries them. A new runtime is one module and one entry here.
 RUNTIMES: tuple[RuntimeKind, ...] = (
-    RuntimeKind("docker", _docker, _engine_problem, "an engine answers", "no container engine answers"),
+    RuntimeKind("docker", _docker, _engine_problem, "a container engine answers", "no container engine answers"),
     RuntimeKind("process", _process, lambda: None, "this machine runs processes", "this machine runs no processes"),
 )
 AUTO = "auto"
 
 
 def select(choice: str) -> Selection:
-    """The runtime of this name; for `auto` the first that can be used. Asks nobody about the others.
+    """Select the runtime of this name; for `auto`, the first usable one. Runtimes after it are not checked.
 
-    Raises BrokenEnvironment when a runtime was asked for that cannot be used.
+    Raises BrokenEnvironment if the requested runtime cannot be used.
     """
     if choice != AUTO:
         kind = _named(choice)
         problem = kind.problem()
         if problem is not None:
-            raise BrokenEnvironment(f"the {choice} runtime was asked for, but {kind.unusable}: {problem}")
-        return Selection(choice, f"the {choice} runtime, as asked for")
+            raise BrokenEnvironment(f"--runtime {choice} was requested, but {kind.unusable}: {problem}")
+        return Selection(choice, "requested")
     refused: list[str] = []
     for kind in RUNTIMES:
         problem = kind.problem()
         if problem is None:
-            return Selection(kind.name, f"the {kind.name} runtime, as {'; '.join(refused) or kind.usable}")
-        refused.append(f"{kind.unusable} ({problem})")
+            return Selection(kind.name, "; ".join(refused) or kind.usable)
+        refused.append(f"{kind.unusable}: {problem}")
     raise BrokenEnvironment(f"no runtime can be used: {'; '.join(refused)}")
 
 
 def make(name: str, run_id: str, directory: Path) -> Runtime:
-    """A runtime that is not yet open."""
+    """A runtime that is not open yet."""
     return _named(name).make(run_id, directory)
 
 

@@ -1,4 +1,4 @@
-"""Stores are started through testcontainers, without its own reaper: the watcher does that work."""
+"""Starts stores through testcontainers, without its reaper. The watcher cleans up instead."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def run(
     for name in ("container", "docker_client"):
         logging.getLogger(f"testcontainers.core.{name}").setLevel(logging.WARNING)
     container = DockerContainer(image)
-    container.image = image  # as it was checked, with no prefix from the user's settings
+    container.image = image  # the checked name, without a prefix from user settings
     container.env = dict(environment)
-    container.ports = dict(ports)  # its own method for ports would publish them on every address
+    container.ports = dict(ports)  # its method for ports would publish them on every address
     container.tmpfs = dict(tmpfs)
     container.with_name(arguments["name"])
     container.with_kwargs(**{key: value for key, value in arguments.items() if key != "name"})
@@ -44,7 +44,7 @@ def run(
 
 @contextmanager
 def _no_reaper() -> Iterator[None]:
-    """The setting belongs to the whole process, which may be a test run with containers of its own: put it back."""
+    """Disable the reaper for a moment. The setting is global, and a test run may use containers of its own."""
     with _turn:
         before = testcontainers_config.ryuk_disabled
         testcontainers_config.ryuk_disabled = True

@@ -1,7 +1,7 @@
-"""A small process that outlives the verifier and removes what a run left: `python -m verifier.runtime.watcher`.
+"""A small process that outlives the verifier and cleans up after it: `python -m verifier.runtime.watcher`.
 
-It holds the reading end of a pipe. The kernel closes the other end however the verifier ends, SIGKILL included,
-and not before every child that was being forked at that moment runs its own program, with the run's mark in its
+It holds the reading end of a pipe. However the verifier ends, even by SIGKILL, the kernel closes the other end, but not
+before every child that was being forked at that moment runs its own program, with the mark of the run in its
 environment. Lines in the pipe: `session PID STARTED`, `forget PID`, `done`.
 """
 
@@ -20,7 +20,7 @@ from verifier.runtime.leftovers import Leftover, kill_processes, remove_folder, 
 
 READY = b"ready\n"
 
-# The engine finishes creating a container or a network after its client is gone; on a busy machine that takes seconds.
+# The engine may finish creating a container or a network seconds after its client is gone.
 _QUIET_ENGINE = 6.0
 _QUIET_PROCESSES = 0.5
 _LIMIT = 300.0
@@ -28,7 +28,7 @@ _CHECK_OWNER = 1.0
 
 
 class LifelinePipe:
-    """What the verifier says. `listen` returns True for a clean end, False when the verifier is gone."""
+    """The messages of the verifier. `listen` returns True after a clean end, False if the verifier is gone."""
 
     def __init__(self, descriptor: int, owner: ProcessIdentity) -> None:
         self._descriptor = descriptor
@@ -40,7 +40,7 @@ class LifelinePipe:
         while True:
             readable, _, _ = select.select([self._descriptor], [], [], _CHECK_OWNER)
             if not readable:
-                # The pipe alone would be fooled by a fork of the verifier that lives on without its own program.
+                # The pipe alone is not enough: a fork of the verifier that never runs a program would keep it open.
                 if self._owner.alive() is False:
                     return False
                 continue
@@ -61,7 +61,7 @@ class LifelinePipe:
 
 
 def clean(run: str, sessions: dict[int, str], engine: bool) -> list[Leftover]:
-    """Remove everything of the run, until nothing new turns up."""
+    """Remove everything of the run until nothing new appears."""
     scans: list[Callable[[], Sequence[Leftover]]] = [lambda: kill_processes(run, sessions)]
     removed = until_quiet(scans, _QUIET_PROCESSES, _LIMIT)
     if engine:
@@ -75,7 +75,7 @@ def _sweep_engine(run: str) -> Sequence[Leftover]:
     try:
         with engine.connected() as client:
             return engine.sweep(client, run)
-    except Exception as error:  # an engine that restarts: whatever it is, the next scan tries again
+    except Exception as error:  # such as a restarting engine; the next scan tries again
         print(f"the engine did not answer: {error}", file=sys.stderr, flush=True)
         return [Leftover(run, "container", "", "(not known: the engine does not answer)", None)]
 

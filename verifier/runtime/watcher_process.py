@@ -1,4 +1,4 @@
-"""The verifier's end of the watcher: started before anything else of a run, dismissed when nothing is left."""
+"""The verifier's handle of the watcher: started before everything else, dismissed when nothing is left."""
 
 from __future__ import annotations
 
@@ -37,21 +37,21 @@ class WatcherProcess:
         return cls(process)
 
     def note(self, leader: int) -> None:
-        """Tell it of a session, so that its members are found even where they hide their environment."""
+        """Tell it about a session, so that it finds the members even if they hide their environment."""
         self._say(f"session {leader} {start_of(leader) or '-'}")
 
     def forget(self, leader: int) -> None:
         self._say(f"forget {leader}")
 
     def _say(self, line: str) -> None:
-        # A watcher that somebody killed is no reason to end a run that still cleans up by itself.
+        # If the watcher was killed, the run continues, because it still cleans up on its own.
         with contextlib.suppress(BrokenPipeError, ValueError):
             if self._process.stdin is not None:
                 self._process.stdin.write(line.encode() + b"\n")
                 self._process.stdin.flush()
 
     async def dismiss(self) -> None:
-        """Say that nothing is left, and wait until it has ended."""
+        """Tell it that nothing is left, and wait until it has ended."""
         self._say("done")
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
