@@ -10,12 +10,12 @@ import pytest
 from contract_corpus import Pair, load_corpus
 from jsonschema_rs import Draft202012Validator
 
-from verifier.contracts.breaks import MISSING
 from verifier.contracts.compare import compare
 from verifier.contracts.load import load
 from verifier.contracts.model import Contract
 from verifier.contracts.variants import alternatives
 from verifier.contracts.verdicts import COLUMNS, Comparison, ContractDifference, mirrored
+from verifier.pointers import MISSING
 
 CORPUS = load_corpus()
 

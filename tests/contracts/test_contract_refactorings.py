@@ -10,13 +10,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema_rs import Draft202012Validator
 
-from verifier.contracts.breaks import MISSING
 from verifier.contracts.closing import Closer, normal, widened
 from verifier.contracts.compare import compare
 from verifier.contracts.load import load
 from verifier.contracts.shapes import flat
 from verifier.contracts.subsume import decide
 from verifier.contracts.verdicts import COLUMNS
+from verifier.pointers import MISSING
 
 NAMES = ("a", "b", "c")
 LEAVES = st.one_of(

@@ -10,12 +10,12 @@ from typing import Any
 import click
 from tabulate import tabulate
 
-from verifier.contracts.breaks import MISSING
 from verifier.contracts.compare import Tolerance, compare, explain
 from verifier.contracts.load import load
 from verifier.contracts.model import Contract
 from verifier.contracts.verdicts import Comparison, ContractDifference
 from verifier.errors import BadInput
+from verifier.pointers import MISSING
 
 _STATUS = {"compatible": 0, "breaking": 1, "unknown": 3}
 _TOLERANCES = {

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from verifier.contracts import samples
-from verifier.contracts.breaks import MISSING, Break, Decision, Path, open_break
+from verifier.contracts.breaks import Break, Decision, Path, open_break
 from verifier.contracts.closing import Closer, normal, widened
 from verifier.contracts.engine import Document, document
 from verifier.contracts.model import Schema
@@ -20,7 +20,7 @@ from verifier.contracts.subsume import decide
 from verifier.contracts.variants import alternatives
 from verifier.contracts.verdicts import MEANING, Column, ContractDifference
 from verifier.contracts.wire import readings
-from verifier.pointers import escape
+from verifier.pointers import MISSING, escape
 
 
 @dataclass(frozen=True, slots=True)

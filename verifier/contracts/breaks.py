@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from verifier.contracts.engine import Document
 from verifier.contracts.shapes import text_of
+from verifier.pointers import MISSING
 
-MISSING: Final[Any] = type("Missing", (), {"__repr__": lambda self: "MISSING"})()
 Path = tuple[str, ...]
 
 

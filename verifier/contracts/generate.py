@@ -11,13 +11,13 @@ from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 from verifier.contracts import samples
-from verifier.contracts.breaks import MISSING
 from verifier.contracts.closing import Closer
 from verifier.contracts.conform import Conformance
 from verifier.contracts.model import Contract, ContractOperation, Media, Parameter, Schema, is_json
 from verifier.contracts.shapes import defs_of, flat, types
 from verifier.contracts.verdicts import ContractDifference
 from verifier.http.message import Headers, Request
+from verifier.pointers import MISSING
 
 # Text that survives as a path segment, a header or a cookie in every server; only used where nothing else is asked.
 _PLAIN: Final = "^[A-Za-z0-9][A-Za-z0-9._-]*$"

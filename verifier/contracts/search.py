@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from verifier.contracts import engine, samples
-from verifier.contracts.breaks import MISSING, Break, Path, explained, open_break
+from verifier.contracts.breaks import Break, Path, explained, open_break
 from verifier.contracts.engine import Document
 from verifier.contracts.shapes import Defs, Node, defs_of, flat
+from verifier.pointers import MISSING
 
 _GENERATED = 60
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from verifier.contracts import engine, strings
-from verifier.contracts.breaks import MISSING, Break, Decision, Path, distinct, explained, open_break, short
+from verifier.contracts.breaks import Break, Decision, Path, distinct, explained, open_break, short
 from verifier.contracts.search import Search
 from verifier.contracts.shapes import (
     Defs,
@@ -29,8 +29,9 @@ from verifier.contracts.shapes import (
     types,
 )
 from verifier.contracts.witnesses import Builder
+from verifier.pointers import MISSING
 
-__all__ = ["MISSING", "decide"]
+__all__ = ["decide"]
 
 _DEPTH = 24
 _BESIDE = ("not", "if", "then", "else", "also", "dependentSchemas", "dependentRequired", "propertyNames", "contains",

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from verifier.contracts.breaks import MISSING
+from verifier.pointers import MISSING
 
 Column = Literal["request_old_to_new", "request_new_to_old", "response_old_to_new", "response_new_to_old"]
 Verdict = Literal["compatible", "breaking", "skew", "unknown"]

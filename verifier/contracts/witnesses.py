@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from verifier.contracts import engine, samples
-from verifier.contracts.breaks import MISSING, Break
+from verifier.contracts.breaks import Break
 from verifier.contracts.shapes import Defs, Node
+from verifier.pointers import MISSING
 
 
 @dataclass(frozen=True, slots=True)

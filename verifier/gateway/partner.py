@@ -13,7 +13,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-from verifier.contracts.breaks import MISSING
 from verifier.contracts.conform import compile_schema
 from verifier.contracts.document import Documents, Location
 from verifier.contracts.model import Contract, ContractOperation, Schema
@@ -23,6 +22,7 @@ from verifier.contracts.shapes import defs_of
 from verifier.errors import BadInput
 from verifier.history.outcome import SAFE
 from verifier.http.message import Request, Response
+from verifier.pointers import MISSING
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,11 @@ from verifier.contracts.generate import requests, witness_request
 from verifier.contracts.impact import Caller, State, impacts
 from verifier.contracts.order import MEETING, Conflict, Order, conflicts, safe_orders
 from verifier.contracts.registry import ContractRegistry
-from verifier.contracts.subsume import MISSING
 from verifier.contracts.verdicts import Comparison
 from verifier.matrix.model import Matrix, Service
 from verifier.plan.calls import direct_callees
 from verifier.plan.model import Declared, Path, PlannedBreak, PlannedStep, Proof, SeamBreak
+from verifier.pointers import MISSING
 
 MADE = 3  # generated requests for each operation
 Compared = list[tuple[Service, str, str, Comparison]]
