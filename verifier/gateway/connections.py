@@ -23,7 +23,7 @@ from verifier.http.pipe import Pipe
 
 
 class Failed(NamedTuple):
-    """Why there is no answer (as `Answer.error`), and whether any byte of the request may have left."""
+    """Why there is no response (as `SendResult.error`), and whether any byte of the request may have left."""
 
     error: str
     sent: bool
@@ -31,7 +31,7 @@ class Failed(NamedTuple):
 
 @dataclass(slots=True)
 class UpstreamCall:
-    """A call on a connection of its own, with the head of the answer to it."""
+    """A call on a connection of its own, with the head of the response to it."""
 
     side: DuplexStream
     head: MessageHead
@@ -47,7 +47,7 @@ class UpstreamCall:
 
     @property
     def length(self) -> int | None:
-        """Of the answer's body, in bytes; None if nobody knows it."""
+        """Length of the response's body in bytes; None if it is not declared."""
         return {"length": self.head.length, "none": 0}.get(self.head.framing)
 
     @property
@@ -56,7 +56,7 @@ class UpstreamCall:
 
 
 class SideBody:
-    """The body of an answer, as a `Source`."""
+    """The body of a response (see `BodyStream`)."""
 
     def __init__(self, side: DuplexStream) -> None:
         self.how: str | None = None
@@ -80,41 +80,41 @@ class SideBody:
 
 
 class Tunnel:
-    """A WebSocket that is passed through (see `ProtocolSwitch`)."""
+    """A WebSocket whose bytes are relayed (see `ProtocolSwitch`)."""
 
     def __init__(
         self,
         call: Call,
-        opened: UpstreamCall,
+        upstream: UpstreamCall,
         clock: Callable[[], float],
-        ended: OnEnd,
+        on_end: OnEnd,
     ) -> None:
         self._call = call
-        self._opened = opened
+        self._upstream = upstream
         self._clock = clock
-        self._on_end = ended
+        self._on_end = on_end
         self._client: DuplexStream | None = None
 
     async def run(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         client = self._client = DuplexStream(reader, writer, "request")
         with contextlib.suppress(BrokenMessage):
-            await client.send(response_head(self._opened.head, "none", True))
-            client.sent = self._opened.side.sent = 0
-            await relay_bytes(client, self._opened.side)
+            await client.send(response_head(self._upstream.head, "none", True))
+            client.sent = self._upstream.side.sent = 0
+            await relay_bytes(client, self._upstream.side)
 
     def finish(self) -> None:
-        self._opened.release()
-        operation = self._call.operation(self._opened.response, "", True, self._clock(), lost=False)
-        there = self._opened.side.sent if self._client else 0
+        self._upstream.release()
+        operation = self._call.operation(self._upstream.response, "", True, self._clock(), lost=False)
+        there = self._upstream.side.sent if self._client else 0
         back = self._client.sent if self._client else 0
         message = f"a WebSocket was passed through, {there} bytes to the service and {back} back; they were not kept"
         self._on_end(self._call, operation, self._call.note(operation, message))
 
 
 async def upload(call: Call, endpoint: Endpoint, pipe: Pipe, within: float) -> UpstreamCall | Failed:
-    """Pass a request on while its body arrives. `within` bounds connecting, and the wait once the body has ended.
+    """Forward a request while its body arrives. `within` limits connecting, and the wait once the body has ended.
 
-    What has been seen of the body is the call's request in the end.
+    When the call ends, its request holds what was captured of the body.
     """
     request = call.request
     length = header(request.headers, "content-length")
@@ -127,13 +127,13 @@ async def upload(call: Call, endpoint: Endpoint, pipe: Pipe, within: float) -> U
     kept = BodyCapture(KEPT)
     sending = asyncio.ensure_future(_send_upload(pipe, side, head, call.host, kept))
 
-    async def answer() -> MessageHead | None:
-        answering = asyncio.ensure_future(side.messages.head(head.method == "HEAD"))
+    async def receive_head() -> MessageHead | None:
+        receiving = asyncio.ensure_future(side.messages.head(head.method == "HEAD"))
         try:
-            await asyncio.wait((answering, sending), return_when=asyncio.FIRST_COMPLETED)
-            return await asyncio.wait_for(answering, within)
+            await asyncio.wait((receiving, sending), return_when=asyncio.FIRST_COMPLETED)
+            return await asyncio.wait_for(receiving, within)
         finally:
-            answering.cancel()
+            receiving.cancel()
 
     def seen() -> None:
         sending.cancel()
@@ -141,25 +141,25 @@ async def upload(call: Call, endpoint: Endpoint, pipe: Pipe, within: float) -> U
 
     stack = contextlib.ExitStack()
     stack.callback(seen)
-    return await _opened(side, stack, answer(), False)
+    return await _await_head(side, stack, receive_head(), False)
 
 
 async def offer_websocket(call: Call, endpoint: Endpoint, within: float) -> UpstreamCall | Failed:
-    """Pass the offer of a WebSocket on, and wait for what the service says to it."""
+    """Forward the offer of a WebSocket, and wait for the head of the response."""
     request = call.request
     headers = with_header(request.headers, "Host", call.host)
     side = await _connect(endpoint, within)
     if isinstance(side, Failed):
         return side
 
-    async def answer() -> MessageHead | None:
+    async def receive_head() -> MessageHead | None:
         async with asyncio.timeout(within):
             await side.send(
                 request_head(MessageHead("GET", request.target, 0, headers, "none", 0, True, True), call.host)
             )
             return await side.messages.head()
 
-    return await _opened(side, contextlib.ExitStack(), answer(), True)
+    return await _await_head(side, contextlib.ExitStack(), receive_head(), True)
 
 
 async def _connect(endpoint: Endpoint, within: float) -> DuplexStream | Failed:
@@ -171,11 +171,11 @@ async def _connect(endpoint: Endpoint, within: float) -> DuplexStream | Failed:
         return Failed("timeout" if isinstance(problem, TimeoutError) else "refused", False)
 
 
-async def _opened(
-    side: DuplexStream, stack: contextlib.ExitStack, answer: Awaitable[MessageHead | None], may_switch: bool
+async def _await_head(
+    side: DuplexStream, stack: contextlib.ExitStack, receive_head: Awaitable[MessageHead | None], may_switch: bool
 ) -> UpstreamCall | Failed:
     try:
-        head = await answer
+        head = await receive_head
         if head is None:
             raise BrokenMessage("closed")
         if head.status == 101 and not (may_switch and head.websocket):
@@ -191,7 +191,7 @@ async def _opened(
 
 
 async def _send_upload(pipe: Pipe, side: DuplexStream, head: MessageHead, host: str, kept: BodyCapture) -> None:
-    """The request to the service. What goes wrong with the service shows in its answer, or in its absence."""
+    """Send the request to the service. If that fails, its response says so, or there is none."""
     chunked = head.framing == "chunked"
     with contextlib.suppress(BrokenMessage):
         await side.send(request_head(head, host))
@@ -205,7 +205,7 @@ async def _send_upload(pipe: Pipe, side: DuplexStream, head: MessageHead, host: 
 
 
 async def read_whole_body(pipe: Pipe, most: int, within: float) -> bytes | None:
-    """The whole of a body that is still arriving; None if it breaks off, is larger or does not end in time."""
+    """The whole of a body that is still arriving. None if it breaks off, is too large or does not end in time."""
     body = bytearray()
     try:
         async with asyncio.timeout(within):

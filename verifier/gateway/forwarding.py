@@ -1,4 +1,4 @@
-"""How a call reaches its replica: whole and quickly if it can be, else as what streams."""
+"""Sending a call to its replica: as a whole over a pooled connection where possible, else as a stream."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from verifier.http.message import Request, with_header
 from verifier.http.streaming import LARGE, PATIENCE, OpenResponse, send_streaming
 
 INNER_TIMEOUT = 20.0  # seconds
-WHOLE = 5.0  # seconds in which an answer that a fault is meant for is waited for as a whole
-WHOLE_BYTES = 32 << 20  # bytes of such an answer
+WHOLE = 5.0  # seconds to wait for the whole of a response that a fault is meant for
+WHOLE_BYTES = 32 << 20  # bytes of such a response
 
 
 async def send(
@@ -26,9 +26,9 @@ async def send(
     peer: Peer,
     in_flight: InFlight,
     clock: Callable[[], float],
-    ended: OnEnd,
+    on_end: OnEnd,
 ) -> SendResult | StreamedResponse | Tunnel:
-    """An answer, or what goes on arriving: then the replica has it in hand until its end, and `ended` is told of it."""
+    """Send a call. What is still arriving counts as in flight until its end, and `on_end` is then called."""
     found: SendResult | OpenResponse | UpstreamCall | Failed
     if peer.upload is not None:
         found = await upload(call, endpoint, peer.upload, INNER_TIMEOUT)
@@ -50,9 +50,9 @@ async def send(
     if isinstance(found, Failed):
         return SendResult(None, found.error, found.sent, call.started, clock())
     if isinstance(found, UpstreamCall) and found.switched:
-        return Tunnel(call, found, clock, ended)
+        return Tunnel(call, found, clock, on_end)
     stack = contextlib.ExitStack()
     stack.callback(found.release)
-    if not is_event_stream(found.response.headers):  # that has no end for which a stop could wait
+    if not is_event_stream(found.response.headers):  # an event stream has no end that a stop could wait for
         stack.enter_context(in_flight)
-    return StreamedResponse(call, found.response, found.length, found.body, stack, clock, ended)
+    return StreamedResponse(call, found.response, found.length, found.body, stack, clock, on_end)

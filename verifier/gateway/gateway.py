@@ -1,9 +1,9 @@
 """The gateway: every call between services, and from services to partners, passes through it.
 
-Each replica is given addresses of its own for the services and partners it calls, so the gateway knows who calls.
-It chooses the version that serves the call, disturbs it as the replay's inner fault says, and records it.
-A call belongs to an operation by its `traceparent`; calls without one belong to the replay that runs alone, if one
-does, and are else served by turn.
+Each replica gets its own addresses for the services and partners that it calls, so the gateway knows the caller.
+The gateway chooses the version that serves the call, injects the replay's inner fault, and records the call.
+The `traceparent` of a call says which operation made it. A call without one belongs to the replay that runs alone, if
+one does. Otherwise it belongs to no replay, and versions take turns.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from verifier.http.message import Request, header
 from verifier.http.server import Listener, Peer, Reply, serve
 from verifier.plan.model import Fault
 
-LATE = 0.25  # seconds by which a late answer comes late
+LATE = 0.25  # seconds by which a late response is delayed
 MOST = 64 << 20  # bytes of a request to a partner
 
 
 @dataclass(frozen=True, slots=True)
 class CallingReplica:
-    """Who calls through a listener, and whom; `callee` "" means: as the Host header says."""
+    """The replica that calls through a listener. `callee` is "" where the Host header names the callee."""
 
     replica: str
     service: str
@@ -44,7 +44,7 @@ class CallingReplica:
 
 @dataclass(slots=True)
 class Cause:
-    """The operation that inner calls belong to, and the inner fault still to be injected into them."""
+    """The operation that made inner calls, and the inner fault still to be injected into them."""
 
     operation: str
     step: str
@@ -78,7 +78,7 @@ class Gateway:
     _unknown: int = 0
 
     async def attach(self, replica: str, service: str, version: str, callees: tuple[str, ...]) -> dict[str, int]:
-        """Open this replica's own addresses; returns the port for each callee."""
+        """Open the addresses of one replica. Returns the port for each callee."""
         found = {}
         for callee in callees:
             listener = await serve(
@@ -100,7 +100,7 @@ class Gateway:
         self._causes[trace] = cause
 
     def expect_replay(self, trace: str, step: str, replay: str, session: str, fault: Fault | None) -> None:
-        """Calls whose trace id ends in this belong to a replay; which of its requests made them, the rest says."""
+        """Calls whose trace id ends in this belong to a replay. The start of the id names the request."""
         self._replays[trace] = (step, replay, session, fault)
 
     def forget(self) -> None:
@@ -111,7 +111,7 @@ class Gateway:
 
     @property
     def passes_traces(self) -> bool:
-        """Whether services pass `traceparent` on, as far as has been seen."""
+        """Whether services forward `traceparent`, as far as has been seen."""
         return self.traced > 0 and self.untraced == 0
 
     async def handle(self, request: Request, peer: Peer) -> Reply:
@@ -143,7 +143,7 @@ class Gateway:
         return Cause(f"{self.step}/inner-{self._unknown}", self.step, "", "")
 
     def _of_replay(self, trace: str) -> Cause | None:
-        """The cause is made when the first call comes: most requests of most replays make none."""
+        """The cause is made with the first call, because most requests of most replays make none."""
         found, at = self._replays.get(trace[-REPLAY_DIGITS:]), exchange_and_attempt(trace)
         if found is None or at is None:
             return None
@@ -205,7 +205,7 @@ class Gateway:
         return Reply(found.response, reset=found.error == "reset")
 
     async def _streamed(self, found: StreamedResponse | Tunnel, call: Call, cause: Cause) -> Reply:
-        """Of all faults, only lateness can still befall an answer that has begun and does not end."""
+        """Delay is the only fault that can still be injected into a response that has begun."""
         try:
             if call.fault is not None and call.fault.kind == "inner-late-answer":
                 await asyncio.sleep(LATE)
@@ -217,22 +217,22 @@ class Gateway:
         return Reply(None, switch=found) if isinstance(found, Tunnel) else Reply(found.head, stream=found)
 
     def _postpone_fault(self, call: Call, cause: Cause) -> None:
-        """The fault cannot befall this call; it stays for the next one."""
+        """The fault cannot be injected into this call. It is kept for the next one."""
         call.missed, call.fault, cause.injected = call.fault, None, False
 
     def _call(
         self, callee: str, request: Request, caller: CallingReplica, cause: Cause, wanted: str, fault: Fault | None
     ) -> Call:
-        place = self._operation_fields(callee, caller, cause)
+        fields = self._operation_fields(callee, caller, cause)
         endpoint = self.rotation.pick(callee, wanted) or self.rotation.pick(callee)
         version = endpoint.version if endpoint else ""
         found = self.registry.operation(callee, version, request.method, request.path)
         name = found.id if found else f"{request.method} {request.path}"
         host = f"{callee}:{self.ports.get(callee, 80)}"
-        return Call(place, name, callee, endpoint, request, host, self.clock(), fault)
+        return Call(fields, name, callee, endpoint, request, host, self.clock(), fault)
 
     async def _forward(self, call: Call, peer: Peer) -> Operation | StreamedResponse | Tunnel:
-        """Make a call: its operation, recorded, or what goes on and is recorded when it ends."""
+        """Make a call. Returns its recorded operation, or a stream that is recorded when it ends."""
         if call.endpoint is None:
             result = SendResult(None, "refused", False, call.started, call.started)
         else:
@@ -254,7 +254,7 @@ class Gateway:
             self.record(call.note(operation, why))
 
     def _on_end(self, call: Call, operation: Operation, note: Note | None) -> None:
-        """What went on has ended."""
+        """A streamed call has ended."""
         self._recorded(call, operation)
         if note is not None:
             self.record(note)
@@ -276,7 +276,7 @@ class Gateway:
         }
 
     def _injected(self, fault: Fault | None, operation: Operation) -> None:
-        """A fault took place where the version that it names was reached."""
+        """Record a fault if the call reached the version that the fault names."""
         if fault is not None and operation.error != "refused" and operation.version == fault.first:
             self.record(injection(fault, operation))
 

@@ -1,8 +1,8 @@
-"""Partners: third parties outside the rollout, played by the verifier. They answer, count and can be late.
+"""Partners: third parties outside the rollout, simulated by the verifier. They count effects and can respond late.
 
-A partner answers as its contract says: the first success answer's example, else a smallest value of its schema.
-A write is an effect; where the partner declares an idempotency key, a repeated key is answered as before and
-counted as suppressed.
+A partner responds as its contract says: with the example of the first success response, else with a smallest value of
+its schema. A write is an effect. Where the partner declares an idempotency key, a repeated key gets the earlier
+response and is counted as suppressed.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class PartnerResponse:
 
 @dataclass(slots=True)
 class PartnerServer:
-    """The memory of all partners for one path: which keys were seen, and what was answered."""
+    """All partners of one path, and the responses given for each idempotency key."""
 
     registry: ContractRegistry
     seen: dict[tuple[str, str, str], Response] = field(default_factory=dict)
@@ -58,14 +58,14 @@ class PartnerServer:
 
 
 def success_response(contract: Contract | None, operation: ContractOperation | None, number: int) -> Response:
-    """The first declared 2xx answer; text fields named id are made unique by `number` where the schema lets them."""
+    """The first declared 2xx response. Text fields named id are made unique by `number` if the schema allows it."""
     if operation is None:
         return Response(200, (("content-type", "application/json"),), b"{}")
-    answer = next((item for item in operation.answers if item.status.startswith("2")), None)
-    if answer is None:
+    declared = next((item for item in operation.answers if item.status.startswith("2")), None)
+    if declared is None:
         return Response(204)
-    status = int(answer.status) if answer.status.isdecimal() else 200
-    media = next((item for item in answer.media if item.is_json), None)
+    status = int(declared.status) if declared.status.isdecimal() else 200
+    media = next((item for item in declared.media if item.is_json), None)
     if media is None:
         return Response(status)
     body = declared_example(contract.file, media.pointer) if contract is not None else MISSING
@@ -79,9 +79,9 @@ def success_response(contract: Contract | None, operation: ContractOperation | N
 
 @lru_cache(maxsize=1024)
 def declared_example(file: str, pointer: str) -> Any:
-    """What a contract's file gives as an example of a body: at the media type itself, else at its schema.
+    """The example of a body in a contract's file: at the media type itself, else at its schema.
 
-    MISSING where it gives none, or where the pointer leads into another file.
+    MISSING if there is none, or if the pointer leads into another file.
     """
     try:
         documents = Documents(Path(file))
@@ -111,7 +111,7 @@ def _example_in(documents: Documents, node: Any, at: Location) -> Any:
 
 
 def sample(schema: Schema) -> Any:
-    """A small value of a schema; None where none could be built."""
+    """A small value of a schema; None if none could be built."""
     document = schema.document
     if isinstance(document, bool):
         return None
@@ -122,7 +122,7 @@ def sample(schema: Schema) -> Any:
 
 
 def _with_unique_ids(body: Any, schema: Schema | None, number: int) -> Any:
-    """The body with unique ids, if the schema still takes it then: first as a suffix, then as digits at the end."""
+    """The body with unique ids, if it still fits the schema: first as a suffix, then as digits at the end."""
     check = compile_schema(schema.document) if schema is not None else None
     for made in (_unique(body, f"-{number}", 0), _unique(body, f"{number:012x}", 12), _unique(body, f"{number:06}", 6)):
         if check is None or check.validator.is_valid(made):
@@ -131,7 +131,7 @@ def _with_unique_ids(body: Any, schema: Schema | None, number: int) -> Any:
 
 
 def _unique(body: Any, end: str, instead: int) -> Any:
-    """Texts named id end with `end`, put in the place of their last `instead` characters."""
+    """Replace the last `instead` characters of each text named id by `end`."""
     if isinstance(body, dict):
         return {
             name: value[: len(value) - instead] + end

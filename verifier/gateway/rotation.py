@@ -1,4 +1,4 @@
-"""Which replicas may be sent to, as a load balancer would know it."""
+"""Which replicas take traffic, as a load balancer would know it."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class Endpoint:
 
 
 class InFlight:
-    """The requests that one replica has in hand: as many as there are blocks entered and not yet left."""
+    """Counts the requests in flight to one replica: `with` blocks that were entered and not yet left."""
 
     __slots__ = ("count", "ended")
 
     def __init__(self) -> None:
         self.count = 0
-        self.ended: asyncio.Future[None] | None = None  # made by who waits for the end
+        self.ended: asyncio.Future[None] | None = None  # made by whoever waits for the end
 
     def __enter__(self) -> None:
         self.count += 1
@@ -41,7 +41,7 @@ class InFlight:
 
 
 class _Choice:
-    """The endpoints of a service, or of one version of it, and whose turn it is."""
+    """The endpoints of a service, or of one version of it, and the number of picks so far."""
 
     __slots__ = ("endpoints", "turn")
 
@@ -51,12 +51,12 @@ class _Choice:
 
 
 class Rotation:
-    """The endpoints in rotation. Picks go by turn, so each replica of a choice gets its share."""
+    """The endpoints in rotation. Picks go round robin, so each replica of a choice gets its share."""
 
     def __init__(self) -> None:
         self._endpoints: list[Endpoint] = []
-        self._choices: dict[tuple[str, str], _Choice] = {}  # of every service and version that ever was here
-        self.only: dict[tuple[str, str], Endpoint] = {}  # by service and version, of the choices that are none
+        self._choices: dict[tuple[str, str], _Choice] = {}  # of every service and version that was ever added
+        self.only: dict[tuple[str, str], Endpoint] = {}  # by service and version, where there is but one endpoint
         self._in_flight: dict[str, InFlight] = {}
         self._leaving: dict[str, set[asyncio.Future[None]]] = {}
 
@@ -89,7 +89,7 @@ class Rotation:
         return tuple(dict.fromkeys(entry.version for entry in self.of(service)))
 
     def pick(self, service: str, version: str = "") -> Endpoint | None:
-        """The next endpoint of a service, of one version where one is named; None when there is none."""
+        """The next endpoint of a service, or of one version of it. None when there is none."""
         key = (service, version)
         only = self.only.get(key)
         if only is not None:
@@ -102,22 +102,22 @@ class Rotation:
         return choice.endpoints[turn % len(choice.endpoints)]
 
     def undo_pick(self, service: str, version: str = "") -> None:
-        """The last pick of these was not used: the next one is the same again."""
+        """The last pick of these was not used, so the next one is to be the same."""
         choice = self._choices.get((service, version))
         if choice is not None and (service, version) not in self.only:
             choice.turn -= 1  # `pick` takes no turn where there is but one
 
     def in_flight(self, endpoint: Endpoint) -> InFlight:
-        """A block to be put around every request, so that `drained` knows what a replica still has in hand."""
+        """The `with` block for every request to a replica, so that `drained` can wait for its end."""
         found = self._in_flight.get(endpoint.replica)
         if found is None:
             found = self._in_flight[endpoint.replica] = InFlight()
         return found
 
     async def drained(self, replica: str, seconds: float) -> None:
-        """Wait until the requests that a replica has in hand now have ended, at most that long."""
+        """Wait until the requests now in flight to a replica have ended, for at most `seconds`."""
         leaving = self._leaving.setdefault(replica, set())
-        now = self._in_flight.pop(replica, None)  # requests that come later are counted anew, and not waited for
+        now = self._in_flight.pop(replica, None)  # later requests are counted separately, and not waited for
         if now is not None and now.count:
             now.ended = asyncio.get_running_loop().create_future()
             now.ended.add_done_callback(leaving.discard)

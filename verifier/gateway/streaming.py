@@ -1,7 +1,7 @@
-"""What streams through the gateway: passed on as it comes, recorded at its end.
+"""What streams through the gateway: it is forwarded as it arrives, and recorded at its end.
 
-A history keeps whole messages. Where the body of one was not kept whole, its headers say so by one more content coding,
-UNFINISHED: whoever reads bodies finds a coding that nobody can undo, and judges the rest of the message.
+A history keeps whole messages. If the body of one was not kept whole, its headers have one more content coding,
+UNFINISHED. No reader can decode it, so the body is not judged, and the rest of the message is.
 """
 
 from __future__ import annotations
@@ -19,15 +19,18 @@ from verifier.http.message import Headers, Request, Response, header, with_heade
 from verifier.plan.model import Fault
 
 UNFINISHED = "x-unfinished"
-KEPT = 64 << 20  # bytes of one body kept in the history, as many as of an answer that comes whole
+KEPT = 64 << 20  # bytes of one body kept in the history, as many as of a response that comes whole
 KEPT_EVENTS = 1 << 20  # bytes of one event stream
 
 
 @dataclass(slots=True)
 class Call:
-    """One call on its way: everything of its operation but how it ended. `place` holds who calls, and why."""
+    """One call under way: everything of its operation but how it ended.
 
-    place: dict[str, Any]
+    `fields` are those of the operation that say who calls, and why.
+    """
+
+    fields: dict[str, Any]
     name: str
     callee: str
     endpoint: Endpoint | None
@@ -38,10 +41,10 @@ class Call:
     missed: Fault | None = None  # the fault that was meant for it and cannot befall it
 
     def operation(self, response: Response | None, error: str, sent: bool, ended: float, lost: bool) -> Operation:
-        """The operation. `lost`: its caller never learned of the answer."""
+        """The operation. `lost`: its caller never received the response."""
         endpoint, fault, request = self.endpoint, self.fault, self.request
         return Operation(
-            **self.place,
+            **self.fields,
             source="inner",
             name=self.name,
             service=self.callee,
@@ -62,7 +65,7 @@ class Call:
 
 @dataclass(slots=True)
 class BodyCapture:
-    """The beginning of a body that passes by: at most `limit` bytes; the rest is counted."""
+    """Keeps the first `limit` bytes of a body that is being forwarded, and counts the rest."""
 
     limit: int
     data: bytearray = field(default_factory=bytearray)
@@ -78,11 +81,11 @@ class BodyCapture:
         return self.size == len(self.data)
 
 
-OnEnd = Callable[[Call, Operation, Note | None], None]  # told of a call that went on, once, at its end
+OnEnd = Callable[[Call, Operation, Note | None], None]  # called once, when a streamed call has ended
 
 
 class BodyStream(Protocol):
-    """Where an answer's body comes from. `how` is None before the end; then "" or the word for what ended it."""
+    """The source of a response's body. `how` is None before the end; then "" or the word for what ended it."""
 
     how: str | None
 
@@ -91,7 +94,7 @@ class BodyStream(Protocol):
 
 
 class StreamedResponse:
-    """An answer that is passed on (see `Stream`)."""
+    """A response that is forwarded while it arrives (see `ResponseStream`)."""
 
     def __init__(
         self,
@@ -101,17 +104,17 @@ class StreamedResponse:
         source: BodyStream,
         release: contextlib.ExitStack,
         clock: Callable[[], float],
-        ended: OnEnd,
+        on_end: OnEnd,
     ) -> None:
         self.length = length
         self.head = head
         self.call = call
-        self.why = ""  # who no longer wanted it
+        self.why = ""  # who stopped it
         self._taken = False  # all that came
         self._source = source
         self._release = release
         self._clock = clock
-        self._on_end = ended
+        self._on_end = on_end
         self._endless = is_event_stream(head.headers)
         self._kept = BodyCapture(KEPT_EVENTS if self._endless else KEPT)
 
@@ -133,7 +136,7 @@ class StreamedResponse:
             self.stop("listener")
         self._release.close()
         how, kept, call = self.how(), self._kept, self.call
-        # An event stream has no end of its own: whoever closes it, and however, ends it. But it must be HTTP.
+        # An event stream has no end of its own: closing it in any way ends it. But it must be HTTP.
         broken = how if not self.why and (how == "garbage" or not self._endless) else ""
         cut = not kept.whole or (bool(how or not self._taken) and not self._endless)
         message = self._describe_end(how) if broken or cut else ""
@@ -162,6 +165,6 @@ def unfinished(headers: Headers) -> Headers:
 
 
 def with_body(request: Request, kept: BodyCapture, ended: bool) -> Request:
-    """The request with what was kept of its body, which is not whole if it had not ended."""
+    """The request with what was kept of its body. `ended` says whether the body came to its end."""
     headers = request.headers if ended and kept.whole else unfinished(request.headers)
     return Request(request.method, request.target, headers, bytes(kept.data))

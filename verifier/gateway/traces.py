@@ -1,7 +1,7 @@
-"""Trace ids by which inner calls are told apart: 12 hexadecimal digits of place, 20 of the replay.
+"""Trace ids that say which request made an inner call.
 
-A trace id (W3C Trace Context) is 32 digits. Ours name the exchange and the attempt in front, and end in a digest of
-step and replay, so that one thing to remember for each replay is enough for all of its requests.
+A trace id (W3C Trace Context) has 32 hexadecimal digits. The first 12 name the exchange and the attempt, the other 20
+are a digest of step and replay. So one entry for each replay is enough to recognise all of its requests.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ REPLAY_DIGITS = 20  # of the replay's part
 
 
 def replay_trace(step: str, replay: str) -> str:
-    """The part that all requests of a replay share."""
+    """The part of the trace id that all requests of a replay share."""
     return hashlib.blake2b(f"{step}/{replay}".encode(), digest_size=REPLAY_DIGITS // 2).hexdigest()
 
 
 def operation_trace(operation: str) -> str:
-    """A whole trace id for a request that is no attempt of a planned exchange: a poll, a read of a sweep."""
+    """The whole trace id for a request that is no attempt of a planned exchange: a poll, or a read-back."""
     return hashlib.blake2b(operation.encode(), digest_size=16).hexdigest()
 
 
 def traceparent_start(index: int) -> str:
-    """How the `traceparent` of the first attempt of an exchange begins, in every replay."""
+    """The start of the `traceparent` of an exchange's first attempt. It is the same in every replay."""
     return f"00-{index + 1:06x}000001"
 
 
 def traceparent_end(replay: str) -> str:
-    """How it ends, for every exchange of a replay: what they share, and a parent id made of the same digest."""
+    """Its end, the same for every exchange of a replay: the shared part, and a parent id made of the same digest."""
     return f"{replay}-{replay[4:]}-01"
 
 
@@ -37,7 +37,7 @@ def attempt_traceparent(first: str, number: int) -> str:
 
 
 def exchange_and_attempt(trace: str) -> tuple[int, int] | None:
-    """The exchange and the attempt that a trace id names; None for one that is not made here."""
+    """Index of the exchange and number of the attempt in a trace id. None for one that was not made here."""
     if len(trace) != 12 + REPLAY_DIGITS:
         return None
     try:

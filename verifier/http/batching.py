@@ -1,6 +1,6 @@
-"""Requests that are written together, once the loop's callbacks have run.
+"""Requests that are written together, after the loop's callbacks have run.
 
-A service that waits is woken by a write, which costs more than the write: by all of them together, once.
+A write wakes a service that waits, which costs more than the write itself. Together they wake it once.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from verifier.http.state import CLOSED, CLOSING, WAITING, ConnectionState
 
 
 class Sender(Protocol):
-    """A connection. `started`: by the clock, before the first byte left; `stamp`: the same as text, made once for all
-    that leave together.
+    """A connection. `started`: the clock before the first byte left. `stamp`: the same as text, made once for all
+    requests of one batch.
     """
 
     state: ConnectionState
@@ -23,7 +23,7 @@ class Sender(Protocol):
 
 
 class WriteBatcher(list[tuple[Sender, bytes]]):
-    """What waits to be written. Who puts something into an empty one has `flush` called by the loop."""
+    """Requests that wait to be written. Whoever adds the first one has the loop call `flush`."""
 
     __slots__ = ("_clock",)
 

@@ -1,6 +1,6 @@
 """The wire client: pooled HTTP/1.1 connections and exact control over when bytes leave.
 
-`send` never raises for trouble on the network: refused, late, cut or senseless answers are `SendResult` values.
+`send` never raises for trouble on the network: refused, late, cut or senseless responses are `SendResult` values.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ class SendResult(Struct, frozen=True, gc=False):
     """How one request ended. `error` is "" exactly when there is a response.
 
     refused: no connection, so no byte left. timeout: nothing whole in time. reset: the connection broke or was
-    cut. closed: it ended in order, before the answer was whole. garbage: not HTTP, or beyond the limits.
+    cut. closed: it ended in order, before the response was whole. garbage: not HTTP, or beyond the limits.
     """
 
     response: Response | None
     error: str  # "" | "refused" | "timeout" | "reset" | "closed" | "garbage"
     sent: bool  # whether any byte of the request may have left
     started: float  # clock, seconds: before the first byte left
-    answered: float  # clock, seconds: after the last byte of the answer, or when the error was known
+    answered: float  # clock, seconds: after the last byte of the response, or when the error was known
     reused: bool = False  # whether the connection had carried an earlier request
 
 
@@ -50,9 +50,9 @@ def not_sent(problem: Exception, started: float, now: float) -> SendResult:
 class WireClient:
     """Sends requests over pooled connections; one pool per (host, port, `connection` key).
 
-    `clock` gives the times in answers. Timeouts run on the event loop's own clock. A connection idle for longer
+    `clock` gives the times in results. Timeouts run on the event loop's own clock. A connection idle for longer
     than `idle_limit` seconds, or already closed by the service, is never reused, so that a service that closes
-    idle connections is not blamed for it. `max_body` is in bytes; an answer beyond it is "garbage".
+    idle connections is not blamed for it. `max_body` is in bytes; a response beyond it is "garbage".
     """
 
     def __init__(
@@ -78,11 +78,11 @@ class WireClient:
         tls: ssl.SSLContext | None = None,
         http2: bool = False,
     ) -> Coroutine[Any, Any, SendResult]:
-        """Send one request and wait for its whole answer, at most `timeout` seconds in all, connecting included.
+        """Send one request and wait for its whole response, at most `timeout` seconds in all, connecting included.
 
         `connection` pins: requests with equal keys share connections that no other key uses. `hold` keeps back the
         last byte until its `wait()` returns. `cut_after` resets the connection after that many bytes of the
-        request's body have left; `cut_response_after` does so after that many bytes of the answer's body.
+        request's body have left; `cut_response_after` does so after that many bytes of the response's body.
         `slow_read` reads at most that many bytes per second, on a connection of its own with small buffers.
         HTTP/2 is spoken with `http2` (prior knowledge) and where TLS negotiates it: `tls` says by its ALPN protocols
         what is offered. Then holding, cutting and time-outs work on the request's stream.
@@ -98,11 +98,11 @@ class WireClient:
         return self._send_any(pool, request, data, timeout, faults, http2)
 
     def now(self) -> float:
-        """The clock of its answers, in seconds."""
+        """The client's clock, in seconds."""
         return self._clock()
 
     async def _send_reusing(self, pool: Pool, request: Request, data: bytes, within: float) -> SendResult:
-        """The usual case, and the fast one: no fault, and a connection that was used a moment ago."""
+        """The usual and fast case: no fault, and a connection that was used a moment ago."""
         started = self._clock()
         conn = self.pools.take(pool, started)
         if conn is None:
@@ -118,22 +118,22 @@ class WireClient:
         return SendResult(conn.response, error, True, conn.started, conn.answered, True)
 
     def pool(self, host: str, port: int) -> Pool:
-        """The connections to an address that any request may take."""
+        """The connections to an address that are not pinned to a key."""
         return self.pools.get((host, port, None, None))
 
     def take_idle(self, pool: Pool, now: float) -> Connection | None:
-        """A connection of HTTP/1.1 that was used a moment ago, for requests that its borrower sends; None without one.
+        """An idle HTTP/1.1 connection, on which the caller sends requests itself. None if there is none.
 
-        It is to be given back to `keep`. `now`: by the clock, as of late.
+        Give it back with `give_back`. `now` is a recent value of the clock.
         """
         return self.pools.take(pool, now) if pool.http2 is None else None
 
     def reusable(self, conn: Connection, now: float) -> bool:
-        """Whether a connection that was lent may carry another request."""
+        """Whether a connection that was taken may carry another request."""
         return self.pools.reusable(conn, now)
 
     def give_back(self, pool: Pool, conn: Connection) -> None:
-        """Have a connection carry other requests if it can; one whose request has not ended is closed."""
+        """Return a connection that was taken. It is closed if its request has not ended."""
         conn.set_callback(None)
         if not conn.over() or not pool.takes_back(conn):
             self.pools.drop(conn)
@@ -241,7 +241,7 @@ class WireClient:
     async def _slow_http2(
         self, pool: Pool, deadline: float, rate: float, fresh: Http2Connection | None
     ) -> Http2Connection:
-        """A connection of its own, as its window is small."""
+        """A connection for this request alone, because its window is small."""
         conn = fresh or await self._connect(pool, deadline, slow=True, http2=True)
         assert isinstance(conn, Http2Connection)
         conn.read_slowly(rate)

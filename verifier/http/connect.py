@@ -16,7 +16,7 @@ _SMALL = 4096  # bytes of a slow reader's receive buffer, the least that kernels
 
 
 class _Chooser(asyncio.Protocol):
-    """Stands in until the handshake is over, which is when a transport reports its connection."""
+    """The protocol until the handshake is over, when the transport reports its connection."""
 
     def __init__(self, choose: Callable[[str | None], asyncio.Protocol]) -> None:
         self._choose = choose
@@ -47,7 +47,7 @@ async def connect(host: str, port: int, tls: ssl.SSLContext | None, choose: Call
 
 
 async def _small_socket(loop: asyncio.AbstractEventLoop, host: str, port: int) -> socket.socket:
-    """The buffer must be small before connecting: the window that is offered depends on it."""
+    """The buffer must be small before connecting, because the offered window depends on it."""
     family, kind, protocol, _, address = (await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM))[0]
     sock = socket.socket(family, kind, protocol)
     try:

@@ -1,8 +1,8 @@
-"""Messages to bytes: framing headers are ours, hop-by-hop headers go, header injection is refused.
+"""Encoding messages: framing headers are written anew, hop-by-hop headers are dropped, header injection is refused.
 
-Text goes out as Latin-1, the inverse of how incoming bytes are read, so a forwarded header keeps its bytes; text
-outside Latin-1 (a recording edited by hand) goes out as UTF-8. A recording repeats most of its headers, so lines are
-remembered; what is remembered has been checked.
+Text is encoded as Latin-1, the inverse of how incoming bytes are decoded, so a forwarded header keeps its bytes. Text
+outside Latin-1 (a recording edited by hand) is encoded as UTF-8. A recording repeats most of its headers, so encoded
+lines are cached. What is cached has been checked.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from http import HTTPStatus
 from verifier.http.headers import PER_CONNECTION, TOKEN, nominated
 from verifier.http.message import Headers, Request, Response
 
-_SPECIAL = frozenset(("host", "connection", "content-length"))  # what is written for them depends on the message
+_SPECIAL = frozenset(("host", "connection", "content-length"))  # their lines depend on the message
 _TARGET = re.compile(r"[^\x00-\x20\x7f]+")
 _BREAK = re.compile(r"[\r\n\0]")
 _EXPECTS_BODY = frozenset(("POST", "PUT", "PATCH"))
@@ -24,28 +24,28 @@ _LONGEST_KEPT = 256  # characters of a header value; longer ones are mostly toke
 _BLOCKS_KEPT = 1024
 _LONGEST_BLOCK = 4096  # bytes
 
-Blocks = dict[Headers, bytes]  # what is written for a request's headers, for one authority; checked
+Blocks = dict[Headers, bytes]  # the encoded headers of requests to one authority, by headers
 
 _lines: dict[tuple[str, str], bytes] = {}
-_values: dict[str, int] = {}  # by name, how many lines are remembered
+_values: dict[str, int] = {}  # by name, how many lines are cached
 _starts: dict[str, bytes] = {}
 _methods: set[str] = set()
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 
 
 def encode_request(request: Request, authority: bytes, blocks: Blocks | None = None) -> bytes:
-    """The whole request. `authority` is the Host when the request has none; `blocks` remembers from call to call.
+    """The whole request. `authority` is the Host when the request has none; `blocks` is a cache for later calls.
 
     Raises ValueError when the method, the target or a header could be read as something else on the wire.
     """
     method, target, body = request.method, request.target, request.body
     if method not in _methods:
         _check_method(method)
-    # The first two questions are the quick ones; what is not printable may still be text beyond ASCII.
+    # The first two checks are the quick ones. Text that is not printable may still be beyond ASCII.
     if (" " in target or not target.isprintable() or not target) and _TARGET.fullmatch(target) is None:
         raise ValueError(f"the request target {target!r} is empty or has a space or a control character")
     headers = request.headers
-    # A trace is another one in each request, and comes last: what is written before it is often the same.
+    # The trace differs in each request and comes last. The headers before it are often the same.
     traced = bool(headers) and headers[-1][0] == "traceparent" and blocks is not None
     block = None if blocks is None else blocks.get(headers[:-1] if traced else headers)
     if block is None:
@@ -62,13 +62,14 @@ def encode_request(request: Request, authority: bytes, blocks: Blocks | None = N
 
 
 def _encode_block(headers: Headers, authority: bytes, blocks: Blocks | None, traced: bool) -> bytes:
-    """The header lines of a request, each begun by a line break; Host comes first.
+    """The header lines of a request, each after a line break, Host first.
 
-    Remembered, without the trace, where each line was seen before: a value that is always new is not worth it.
+    They are cached without the trace, and only if every line was seen before: values that are always new would fill the
+    cache.
     """
     shared = headers[:-1] if traced else headers
     block, known, named = _encode_lines(shared, authority)
-    if named:  # by a Connection header, and the trace may be among what it names
+    if named:  # the trace may be among the headers that Connection names
         return _encode_lines(headers, authority)[0]
     if known and blocks is not None and len(block) <= _LONGEST_BLOCK:
         if len(blocks) >= _BLOCKS_KEPT:
@@ -78,7 +79,7 @@ def _encode_block(headers: Headers, authority: bytes, blocks: Blocks | None, tra
 
 
 def _encode_lines(headers: Headers, authority: bytes) -> tuple[bytes, bool, bool]:
-    """The lines; whether they were all known; whether a Connection header names other headers, which then stay out."""
+    """The lines; whether all were cached; whether a Connection header names others, which are then left out."""
     host, hosted, known = b"\r\nHost: " + authority, False, True
     lines = []
     for pair in headers:
@@ -98,7 +99,7 @@ def _encode_lines(headers: Headers, authority: bytes) -> tuple[bytes, bool, bool
 
 
 def encode_response(response: Response, method: str, keep_alive: bool) -> tuple[bytes, bytes]:
-    """Head and body of an answer to a request of that method. Raises ValueError as `encode_request` does."""
+    """Head and body of a response to a request of that method. Raises ValueError as `encode_request` does."""
     status = response.status
     if not 200 <= status <= 999:
         raise ValueError(f"status {status} cannot end an exchange")
@@ -112,7 +113,7 @@ def encode_response(response: Response, method: str, keep_alive: bool) -> tuple[
             lines.append(line)
             continue
         special = pair[0].lower()
-        # Without a body, Content-Length describes what a GET would have brought: it is content, not framing.
+        # Without a body, Content-Length describes what a GET would return, so it is kept.
         if special == "host" or (special == "content-length" and bodiless and status != 204):
             lines.append(_encode_pair(pair))
         elif special == "connection" and (named := nominated(pair[1])):
@@ -148,7 +149,7 @@ def encoded(text: str) -> bytes:
 
 
 def _remember_line(pair: tuple[str, str]) -> bytes | None:
-    """`_line`, remembered; but not for ever new values of a header whose values differ each time."""
+    """`_line` with a cache, which does not take ever more values of one header."""
     line = _line(pair)
     name, value = pair
     if line is not None and len(value) <= _LONGEST_KEPT:
@@ -163,7 +164,7 @@ def _remember_line(pair: tuple[str, str]) -> bytes | None:
 
 
 def _line(pair: tuple[str, str]) -> bytes | None:
-    """The line for a header: empty if it stays behind, None if that depends on the message."""
+    """The line for a header: empty if it is dropped, None if that depends on the message."""
     name, value = pair
     start = _starts.get(name)
     if start is None:
@@ -179,14 +180,14 @@ def _encode_pair(pair: tuple[str, str]) -> bytes:
 
 
 def _value(name: str, value: str) -> bytes:
-    # The first question is the quick one; what is not printable may still be text.
+    # The first check is the quick one. Text that is not printable may still be valid.
     if not value.isprintable() and _BREAK.search(value) is not None:
         raise ValueError(f"the header {name} holds a line break or a NUL: {value[:200]!r}")
     return encoded(value)
 
 
 def _line_start(name: str) -> bytes | None:
-    """How the lines of a header begin; empty if it stays behind, as HTTP/2 pseudo-headers in a browser's HAR do."""
+    """How the lines of a header begin. Empty if it is dropped, as are HTTP/2 pseudo-headers in a browser's HAR."""
     lowered = name.lower()
     if lowered in _SPECIAL:
         return None

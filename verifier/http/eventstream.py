@@ -18,17 +18,17 @@ def is_event_stream(headers: Headers) -> bool:
 
 
 class EventReader:
-    """Takes a stream apart piece by piece; an event counts once the empty line after it has come."""
+    """Parses a stream piece by piece. An event is complete once the empty line after it has arrived."""
 
     def __init__(self) -> None:
         self.count = 0
         self._event: Event = {}
         self._rest = b""  # of a line that has not ended
         self._first = True  # until the first line has ended: it may begin with a byte order mark
-        self._after_return = False  # a line feed that comes now ends no line
+        self._after_return = False  # a line feed that comes next ends no line
 
     def feed(self, piece: bytes) -> list[Event]:
-        """The events that this piece completes; what has no data is none."""
+        """The events that this piece completes. Without data it is no event."""
         if not piece:
             return []
         text = piece.removeprefix(b"\n") if self._after_return else piece
@@ -54,12 +54,12 @@ class EventReader:
 
 
 def events(body: bytes) -> list[Event]:
-    """The whole events of a body. One that is cut off is none."""
+    """The complete events of a body."""
     return EventReader().feed(body)
 
 
 def with_data(body: bytes, change: Callable[[bytes], bytes]) -> bytes:
-    """The body with the data of each event changed, also of one that is cut off; all other lines stay as they are."""
+    """The body with the data of each event changed, the last incomplete one included. Other lines stay unchanged."""
     mark = _BOM if body.startswith(_BOM) else b""
     return mark + b"".join(b"".join(_changed(event, change)) for event in _grouped(body.removeprefix(_BOM)))
 
@@ -86,17 +86,17 @@ def _changed(lines: list[tuple[bytes, bytes]], change: Callable[[bytes], bytes])
         return
     changed = new.split(b"\n")
     mixed = not {end for _, end in lines} <= {b"\r", b""}
-    for line, ended in lines:
+    for line, end_of_line in lines:
         # Where a line is left out, a return before it and a line feed after it would become one end.
-        end = b"\r\n" if mixed and ended == b"\r" else ended
+        end = b"\r\n" if mixed and end_of_line == b"\r" else end_of_line
         if _data(line) is None:
             yield line + end
-        elif changed:  # all of it where the first was, which keeps the order of the fields
+        elif changed:  # all data lines in place of the first, which keeps the order of the fields
             yield (end or b"\n").join(b"data: " + part for part in changed) + end
             changed = []
 
 
 def _data(line: bytes) -> bytes | None:
-    """The value of a data field; None for any other line."""
+    """The value of a data field, None for any other line."""
     name, _, value = line.partition(b":")
     return value.removeprefix(b" ") if name == b"data" else None

@@ -1,7 +1,7 @@
 """HTTP/2 for the wire client, on the h2 library: many requests at once over one connection.
 
 A stream that the service refused (REFUSED_STREAM, or beyond the last stream of a GOAWAY) was certainly not processed
-(RFC 9113, section 8.7), so it is "refused"; every other end without an answer is "reset", "closed" or "garbage".
+(RFC 9113, section 8.7). It is "refused". Every other end without a response is "reset", "closed" or "garbage".
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ import h2.settings
 from verifier.http.hold import Hold
 from verifier.http.message import Response
 
-_WINDOW = 1 << 24  # bytes that a service may send before it is told to go on
+_WINDOW = 1 << 24  # bytes that a service may send before its window is opened further
 _SLOW = 8  # a slow reader's window is what it reads in an eighth of a second
 _SETTINGS = 4  # the type of a frame, in its fourth byte
 
 
 @dataclass(slots=True)
 class Http2Stream:
-    """One request under way. `done` gives the word for how it ended."""
+    """One request under way. The result of `done` is the word for how it ended."""
 
     done: asyncio.Future[str]
     limit: int
@@ -57,8 +57,8 @@ class Http2Connection(asyncio.Protocol):
         self._h2 = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True, header_encoding=None))
         self.usable = False
         self._preface = b""
-        self._rate = 0.0  # bytes per second at which answers are read; 0: as they come
-        self._window_opens_at = 0.0  # when, on the loop's clock, all that has come will have been read
+        self._rate = 0.0  # bytes per second at which responses are read; 0: as they come
+        self._window_opens_at = 0.0  # by the loop's clock, when all that has arrived will have been read
         self.ended = ""  # how the connection ended
         self.used = False
         self.idle_since = 0.0
@@ -79,7 +79,7 @@ class Http2Connection(asyncio.Protocol):
         return number, stream
 
     def read_slowly(self, rate: float) -> None:
-        """From now on read at most that many bytes per second; to be called before the first request.
+        """Read at most that many bytes per second from now on. Call it before the first request.
 
         The service may send few bytes at once, and as many more as would have been read since (flow control, RFC
         9113, section 5.2). The window is a setting of the whole connection, so such a connection is for one request.
@@ -90,7 +90,7 @@ class Http2Connection(asyncio.Protocol):
         self._flush()
 
     async def write(self, number: int, data: bytes, end: bool) -> None:
-        """Send a part of the body, as the service's flow control allows; ends early when the stream does."""
+        """Send a part of the body as the service's flow control allows. Returns early when the stream ends."""
         while number in self._streams:
             size = min(len(data), self._h2.local_flow_control_window(number), self._h2.max_outbound_frame_size)
             if size or not data:
@@ -105,7 +105,7 @@ class Http2Connection(asyncio.Protocol):
                 await self._window.wait()
 
     def cancel_stream(self, number: int, how: str) -> None:
-        """Reset a stream that is still under way; it then has ended as `how`."""
+        """Reset a stream that is still under way, with `how` as its end."""
         if number in self._streams:
             # The service may have ended the stream with the very frame that went too far.
             with contextlib.suppress(h2.exceptions.ProtocolError):
@@ -114,7 +114,7 @@ class Http2Connection(asyncio.Protocol):
             self._end(number, how)
 
     def can_open(self, not_before: float) -> bool:
-        """Whether another request may begin here; one idle since before that time is not trusted."""
+        """Whether another request may begin here. A connection idle since before that time is not trusted."""
         if not self.usable or (self.used and not self._streams and self.idle_since < not_before):
             return False
         return self._h2.open_outbound_streams < self._h2.remote_settings.max_concurrent_streams
@@ -157,9 +157,9 @@ class Http2Connection(asyncio.Protocol):
     # --- inside ---
 
     def _check_preface(self, data: bytes) -> None:
-        """A service speaks first by a SETTINGS frame (RFC 9113, section 3.4).
+        """A service begins with a SETTINGS frame (RFC 9113, section 3.4).
 
-        h2 would wait for the end of whatever frame the first bytes of another protocol seem to announce.
+        With another protocol, h2 would wait for the end of the frame that its first bytes seem to announce.
         """
         self._preface += data[:4]
         if len(self._preface) >= 4 and self._preface[3] != _SETTINGS:
@@ -245,7 +245,7 @@ async def exchange(
     cut_after: int | None,
     cut_response_after: int | None,
 ) -> tuple[str, Http2Stream | None]:
-    """One request and its answer, until the loop's time `deadline`: how it ended, and the stream if one was opened.
+    """One request and its response, until the loop's time `deadline`: how it ended, and the stream if one was opened.
 
     A held request without a body is held as a whole, because its head is also its end.
     """

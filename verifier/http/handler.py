@@ -1,4 +1,4 @@
-"""What a handler is told of a request, and what it says is to be done with it."""
+"""The interface between the server and its handlers."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from verifier.http.pipe import Pipe
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Who sent a request, and through which listener (`tag` as given to `serve`).
+    """The sender of a request, and the listener that it used (`tag` as given to `serve`).
 
-    `upload` brings the body of a request that is still arriving; the request's own is empty then. To one that
-    `offers_websocket`, `Reply.switch` is an answer.
+    `upload` brings the body of a request that is still arriving; its own body is then empty. A handler may reply to a
+    request that `offers_websocket` with `Reply.switch`.
     """
 
     host: str
@@ -27,28 +27,28 @@ class Peer:
 
 
 class ResponseStream(Protocol):
-    """The body of an answer that is passed on while it arrives. `length` is in bytes, None if nobody knows it."""
+    """The body of a response that is forwarded while it arrives. `length` is in bytes, None if not declared."""
 
     length: int | None
 
     async def next(self) -> bytes:
-        """The next piece, b"" at the end; does not raise."""
+        """The next piece, or b"" at the end. Does not raise."""
 
     def how(self) -> str:
-        """After the end: "" when the body is whole, "reset" when the connection shall be reset, else another word."""
+        """After the end: "" when the body is whole, "reset" to reset the connection, else another word."""
 
     def stop(self, why: str) -> None:
-        """No more is wanted: the "caller" has left, or the "listener" is closing."""
+        """End the stream early: the "caller" has left, or the "listener" is closing."""
 
     def finish(self) -> None:
-        """Called once, when nothing more will be asked for."""
+        """Called once, after the last `next`."""
 
 
 class ProtocolSwitch(Protocol):
-    """What goes on over a connection that stops speaking HTTP."""
+    """Takes over a connection that changes its protocol."""
 
     async def run(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer the offer and go on until either side ends. Not called when the caller has left already."""
+        """Respond to the offer and relay until either side ends. Not called when the caller has left already."""
 
     def finish(self) -> None:
         """Called once, when it is over."""
@@ -56,11 +56,11 @@ class ProtocolSwitch(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What to do with a request. Without a response the connection closes unanswered.
+    """What to do with a request. Without a response the connection is closed.
 
     `cut_after`: bytes of the response's body after which the connection ends. `reset`: it ends by a TCP reset.
-    `stream` brings the body, instead of the response's own. `switch` is given the connection, after the offer of a
-    WebSocket alone, and writes the answer itself.
+    `stream` brings the body, in place of the response's own. `switch` takes over the connection and writes the
+    response itself; it is allowed only after the offer of a WebSocket.
     """
 
     response: Response | None

@@ -1,4 +1,4 @@
-"""Holding requests back, so that several can be let go at one instant."""
+"""Holding requests back, so that several can be released at the same instant."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class Hold(Protocol):
 
 
 class ReleaseBarrier:
-    """Lets a number of requests go at the same instant: each is written but for its last byte, then all end.
+    """Releases a number of requests at the same instant: each is written except for its last byte, then all are ended.
 
-    A request that cannot come (refused, timed out) is counted as gone, so that the others do not wait for it.
+    A request that fails before (refused, timed out) calls `leave`, so that the others do not wait for it.
     """
 
     __slots__ = ("_ready", "_waited")

@@ -1,15 +1,15 @@
-"""A body on its way: one side puts pieces in as they arrive, the other takes them out, neither runs ahead."""
+"""A body in transit, with back-pressure: one side puts pieces in as they arrive, the other takes them out."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Protocol
 
-HIGH_WATER = 256 << 10  # bytes that wait to be taken before no more are read
+HIGH_WATER = 256 << 10  # bytes in the pipe beyond which the source is paused
 
 
 class BodySource(Protocol):
-    """Where the pieces come from: a transport."""
+    """The source of the pieces: a transport."""
 
     def pause_reading(self) -> None: ...
     def resume_reading(self) -> None: ...
@@ -17,9 +17,9 @@ class BodySource(Protocol):
 
 
 class Pipe:
-    """`how` is None while more may come, then a word: "" the body is whole, else what ended it.
+    """`how` is None while more may come. Then it is a word: "" if the body is whole, else what ended it.
 
-    One reader only. Memory is bounded by FULL and one piece, because the source is paused beyond it.
+    There is one reader. Memory is bounded by HIGH_WATER and one piece, because the source is paused beyond it.
     """
 
     __slots__ = ("_paused", "_pieces", "_source", "_waiter", "buffered", "how", "size")
@@ -30,11 +30,11 @@ class Pipe:
         self._waiter: asyncio.Future[None] | None = None
         self._paused = False
         self.buffered = 0  # bytes put in and not yet taken
-        self.size = 0  # bytes put in, all in all
+        self.size = 0  # bytes put in since the beginning
         self.how: str | None = None
 
     def feed(self, piece: bytes) -> None:
-        """Put a piece in; after the end it is dropped."""
+        """Put a piece in. It is dropped after the end."""
         if not piece or self.how is not None:
             return
         self._pieces.append(piece)
@@ -46,19 +46,19 @@ class Pipe:
         self._wake()
 
     def end(self, how: str) -> None:
-        """No more comes. What has been put in can still be taken. Only the first word counts."""
+        """Nothing more comes. What has been put in can still be read. Only the first call counts."""
         if self.how is None:
             self.how = how
             self._wake()
 
     def stop(self, how: str) -> None:
-        """No more is wanted: what has been put in goes too."""
+        """Nothing more is wanted. What has been put in is dropped."""
         self._pieces.clear()
         self.end(how)
         self._resume_source()
 
     async def read(self) -> bytes:
-        """Everything that has come since, at least one byte; b"" at the end."""
+        """Everything that came since the last read, at least one byte, or b"" at the end."""
         while not self._pieces:
             if self.how is not None:
                 return b""

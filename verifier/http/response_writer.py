@@ -1,4 +1,4 @@
-"""Writing answers: whole, cut in the middle, or piece by piece as they arrive."""
+"""Writing responses: whole, cut in the middle, or piece by piece as they arrive."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class ResponseWriter:
         self._transport = transport
         self._loop = loop
         self._writable: asyncio.Future[None] | None = None
-        self.full = False  # too much has been written and not yet left
+        self.full = False  # too much has been written that has not left yet
 
     def pause(self) -> None:
         self.full = True
@@ -32,12 +32,12 @@ class ResponseWriter:
             waiter.set_result(None)
 
     async def flushed(self) -> None:
-        """Wait until what was written is not too much any more, or the connection is lost."""
+        """Wait until enough of what was written has left, or the connection is lost."""
         if self._writable is not None:
             await self._writable
 
     def write(self, response: Response, method: str, keep_alive: bool) -> None:
-        """A whole answer; ends the connection if it is not to be kept. Raises ValueError as `encode_response`."""
+        """Write a whole response, then close unless `keep_alive`. Raises ValueError as `encode_response` does."""
         head, body = encode_response(response, method, keep_alive)
         if len(body) < 65536:
             self._transport.write(head + body)
@@ -48,7 +48,7 @@ class ResponseWriter:
             self._transport.close()
 
     async def write_broken(self, reply: Reply, method: str) -> None:
-        """End the connection in the middle of the answer, or without one."""
+        """End the connection in the middle of the response, or without one."""
         if reply.response is not None:
             head, body = encode_response(reply.response, method, True)
             self._transport.set_write_buffer_limits(0)
@@ -59,9 +59,10 @@ class ResponseWriter:
         self._end(reply.reset)
 
     async def write_stream(self, response: Response, stream: ResponseStream, chunks: bool, keep_alive: bool) -> bool:
-        """Head and pieces as they come. Whether the answer ended as its framing says; else the connection is ended.
+        """Write a head and the pieces of a body as they arrive.
 
-        Where nobody knows the length, the body is chunked, or ends with the connection if the caller reads no chunks.
+        Returns whether the response ended as its framing says; if not, the connection is ended. Without a declared
+        length the body is chunked, or it ends with the connection if the client cannot read chunks.
         """
         chunked = chunks and stream.length is None
         # To a HEAD request the same head is written, with the length that is described: what is written here.

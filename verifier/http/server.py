@@ -48,9 +48,9 @@ class Listener:
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def close(self, grace: float = 5.0) -> None:
-        """Stop listening, let requests under way end for up to `grace` seconds, then close what is left.
+        """Stop listening, wait up to `grace` seconds for requests under way, then close what is left.
 
-        Answers that are being passed on and WebSockets may never end, so they are ended at once.
+        Streamed responses and WebSockets may never end, so they are ended at once.
         """
         self._server.close()
         tasks = []
@@ -83,8 +83,8 @@ async def serve(
 
     Requests of one connection are handled in order, one after the other. A head over `max_head` bytes is answered
     431, a body over `max_body` bytes 413, what is not HTTP 400; each ends the connection. With `streams` the handler
-    also gets requests whose bodies are still arriving (`Peer.upload`; they have no limit), and may answer the offer
-    of a WebSocket by `Reply.switch`.
+    also gets requests whose bodies are still arriving (`Peer.upload`; they have no limit), and may reply to
+    the offer of a WebSocket with `Reply.switch`.
     """
     listener = Listener(handler, tag, max_head, max_body, streams=streams)
     await listener.start(host, port)
@@ -119,7 +119,7 @@ class ServerConnection(asyncio.Protocol):
     # --- used by the listener ---
 
     def finish(self) -> asyncio.Task[None] | None:
-        """Read nothing more; returns the task that still answers, if any."""
+        """Read nothing more. Returns the task that is still responding, if any."""
         self._reader.stop("closed")
         if self._task is None:
             self._transport.close()
@@ -164,7 +164,7 @@ class ServerConnection(asyncio.Protocol):
     def _enqueue(self, item: ReceivedRequest | int) -> None:
         self._queue.append(item)
         if type(item) is ReceivedRequest and item.after_upgrade is not None:
-            self._transport.pause_reading()  # what comes belongs to whoever will be given the connection
+            self._transport.pause_reading()  # what follows belongs to whatever takes the connection over
         if self._task is None:
             self._task = self._loop.create_task(self._respond_to_all())
         elif len(self._queue) >= _PIPELINED:
@@ -176,7 +176,7 @@ class ServerConnection(asyncio.Protocol):
     def _open_pipe(self) -> Pipe:
         return Pipe(self._transport)
 
-    # --- answering ---
+    # --- responding ---
 
     async def _respond_to_all(self) -> None:
         try:
@@ -197,7 +197,7 @@ class ServerConnection(asyncio.Protocol):
             self._task = None
 
     async def _respond(self, received: ReceivedRequest) -> bool:
-        """Whether the connection goes on."""
+        """Returns whether the connection stays open."""
         request, peer = received.request, self._peer
         try:
             if received.pipe is not None or received.after_upgrade is not None:
@@ -223,7 +223,7 @@ class ServerConnection(asyncio.Protocol):
         return False
 
     def _stays_open(self, received: ReceivedRequest) -> bool:
-        """Whether another request may follow; not behind a body for whose end nobody waited."""
+        """Whether another request may follow. It may not behind a body that was not read to its end."""
         whole = received.pipe is None or received.pipe.how == ""
         return received.keep_alive and whole and not self._reader.stopped
 

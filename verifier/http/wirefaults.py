@@ -1,4 +1,4 @@
-"""What is done to one exchange on its way: held back, cut, or read slowly."""
+"""Faults of one exchange on the wire: held back, cut, or read slowly."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from verifier.http.hold import Hold, ReleaseBarrier
 
 
 class Faults(NamedTuple):
-    """What `send` does to one exchange."""
+    """The faults that `send` injects into one exchange; see there."""
 
     hold: Hold | None = None
     cut_after: int | None = None
@@ -36,7 +36,7 @@ async def write_with_faults(conn: Connection, data: bytes, body: int, faults: Fa
 async def _write_held(conn: Connection, data: bytes, hold: Hold) -> None:
     conn.write(data[:-1])
     holding = asyncio.ensure_future(_until_released(conn, hold))
-    ending = asyncio.ensure_future(_until_over(conn))  # by itself: an early answer, a close, the time-out
+    ending = asyncio.ensure_future(_until_over(conn))  # by itself: an early response, a close, the time-out
     try:
         await asyncio.wait((holding, ending), return_when=asyncio.FIRST_COMPLETED)
     finally:

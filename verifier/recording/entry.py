@@ -48,8 +48,8 @@ def parse_entry(value: object, number: int) -> Entry:
     raw = content.get("_raw") is True  # our own mark: a content coding that could not be undone
     drop = FRAMING if raw else FRAMING | {"content-encoding"}
     body, warning = _response_body(content)
-    answer = Response(status, fields.header_list(_pairs(response, "response.headers"), drop), body)
-    exchange = Exchange(sent, answer, authority, at, _took(entry.get("time")), number)
+    received = Response(status, fields.header_list(_pairs(response, "response.headers"), drop), body)
+    exchange = Exchange(sent, received, authority, at, _took(entry.get("time")), number)
     client = next((entry[key] for key in ("_clientAddress", "clientIPAddress", "_client") if key in entry), "")
     found = ParsedExchange(
         exchange,

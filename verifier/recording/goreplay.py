@@ -1,7 +1,7 @@
-"""GoReplay captures (`.gor`): payloads between separators, requests and answers paired by id.
+"""GoReplay captures (`.gor`): payloads between separators, requests and responses paired by id.
 
 Each payload starts with a line `KIND ID TIME [LATENCY]`, times in nanoseconds; kind 1 is a request, 2 the
-original answer, 3 the answer of an earlier replay (left out here). The HTTP message follows as it was captured.
+original response, 3 the response of an earlier replay (left out here). The HTTP message follows as it was captured.
 Format: https://github.com/buger/goreplay/wiki/Saving-and-Replaying-from-file
 """
 
@@ -110,10 +110,10 @@ def _payload(number: int, line: int, raw: bytes) -> Payload:
 
 def _entry(pair: tuple[Payload, Payload], number: int) -> Entry:
     first, second = pair
-    sent, answered = _RequestMessage(), _ResponseMessage()
+    sent, received = _RequestMessage(), _ResponseMessage()
     sent.read(first.message, "request")
     method = fields.method(sent.method, "request.method")
-    answered.read(second.message, "response")
+    received.read(second.message, "response")
     authority = fields.host(header(tuple(sent.pairs), "host"), "request.headers.host")
     where, target = authority, sent.target
     if target.startswith(("http://", "https://")):
@@ -123,9 +123,9 @@ def _entry(pair: tuple[Payload, Payload], number: int) -> Entry:
     )
     if header(tuple(sent.pairs), "content-length") and not sent.complete:
         raise EntryProblem("request.body", "is cut short")
-    status = fields.status(answered.status, "response.status")
-    response, warning = _decoded(Response(status, _headers(answered.pairs, "response"), bytes(answered.body)))
-    if not answered.complete and header(tuple(answered.pairs), "content-length") and method != "HEAD":
+    status = fields.status(received.status, "response.status")
+    response, warning = _decoded(Response(status, _headers(received.pairs, "response"), bytes(received.body)))
+    if not received.complete and header(tuple(received.pairs), "content-length") and method != "HEAD":
         warning = "the answer's body is cut short"
     took = (second.latency or max(0, second.time - first.time)) / 1e9
     if took > LONGEST_EXCHANGE:
@@ -140,7 +140,7 @@ def _headers(pairs: Iterable[tuple[str, str]], key: str) -> Headers:
 
 
 def _decoded(response: Response) -> tuple[Response, str]:
-    """The answer out of its content coding, where that is possible."""
+    """The response out of its content coding, where that is possible."""
     coding = header(response.headers, "content-encoding")
     if not coding or not response.body:
         return response, ""

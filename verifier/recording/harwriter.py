@@ -56,7 +56,7 @@ class HarWriter:
 
     @property
     def credentials(self) -> tuple[ClientPlaceholder, ...]:
-        """The placeholders so far whose secrets the client knew and no recorded answer issued."""
+        """The placeholders so far whose secrets the client knew and no recorded response issued."""
         return self._placeholders.credentials()
 
     def close(self) -> None:
@@ -86,11 +86,11 @@ class HarWriter:
 
     def _decoded(self, exchange: Exchange) -> Exchange:
         """The bodies out of their content codings; one that cannot be read cannot be redacted, so it goes."""
-        request, answer = exchange.request, exchange.response
+        request, response = exchange.request, exchange.response
         if self._redactor is not None:
             request = Request(request.method, request.target, *self._decode_body(request.headers, request.body))
-        answer = Response(answer.status, *self._decode_body(answer.headers, answer.body))
-        return replace(exchange, request=request, response=answer)
+        response = Response(response.status, *self._decode_body(response.headers, response.body))
+        return replace(exchange, request=request, response=response)
 
     def _decode_body(self, headers: Headers, body: bytes) -> tuple[Headers, bytes]:
         coding = header(headers, "content-encoding")
@@ -102,7 +102,7 @@ class HarWriter:
         return without_content_encoding(headers), plain
 
     def _entry(self, exchange: Exchange, session: str) -> dict[str, Any]:
-        request, answer = exchange.request, exchange.response
+        request, response = exchange.request, exchange.response
         milliseconds = round(exchange.took * 1000, 3)
         sent: dict[str, Any] = {
             "method": request.method,
@@ -127,28 +127,28 @@ class HarWriter:
             "_session": session,
             "request": sent,
             "response": {
-                "status": answer.status,
+                "status": response.status,
                 "statusText": "",
                 "httpVersion": "HTTP/1.1",
                 "cookies": [],
-                "headers": _headers(answer.headers),
-                "content": _content(answer),
-                "redirectURL": header(answer.headers, "location") or "",
+                "headers": _headers(response.headers),
+                "content": _content(response),
+                "redirectURL": header(response.headers, "location") or "",
                 "headersSize": -1,
-                "bodySize": len(answer.body),
+                "bodySize": len(response.body),
             },
             "cache": {},
             "timings": {"send": 0, "wait": milliseconds, "receive": 0},
         }
 
 
-def _content(answer: Response) -> dict[str, Any]:
-    media_type = header(answer.headers, "content-type") or ""
-    text, encoding = _text(answer.body, media_type)
-    content: dict[str, Any] = {"size": len(answer.body), "mimeType": media_type, "text": text}
+def _content(response: Response) -> dict[str, Any]:
+    media_type = header(response.headers, "content-type") or ""
+    text, encoding = _text(response.body, media_type)
+    content: dict[str, Any] = {"size": len(response.body), "mimeType": media_type, "text": text}
     if encoding:
         content["encoding"] = encoding
-    if header(answer.headers, "content-encoding"):
+    if header(response.headers, "content-encoding"):
         content["_raw"] = True
     return content
 

@@ -57,7 +57,7 @@ def parse_line(line: bytes, number: int) -> Entry:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise EntryProblem("", f"is not JSON: {error}") from None
     value = _mapping(value, "")
-    sent, answered = _mapping(value.get("request"), "request"), _mapping(value.get("response"), "response")
+    sent, received = _mapping(value.get("request"), "request"), _mapping(value.get("response"), "response")
     method = fields.method(sent.get("method"), "request.method")
     if "url" in sent:
         host, target = fields.url(sent["url"], "request.url")
@@ -65,9 +65,9 @@ def parse_line(line: bytes, number: int) -> Entry:
         host = fields.host(value.get("host"), "host")
         target = fields.target(sent.get("target"), "request.target")
     request = Request(method, target, _headers(sent, "request", FRAMING), _body(sent, "request"))
-    status = fields.status(answered.get("status"), "response.status")
+    status = fields.status(received.get("status"), "response.status")
     drop = FRAMING | {"content-encoding"}
-    response = Response(status, _headers(answered, "response", drop), _body(answered, "response"))
+    response = Response(status, _headers(received, "response", drop), _body(received, "response"))
     exchange = Exchange(request, response, host, _at(value.get("at")), _took(value.get("took")), number)
     return Entry(ParsedExchange(exchange, _word(value, "session"), _word(value, "client")), "")
 

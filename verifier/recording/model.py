@@ -9,7 +9,7 @@ from verifier.http.message import Request, Response
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One recorded request with its answer. `at` and `took` are seconds; `at` counts from the recording's start."""
+    """One recorded request with its response. `at` and `took` are seconds; `at` counts from the recording's start."""
 
     request: Request
     response: Response

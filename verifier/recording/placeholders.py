@@ -1,6 +1,6 @@
-"""Where the placeholders of redacted secrets stand in requests, and which of them no recorded answer has issued.
+"""Where the placeholders of redacted secrets stand in requests, and which of them no recorded response has issued.
 
-What an answer issued is issued anew in every replay. What the client knew before stands for a secret of a real
+What a response issued is issued anew in every replay. What the client knew before stands for a secret of a real
 account: a service that checks it needs the value back (`credentials` in the matrix).
 """
 
@@ -81,7 +81,7 @@ def sent(recording: Recording) -> frozenset[str]:
 
 
 def issued(response: Response) -> set[str]:
-    """The placeholders in an answer."""
+    """The placeholders in a response."""
     found = {name.decode() for name in _BYTES.findall(response.body)} if PREFIX.encode() in response.body else set()
     return found.union(*(PLACEHOLDER.findall(value) for _, value in response.headers))
 

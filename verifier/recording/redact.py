@@ -75,18 +75,18 @@ class Redactor:
         self._pattern: re.Pattern[str] | None = None
 
     def exchange(self, exchange: Exchange) -> Exchange:
-        request, answer = exchange.request, exchange.response
+        request, response = exchange.request, exchange.response
         # Fields first: they tell what is secret before the rest is searched for it.
         headers = self._sent_headers(request.headers)
         body = self._body(request.body, header(request.headers, "content-type") or "")
         path, mark, query = request.target.partition("?")
         target = path + mark + self._pairs(query)
-        answer_headers = self._sent_headers(answer.headers)
-        answer_body = self._body(answer.body, header(answer.headers, "content-type") or "")
+        response_headers = self._sent_headers(response.headers)
+        response_body = self._body(response.body, header(response.headers, "content-type") or "")
         return replace(
             exchange,
             request=Request(request.method, self._search(target), self._search_all(headers), self._search_bytes(body)),
-            response=Response(answer.status, self._search_all(answer_headers), self._search_bytes(answer_body)),
+            response=Response(response.status, self._search_all(response_headers), self._search_bytes(response_body)),
         )
 
     def placeholder(self, secret: str) -> str:

@@ -1,6 +1,6 @@
 """Finding the sessions of a recording: which exchanges belong to one user.
 
-In this order: the session that the recording itself names; a declared header; credentials, where an answer
+In this order: the session that the recording itself names; a declared header; credentials, where a response
 that hands out a cookie or a token belongs to whoever presents it later; the client's address; the connection.
 A browser's own recording is one user. What carries no sign at all joins the only session, if there is only one.
 """
@@ -114,7 +114,7 @@ def _handed_out(exchange: Exchange) -> list[str]:
 
 
 def _link_tokens(found: Sequence[ParsedExchange], own: list[str | None], union: _Union) -> None:
-    """Join an answer whose body hands out a token with the requests that present it later."""
+    """Join a response whose body hands out a token with the requests that present it later."""
     first_use: dict[str, int] = {}
     for number, item in enumerate(found):
         token = (header(item.exchange.request.headers, "authorization") or "").rpartition(" ")[2]

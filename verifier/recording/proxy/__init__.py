@@ -1,4 +1,4 @@
-"""The recording proxy: passes live traffic on and keeps it as exchanges."""
+"""The recording proxy: forwards live traffic and records its exchanges."""
 
 from verifier.recording.proxy.entries import ObservedExchange, RecordingFile
 from verifier.recording.proxy.listener import Recorder, Upstream

@@ -1,4 +1,4 @@
-"""What the proxy remembers of one exchange while it passes by."""
+"""What the proxy keeps of one exchange while it is forwarded."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from verifier.recording.proxy.entries import ObservedExchange
 
 @dataclass(slots=True)
 class CapturedBody:
-    """A body as it passes: kept up to `limit` bytes, beyond that only counted."""
+    """A body while it is forwarded: kept if it has at most `limit` bytes, else only counted."""
 
     limit: int
     data: bytearray = field(default_factory=bytearray)
@@ -39,33 +39,33 @@ class Capture:
     client: str
     connection: str
     at: float
-    asked: MessageHead
+    request: MessageHead
     sent: CapturedBody
     received: CapturedBody
-    answer: MessageHead | None = None
+    response: MessageHead | None = None
     websocket: bool = False
 
-    def seen(self, now: float, broken: str = "") -> ObservedExchange:
-        """The entry. `broken` says what cut the exchange short; such an exchange has no answer to compare with.
+    def observed(self, now: float, broken: str = "") -> ObservedExchange:
+        """The entry. `broken` says what cut the exchange short; such an exchange has no response to compare with.
 
-        Status 0 is how browsers write an exchange without an answer. A request whose body was not kept cannot be
-        sent again, so it is written the same way.
+        Status 0 is how browsers write an exchange without a response. A request whose body was not kept cannot be
+        replayed, so it is written the same way.
         """
-        answer = self.answer
-        stream = answer is not None and is_event_stream(answer.headers)
+        head = self.response
+        stream = head is not None and is_event_stream(head.headers)
         kind = "websocket" if self.websocket else "eventsource" if stream else ""
         note, size = broken, -1
         if not self.sent.whole:
             note = f"not recorded: the request's body of {self.sent.size} bytes is over the limit of {self.sent.limit}"
-        elif answer is not None and not self.received.whole:
+        elif head is not None and not self.received.whole:
             size = self.received.size
             note = f"the answer's body of {size} bytes is over the limit of {self.received.limit} and was not kept"
         elif stream and broken:
             note = f"an event stream that was still open: {broken}"
-        complete = answer is not None and self.sent.whole and (not broken or kind != "")
-        request = Request(self.asked.method, self.asked.target, self.asked.headers, bytes(self.sent.data))
+        complete = head is not None and self.sent.whole and (not broken or kind != "")
+        request = Request(self.request.method, self.request.target, self.request.headers, bytes(self.sent.data))
         response = Response(0)
-        if complete and answer is not None:
-            response = Response(answer.status, answer.headers, bytes(self.received.data))
+        if complete and head is not None:
+            response = Response(head.status, head.headers, bytes(self.received.data))
         exchange = Exchange(request, response, self.host, self.at, now - self.at)
         return ObservedExchange(exchange, self.client, self.connection, note, size if complete else -1, kind)

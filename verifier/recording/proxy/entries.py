@@ -1,4 +1,4 @@
-"""From exchanges seen by the proxy to entries of a HAR file, with the notes that HAR has no field for."""
+"""Writing exchanges observed by the proxy as entries of a HAR file, with notes that HAR has no field for."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from verifier.recording.redact import Redaction
 class ObservedExchange:
     """One exchange as the proxy saw it.
 
-    `note` becomes the entry's comment. `response_size` is the true size in bytes of an answer's body that was too
+    `note` becomes the entry's comment. `response_size` is the true size in bytes of a response's body that was too
     large to keep, else -1. `kind` is "", "eventsource" or "websocket".
     """
 
@@ -83,7 +83,7 @@ class RecordingFile(HarWriter):
         return entry
 
     def _without_secrets(self, exchange: Exchange) -> Exchange:
-        """An event stream is no JSON document, but its events often are: each is redacted as one."""
+        """Redact each event of a stream as a JSON document, which it often is."""
         redactor = self._redactor
         if redactor is None:
             return exchange

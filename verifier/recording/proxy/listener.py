@@ -36,9 +36,9 @@ class Upstream:
 
 
 class Recorder:
-    """Passes HTTP/1.1 traffic on to a service and hands every exchange to `keep`.
+    """Forwards HTTP/1.1 traffic to a service and calls `keep` with every exchange.
 
-    Bodies are streamed; in the recording each is kept up to `body_limit` bytes. Times come from `clock` (seconds),
+    Bodies are streamed; those of at most `body_limit` bytes are recorded. Times come from `clock` (seconds),
     counted from the recorder's making. The Host header is the client's, or the service's with `rewrite_host`.
     `failed` is set when `keep` raised, for instance because the disk is full: nothing more can be recorded.
     `lost` counts connections on which the recorder itself failed, so that what they carried is missing.
@@ -132,7 +132,7 @@ class Recorder:
         if self.error is not None:
             return
         try:
-            self._keep(capture.seen(self._clock() - self._began, broken))
+            self._keep(capture.observed(self._clock() - self._began, broken))
         except Exception as error:
             self.error = error
             self.failed.set()

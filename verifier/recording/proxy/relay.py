@@ -1,4 +1,4 @@
-"""One client connection of the recording proxy: requests go to the service and answers come back, piece by piece."""
+"""One client connection of the recording proxy: requests go to the service and responses come back, piece by piece."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _REPEATABLE = frozenset(("GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"))  #
 
 
 class ClientGone(Exception):
-    """The client went away, which ends the exchange but is nobody's fault."""
+    """The client has closed its connection, which ends the exchange without an error."""
 
 
 class Relay:
@@ -68,7 +68,7 @@ class Relay:
             self._client.close()
 
     async def _exchange(self, head: MessageHead) -> bool:
-        """Whether the client's connection goes on."""
+        """Returns whether the client's connection stays open."""
         switching = head.websocket
         if head.upgrade and not switching:
             if head.method == "CONNECT":
@@ -98,32 +98,32 @@ class Relay:
         return False
 
     async def _relay_exchange(self, capture: Capture) -> bool:
-        head = capture.asked
-        service, answer, sending = await self._await_response(capture)
+        head = capture.request
+        service, response, sending = await self._await_response(capture)
         try:
-            capture.answer = answer
-            if answer.status == 101 and head.websocket:
+            capture.response = response
+            if response.status == 101 and head.websocket:
                 capture.websocket = True
                 self.idle = True
-                await self._send_to_client(response_head(answer, "none", True))
+                await self._send_to_client(response_head(response, "none", True))
                 await relay_bytes(self._client, service)
                 return False
-            if answer.status == 101:
+            if response.status == 101:
                 raise BrokenMessage("garbage")
             if head.websocket:
                 self._client.messages.ignore_upgrade()
                 async for _ in self._client.messages.body():
                     pass
-            return await self._relay_response(capture, service, answer, sending)
+            return await self._relay_response(capture, service, response, sending)
         finally:
             sending.cancel()
 
     async def _await_response(self, capture: Capture) -> tuple[DuplexStream, MessageHead, asyncio.Task[None]]:
-        """Send the request, the body in the background, and wait for the answer's head.
+        """Send the request, the body in the background, and wait for the response's head.
 
         A service may close an idle connection at any moment: a request that may be repeated is, once.
         """
-        head = capture.asked
+        head = capture.request
         fresh = self._service is None or self._service.closing
         if fresh:
             await self._connect()
@@ -132,10 +132,10 @@ class Relay:
             assert service is not None
             sending = asyncio.ensure_future(self._send_request(capture, service))
             try:
-                answer = await service.messages.head(head.method == "HEAD")
-                if answer is None:
+                response = await service.messages.head(head.method == "HEAD")
+                if response is None:
                     raise BrokenMessage("closed")
-                return service, answer, sending
+                return service, response, sending
             except BrokenMessage as broken:
                 sending.cancel()
                 if last or str(broken) == "garbage" or head.method not in _REPEATABLE or head.framing != "none":
@@ -155,8 +155,8 @@ class Relay:
             raise BrokenMessage(f"refused: {error.strerror or error}") from None
 
     async def _send_request(self, capture: Capture, service: DuplexStream) -> None:
-        """The request to the service. What goes wrong here shows in the answer, or in its absence."""
-        head = capture.asked
+        """Send the request to the service. If that fails, the response says so, or there is none."""
+        head = capture.request
         with contextlib.suppress(BrokenMessage):
             await service.send(request_head(head, self._authority))
         if head.websocket:
@@ -174,14 +174,14 @@ class Relay:
                 await service.send(LAST_CHUNK)
 
     async def _relay_response(
-        self, capture: Capture, service: DuplexStream, answer: MessageHead, sending: asyncio.Task[None]
+        self, capture: Capture, service: DuplexStream, response: MessageHead, sending: asyncio.Task[None]
     ) -> bool:
-        framing: Framing = "chunked" if answer.framing == "close" else answer.framing
-        keep_alive = capture.asked.keep_alive and sending.done()
-        await self._send_to_client(response_head(answer, framing, keep_alive))
+        framing: Framing = "chunked" if response.framing == "close" else response.framing
+        keep_alive = capture.request.keep_alive and sending.done()
+        await self._send_to_client(response_head(response, framing, keep_alive))
         watch: asyncio.Task[None] | None = None
-        if is_event_stream(answer.headers):
-            self.idle = True  # it may never end, so stopping does not wait for it
+        if is_event_stream(response.headers):
+            self.idle = True  # it may never end, so closing the recorder does not wait for it
             watch = asyncio.ensure_future(self._abort_when_client_leaves(service, sending))
         try:
             async for piece in service.messages.body():
@@ -201,13 +201,13 @@ class Relay:
             raise ClientGone
         if framing == "chunked":
             await self._send_to_client(LAST_CHUNK)
-        if not answer.keep_alive or not sending.done():
+        if not response.keep_alive or not sending.done():
             service.close()
             self._service = None
         return keep_alive
 
     async def _abort_when_client_leaves(self, service: DuplexStream, sending: asyncio.Task[None]) -> None:
-        """A quiet stream never writes, so a client that left would not be noticed: watch it, and hang up too."""
+        """End an event stream when its client leaves. A quiet stream writes nothing, so no write would fail."""
         await asyncio.wait((sending,))
         try:
             ended = await self._client.messages.watch()
@@ -216,7 +216,7 @@ class Relay:
         if ended:
             service.abort()
         else:
-            await asyncio.Event().wait()  # it sent the next request; nothing more can be learned
+            await asyncio.Event().wait()  # it sent the next request, so its end cannot be seen any more
 
     async def _send_to_client(self, data: bytes) -> None:
         try:
@@ -225,8 +225,8 @@ class Relay:
             raise ClientGone from None
 
     async def _report_failure(self, capture: Capture) -> None:
-        """Tell the client: by a status if nothing was said yet, else by cutting the connection."""
-        if capture.answer is None:
+        """Tell the client: by a status if nothing was sent yet, else by cutting the connection."""
+        if capture.response is None:
             with contextlib.suppress(BrokenMessage):
                 await self._client.send(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
         else:
