@@ -2,18 +2,19 @@
 
 from verifier.correlation.analysis.borrowing import learn_all
 from verifier.correlation.analysis.learn import learn
+from verifier.correlation.conditions import Waiting
 from verifier.correlation.execution.player import Player
 from verifier.correlation.execution.program import Program, compile_script
-from verifier.correlation.model import Poll, Report, Rules, Script, ScriptStep
+from verifier.correlation.model import Report, Rules, Script, ScriptStep
 
 __all__ = [
     "Player",
-    "Poll",
     "Program",
     "Report",
     "Rules",
     "Script",
     "ScriptStep",
+    "Waiting",
     "compile_script",
     "learn",
     "learn_all",

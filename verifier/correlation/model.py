@@ -1,4 +1,4 @@
-"""The plain values of correlation: rules, reports, polling, and what a replay does with requests and responses."""
+"""The plain values of correlation: rules, reports, and what a replay does with requests and responses."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from verifier.correlation.conditions import Waiting
 from verifier.correlation.template import RequestTemplate
-from verifier.correlation.text.json import as_text, cached_json
 from verifier.correlation.text.times import Moment
-from verifier.http.message import Response
-from verifier.pointers import is_index, value_at
+from verifier.pointers import is_index
 from verifier.recording.model import Exchange
 
 
@@ -41,29 +40,6 @@ class Report:
 
     def __str__(self) -> str:
         return f"{self.message}; settle it with {'' if self.rule.startswith('credentials:') else 'rules: '}{self.rule}"
-
-
-@dataclass(frozen=True, slots=True)
-class Poll:
-    """A read that the client repeated until the response showed something.
-
-    `interval` is the mean recorded distance in seconds, `count` the number of requests. `until` pairs JSON pointers
-    into the response with the values that ended the polling, as text. `status` is the status of the last response.
-    """
-
-    interval: float
-    count: int
-    until: tuple[tuple[str, str], ...]
-    status: int
-
-    def done(self, response: Response) -> bool:
-        """Whether a response shows what ended the recorded polling."""
-        if response.status != self.status:
-            return False
-        if not self.until:
-            return True
-        document = cached_json(response.body)
-        return all(as_text(value_at(document, pointer)) == final for pointer, final in self.until)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,13 +115,13 @@ class CookieTemplate:
 class ScriptStep:
     """One exchange to send, and all that correlation knows about it.
 
-    `poll` makes one step of a run of polling. `lender` is the session that the exchange is borrowed from, "" for one
+    `waiting` is set where the client waited for something: its repeated reads are one step. `lender` is the session that the exchange is borrowed from, "" for one
     of its own; each lender is a client with a cookie jar of its own. `template` is None where nothing in the request
     changes. `produces` lists the runtime expressions whose values later steps use.
     """
 
     exchange: Exchange
-    poll: Poll | None = None
+    waiting: Waiting | None = None
     lender: str = ""
     name: str = ""  # "METHOD /path/{}"
     template: RequestTemplate | None = None

@@ -150,7 +150,7 @@ def _shape(name: str, replay_script: ReplayScript, registry: ContractRegistry, m
         request = step.exchange.request
         known = registry.operation(service, matrix.service(service).old.name, request.method, request.path)
         same_client = index > 0 and script.steps[index - 1].lender == step.lender
-        free = same_client and step.poll is None and not script.depends(index, index - 1)
+        free = same_client and step.waiting is None and not script.depends(index, index - 1)
         exchanges.append(
             ExchangeShape(
                 known.id if known else step.name,
@@ -158,7 +158,7 @@ def _shape(name: str, replay_script: ReplayScript, registry: ContractRegistry, m
                 request.method not in SAFE,
                 free,
                 recorded=step.exchange.response.status,
-                polled=step.poll is not None,
+                polled=step.waiting is not None,
                 lender=f"{prefix}{step.lender}" if step.lender else "",
             )
         )

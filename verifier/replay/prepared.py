@@ -7,7 +7,7 @@ from collections.abc import Callable
 from msgspec import Struct, structs
 
 from verifier.contracts.lookup import HOLE
-from verifier.correlation import Poll, Program
+from verifier.correlation import Program, ScriptStep, Waiting
 from verifier.correlation.execution.compiler import Build
 from verifier.correlation.execution.extraction import Learn
 from verifier.correlation.text.parts import bits
@@ -42,7 +42,7 @@ class PreparedExchange(Struct, frozen=True, gc=False):
     name: str
     trace_start: str  # how the `traceparent` of its first attempt begins
     recorded: Response
-    poll: Poll | None
+    waiting: Waiting | None
     listen: ListenLimits | None  # where an event stream was recorded
     traced: bool  # the recorded request carries a trace of its own
     status: int | None
@@ -89,7 +89,7 @@ def _prepared(
 ) -> PreparedExchange:
     step = program.steps[index]
     request, response = step.exchange.request, step.exchange.response
-    status = response.status if step.poll is None and response.status not in not_final else None
+    status = response.status if step.waiting is None and response.status not in not_final else None
     listen = listen_limits(response, needed=bool(step.produces))
     traced = header(request.headers, "traceparent") is not None
     prepared = PreparedExchange(
@@ -98,7 +98,7 @@ def _prepared(
         name=step.name,
         trace_start=traceparent_start(index),
         recorded=response,
-        poll=step.poll,
+        waiting=step.waiting,
         listen=listen,
         traced=traced,
         status=status,

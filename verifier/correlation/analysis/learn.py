@@ -13,13 +13,14 @@ from dataclasses import dataclass, field, replace
 
 from verifier.correlation.analysis.consumers import Consumer
 from verifier.correlation.analysis.cookies import recorded_cookies
-from verifier.correlation.analysis.polls import collapse
 from verifier.correlation.analysis.reports import misnamed, never_issued, rule_without_source
 from verifier.correlation.analysis.rules import Flow, ParsedRules, parse_rules
 from verifier.correlation.analysis.slots import SlotTable
 from verifier.correlation.analysis.step_names import step_name
 from verifier.correlation.analysis.templating import Grain, make_template
 from verifier.correlation.analysis.values import SessionValues, cookie_field
+from verifier.correlation.analysis.waiting import collapse
+from verifier.correlation.analysis.waiting_values import WaitingValues
 from verifier.correlation.model import CookieTemplate, Report, Rules, Script, ScriptStep
 from verifier.correlation.response_reader import ResponseReader
 from verifier.correlation.template import RequestTemplate
@@ -30,8 +31,8 @@ from verifier.recording.model import Exchange, Session
 
 
 def recorded_steps(session: Session) -> list[ScriptStep]:
-    """The exchanges of a session before their analysis, each run of polling as one step."""
-    return [ScriptStep(exchange, poll) for exchange, poll in collapse(session.exchanges)]
+    """The exchanges of a session before their analysis, each waiting as one step."""
+    return [ScriptStep(exchange, waiting) for exchange, waiting in collapse(session.exchanges)]
 
 
 def learn(session: Session, *, began: float, rules: Rules = Rules()) -> Script:  # noqa: B008
@@ -69,10 +70,12 @@ class Analysis:
     def script(self) -> Script:
         for index, step in enumerate(self.steps):
             self.values.add_request(index, step.exchange, self._cookies.own(index))
+        waited_for = {own.text for step in self.steps if step.waiting is not None for own in step.waiting.own}
         for index, step in enumerate(self.steps):
-            self.values.add_response(index, step.exchange)
+            self.values.add_response(index, step.exchange, waited_for)
         # All templates are made before any step: a later request may add an extraction to an earlier step.
         templates = [self._template(index, step.exchange) for index, step in enumerate(self.steps)]
+        self.steps = WaitingValues(self.steps, self.values, self.slots).bound()
         steps = tuple(
             self._step(index, step, made) for index, (step, made) in enumerate(zip(self.steps, templates, strict=True))
         )

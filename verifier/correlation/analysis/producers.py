@@ -87,9 +87,10 @@ class Producers:
         return exchange.at, exchange.line
 
     def received_at(self, node: Node) -> Timestamp:
-        """When the response of a step was known; of a poll, the last one."""
+        """When the response of a step was known; of a waiting, the last one."""
         step = self._analyses[node[0]].steps[node[1]]
-        waited = step.poll.interval * (step.poll.count - 1) if step.poll is not None else 0.0
+        waiting = step.waiting
+        waited = waiting.interval * (waiting.count - 1) if waiting is not None else 0.0
         return step.exchange.at + waited, step.exchange.line
 
     def dependencies(self, number: int) -> list[Dependency]:

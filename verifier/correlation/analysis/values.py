@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 
 from verifier.correlation.analysis.decisions import Occurrence, ValueDecision, creation, decide
 from verifier.correlation.analysis.source_ranking import Sources, echoes, ranked_sources
@@ -21,7 +22,8 @@ _NEAR_RECORDING = 10 * 86400  # seconds; a moment farther away is a date of birt
 class SessionValues:
     """Texts by where they occur in requests and where responses offer them. `began` is as for `learn`.
 
-    All requests are added before the first response: only texts that some request carries are looked for.
+    All requests are added before the first response: of a response only texts are kept that some request carries, or
+    that the client waited for.
     """
 
     def __init__(self, began: float) -> None:
@@ -48,8 +50,8 @@ class SessionValues:
         for name, value in cookies:
             note(value, cookie_field(name), "whole")
 
-    def add_response(self, index: int, exchange: Exchange) -> None:
-        for source in sources(index, exchange.request, exchange.response, self.occurrences.keys()):
+    def add_response(self, index: int, exchange: Exchange, waited_for: AbstractSet[str] = frozenset()) -> None:
+        for source in sources(index, exchange.request, exchange.response, self.occurrences.keys() | waited_for):
             self.sources.setdefault(source.text, Sources()).add(source)
 
     def is_distinctive(self, text: str) -> bool:
