@@ -254,7 +254,7 @@ def test_what_would_take_too_much_is_left_out_and_reported() -> None:
     assert "takes more than 6 exchanges of other sessions" in told
 
 
-def test_polling_stays_polling_on_both_sides() -> None:
+def test_waiting_stays_waiting_on_both_sides() -> None:
     def state(word: str) -> Response:
         return answer(200, {"id": UUID, "state": word, "ticket": TOKEN if word == "done" else ""})
 
@@ -266,7 +266,7 @@ def test_polling_stays_polling_on_both_sides() -> None:
         ("bert", wait, answer(200, {"id": UUID, "state": "done"})),
         ("bert", request("GET", f"/tickets/{TOKEN}"), answer(200, {})),
     )
-    steps = [(step.lender, step.name, step.poll is not None) for step in scripts["bert"].steps]
+    steps = [(step.lender, step.name, step.waiting is not None) for step in scripts["bert"].steps]
     assert steps == [
         ("anna", "GET /jobs/last", True),
         ("", "GET /jobs/last", True),

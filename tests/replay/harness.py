@@ -18,7 +18,7 @@ from verifier.correlation import learn
 from verifier.gateway.gateway import Gateway
 from verifier.gateway.partner import PartnerServer
 from verifier.gateway.rotation import Endpoint, Rotation
-from verifier.history.model import FaultInjected, Note, Operation
+from verifier.history.model import End, FaultInjected, Note, Operation
 from verifier.history.store import Lines
 from verifier.http.client import WireClient
 from verifier.http.message import Request, Response
@@ -117,6 +117,10 @@ class ReplayHarness:
     @property
     def notes(self) -> list[Note]:
         return [entry for entry in self.records if isinstance(entry, Note)]
+
+    @property
+    def ends(self) -> list[End]:
+        return [entry for entry in self.records if isinstance(entry, End)]
 
     def seen(self) -> list[tuple[str, str]]:
         """What arrived: version and method, in order."""

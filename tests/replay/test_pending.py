@@ -128,8 +128,8 @@ def test_work_whose_callback_is_refused_is_still_asked_for_to_its_bound(tmp_path
             await harness.replayer(PAY, CALL_BACK, LOOK).run(step(replay("1", "1", "1")), lambda: None)
             kinds = [entry.source for entry in harness.operations]
             assert kinds[-1] == "poll", "after the session broke off"
-            (note,) = harness.notes
-            assert (note.kind, note.operation) == ("not-ended", harness.operations[0].id)
+            (end,) = harness.ends
+            assert (end.how, end.shown, end.operation) == ("open", "waiting", harness.operations[0].id)
 
     run_bounded(scenario())
 

@@ -15,8 +15,8 @@ from verifier.history.model import Operation
 from verifier.http.encode import encode_request
 from verifier.http.message import Request, Response
 from verifier.http.server import Reply
+from verifier.replay.awaited import FAILURES
 from verifier.replay.context import same_origin
-from verifier.replay.polling import FAILURES
 
 CONTRACT = """\
 openapi: 3.0.3
@@ -68,7 +68,9 @@ def test_polling_ends_with_a_final_state(final: str, location: str, tmp_path: Pa
             assert [entry.id for entry in asked] == [f"{begun.id}/poll-{n}" for n in (1, 2, 3, 4)]
             assert {(entry.source, entry.parent, entry.name) for entry in asked} == {("poll", begun.id, "look")}
             assert {entry.version for entry in asked} == {"1", "2"}, "through every live version by turn"
-            assert harness.notes == []
+            (end,) = harness.ends
+            assert (end.how, end.shown, end.operation, end.reads) == ("ended", final, begun.id, 4)
+            assert (end.index, end.version, end.name) == (0, "1", "begin")
 
     run_bounded(scenario())
 
@@ -81,9 +83,11 @@ def test_polling_ends_at_its_bound_and_says_so(tmp_path: Path) -> None:
         async with replay_harness(never, "1", registry=promised(tmp_path, "200ms")) as harness:
             await harness.replayer(BEGIN).run(step(replay("1")), lambda: None)
             assert polls(harness)
-            (note,) = harness.notes
-            assert "until its bound" in note.message
-            assert (note.kind, note.operation, note.step) == ("not-ended", harness.operations[0].id, "rollout.1")
+            (end,) = harness.ends
+            assert (end.how, end.operation, end.step) == ("open", harness.operations[0].id, "rollout.1")
+            assert (end.shown, end.bound, end.declared, end.reads) == ("pending", 0.2, True, len(polls(harness)))
+            assert end.wanted == "$response.body#/status = done or failed"
+            assert end.last == polls(harness)[-1].id
 
     run_bounded(scenario())
 
@@ -97,8 +101,7 @@ def test_polling_ends_after_repeated_failure(how: Response | Reply, tmp_path: Pa
         async with replay_harness(fails, "1", registry=promised(tmp_path)) as harness:
             await harness.replayer(BEGIN).run(step(replay("1")), lambda: None)
             assert len(polls(harness)) == FAILURES
-            assert [note.kind for note in harness.notes] == ["not-ended"]
-            assert f"{FAILURES} polls in a row had failed" in harness.notes[0].message
+            assert [(end.how, end.reads) for end in harness.ends] == [("unreadable", FAILURES)]
 
     run_bounded(scenario())
 
@@ -115,7 +118,7 @@ def test_a_failure_now_and_then_does_not_end_polling(tmp_path: Path) -> None:
         async with replay_harness(hiccups, "1", registry=promised(tmp_path)) as harness:
             await harness.replayer(BEGIN).run(step(replay("1")), lambda: None)
             assert len(polls(harness)) == 2 * FAILURES
-            assert harness.notes == []
+            assert [end.how for end in harness.ends] == ["ended"]
 
     run_bounded(scenario())
 
@@ -186,7 +189,7 @@ def test_a_recorded_poll_goes_on_until_it_shows_what_the_recording_ended_with(ne
             replayer = harness.replayer(*RECORDED)
             await replayer.run(step(replay("1", "2")), lambda: None)
             assert [entry.request.target for entry in harness.arrived] == ["/jobs", *["/jobs/j-9"] * needed]
-            assert harness.notes == []
+            assert [end.how for end in harness.ends] == ["ended"]
             assert len(polls(harness)) == needed - 1
             (found,) = replayer.resources
             assert found.request.target == "/jobs/j-9"
@@ -205,7 +208,7 @@ def test_a_recorded_poll_gives_up_after_repeated_failure() -> None:
             replayer = harness.replayer(*RECORDED)
             await replayer.run(step(replay("1", "1")), lambda: None)
             assert len(polls(harness)) == FAILURES
-            assert [note.kind for note in harness.notes] == ["not-ended"]
+            assert [(end.how, end.shown) for end in harness.ends] == [("open", "pending")]
             assert not replayer.resources
 
     run_bounded(scenario())

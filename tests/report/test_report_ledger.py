@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from msgspec import structs
 from report_values import charge, operation
 
-from verifier.history.model import History, Note, Operation
+from verifier.history.model import End, History, Operation
 from verifier.report.ledger import EffectCount, LedgerEntry, _roots, ledger, noteworthy
 
 
-def of(name: str, *more: Operation, notes: tuple[Note, ...] = ()) -> LedgerEntry:
+def of(name: str, *more: Operation, ends: tuple[End, ...] = ()) -> LedgerEntry:
     history = values.history(*more)
-    history = structs.replace(history, notes=(*history.notes, *notes))
+    history = structs.replace(history, ends=ends)
     return next(entry for entry in ledger(history) if entry.operation == name)
 
 
@@ -74,8 +74,14 @@ def test_refused_although_it_took_effect_is_not_called_safe_to_send_again() -> N
 
 def test_accepted_and_still_running_is_not_finished() -> None:
     running = operation("r9/1.1", "rollout.2", fault="duplicate-after")
-    note = Note("rollout.2", "not-ended", "was polled until its bound and did not end", running.id)
-    assert of(running.id, running, notes=(note,)).happened == "not finished"
+    end = End(
+        step="rollout.2", replay="r9", session="s1", index=0, operation=running.id, service=running.service,
+        name=running.name, version=running.version, how="open", shown="pending", waited=5.0, bound=5.0, reads=20,
+        last=running.id, at=running.ended + 5.0,
+    )  # fmt: skip
+    assert of(running.id, running, ends=(end,)).happened == "not finished"
+    ended = structs.replace(end, how="ended", shown="done")
+    assert of(running.id, running, ends=(ended,)).happened != "not finished"
 
 
 def test_without_an_answer_and_without_an_effect_it_may_have_happened() -> None:

@@ -37,13 +37,19 @@ def check(context: Context, plan: Plan) -> CheckResult:
     """Work that was polled until its bound and showed no final state; work whose polls were all refused."""
     result = CheckResult(GUARANTEE)
     for operation, completes, states in accepted_work(context):
-        polls = [entry for entry in context.children.get(operation.id, []) if entry.source == "poll"]
+        # In later steps it is asked for again: what ends there did not end within its bound.
+        polls = [
+            entry
+            for entry in context.children.get(operation.id, [])
+            if entry.source == "poll" and entry.step == operation.step
+        ]
         if not polls:
             if operation.source != "inner" and context.value(completes.poll, operation) is None:
                 result.ran(operation.step, operation.service, operation.name)
                 result.findings.append(_nowhere(context, operation, completes))
             continue
         result.ran(operation.step, operation.service, operation.name)
+        states = [(state, poll) for state, poll in states if poll.step == operation.step]
         if any(state in completes.final for state, _ in states):
             continue
         last = polls[-1]

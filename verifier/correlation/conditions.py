@@ -133,7 +133,9 @@ class FieldReaches:
     def holds(self, shown: Shown) -> bool:
         found = follow(shown.document, self.path)
         if self.becomes == "unset":
-            return found in (None, "") or (found is MISSING and isinstance(follow(shown.document, self.path[:-1]), dict))
+            return found in (None, "") or (
+                found is MISSING and isinstance(follow(shown.document, self.path[:-1]), dict)
+            )
         return found not in (MISSING, None, "") if self.becomes == "set" else as_text(found) == self.text
 
     def with_values(self, change: Callable[[OwnValue], OwnValue]) -> FieldReaches:

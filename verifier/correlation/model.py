@@ -115,9 +115,10 @@ class CookieTemplate:
 class ScriptStep:
     """One exchange to send, and all that correlation knows about it.
 
-    `waiting` is set where the client waited for something: its repeated reads are one step. `lender` is the session that the exchange is borrowed from, "" for one
-    of its own; each lender is a client with a cookie jar of its own. `template` is None where nothing in the request
-    changes. `produces` lists the runtime expressions whose values later steps use.
+    `waiting` is set where the client waited for something: its repeated reads are one step. `lender` is the session
+    that the exchange is borrowed from, "" for one of its own; each lender is a client with a cookie jar of its own.
+    `template` is None where nothing in the request changes. `produces` lists the runtime expressions whose values
+    later steps use.
     """
 
     exchange: Exchange

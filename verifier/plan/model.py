@@ -20,7 +20,8 @@ class ExchangeShape:
 
     `free`: it does not depend on the response before it, so the two requests may be reordered.
     `lender` is the session that it is borrowed from, "" for one of the session's own. For the checks: `recorded` is
-    the recorded status (0: not known), and `polled` is true if the exchange was recorded as polling.
+    the recorded status (0: not known), and `polled` is true if its client waited for something, so that its repeated
+    reads are one exchange.
     """
 
     name: str

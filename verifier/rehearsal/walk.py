@@ -35,6 +35,7 @@ from verifier.rehearsal.frozen_heap import frozen_heap
 from verifier.rehearsal.prepare import Prepared, borrowings, run_info
 from verifier.rehearsal.run_directory import keep_inputs
 from verifier.rehearsal.system import StepFailed, System
+from verifier.replay.backlog import Backlog
 from verifier.replay.context import ReplayContext
 from verifier.replay.live import live_traffic
 from verifier.replay.readback import sweep
@@ -175,7 +176,8 @@ class Rehearsal:
         began = self.clock()
         context.gateway.forget()
         system.step = path.id
-        driver = SessionReplayer(context, path.id, self.prepared.replay_scripts, self.prepared.matrix.replaying)
+        scripts, replaying = self.prepared.replay_scripts, self.prepared.matrix.replaying
+        driver = SessionReplayer(context, path.id, scripts, replaying, backlog=Backlog(path.kind))
         try:
             await system.open_stores(path.id)
             self.boot += self.clock() - began
@@ -230,13 +232,14 @@ class Rehearsal:
         return not error
 
     async def _go_through(self, path: PlanPath, step: PlannedStep, system: System, driver: SessionReplayer) -> None:
-        """The transition under live traffic, then the replays, the proofs and the read-back."""
+        """The transition under live traffic, then the replays, the open work, the proofs and the read-back."""
         began = self.clock()
         async with live_traffic(driver, step.id) if step.live else nullcontext():
             await system.carry_out(step.actions)
         self.boot += self.clock() - began
         began = self.clock()
         await driver.run(step, lambda: self.emit(ReplayEnded(step)))
+        await driver.backlog.follow(driver.context, step.id, last=step is path.steps[-1])
         await driver.prove(step)
         # A control reads back twice. What differs between the two reads is nondeterministic.
         for turn in (1, 2) if path.kind != "rollout" else (1,):

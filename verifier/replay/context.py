@@ -25,6 +25,7 @@ from verifier.matrix.model import Retry
 from verifier.plan.model import Fault
 from verifier.replay.credentials import Credentials
 from verifier.replay.listening import ListenLimits, listen_for_events
+from verifier.replay.waiting_times import WaitingTimes
 
 _UNSENDABLE = re.compile(r"[\x00-\x20\x7f]")
 RETRY_STATUSES = (409, 425, 429, 503)  # statuses of responses that may say when to try again
@@ -70,6 +71,7 @@ class ReplayContext:
     timeout: float = 15.0  # seconds for one attempt; a service that needs longer should accept the work
     credentials: Credentials | None = None  # inserted into requests as they are sent, nowhere else
     lines: Lines | None = None  # takes the lines of whole operations, where they need no masking
+    waiting_times: WaitingTimes = field(default_factory=WaitingTimes)
     sent: int = 0
     answered: int = 0
     failed: int = 0

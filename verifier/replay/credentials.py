@@ -19,7 +19,7 @@ from msgspec import structs
 from verifier.correlation.text.base64 import Base64Swap
 from verifier.errors import BadInput, Problem
 from verifier.gateway.streaming import UNFINISHED
-from verifier.history.model import Note, Operation, ReplicaEvent, Step
+from verifier.history.model import End, Note, Operation, ReplicaEvent, Step
 from verifier.history.store import Record
 from verifier.http.coding import limit_accept_encoding, try_decode, without_content_encoding
 from verifier.http.message import Headers, Request, Response, header
@@ -114,6 +114,9 @@ class Credentials:
             )
         if isinstance(record, Note):
             return structs.replace(record, message=self.mask_text(record.message))
+        if isinstance(record, End):
+            name, shown, wanted = self._masked_name(record.name), self.mask_text(record.shown), record.wanted
+            return structs.replace(record, name=name, shown=shown, wanted=self.mask_text(wanted))
         if isinstance(record, ReplicaEvent):
             return structs.replace(record, detail=self.mask_text(record.detail))
         if isinstance(record, Step):

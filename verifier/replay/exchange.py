@@ -15,13 +15,14 @@ from verifier.correlation import Player
 from verifier.history.model import Operation
 from verifier.http.message import Request, Response
 from verifier.plan.model import Fault
+from verifier.replay.backlog import Backlog
 from verifier.replay.context import Attempt, ReplayContext
 from verifier.replay.cursor import ReplayCursor
 from verifier.replay.faults import DeferredDuplicate, exchange_with_fault, retry_if_asked
 from verifier.replay.pending import PendingWork
-from verifier.replay.polling import poll_recorded
 from verifier.replay.prepared import PreparedExchange
 from verifier.replay.resources import Resource, Resources, resource
+from verifier.replay.waiting import RecordedWaiting
 
 
 def as_recorded(operation: Operation, recorded: Response) -> bool:
@@ -65,11 +66,14 @@ class Session:
     resources: Resources
     deferred: dict[str, list[DeferredDuplicate]]
     record: Callable[[Operation], object]
+    backlog: Backlog
     pending: PendingWork = field(init=False)
+    waiting: RecordedWaiting = field(init=False)
     stopped_by: Operation | None = None
 
     def __post_init__(self) -> None:
-        self.pending = PendingWork(self.context, self.cursor.replay_script)
+        self.pending = PendingWork(self.context, self.cursor.replay_script, self.backlog)
+        self.waiting = RecordedWaiting(self.context, self.cursor, self.backlog)
 
     @property
     def over(self) -> bool:
@@ -79,7 +83,8 @@ class Session:
         """Carry out the exchange at the cursor, with retries, polling and accepted work.
 
         The session stops at the first response whose status class differs from the recorded one: later exchanges would
-        only repeat that finding, which the checks read from the history.
+        only repeat that finding, which the checks read from the history. It goes on from a waiting that did not end, as
+        a client would.
         """
         cursor, fault = self.cursor, self.cursor.planned.fault
         prepared = cursor.prepared_exchanges[cursor.order[cursor.at]]
@@ -94,9 +99,9 @@ class Session:
             first, cursor.first_attempt = cursor.first_attempt or await self.context.send(attempt, request), None
             attempts = await retry_if_asked(self.context, attempt, request, prepared.recorded, first)
             seen = attempts[-1]
-        operation = await self._take(prepared, attempt, attempts, seen)
+        operation, goes_on = await self._take(prepared, attempt, attempts, seen)
         cursor.add_version(operation.version)
-        if not as_recorded(operation, prepared.recorded):
+        if not goes_on and not as_recorded(operation, prepared.recorded):
             self.stopped_by = operation
             return
         if (read := remembered(prepared, operation, cursor.versions)) is not None:
@@ -121,14 +126,19 @@ class Session:
 
     async def _take(
         self, prepared: PreparedExchange, attempt: Attempt, attempts: list[Operation], seen: Operation
-    ) -> Operation:
-        """Learn from the response that the client saw, record all attempts, poll the work they began."""
-        context, player = self.context, self.cursor.player
-        operation = learned(player, prepared.index, seen)
+    ) -> tuple[Operation, bool]:
+        """Learn from the response that the client saw, record all attempts, wait for the work they began.
+
+        Returns the operation with which the session goes on, and whether it does so whatever the status.
+        """
+        operation = learned(self.cursor.player, prepared.index, seen)
         for entry in attempts:
             self.record(operation if entry is seen else entry)
+        if prepared.referred_to:
+            self.waiting.seen[prepared.index] = operation
         await self.pending.add(attempt, unique_responses(attempts), seen.response)
         await self.pending.poll_due(prepared.index)
-        if prepared.poll is not None and seen.response is not None:
-            return await poll_recorded(context, attempt, player, prepared.poll, operation)
-        return operation
+        if prepared.waiting is None:
+            return operation, False
+        ended = self.pending.followed.get(operation.request.target)
+        return await self.waiting.wait(attempt, prepared.waiting, operation, ended)

@@ -13,8 +13,10 @@ from verifier.contracts.guarantees import Completes
 from verifier.history.model import Operation
 from verifier.history.outcome import SAFE
 from verifier.http.message import Response
+from verifier.replay.awaited import AwaitedWork
+from verifier.replay.backlog import Backlog
 from verifier.replay.context import Attempt, ReplayContext, same_origin
-from verifier.replay.polling import AcceptedWork, accepted_work
+from verifier.replay.polling import accepted_work, declared_completion
 from verifier.replay.replay_script import ReplayScript
 
 PATIENCE = 1.0  # seconds, or the recorded pause where that is longer
@@ -45,11 +47,16 @@ def _same_response(one: Response | None, other: Response | None) -> bool:
 
 @dataclass(slots=True)
 class PendingWork:
-    """The accepted work that one session still waits for, each with the exchange after which it is polled again."""
+    """The declared work that one session still waits for, each with the exchange after which it is polled again.
+
+    `followed` are the targets that were polled until the work ended, or until its bound had passed (False).
+    """
 
     context: ReplayContext
     replay_script: ReplayScript
-    waiting: list[tuple[int, AcceptedWork]] = field(default_factory=list)
+    backlog: Backlog
+    waiting: list[tuple[int, AwaitedWork]] = field(default_factory=list)
+    followed: dict[str, bool] = field(default_factory=dict)
 
     async def add(self, attempt: Attempt, attempts: list[Operation], seen: Response | None) -> None:
         """Poll the work that these attempts began until it ends, or keep it for later.
@@ -57,16 +64,23 @@ class PendingWork:
         Of work that waits for its client, only that of the response `seen` can end, for the client goes on with it.
         """
         for operation in attempts:
-            work = accepted_work(self.context, attempt, operation)
-            if work is None:
+            work = accepted_work(self.context, attempt, operation, self.backlog)
+            completes = declared_completion(self.context, operation)
+            if work is None or completes is None:
                 continue
-            later = awaited_write(self.replay_script, attempt.index, work.completes)
+            later = awaited_write(self.replay_script, attempt.index, completes)
             if later is None:
-                await work.poll(self.context)
-            elif _same_response(operation.response, seen) and not await work.poll(
-                self.context, self._patience(attempt.index)
-            ):
-                self.waiting.append((later, work))
+                await self._wait(work)
+            elif _same_response(operation.response, seen):
+                if await work.wait(self.context, self._patience(attempt.index)):
+                    self.followed[work.request.target] = True
+                else:
+                    self.waiting.append((later, work))
+
+    async def _wait(self, work: AwaitedWork) -> None:
+        if not await work.wait(self.context):
+            self.backlog.add(work)
+        self.followed[work.request.target] = work.done
 
     def _patience(self, index: int) -> float:
         return max(PATIENCE, self.replay_script.gap(index + 1, "recorded"))
@@ -76,10 +90,10 @@ class PendingWork:
         due = [work for later, work in self.waiting if later == index]
         self.waiting = [(later, work) for later, work in self.waiting if later != index]
         for work in due:
-            await work.poll(self.context)
+            await self._wait(work)
 
     async def poll_remaining(self) -> None:
         """Poll what is left when a session has ended, early or not."""
         for _, work in self.waiting:
-            await work.poll(self.context)
+            await self._wait(work)
         self.waiting.clear()

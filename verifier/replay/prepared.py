@@ -43,6 +43,7 @@ class PreparedExchange(Struct, frozen=True, gc=False):
     trace_start: str  # how the `traceparent` of its first attempt begins
     recorded: Response
     waiting: Waiting | None
+    referred_to: bool  # by the waiting of a later exchange
     listen: ListenLimits | None  # where an event stream was recorded
     traced: bool  # the recorded request carries a trace of its own
     status: int | None
@@ -77,28 +78,33 @@ class PreparedExchange(Struct, frozen=True, gc=False):
 def prepared_exchanges(context: ReplayContext, replay_script: ReplayScript) -> tuple[PreparedExchange, ...]:
     not_final = context.registry.accepting.union(RETRY_STATUSES, context.retry.statuses)
     found: list[PreparedExchange] = []
+    steps = replay_script.program.steps
+    referred = frozenset[int]().union(*(step.waiting.needs for step in steps if step.waiting is not None))
     filled: set[int] = set()  # the slots that the response to this exchange or to a later one may fill
     for index in reversed(range(len(replay_script.services))):
         filled.update(extraction.slot for extraction in replay_script.script.steps[index].extractions)
-        found.append(_prepared(replay_script.program, index, replay_script.services[index], not_final, filled))
+        prepared = _prepared(replay_script.program, index, replay_script.services[index], not_final, index in referred)
+        found.append(_with_serializer(prepared, steps[index], filled))
     return tuple(reversed(found))
 
 
 def _prepared(
-    program: Program, index: int, service: str, not_final: frozenset[int], filled: set[int]
+    program: Program, index: int, service: str, not_final: frozenset[int], referred_to: bool
 ) -> PreparedExchange:
     step = program.steps[index]
     request, response = step.exchange.request, step.exchange.response
-    status = response.status if step.waiting is None and response.status not in not_final else None
+    followed = step.waiting is not None or referred_to or response.status in not_final
+    status = None if followed else response.status
     listen = listen_limits(response, needed=bool(step.produces))
     traced = header(request.headers, "traceparent") is not None
-    prepared = PreparedExchange(
+    return PreparedExchange(
         index=index,
         service=service,
         name=step.name,
         trace_start=traceparent_start(index),
         recorded=response,
         waiting=step.waiting,
+        referred_to=referred_to,
         listen=listen,
         traced=traced,
         status=status,
@@ -113,8 +119,12 @@ def _prepared(
         serializer=None,
         served_as={},
     )
+
+
+def _with_serializer(prepared: PreparedExchange, step: ScriptStep, filled: set[int]) -> PreparedExchange:
     # The values that the request uses must not change before the operation is written or a sweep reads them.
+    status = prepared.status
     if not prepared.simple or status is None or not filled.isdisjoint(step.uses):
         return prepared
-    serializer = specialised_serializer(step, index, status, prepared.outcome, prepared.request)
+    serializer = specialised_serializer(step, prepared.index, status, prepared.outcome, prepared.request)
     return structs.replace(prepared, serializer=serializer)

@@ -14,6 +14,7 @@ from verifier.gateway.traces import traceparent_end
 from verifier.history.model import Note, Operation, Source
 from verifier.matrix.model import Replaying
 from verifier.plan.model import PlannedStep, Replay
+from verifier.replay.backlog import Backlog
 from verifier.replay.context import Attempt, ReplayContext
 from verifier.replay.credentials import rejection_message
 from verifier.replay.cursor import ReplayCursor
@@ -21,7 +22,7 @@ from verifier.replay.exchange import Session
 from verifier.replay.fastpath import FastPath, Stop
 from verifier.replay.faults import DeferredDuplicate
 from verifier.replay.pending import awaited_write
-from verifier.replay.polling import accepted_work
+from verifier.replay.polling import accepted_work, declared_completion
 from verifier.replay.prepared import PreparedExchange, prepared_exchanges
 from verifier.replay.replay_script import ReplayScript
 from verifier.replay.resources import Resources
@@ -37,6 +38,7 @@ class SessionReplayer:
     replaying: Replaying = field(default_factory=Replaying)
     deferred: dict[str, list[DeferredDuplicate]] = field(default_factory=dict)
     resources: Resources = field(default_factory=Resources)
+    backlog: Backlog = field(default_factory=Backlog)
     _known_prepared: dict[str, tuple[PreparedExchange, ...]] = field(default_factory=dict)
 
     async def run(self, step: PlannedStep, progress: Callable[[], None]) -> None:
@@ -94,7 +96,8 @@ class SessionReplayer:
 
     def session(self, cursor: ReplayCursor, record: Callable[[Operation], object] | None = None) -> Session:
         """A session that continues from a cursor, exchange by exchange; `record` takes its attempts."""
-        return Session(self.context, cursor, self.resources, self.deferred, record or self.context.record)
+        record = record or self.context.record
+        return Session(self.context, cursor, self.resources, self.deferred, record, self.backlog)
 
     async def _work(self, following: Callable[[], ReplayCursor | None], ended: Callable[[ReplayCursor], None]) -> None:
         fast_path = FastPath(self.context, self.resources.add, following, ended)
@@ -147,12 +150,13 @@ class SessionReplayer:
             operation = await self.context.send(attempt, late.request)
             self.context.record(operation)
             self.context.record_fault(late.fault, operation)
-            work = accepted_work(self.context, attempt, operation)
-            if (
-                work is not None
-                and awaited_write(self.replay_scripts[attempt.session], attempt.index, work.completes) is None
-            ):
-                await work.poll(self.context)
+            work = accepted_work(self.context, attempt, operation, self.backlog)
+            completes = declared_completion(self.context, operation)
+            if work is None or completes is None:
+                continue
+            waits_for_client = awaited_write(self.replay_scripts[attempt.session], attempt.index, completes) is not None
+            if not waits_for_client and not await work.wait(self.context):
+                self.backlog.add(work)
 
 
 def service_of(host: str, services: Mapping[str, int], fallback: str) -> str:

@@ -75,7 +75,7 @@ def ledger(history: History) -> tuple[LedgerEntry, ...]:
         if root in by_id and by_id[root].source in ("replay", "live") and by_id[root].index >= 0
     }
     usual = _usual(history, by_id, clients)
-    unended = {note.operation for note in history.notes if note.kind == "not-ended"}
+    unended = {end.operation for end in history.ends if end.how != "ended" and not end.late}
     entries = [_entry(by_id[root], members, usual, unended) for root, members in clients.items()]
     return tuple(sorted(entries, key=lambda entry: (by_id[entry.operation].started, entry.operation)))
 

@@ -66,12 +66,16 @@ def is_state(value: Any) -> bool:
     return isinstance(value, bool) or (isinstance(value, str) and _STATE.match(value) is not None)
 
 
-def changed_fields(first: Shown, last: Shown, own: Mapping[OwnValue, int]) -> Fields:
+def changed_fields(first: Shown, last: Shown, own: Mapping[OwnValue, int], accepted: bool) -> Fields:
     """The members of two documents that differ. Elements of lists are compared where a value of the session tells
     them apart; all others may be another client's.
+
+    A member that comes or goes is a change only if work has been accepted, as what is optional comes and goes.
     """
     found = Fields()
     for path, before, after in _differences(first.document, last.document, (), _best_first(own)):
+        if MISSING in (before, after) and not accepted:
+            continue
         name = next((token for token in reversed(path) if isinstance(token, str)), "")
         text = as_text(after)
         if after in _NOTHING and before not in _NOTHING:
@@ -109,15 +113,15 @@ def _differences(before: Any, after: Any, path: Path, own: Sequence[OwnValue]) -
 
 
 def changed_entries(
-    shown: Sequence[Shown], known: OwnValues, exchanges: Sequence[Exchange]
+    shown: Sequence[Shown], known: OwnValues, exchanges: Sequence[Exchange], accepted: bool
 ) -> list[EntryAppears | EntryLeaves]:
     """The values of the session that more places show in the end than at the beginning, or fewer.
 
     Of each exchange that introduced values one is enough; those of writes say most, and those that nothing showed
-    before.
+    before. Outside of lists a document may repeat what it was asked for, so that only accepted work counts there.
     """
     first, last = shown[0], shown[-1]
-    for listed in (True, False):
+    for listed in (True, False) if accepted or last.document is MISSING else (True,):
         grown: dict[OwnValue, int] = {}
         for value, index in known.among(last).items():
             if last.count(value, listed) > first.count(value, listed):

@@ -20,7 +20,9 @@ _DEEPEST = 8
 _NOTHING = (None, "")
 
 
-def promised(exchanges: Sequence[Exchange], at: int, known: OwnValues, accepted: Sequence[int]) -> tuple[Condition, ...]:
+def promised(
+    exchanges: Sequence[Exchange], at: int, known: OwnValues, accepted: Sequence[int]
+) -> tuple[Condition, ...]:
     """What the read at a position shows that writes before had only promised; empty if nothing.
 
     `accepted` are the writes that were answered 202 and of which nothing has shown an end yet. In this order: members

@@ -124,8 +124,8 @@ class _Collapse:
             return []
         first, last = alike[0], alike[-1]
         own = self.known.among(last)
-        fields = changed_fields(first, last, own)
-        entries = changed_entries(alike, self.known, self.exchanges)
+        fields = changed_fields(first, last, own, bool(self.accepted))
+        entries = changed_entries(alike, self.known, self.exchanges, bool(self.accepted))
         counts = changed_counts(first, last, own, self.exchanges[:start])
         groups: list[Sequence[Condition]] = [
             fields.states, entries, fields.words, fields.filled, counts, changed_words(alike),
@@ -189,7 +189,7 @@ def _position(reads: Sequence[Shown], wanted: Shown) -> int:
 
 
 def _runs(exchanges: Sequence[Exchange], start: int, stop: int) -> list[_Run]:
-    """The reads from `start` to `stop` in runs of equal ones: next to each other, or in turn with others that repeat."""
+    """The reads from `start` to `stop` in runs of equal ones, next to each other or in turn with others."""
     keys = [_key(exchanges[at]) for at in range(start, stop)]
     runs: list[_Run] = []
     at = 0

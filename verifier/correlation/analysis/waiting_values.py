@@ -109,7 +109,7 @@ def _counted(condition: CountReaches, index: int, write: int | None, steps: Sequ
 
 
 def _write(waiting: Waiting, index: int, steps: Sequence[ScriptStep]) -> int | None:
-    """The last write before that has values of the read or its conditions; else the last accepted one; else the last."""
+    """The last write with values of the read or its conditions, else the last accepted one, else the last."""
     read = steps[index]
     said = {own.text for own in waiting.own}
     said.update(text for _, text in request_values(read.exchange.request) if is_telling(text) or is_short_id(text))

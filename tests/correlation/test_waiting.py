@@ -1,9 +1,10 @@
-"""Polling is one step that waits for a state; repeated reading is not polling."""
+"""Waiting is one step, whatever its client read; repeated reading is not waiting."""
 
 import pytest
 
 from tests.correlation.building import answer, body, play, request, script
-from verifier.correlation import Poll
+from verifier.correlation import Waiting
+from verifier.correlation.conditions import FieldReaches, StatusIs
 from verifier.http.message import Request, Response
 
 
@@ -11,7 +12,7 @@ def read(*answers: Response, target: str = "/jobs/7") -> list[tuple[Request, Res
     return [(request("GET", target), reply) for reply in answers]
 
 
-def test_polls_become_one_step() -> None:
+def test_waitings_become_one_step() -> None:
     states = ["pending", "running", "succeeded"]
     answers = [
         answer(200, {"id": 7, "status": state, "progress": at * 50, "done": at == 2}) for at, state in enumerate(states)
@@ -22,13 +23,14 @@ def test_polls_become_one_step() -> None:
         (request("GET", "/results/1"), answer()),
     )
     assert [step.name for step in made.steps] == ["POST /jobs", "GET /jobs/{}", "GET /results/{}"]
-    poll = made.steps[1].poll
-    assert poll == Poll(1.0, 3, (("/status", "succeeded"), ("/done", "true")), 200)
+    waiting = made.steps[1].waiting
+    until = (FieldReaches(("status",), "text", "succeeded"), FieldReaches(("done",), "text", "true"))
+    assert waiting == Waiting(1.0, 3, until, 200, lasted=3.0, write=0)
     assert made.steps[1].exchange.response == answers[-1]
-    assert not poll.done(answers[0]) and not poll.done(answers[1]) and poll.done(answers[2])
-    assert poll.done(answer(200, {"done": True, "status": "succeeded", "more": 1}))
-    assert not poll.done(answer(500, {"status": "succeeded", "done": True}))
-    assert not poll.done(answer(200, b"<html>"))
+    assert not waiting.done(answers[0]) and not waiting.done(answers[1]) and waiting.done(answers[2])
+    assert waiting.done(answer(200, {"done": True, "status": "succeeded", "more": 1}))
+    assert not waiting.done(answer(500, {"status": "succeeded", "done": True}))
+    assert not waiting.done(answer(200, b"<html>"))
     sent, _ = play(made, answer(202, {"id": 9}))
     assert [item.target for item in sent] == ["/jobs", "/jobs/9", "/results/1"]
 
@@ -36,8 +38,8 @@ def test_polls_become_one_step() -> None:
 def test_waiting_for_something_to_appear() -> None:
     made = script(*read(answer(404), answer(404), answer(200, {"name": "x"})))
     (step,) = made.steps
-    assert step.poll == Poll(1.0, 3, (), 200)
-    assert step.poll.done(answer(200)) and not step.poll.done(answer(404))
+    assert step.waiting == Waiting(1.0, 3, (StatusIs(200),), 200, lasted=2.01, passing=(404,))
+    assert step.waiting.done(answer(200)) and not step.waiting.done(answer(404))
 
 
 @pytest.mark.parametrize(
@@ -49,22 +51,22 @@ def test_waiting_for_something_to_appear() -> None:
         [answer(200, ["open"]), answer(200, ["closed"])],
     ],
 )
-def test_reading_twice_is_not_polling(answers: list[Response]) -> None:
+def test_reading_twice_is_not_waitinging(answers: list[Response]) -> None:
     made = script(*read(*answers))
-    assert [step.poll for step in made.steps] == [None] * len(answers)
+    assert [step.waiting for step in made.steps] == [None] * len(answers)
 
 
-def test_only_reads_in_a_row_are_polling() -> None:
+def test_only_reads_in_a_row_are_waitinging() -> None:
     first, last = answer(200, {"status": "pending"}), answer(200, {"status": "succeeded"})
     made = script(*read(first), (request("POST", "/jobs/7/start"), answer()), *read(last))
-    assert [step.poll for step in made.steps] == [None] * 3
+    assert [step.waiting for step in made.steps] == [None] * 3
     made = script(*read(first), *read(last, target="/jobs/8"))
-    assert [step.poll for step in made.steps] == [None] * 2
+    assert [step.waiting for step in made.steps] == [None] * 2
     made = script((request("POST", "/jobs/7"), first), (request("POST", "/jobs/7"), last))
     assert len(made.steps) == 2
 
 
-def test_values_come_from_the_last_poll() -> None:
+def test_values_come_from_the_last_waiting() -> None:
     made = script(
         *read(
             answer(200, {"status": "pending", "invoice": None}),
