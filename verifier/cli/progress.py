@@ -85,7 +85,7 @@ class Progress:
     def _confirming(self, event: ConfirmationBegan) -> None:
         steps = [step for path in event.paths for step in path.steps]
         self._steps += len(steps)
-        self._say(f"trying again what was found: {len(event.paths)} paths, {len(steps)} steps")
+        self._say(f"repeating what was found, to confirm it: {len(event.paths)} paths, {len(steps)} steps")
         if self._bar is not None and self._task is not None:
             total = self.done[1] + len(steps) + sum(len(step.replays) for step in steps)
             self._bar.update(self._task, total=total)

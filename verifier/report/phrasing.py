@@ -17,9 +17,9 @@ SYMBOLS = {"pass": "✓", "fail": "✗", "before": "!", "unknown": "?", "": "–
 LEGEND = "✓ holds · ✗ violated · ! violated, but already before the rollout · – not exercised · ? unknown"
 ATTRIBUTIONS = {
     "mixed": "it appears only while versions are mixed",
-    "rollback": "it appears where the old version meets data that the new one wrote",
-    "migration": "it appears where the old version meets the migrated store, before any new replica runs",
-    "upgrade": "it appears where the new version meets data that the old one made, with no old replica left",
+    "rollback": "the old version shows it on data that the new version wrote",
+    "migration": "the old version shows it after the migration, before any new replica runs",
+    "upgrade": "the new version shows it on data that the old version wrote",
     "new-version": "the new version alone shows it",
     "pre-existing": "the old version alone already shows it",
 }
@@ -116,15 +116,15 @@ def earlier(judgement: Judgement) -> list[Violation]:
 
 
 def unconfirmed(judgement: Judgement) -> list[Violation]:
-    """What was seen, was tried again, and was not seen again: reported, and no reason to fail."""
+    """Violations that the confirmation tried to reproduce and did not. They are reported and do not fail the run."""
     return [entry for entry in judgement.violations if entry.attribution != "pre-existing" and not entry.fails]
 
 
 def rate(violation: Violation) -> str:
-    """How often a defect was seen, and whether it was seen again when it was tried again; "" where nobody counted."""
+    """How often a defect was seen, and whether the confirmation saw it again; "" if the tries were not counted."""
     if not violation.rate:
         return ""
-    again = {True: "; confirmed when tried again", False: "; not seen again when tried again", None: ""}
+    again = {True: "; confirmed by repetition", False: "; not seen again when repeated", None: ""}
     return f"{violation.rate}{again[violation.confirmed]}"
 
 

@@ -44,7 +44,7 @@ def render(judgement: Judgement, history: History, plan: Plan, timing: Timing) -
         blocks.append(["Already present before the rollout (does not fail it)", *(f"  {line}" for line in before)])
     if unconfirmed := words.unconfirmed(judgement):
         lines = chain.from_iterable((brief(item), f"  {item.rate}") for item in unconfirmed)
-        blocks.append(["Seen, tried again, and not seen again (does not fail the run)", *(f"  {x}" for x in lines)])
+        blocks.append(["Not seen again when repeated (does not fail the run)", *(f"  {x}" for x in lines)])
     if judgement.unknowns:
         blocks.append(["Not verified", *(line for entry in judgement.unknowns for line in wrapped(f"? {entry}", "  "))])
     if orders := words.orders(plan):
@@ -96,7 +96,9 @@ def violation_block(
     shown_in = f", here in {violation.step}" if violation.step != violation.first else ""
     lines = [
         f"{number}. {violation.guarantee} · {violation.attribution} · {words.subject(violation)}",
-        f"   first in {violation.first}, seen {often}{shown_in}: {words.ATTRIBUTIONS[violation.attribution]}",
+        *wrapped(
+            f"first in {violation.first}, seen {often}{shown_in}: {words.ATTRIBUTIONS[violation.attribution]}", "   "
+        ),
         *wrapped(words.rate(violation), "   "),
         *wrapped(violation.message, "   "),
         *wrapped(f"What the user would have seen: {violation.experience}", "   "),
