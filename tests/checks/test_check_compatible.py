@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 
-from tests.checks.history_builder import Answer, HistoryBuilder, Scenario, attributions, in_every_phase
+from tests.checks.history_builder import NEW, OLD, Answer, HistoryBuilder, Scenario, attributions, in_every_phase
 from tests.checks.order_scenarios import healthy_session, place_order, poll_order
 from verifier.checks.verdict import Judgement
+from verifier.contracts.registry import ContractRegistry, version_contract
 
 FOUND = {("compatible", "mixed")}
 
@@ -405,3 +409,46 @@ def test_a_late_duplicate_after_a_session_that_ended_early_meets_what_that_did_n
         builder.send("PUT /things/1", scenario.second, late, retry=first, fault="duplicate-next-step")
 
     assert (("compatible", "mixed") in attributions(in_every_phase(play, "forward", builder=builder))) is found
+
+
+@pytest.mark.parametrize(
+    ("recorded", "now", "found"),
+    [(500, 200, False), (503, 204, False), (500, 303, False), (500, 404, True), (401, 200, True), (403, 200, True)],
+)
+def test_an_error_that_the_new_version_mends_does_not_alarm_and_an_opened_door_does(
+    recorded: int, now: int, found: bool
+) -> None:
+    """Where old answers 5xx a success is better. A refused access that succeeds is a finding."""
+    builder = HistoryBuilder()
+
+    def play(scenario: Scenario) -> None:
+        for version in (scenario.first, scenario.second):
+            builder.send("POST /tax", version, now if version == NEW else recorded)
+
+    judgement = in_every_phase(play, builder=builder)
+    assert (("compatible", "new-version") in attributions(judgement)) is found
+
+
+@pytest.mark.parametrize(("of_old", "found"), [({"total": 3}, False), ({"total": "3"}, True)])
+def test_a_breach_that_both_versions_have_of_their_own_documents_is_no_news(
+    of_old: dict[str, Any], found: bool
+) -> None:
+    """Old and new declare a text and answer a number: no deployment adds that. New alone doing so is found."""
+    document = {
+        "openapi": "3.0.3",
+        "info": {"title": "orders", "version": "1"},
+        "paths": {"/bill": {"get": {"operationId": "bill", "responses": {"200": {"description": "", "content": {
+            "application/json": {"schema": {"type": "object", "properties": {"total": {"type": "string"}}}}}}}}}},
+    }  # fmt: skip
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "contract.yaml"
+        file.write_text(json.dumps(document), encoding="utf-8")
+        registry = ContractRegistry(tuple(version_contract("orders", version, file) for version in (OLD, NEW)))
+    builder = HistoryBuilder(registry=registry)
+
+    def play(scenario: Scenario) -> None:
+        for version in (scenario.first, scenario.second):
+            builder.send("GET /bill", version, (200, of_old if version == OLD else {"total": 3}))
+
+    news = {entry.attribution for entry in in_every_phase(play, builder=builder).violations} - {"pre-existing"}
+    assert bool(news) is found

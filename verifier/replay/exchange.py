@@ -26,8 +26,14 @@ from verifier.replay.waiting import RecordedWaiting
 
 
 def as_recorded(operation: Operation, recorded: Response) -> bool:
-    """Whether a response is of the recorded status class, so that the session can go on."""
-    return operation.response is not None and operation.response.status // 100 == recorded.status // 100
+    """Whether a response is of the recorded status class, so that the session can go on.
+
+    Where an error of the service was recorded, a success is as good: nothing after it can have needed the error.
+    """
+    if operation.response is None:
+        return False
+    status, was = operation.response.status // 100, recorded.status // 100
+    return status == was or (was == 5 and status in (2, 3))
 
 
 def learned(player: Player, index: int, operation: Operation) -> Operation:
