@@ -187,7 +187,7 @@ def test_a_broken_contract_is_one_wherever_in_a_list_the_entry_stands(tmp_path: 
     broken = [
         entry for entry in in_every_phase(play, "forward", builder=builder).violations if "contract" in entry.message
     ]
-    assert [entry.count for entry in broken] == [8, 8]
+    assert [entry.count for entry in broken] == [16]
     assert {entry.message.partition("contract of ")[2].partition(" at")[0] for entry in broken} == {
         f"orders {OLD}", f"orders {NEW}"
     }  # fmt: skip
