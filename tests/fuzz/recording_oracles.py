@@ -24,7 +24,8 @@ from verifier.http.message import Headers, Request, Response, header
 from verifier.recording.har import HarWriter, read_har
 from verifier.recording.model import Exchange, Recording
 from verifier.recording.placeholders import as_yaml, placeholders
-from verifier.recording.redact import PLACEHOLDER, Redaction, Redactor
+from verifier.recording.redact import Redaction, Redactor
+from verifier.recording.secret_map import PLACEHOLDER
 from verifier.replay.credentials import Credentials
 
 T = TypeVar("T")

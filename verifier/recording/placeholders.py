@@ -19,7 +19,8 @@ from urllib.parse import parse_qsl, unquote
 from verifier.http.message import Request, Response, header
 from verifier.pointers import escape
 from verifier.recording.model import Exchange, Recording
-from verifier.recording.redact import PLACEHOLDER, PREFIX, each_once
+from verifier.recording.redact import each_once
+from verifier.recording.secret_map import PLACEHOLDER, PREFIX
 
 _BYTES = re.compile(PLACEHOLDER.pattern.encode())
 _MOST = 10_000  # placeholders remembered for one recording

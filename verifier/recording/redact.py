@@ -1,41 +1,34 @@
 """Redaction that keeps correlation possible: within one file, equal secrets become equal placeholders.
 
-A placeholder is a keyed hash (BLAKE2b, RFC 7693) under a random key that is thrown away with the writer, so it
-can neither be reversed nor be compared between files. A secret seen once is also replaced wherever it turns up
-in later exchanges: in targets, in other headers, in bodies. Addresses inside headers and bodies (Location, links to
-a next page) are redacted like the requests that will follow them.
+A placeholder is a keyed hash (BLAKE2b, RFC 7693) under a random key that is lost with the writer, so it can neither
+be reversed nor compared between files. A secret seen once is also replaced wherever it occurs in later exchanges: in
+targets, in other headers, in bodies. Addresses inside headers and bodies (Location, links to a next page) are redacted
+like the requests that will follow them.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import json
 import math
 import re
-import secrets
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import parse_qsl, quote, quote_plus
+from urllib.parse import parse_qsl, quote_plus
 
 from verifier.http.message import Headers, Request, Response, header
 from verifier.recording.model import Exchange
+from verifier.recording.secret_map import PREFIX, SHORTEST_SEARCHED, SecretMap
 
-PREFIX = "redacted-"
-# What the writer makes, or a name that somebody has put into a recording by hand.
-PLACEHOLDER = re.compile(rf"{PREFIX}(?:[0-9a-f]{{24}}|[A-Za-z0-9_-]*[A-Za-z0-9])")
-# Shorter secrets are not searched for elsewhere: replacing every "1234" would ruin the recording.
-SHORTEST_SEARCHED = 8
-_MOST_SEARCHED = 2000  # forms of the latest secrets; what their own places hold is replaced however many there are
 _HEADERS = ("authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "x-auth-token", "x-csrf-token")
 _FIELDS = ("password", "passwd", "secret", "client_secret", "token", "access_token", "refresh_token", "id_token",
            "session_token", "csrf_token", "api_key")  # fmt: skip
 # A parameter of an address inside a text.
 _PARAMETER = re.compile(r"(?<=[?&;])([\w.\-\[\]%]+)=([^&#\s\"'<>]+)")
-# What stands before a JSON document: white space, and the byte order marks and zeros of its encodings.
+# What may precede a JSON document: white space, and the byte order marks and zeros of its encodings.
 _BEFORE = b" \t\r\n\0\xef\xbb\xbf\xfe\xff"
-# A member of an object in what is hardly JSON, its value perhaps cut short. A name has a bound, so time stays linear.
+# A member of an object in broken JSON, its value perhaps cut short. The length of a name is limited, so time is linear.
 _MEMBER = re.compile(
     r'(?<!\\)("((?:[^"\\]|\\.){0,200}+)"\s*+:\s*+)("(?:[^"\\]|\\.)*+(?:"|\\?\Z)|-?\d[\d.eE+-]*+|[{\[])', re.DOTALL
 )
@@ -60,55 +53,44 @@ class Redaction:
     fields: tuple[str, ...] = _FIELDS
 
     def also(self, headers: tuple[str, ...] = (), fields: tuple[str, ...] = ()) -> Redaction:
-        """The same with more names."""
+        """These and more names."""
         return Redaction((*self.headers, *headers), (*self.fields, *fields))
 
 
 class Redactor:
-    """Redacts exchanges one after the other; forgets its key when it goes."""
+    """Redacts exchanges one after the other."""
 
     def __init__(self, redaction: Redaction) -> None:
         self._headers = frozenset(map(_plain, (*_HEADERS[:4], *redaction.headers)))
         self._fields = frozenset(map(_plain, redaction.fields))
-        self._key = secrets.token_bytes(32)
-        self._known: dict[str, str] = {}
-        self._pattern: re.Pattern[str] | None = None
+        self._secrets = SecretMap()
 
     def exchange(self, exchange: Exchange) -> Exchange:
         request, response = exchange.request, exchange.response
-        # Fields first: they tell what is secret before the rest is searched for it.
+        # Secret fields and headers come first, because they say what to search for in the rest.
         headers = self._sent_headers(request.headers)
         body = self._body(request.body, header(request.headers, "content-type") or "")
         path, mark, query = request.target.partition("?")
         target = path + mark + self._pairs(query)
         response_headers = self._sent_headers(response.headers)
         response_body = self._body(response.body, header(response.headers, "content-type") or "")
+        target, headers, body = self._replaced(target, headers, body)
+        _, response_headers, response_body = self._replaced("", response_headers, response_body)
         return replace(
             exchange,
-            request=Request(request.method, self._search(target), self._search_all(headers), self._search_bytes(body)),
-            response=Response(response.status, self._search_all(response_headers), self._search_bytes(response_body)),
+            request=Request(request.method, target, headers, body),
+            response=Response(response.status, response_headers, response_body),
         )
 
     def placeholder(self, secret: str) -> str:
-        """The same for the same secret, within this writer."""
-        if not secret or secret.startswith(PREFIX):
-            return secret
-        digest = hashlib.blake2b(secret.encode("utf-8", "surrogatepass"), key=self._key, digest_size=12).hexdigest()
-        text = PREFIX + digest
-        if len(secret) >= SHORTEST_SEARCHED and secret not in self._known:
-            self._know(secret, text)
-            escaped = (json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1])
-            quoted = (quote(secret, safe="", errors="surrogatepass"), quote_plus(secret, errors="surrogatepass"))
-            for form in (*quoted, *escaped):
-                self._know(form, text)
-        return text
+        """The placeholder of a secret."""
+        return self._secrets.placeholder(secret)
 
-    def _know(self, form: str, text: str) -> None:
-        """Search for a form of a secret from now on."""
-        self._known.setdefault(form, text)
-        while len(self._known) > _MOST_SEARCHED:
-            del self._known[next(iter(self._known))]
-        self._pattern = None
+    def _replaced(self, target: str, headers: Headers, body: bytes) -> tuple[str, Headers, bytes]:
+        """A message with every secret replaced that is known by now."""
+        replace_in = self._secrets.replace_in
+        found = tuple((name, replace_in(value)) for name, value in headers)
+        return replace_in(target), found, _bytes(replace_in(_text(body)))
 
     def _sent_headers(self, headers: Headers) -> Headers:
         return tuple((name, self._header(name, value)) for name, value in headers)
@@ -124,23 +106,23 @@ class Redactor:
             return self._cookie(first.strip()) + mark + rest
         scheme, space, secret = value.partition(" ")
         if not space:
-            return self.placeholder(value)
-        return f"{scheme} {self._basic(secret) if scheme.lower() == 'basic' else self.placeholder(secret)}"
+            return self._secrets.placeholder(value)
+        return f"{scheme} {self._basic(secret) if scheme.lower() == 'basic' else self._secrets.placeholder(secret)}"
 
     def _cookie(self, pair: str) -> str:
         name, mark, value = pair.partition("=")
-        return f"{name}={self.placeholder(value)}" if mark else self.placeholder(pair)
+        return f"{name}={self._secrets.placeholder(value)}" if mark else self._secrets.placeholder(pair)
 
     def _basic(self, secret: str) -> str:
-        """Basic credentials stay well-formed, so that a service that takes any user still does."""
+        """Basic credentials stay well-formed, so that a service that accepts any user still accepts them."""
         try:
             user, mark, password = base64.b64decode(secret.strip(), validate=True).decode().partition(":")
         except (binascii.Error, ValueError):
-            return self.placeholder(secret)
-        pair = f"{self.placeholder(user)}{mark}{self.placeholder(password)}"
+            return self._secrets.placeholder(secret)
+        pair = f"{self._secrets.placeholder(user)}{mark}{self._secrets.placeholder(password)}"
         coded = base64.b64encode(pair.encode()).decode()
         if len(secret) >= SHORTEST_SEARCHED:
-            self._know(secret.strip(), coded)
+            self._secrets.add_form(secret.strip(), coded)
         return coded
 
     def _body(self, body: bytes, media_type: str) -> bytes:
@@ -149,7 +131,7 @@ class Redactor:
         kind = media_type.lower()
         if "urlencoded" in kind:
             return _bytes(self._pairs(_text(body)))
-        if body.lstrip(_BEFORE)[:1] in (b"{", b"["):  # whatever type it is said to have
+        if body.lstrip(_BEFORE)[:1] in (b"{", b"["):  # whatever its media type says
             return self._document(body)
         if kind.startswith("multipart/"):
             return _bytes(self._parts(_text(body), media_type))
@@ -160,15 +142,15 @@ class Redactor:
             value = json.loads(body, object_pairs_hook=each_once)
             redacted = self._json(value, secret=False)
         except (ValueError, RecursionError):
-            return self._hardly_json(_text(body))
+            return self._broken_json(_text(body))
         if redacted == value:
             return body
         return json.dumps(redacted, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
-    def _hardly_json(self, text: str) -> bytes:
+    def _broken_json(self, text: str) -> bytes:
         """Several documents in one, one cut short, or one nested too deeply: redacted as text.
 
-        A secret that is an object or a list has no end that could be told, so the whole body goes.
+        The end of a secret that is an object or a list cannot be found, so the whole body is dropped.
         """
         try:
             return _bytes(self._links(_MEMBER.sub(self._member, text)))
@@ -184,10 +166,10 @@ class Redactor:
         if not value.startswith('"'):
             return f"{start}{self._number(value, len(value))}"
         closed = len(value) > 1 and value.endswith('"')
-        return f'{start}"{self.placeholder(_unescaped(value[1 : -1 if closed else None]))}' + '"' * closed
+        return f'{start}"{self._secrets.placeholder(_unescaped(value[1 : -1 if closed else None]))}' + '"' * closed
 
     def _parts(self, text: str, media_type: str) -> str:
-        """A multipart body: secret fields are rewritten, and what is secret in parts that are documents or texts."""
+        """A multipart body with its secret fields replaced, and the secrets in parts that are documents or texts."""
         boundary = _BOUNDARY.search(media_type)
         if not boundary:
             return text
@@ -204,9 +186,9 @@ class Redactor:
     def _part(self, head: str, value: str) -> str:
         name, kind = _PART.search(head), _PART_TYPE.search(head)
         if name and self._secret(name[1] or name[2] or ""):
-            return self.placeholder(value)
+            return self._secrets.placeholder(value)
         media_type = kind[1] if kind else "text/plain"
-        # Not parts of parts: they could be nested without end.
+        # Parts of parts are left alone, because they could be nested without end.
         return value if media_type.lower().startswith("multipart/") else _text(self._body(_bytes(value), media_type))
 
     def _json(self, value: Any, secret: bool) -> Any:
@@ -215,20 +197,20 @@ class Redactor:
         if isinstance(value, list):
             return [self._json(item, secret) for item in value]
         if isinstance(value, str):
-            return self.placeholder(value) if secret else self._string(value)
+            return self._secrets.placeholder(value) if secret else self._string(value)
         if not secret or isinstance(value, bool) or value is None:
             return value
         return self._number(value, len(str(abs(int(value)))) if math.isfinite(value) else 1)
 
     def _string(self, text: str) -> str:
-        """A string of a document, which may be one itself."""
+        """A string of a document, which may itself be a document."""
         if text.lstrip()[:1] not in ("{", "["):
             return self._links(text)
         return self._document(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
 
     def _number(self, value: object, digits: int) -> int:
         most: int = 10 ** max(1, digits)
-        return int(self.placeholder(f"number {value}").removeprefix(PREFIX), 16) % most
+        return int(self._secrets.placeholder(f"number {value}").removeprefix(PREFIX), 16) % most
 
     def _secret(self, name: str) -> bool:
         """Whether a field is secret by its name, or by its last part: `user[password]`, `user.password`."""
@@ -238,45 +220,29 @@ class Redactor:
         return len(parts) > 0 and _plain(parts[-1]) in self._fields
 
     def _pairs(self, text: str) -> str:
-        """A query or form: only the secret values are rewritten, the rest stays byte for byte."""
+        """A query or form with its secret values replaced. The rest stays byte for byte."""
         parts = text.split("&")
         for number, part in enumerate(parts):
             name, mark, value = part.partition("=")
             if mark and value and self._secret(_one(name)):
-                parts[number] = f"{name}={quote_plus(self.placeholder(_one(value)))}"
+                parts[number] = f"{name}={quote_plus(self._secrets.placeholder(_one(value)))}"
         return "&".join(parts)
 
     def _links(self, text: str) -> str:
-        """A text with the secret parameters of the addresses in it redacted; the rest stays as it is."""
+        """A text with the secret parameters of the addresses in it replaced."""
         return _PARAMETER.sub(self._parameter, text) if "?" in text else text
 
     def _parameter(self, found: re.Match[str]) -> str:
         name, value = found.groups()
-        return f"{name}={quote_plus(self.placeholder(_one(value)))}" if self._secret(_one(name)) else found[0]
-
-    def _search(self, text: str) -> str:
-        if not self._known:
-            return text
-        if self._pattern is None:
-            longest_first = sorted(self._known, key=len, reverse=True)
-            self._pattern = re.compile("|".join(map(re.escape, longest_first)))
-        return self._pattern.sub(lambda found: self._known[found[0]], text)
-
-    def _search_all(self, headers: Headers) -> Headers:
-        return tuple((name, self._search(value)) for name, value in headers)
-
-    def _search_bytes(self, body: bytes) -> bytes:
-        if not self._known or not body:
-            return body
-        return _bytes(self._search(_text(body)))
+        return f"{name}={quote_plus(self._secrets.placeholder(_one(value)))}" if self._secret(_one(name)) else found[0]
 
 
 class _Nested(Exception):
-    """A secret in what is hardly JSON is an object or a list."""
+    """A secret in broken JSON is an object or a list."""
 
 
 def _text(body: bytes) -> str:
-    """A body as text, whatever bytes it holds; the inverse of `_bytes`."""
+    """Any body as text; the inverse of `_bytes`."""
     return body.decode("utf-8", "surrogateescape")
 
 
@@ -285,7 +251,7 @@ def _bytes(text: str) -> bytes:
 
 
 def each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object without repeated names: of those, all but the last value would be lost, or overlooked."""
+    """A JSON object. Raises ValueError for repeated names, of which all but the last value would be lost."""
     found = dict(pairs)
     if len(found) < len(pairs):
         raise ValueError("a name stands twice in one object")

@@ -25,7 +25,7 @@ from verifier.http.coding import limit_accept_encoding, try_decode, without_cont
 from verifier.http.message import Headers, Request, Response, header
 from verifier.matrix.model import Credential
 from verifier.recording.placeholders import standing
-from verifier.recording.redact import PREFIX
+from verifier.recording.secret_map import PREFIX
 
 SHORTEST = 4  # characters; a shorter text occurs everywhere by accident and could not be masked
 _LARGEST_FILE = 65536  # bytes

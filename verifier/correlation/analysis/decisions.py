@@ -13,7 +13,7 @@ from verifier.correlation.text.classes import EMAIL, is_random
 from verifier.correlation.text.names import MessageField, affinity, is_key, names_itself, stem
 from verifier.correlation.text.split import USER_AND_PASSWORD, base64_text
 from verifier.correlation.text.times import Moment, moment
-from verifier.recording.redact import PREFIX
+from verifier.recording.secret_map import PREFIX
 
 NEAR = 86400.0  # seconds around the exchange in which a moment counts as "now"
 _LONGEST_RANDOM = 128  # characters; longer ones are contents

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from verifier.correlation.model import Report
-from verifier.recording.redact import PREFIX
+from verifier.recording.secret_map import PREFIX
 
 _LONGEST_SHOWN = 60
 

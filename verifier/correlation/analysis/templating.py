@@ -16,7 +16,7 @@ from verifier.correlation.template import Hole, RequestTemplate, Template, one_l
 from verifier.correlation.text import split
 from verifier.correlation.text.names import MessageField
 from verifier.http.message import Request, header
-from verifier.recording.redact import PLACEHOLDER, PREFIX
+from verifier.recording.secret_map import PLACEHOLDER, PREFIX
 
 # How a text was cut out: a whole value, a token of a composed value, or a run of words in one. "made" and "word" ask
 # again about a whole value and a word in which no hole was found: did the client make it up?
