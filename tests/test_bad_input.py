@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.small import ENTRIES, MATRIX, recording, verifier, write
+from tests.cli.small_matrix import ENTRIES, MATRIX, recording, verifier, write
 from verifier.cli.main import main
 
 Told = tuple[int, str, str]

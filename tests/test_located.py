@@ -36,7 +36,7 @@ def write(folder: Path, text: str) -> Path:
     return file
 
 
-def place(root: Located, *keys: Any) -> Located:
+def descend(root: Located, *keys: Any) -> Located:
     for key in keys:
         root = root.value[key]
     return root
@@ -58,7 +58,7 @@ def place(root: Located, *keys: Any) -> Located:
 )
 def test_every_value_knows_its_place(tmp_path: Path, keys: tuple[Any, ...], line: int, key: str, plain: Any) -> None:
     file = write(tmp_path, TEXT)
-    found = place(load(file), *keys)
+    found = descend(load(file), *keys)
     assert (found.file, found.line, found.key) == (str(file), line, key)
     if keys:
         assert found.plain() == plain
@@ -173,7 +173,7 @@ def read(folder: Path, text: str) -> tuple[Reader, Located]:
     return Reader(), load(write(folder, text))
 
 
-def said(reader: Reader) -> list[tuple[int, str, str]]:
+def problems_of(reader: Reader) -> list[tuple[int, str, str]]:
     return [(problem.line, problem.key, problem.message) for problem in reader.problems]
 
 
@@ -210,7 +210,7 @@ def test_a_reader_remembers_every_problem(tmp_path: Path) -> None:
     assert reader.choice(items["c"], ["a", "b"], "a") == "a"
     assert reader.items(items["l"]) == []
     assert reader.pairs(items["p"]) == ()
-    assert said(reader) == [
+    assert problems_of(reader) == [
         (9, "prot", "unknown key 'prot'; did you mean 'port'?"),
         (10, "zzz", "unknown key 'zzz'; known here: b, c, l, m, n, p, port, s, t"),
         (1, "t", "must be text, not a list"),
@@ -224,7 +224,7 @@ def test_a_reader_remembers_every_problem(tmp_path: Path) -> None:
     ]
     with pytest.raises(BadInput) as caught:
         reader.finish()
-    assert [problem.line for problem in caught.value.problems] == sorted(line for line, _, _ in said(reader))
+    assert [problem.line for problem in caught.value.problems] == sorted(line for line, _, _ in problems_of(reader))
 
 
 def test_a_problem_reads_as_a_compiler_would_say_it() -> None:

@@ -30,12 +30,13 @@ TOO_LONG: set[str] = set()
 NAMES = """
 Stretch Leg StepProgram Compiled Course Track Press pressed Way Stage weave Woven Take Rivals Lenders Loan troubled
 Passed Begun Opened Spliced Kept Unfinished InHand Together hand_to Outbox Hurt hurts Guard Owner Reach Promises
-clerks tiny pretend plainly scene Scene Story looks Driver
+clerks tiny pretend plainly scene Scene Story looks Driver Victim Answering
 """
 MODULES = """
 stretch leg course track press way stage weave taking rivals lenders troubled reserved looks passed begun opened
 spliced unfinished inhand together outbox hurts exits fitting handed box reach guard promises meetings words judged
-stored languages textual settled things clerks tiny pretend plainly scenes story
+stored languages textual settled things clerks tiny pretend plainly scenes story answering
+guarded victim small
 """
 FORMER_NAMES, FORMER_MODULES = frozenset(NAMES.split()), frozenset(MODULES.split())
 

@@ -10,11 +10,11 @@ import json
 import sys
 from pathlib import Path
 
-from answering import Answering, parser, serve
+from json_service import JsonHandler, parser, serve
 
 
-def handler(way: str, folder: Path) -> type[Answering]:
-    class Words(Answering):
+def handler(way: str, folder: Path) -> type[JsonHandler]:
+    class Words(JsonHandler):
         def do_GET(self) -> None:
             if self.path == "/healthz":
                 return self.answer(503 if way == "deaf" else 200, {"way": way})

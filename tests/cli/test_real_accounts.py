@@ -17,7 +17,7 @@ from urllib.parse import unquote
 import pytest
 import yaml
 
-from tests.cli.small import HERE, NAME, verifier
+from tests.cli.small_matrix import HERE, NAME, verifier
 from verifier.http.message import Request, Response
 from verifier.recording.har import HarWriter
 from verifier.recording.model import Exchange
@@ -27,7 +27,7 @@ USER, PASSWORD = "anna.real-account", 'c0rrect h"rse/bättery+5taple'
 BASIC = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
 
 MATRIX = """\
-matrix: guarded
+matrix: password
 services:
   words:
     port: 8000
@@ -63,10 +63,9 @@ def prepared(folder: Path) -> str:
             sent = Request(method, f"/words/{NAME}", headers, body)
             writer.add(Exchange(sent, answer, "words:8000", float(at), 0.01), "s1")
     digest = hashlib.sha256(f"{USER}:{PASSWORD}".encode()).hexdigest()
-    command = (
-        f'[sh, -c, "exec python guarded.py --port {{port}} --folder {folder / "kept"} --hash {digest} --audit $AUDIT"]'
-    )
-    (folder / "guarded.yaml").write_text(MATRIX.replace("DIRECTORY", str(HERE)).replace("COMMAND", command))
+    options = f"--port {{port}} --folder {folder / 'kept'} --hash {digest} --audit $AUDIT"
+    command = f'[sh, -c, "exec python password_service.py {options}"]'
+    (folder / "password.yaml").write_text(MATRIX.replace("DIRECTORY", str(HERE)).replace("COMMAND", command))
     return as_yaml("words.har", writer.credentials)
 
 
@@ -80,17 +79,17 @@ def with_credentials(folder: Path, pasted: str) -> None:
       {by_variable["VERIFIER_USER"]}: {{env: VERIFIER_USER}}
       {by_variable["VERIFIER_PASSWORD"]}: {{file: password}}
 """
-    file = folder / "guarded.yaml"
+    file = folder / "password.yaml"
     file.write_text(file.read_text().replace('    client: "1"\n', f'    client: "1"\n{lines}'))
 
 
 def run(folder: Path, command: str = "run", **environment: str) -> subprocess.CompletedProcess[str]:
     kept = {name: value for name, value in os.environ.items() if name not in ("VERIFIER_USER", "VERIFIER_PASSWORD")}
     words = {
-        "run": ["run", "guarded.yaml", "--runtime", "process", "--out", "run"],
+        "run": ["run", "password.yaml", "--runtime", "process", "--out", "run"],
         "judge": ["judge", "run"],
         "report": ["report", "run", "--format", "markdown"],
-        "plan": ["plan", "guarded.yaml"],
+        "plan": ["plan", "password.yaml"],
     }[command]
     return verifier(*words, cwd=folder, environment={**kept, **environment})
 
@@ -166,7 +165,7 @@ def test_what_is_missing_is_named_before_anything_starts(tmp_path: Path) -> None
     for line, number, message in zip(
         lines, (18, 19), ("VERIFIER_USER is not set", "password cannot be read"), strict=True
     ):
-        assert f"guarded.yaml:{number}: traffic[0].credentials.redacted-" in line
+        assert f"password.yaml:{number}: traffic[0].credentials.redacted-" in line
         assert message in line
     assert not (tmp_path / "run").exists()
     assert run(tmp_path, "plan").returncode == 0  # which starts nothing and so needs none

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.small import HERE, verifier
+from tests.cli.small_matrix import HERE, verifier
 from verifier.http.message import Request, Response
 from verifier.recording.har import HarWriter
 from verifier.recording.model import Exchange

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.small import ENTRIES, MATRIX, NAME, entry, recording, verifier, write
+from tests.cli.small_matrix import ENTRIES, MATRIX, NAME, entry, recording, verifier, write
 from verifier.cli import main as entry_point
 from verifier.errors import BrokenEnvironment
 

@@ -10,11 +10,11 @@ import json
 import secrets
 from pathlib import Path
 
-from answering import Answering, parser, serve
+from json_service import JsonHandler, parser, serve
 
 
-def handler(folder: Path) -> type[Answering]:
-    class Clerks(Answering):
+def handler(folder: Path) -> type[JsonHandler]:
+    class LoginHandler(JsonHandler):
         def do_GET(self) -> None:
             if self.path == "/healthz":
                 return self.answer(200, {})
@@ -41,7 +41,7 @@ def handler(folder: Path) -> type[Answering]:
         def _known(self, name: str) -> bool:
             return "/" not in name and (folder / name).exists()
 
-    return Clerks
+    return LoginHandler
 
 
 def main() -> None:

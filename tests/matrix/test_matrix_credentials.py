@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.small import ENTRIES, recording
+from tests.cli.small_matrix import ENTRIES, recording
 from verifier.errors import BadInput
 from verifier.matrix.model import Credential
 from verifier.matrix.parse import parse

@@ -9,7 +9,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.cli.small import entry, recording
+from tests.cli.small_matrix import entry, recording
 from tests.plan.systems import SESSIONS, matrices, sessions, shop
 from verifier.plan.faults import targets
 from verifier.plan.model import ExchangeShape, Plan, SessionShape

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.small import ENTRIES, entry, recording
+from tests.cli.small_matrix import ENTRIES, entry, recording
 from tests.rehearsal.fake_runtime import FakeRuntime, matrix, prepared
 from verifier.matrix.model import Credential, Traffic
 from verifier.rehearsal.prepare import borrowings, prepare

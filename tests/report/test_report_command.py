@@ -30,7 +30,7 @@ def stored(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def told(*arguments: str) -> str:
+def printed(*arguments: str) -> str:
     result = CliRunner().invoke(report, arguments, catch_exceptions=False)
     assert result.exit_code == 0
     return result.stdout
@@ -38,25 +38,25 @@ def told(*arguments: str) -> str:
 
 def test_every_format_tells_of_the_same_run(stored: Path) -> None:
     before = sorted((file.name, file.stat().st_mtime_ns) for file in stored.iterdir())
-    verdict = json.loads(told(str(stored), "--format", "json"))["verdict"]
-    assert told(str(stored)).startswith(f"{verdict.upper()}  checkout-retry")
-    assert told(str(stored), "--format", "markdown").startswith("## ")
-    assert told(str(stored), "--format", "html").startswith("<!doctype html>")
-    assert ElementTree.fromstring(told(str(stored), "--format", "junit").encode()).get("name") == "checkout-retry"
+    verdict = json.loads(printed(str(stored), "--format", "json"))["verdict"]
+    assert printed(str(stored)).startswith(f"{verdict.upper()}  checkout-retry")
+    assert printed(str(stored), "--format", "markdown").startswith("## ")
+    assert printed(str(stored), "--format", "html").startswith("<!doctype html>")
+    assert ElementTree.fromstring(printed(str(stored), "--format", "junit").encode()).get("name") == "checkout-retry"
     assert sorted((file.name, file.stat().st_mtime_ns) for file in stored.iterdir()) == before
 
 
 def test_a_report_can_go_to_a_file(stored: Path, tmp_path: Path) -> None:
     out = tmp_path / "comment.md"
-    assert told(str(stored), "--format", "markdown", "--out", str(out)) == ""
-    assert out.read_text(encoding="utf-8") == told(str(stored), "--format", "markdown")
+    assert printed(str(stored), "--format", "markdown", "--out", str(out)) == ""
+    assert out.read_text(encoding="utf-8") == printed(str(stored), "--format", "markdown")
 
 
 def test_what_is_no_run_is_bad_input(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="is not a run directory"):
-        told(str(tmp_path))
+        printed(str(tmp_path))
 
 
 def test_a_file_that_cannot_be_written_is_bad_input(stored: Path) -> None:
     with pytest.raises(BadInput, match="cannot be written"):
-        told(str(stored), "--out", str(stored / "missing" / "report.txt"))
+        printed(str(stored), "--out", str(stored / "missing" / "report.txt"))

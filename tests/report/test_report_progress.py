@@ -32,7 +32,7 @@ def events(error: str = "") -> list[Event]:
     ]
 
 
-def told(stream: io.StringIO, error: str = "") -> str:
+def printed(stream: io.StringIO, error: str = "") -> str:
     with Progress(stream) as progress:
         for event in events(error):
             progress(event)
@@ -40,7 +40,7 @@ def told(stream: io.StringIO, error: str = "") -> str:
 
 
 def test_without_a_terminal_each_step_is_a_line_with_its_seconds() -> None:
-    assert told(io.StringIO()).splitlines() == [
+    assert printed(io.StringIO()).splitlines() == [
         "checkout-retry on process (no engine answers), seed 7: 2 paths, 6 steps, 0 replays; writes /runs/1",
         "providing images",
         "control-old-1: 1 steps on fresh stores",
@@ -49,12 +49,12 @@ def test_without_a_terminal_each_step_is_a_line_with_its_seconds() -> None:
 
 
 def test_a_step_that_was_not_completed_says_why() -> None:
-    last = told(io.StringIO(), "orders 2.1 did not become ready\x1b[2J\nTraceback …").splitlines()[-1]
+    last = printed(io.StringIO(), "orders 2.1 did not become ready\x1b[2J\nTraceback …").splitlines()[-1]
     assert last.endswith("not completed: orders 2.1 did not become ready\\x1b[2J")
 
 
 def test_on_a_terminal_there_is_a_bar_and_the_same_lines() -> None:
-    shown = told(Terminal())
+    shown = printed(Terminal())
     assert "control-old-1.1 start in control-old-1.1: 1.3 s" in shown
     assert "\x1b[?25l" in shown  # the cursor is hidden while the bar lives
 

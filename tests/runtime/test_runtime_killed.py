@@ -22,7 +22,7 @@ from verifier.runtime import cleanup
 from verifier.runtime.base import Address
 from verifier.runtime.leftovers import Leftover
 
-VICTIM = Path(__file__).with_name("victim.py")
+OPEN_RUNTIME = Path(__file__).with_name("open_runtime.py")
 BOUND = 90.0
 
 
@@ -36,7 +36,7 @@ def until_ended(process: psutil.Process) -> None:
 
 
 @dataclass(slots=True)
-class Victim:
+class VerifierProcess:
     run: str
     process: subprocess.Popen[str]
     watcher: psutil.Process | None = None
@@ -71,25 +71,26 @@ class Victim:
 @pytest.fixture
 def victims(world: Any) -> Iterator[Any]:
     """Starts verifiers to be killed; what a failing test leaves is removed by hand."""
-    started: list[Victim] = []
+    started: list[VerifierProcess] = []
 
-    def start(suffix: str) -> Victim:
+    def start(suffix: str) -> VerifierProcess:
         run, directory = f"{world.run_id}-{suffix}", world.directory / suffix
         directory.mkdir()
-        command = [sys.executable, str(VICTIM), world.name, run, str(directory), world.image or "none"]
-        victim = Victim(run, subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True))
-        started.append(victim)
-        return victim
+        command = [sys.executable, str(OPEN_RUNTIME), world.name, run, str(directory), world.image or "none"]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+        child = VerifierProcess(run, process)
+        started.append(child)
+        return child
 
     yield start
-    for victim in started:
-        if victim.process.poll() is None:
-            victim.process.kill()
-            victim.process.wait()
-        if victim.process.stdout is not None:
-            victim.process.stdout.close()
-        if victim.left():
-            cleanup.clean([victim.run])
+    for child in started:
+        if child.process.poll() is None:
+            child.process.kill()
+            child.process.wait()
+        if child.process.stdout is not None:
+            child.process.stdout.close()
+        if child.left():
+            cleanup.clean([child.run])
 
 
 def test_a_killed_verifier_leaves_nothing(world: Any, victims: Any) -> None:
@@ -109,14 +110,14 @@ def test_a_killed_verifier_leaves_nothing(world: Any, victims: Any) -> None:
     def kill_them() -> None:
         starting = [victims(f"starting-{number}") for number in range(2)]
         killed, interrupted = victims("killed"), victims("interrupted")
-        for number, victim in enumerate(starting):
-            victim.reach("opened")
+        for number, child in enumerate(starting):
+            child.reach("opened")
             time.sleep(0.15 * number)  # another moment of starting for each: none may matter
-            victim.process.kill()
+            child.process.kill()
         thing = "container" if world.name == "docker" else "process"
-        for victim in (killed, interrupted):
-            victim.reach("started")
-            count = len([item for item in victim.left() if item.kind == thing])
+        for child in (killed, interrupted):
+            child.reach("started")
+            count = len([item for item in child.left() if item.kind == thing])
             # Three replicas and a store; locally also a child of each replica.
             assert count >= (4 if thing == "container" else 7)
         killed.process.send_signal(signal.SIGKILL)
@@ -126,16 +127,16 @@ def test_a_killed_verifier_leaves_nothing(world: Any, victims: Any) -> None:
         for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if killed.watcher.is_running():
                 killed.watcher.send_signal(ignored)
-        for victim in (*starting, killed, interrupted):
-            victim.assert_cleaned()
+        for child in (*starting, killed, interrupted):
+            child.assert_cleaned()
 
     asyncio.run(scenario())
 
 
 def test_clean_removes_what_a_killed_run_and_its_watcher_left(world: Any, victims: Any) -> None:
     gone, alive = victims("gone"), victims("alive")
-    for victim in (gone, alive):
-        victim.reach("started")
+    for child in (gone, alive):
+        child.reach("started")
     assert gone.watcher is not None
     gone.watcher.kill()
     until_ended(gone.watcher)

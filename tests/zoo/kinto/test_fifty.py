@@ -16,7 +16,7 @@ BODY: dict[str, Any] = {"id": "a", "title": "Salt", "made": 1, "tags": ["x", "y"
 TOTAL = (("Total-Records", "2"),)
 
 
-def told(*answers: Response | None) -> list[str]:
+def differences(*answers: Response | None) -> list[str]:
     builder = HistoryBuilder()
     builder.step("control-old")
     sent = [builder.send("GET /things/1", "1.4", None) for _ in answers]
@@ -26,7 +26,7 @@ def told(*answers: Response | None) -> list[str]:
 
 def test_what_changes_from_replay_to_replay_is_no_difference() -> None:
     answers = [answer(200, {**BODY, "id": str(at), "made": at + 7, "tags": ["x", "y", "z"]}, TOTAL) for at in range(3)]
-    assert told(*answers) == []
+    assert differences(*answers) == []
 
 
 @pytest.mark.parametrize(
@@ -46,5 +46,5 @@ def test_what_changes_from_replay_to_replay_is_no_difference() -> None:
 )
 def test_what_the_first_replay_repeated_must_stay(second: Response | None) -> None:
     first = answer(200, {**BODY, "id": "b"}, TOTAL)
-    assert told(first, first) == []
-    assert told(first, second)
+    assert differences(first, first) == []
+    assert differences(first, second)

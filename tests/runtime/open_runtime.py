@@ -1,6 +1,6 @@
 """A verifier to be killed: opens a runtime, starts replicas and a store, says how far it is, and waits.
 
-`python victim.py process|docker RUN DIRECTORY IMAGE` prints `opened`, then `started`.
+`python open_runtime.py process|docker RUN DIRECTORY IMAGE` prints `opened`, then `started`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A service behind a password: `python guarded.py --port 8080 --folder F --hash H [--audit URL]`.
+"""A service behind a password: `python password_service.py --port 8080 --folder F --hash H [--audit URL]`.
 
 Only `Authorization: Basic` whose SHA-256 (of "user:password") is H is let in; so the service knows no secret itself. It
 is as careless as services are: it logs who came and with what, tells the client, and tells a third party.
@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from answering import Answering, Headers, parser, serve
+from json_service import Headers, JsonHandler, parser, serve
 
 
-def handler(folder: Path, wanted: str, audit: str) -> type[Answering]:
-    class Guarded(Answering):
+def handler(folder: Path, wanted: str, audit: str) -> type[JsonHandler]:
+    class PasswordHandler(JsonHandler):
         def do_GET(self) -> None:
             if self.path == "/healthz":
                 return self.answer(200, {})
@@ -55,7 +55,7 @@ def handler(folder: Path, wanted: str, audit: str) -> type[Answering]:
                 return gzip.compress(body), (("Content-Encoding", "gzip"),)
             return body, ()
 
-    return Guarded
+    return PasswordHandler
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 Headers = tuple[tuple[str, str], ...]
 
 
-class Answering(BaseHTTPRequestHandler):
+class JsonHandler(BaseHTTPRequestHandler):
     """A handler that speaks JSON."""
 
     def sent(self) -> bytes:
