@@ -32,6 +32,7 @@ _STATES = frozenset({
     "complete", "processed", "available", "approved", "pending", "processing", "running", "succeeded", "success",
     "failed", "active", "indexed", "published", "delivered", "sent", "paid", "confirmed", "visible",
 })  # fmt: skip
+_CODES = frozenset({"status", "state", "phase", "stage"})
 # Words under these names tell who answered or worked, and not how far the work is.
 _ACTORS = frozenset({
     "by", "server", "host", "hostname", "node", "instance", "replica", "worker", "pod", "region", "zone", "version",
@@ -66,6 +67,11 @@ def is_state(value: Any) -> bool:
     return isinstance(value, bool) or (isinstance(value, str) and _STATE.match(value) is not None)
 
 
+def _is_code(name: str, before: Any, after: Any) -> bool:
+    """Whether a member holds states as numbers; one that only says how many are done is a count."""
+    return words(name).rpartition(" ")[2] in _CODES and isinstance(before, int) and isinstance(after, int)
+
+
 def changed_fields(first: Shown, last: Shown, own: Mapping[OwnValue, int], accepted: bool) -> Fields:
     """The members of two documents that differ. Elements of lists are compared where a value of the session tells
     them apart; all others may be another client's.
@@ -80,7 +86,7 @@ def changed_fields(first: Shown, last: Shown, own: Mapping[OwnValue, int], accep
         text = as_text(after)
         if after in _NOTHING and before not in _NOTHING:
             found.filled.append(FieldReaches(path, "unset"))
-        elif text is not None and is_state_name(name) and (is_state(after) or not isinstance(after, str)):
+        elif text is not None and is_state_name(name) and (is_state(after) or _is_code(name, before, after)):
             found.states.append(FieldReaches(path, "text", text))
         elif before in _NOTHING:
             found.filled.append(FieldReaches(path, "set"))

@@ -104,7 +104,7 @@ def _counted(condition: CountReaches, index: int, write: int | None, steps: Sequ
         start = count_at(Shown(exchange.response), condition.path) if same else None
         if start is not None:
             change = condition.limit - start
-            return replace(condition, before=before, change=change) if change > 0 == condition.rises else condition
+            return replace(condition, before=before, change=change) if (change > 0) == condition.rises else condition
     return condition
 
 
