@@ -31,6 +31,10 @@ class Backlog:
     def __len__(self) -> int:
         return sum(map(len, self._open.values()))
 
+    @property
+    def works(self) -> list[AwaitedWork]:
+        return [work for place in self._open.values() for work in place]
+
     def add(self, work: AwaitedWork) -> None:
         """Follow a piece of work; beyond MOST one is forgotten at the place that has most."""
         self._open[work.place].append(work)
@@ -44,7 +48,7 @@ class Backlog:
         Work of this step is polled for what is left of its bound, work of earlier ones for a short while together. At
         the end of the path (`last`) all of it is polled up to its bound.
         """
-        works = [work for place in self._open.values() for work in place]
+        works = self.works
         if not works:
             return
         now = context.clock()
