@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from verifier.checks import available
 from verifier.checks.causes import ends
 from verifier.checks.context import Context, as_control
-from verifier.checks.readback import Origin, origin
+from verifier.checks.replays import Origin, origin
 from verifier.checks.verdict import Crash, Finding, FindingKind
 from verifier.history.model import Operation, Phase, ReplicaEvent
 from verifier.history.outcome import SAFE

@@ -6,14 +6,17 @@ After going back the same is called rollback safe: old must read what new wrote.
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl
 
+from verifier.checks import acknowledged
 from verifier.checks.available import broken_replicas
 from verifier.checks.causes import retyped
 from verifier.checks.context import Context, called
 from verifier.checks.guarantee import Guarantee
-from verifier.checks.readback import GONE, LATE, Controls, Origin, Removals, body_of, origin
+from verifier.checks.readback import GONE, LATE, Controls, Removals, body_of
+from verifier.checks.replays import Origin, origin
 from verifier.checks.shapes import kind
 from verifier.checks.values import NOTHING, differences
 from verifier.checks.verdict import ROLLBACK, CheckResult, Finding, FindingKind
@@ -47,16 +50,23 @@ def _check_sweeps(context: Context) -> tuple[CheckResult, CheckResult]:
     """The results for both names. A resource's first sweep is the reference for both, so they share one pass."""
     before, after = CheckResult(GUARANTEE), CheckResult(ROLLBACK)
     look = _Look(context)
+    values = context.once(acknowledged.check)
     for operation in context.history.operations:
         step = context.steps.get(operation.step)
         if operation.source != "sweep" or step is None:
+            before.findings += _named(values, operation, GUARANTEE)
             continue
         if operation.response is not None and operation.response.status in REFUSED:
             continue
         result = after if step.phase == "rollback" else before
         result.ran(operation.step, operation.service, operation.name)
         result.findings += look.at(operation, result.guarantee)
+        result.findings += _named(values, operation, result.guarantee)
     return before, after
+
+
+def _named(values: acknowledged.Acknowledged, operation: Operation, guarantee: str) -> list[Finding]:
+    return [replace(found, guarantee=guarantee) for found in values.findings.get(operation.id, ())]
 
 
 class _Look:
@@ -68,6 +78,7 @@ class _Look:
         self._disturbed = _disturbed(context)
         self._controls = Controls(context)
         self._removals = Removals(context)
+        self._values = context.once(acknowledged.check)
         self._first: dict[tuple[str, str], tuple[Operation, Any]] = {}
 
     def at(self, operation: Operation, guarantee: str) -> list[Finding]:
@@ -96,10 +107,18 @@ class _Look:
         return [
             _changed(self._context, reference, operation, pointer, wrote, (was, now), guarantee)
             for pointer, was, now in differences(known, body)
-            if (operation.service, operation.name, pointer) not in self._controls.noise
+            if not self._known(operation, pointer)
+            and (operation.service, operation.name, pointer) not in self._controls.noise
             and not self._controls.always(operation, pointer, now)
             and (was, now) != (reference.version, operation.version)  # each tells its own name
         ]
+
+    def _known(self, operation: Operation, pointer: str) -> bool:
+        """Whether the value is compared with what was written, or an entry that shows it is missing already."""
+        broken = self._values.broken.get(operation.id, ())
+        return pointer in self._values.examined.get(operation.id, ()) or any(
+            entry.startswith(f"{pointer}/") for entry in broken
+        )
 
 
 def _writers(context: Context) -> dict[tuple[str, str, str], set[str]]:

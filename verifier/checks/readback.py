@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from verifier.checks.context import SENT, Context
+from verifier.checks.replays import Origin, find, origin
 from verifier.checks.values import differences, leaves, text
 from verifier.contracts.expressions import body_json
 from verifier.history.model import Operation
@@ -19,7 +20,6 @@ from verifier.pointers import MISSING
 
 LATE = frozenset({"duplicate-next-step", "duplicate-after-rollback"})
 GONE = frozenset({404, 410})
-Origin = tuple[str, str]  # step, replay
 Target = tuple[str, str, str]  # path, service, target
 Place = tuple[str, str, int]  # service, session, index
 
@@ -28,15 +28,13 @@ def body_of(operation: Operation) -> Any:
     return body_json(operation.response.body) if operation.response else MISSING
 
 
-def origin(context: Context, operation: Operation) -> Origin:
-    """The replay that an operation belongs to: a sweep reads for another one, a late duplicate comes from another."""
-    parent = context.by_id.get(operation.parent, operation)
-    return (parent.step, parent.replay)
-
-
 @dataclass(slots=True)
 class Controls:
-    """Learned from the sweeps of the controls: `noise` by pointer, `lost` by session and index."""
+    """Learned from the sweeps of the controls: `noise` by pointer, `lost` by session and index.
+
+    What differs is learned where the verifier disturbed nothing: its late duplicate may rightly write an older value
+    again, which says nothing about the field.
+    """
 
     context: Context
     noise: set[tuple[str, str, str]] = field(default_factory=set)
@@ -44,6 +42,7 @@ class Controls:
     _shown: dict[tuple[str, str, str, int, str], set[str]] = field(default_factory=lambda: defaultdict(set))
 
     def __post_init__(self) -> None:
+        replays = self.context.once(find)
         first: dict[tuple[str, str], Any] = {}
         for operation in self.context.history.operations:
             step = self.context.steps.get(operation.step)
@@ -54,7 +53,7 @@ class Controls:
                     self.lost.add((operation.service, operation.session, operation.index))
                 continue
             body = body_of(operation)
-            if body is MISSING:
+            if body is MISSING or not replays.teaches(operation):
                 continue
             known = first.setdefault((step.path, operation.parent), body)
             for one, other in ((known, body), (body, known)):

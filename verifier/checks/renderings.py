@@ -1,0 +1,137 @@
+"""One spelling for values that versions render differently: 1, 1.0 and "1"; an empty text, null and an empty list.
+
+A rendering is no loss. Two values are the same for a reader when their canonical texts are equal.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from urllib.parse import parse_qsl
+
+from verifier.contracts.expressions import MISSING, body_json
+from verifier.http.message import Headers, header
+
+EMPTY = ""
+Values = dict[str, frozenset[str]]  # canonical texts by pointer; positions in lists are written `*`
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,30})(?:\.[0-9]{1,30})?")
+_MOMENT = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:?[0-9]{2})"
+)
+_FORM = "application/x-www-form-urlencoded"
+
+
+def canonical(value: Any) -> str:
+    """The text that all renderings of a value share. Texts with leading zeros are names, not numbers."""
+    if value is None or value == "" or value == [] or value == {}:
+        return EMPTY
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return _number(repr(value))
+    if not isinstance(value, str):
+        return json.dumps(value, sort_keys=True)
+    shown = value.strip()
+    if len(shown) <= 64 and shown[:1] in "-0123456789":
+        if _NUMBER.fullmatch(shown):
+            return _number(shown)
+        if _MOMENT.fullmatch(shown):
+            return _moment(shown)
+    return shown
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two scalars are renderings of one value."""
+    return canonical(one) == canonical(other)
+
+
+def _number(text: str) -> str:
+    try:
+        value = Decimal(text)
+    except ArithmeticError:
+        return text
+    if not value.is_finite():
+        return text
+    return "0" if not value else format(value.normalize(), "f")
+
+
+def _moment(text: str) -> str:
+    try:
+        return f"at {datetime.fromisoformat(text).timestamp()}"
+    except ValueError:
+        return text
+
+
+def distinctive(text: str) -> bool:
+    """Whether a canonical text is unlikely to stand at two unrelated places by chance: an id, an address, a token."""
+    return len(text) >= 8 and any(letter.isdigit() for letter in text) and not text.replace(".", "").isdecimal()
+
+
+def values_of(body: Any, own: frozenset[str] | set[str] = frozenset()) -> Values:
+    """The canonical texts at each pointer of a JSON body.
+
+    Where entries of a list show one of the values `own`, those entries alone are looked at: a list that many clients
+    share shows the entries of others beside them.
+    """
+    found: dict[str, set[str]] = {}
+    _gather(body, "", own, found)
+    return {pointer: frozenset(texts) for pointer, texts in found.items()}
+
+
+def _gather(value: Any, pointer: str, own: frozenset[str] | set[str], found: dict[str, set[str]]) -> None:
+    if isinstance(value, dict) and value:
+        for name, item in value.items():
+            _gather(item, f"{pointer}/{name}", own, found)
+    elif isinstance(value, list) and value:
+        theirs = [item for item in value if isinstance(item, dict | list) and not own.isdisjoint(_texts(item))]
+        for item in theirs or value:
+            _gather(item, f"{pointer}/*", own, found)
+    else:
+        found.setdefault(pointer, set()).add(canonical(value))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Texts in an entry that may tell whose it is; numbers and truth values cannot."""
+    if isinstance(value, dict):
+        for item in value.values():
+            yield from _texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+    elif isinstance(value, str):
+        yield canonical(value)
+
+
+def sent_values(target: str, headers: Headers, body: bytes) -> Values:
+    """What a request says, in its query (`?name`) and in its body, which is JSON or a form."""
+    found: dict[str, set[str]] = {}
+    for name, text in parse_qsl(target.partition("?")[2], keep_blank_values=True):
+        found.setdefault(f"?{name}", set()).add(canonical(text))
+    if body and (header(headers, "Content-Type") or "").partition(";")[0].strip().lower() == _FORM:
+        for name, text in parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True):
+            found.setdefault(f"/{name}", set()).add(canonical(text))
+        return {pointer: frozenset(texts) for pointer, texts in found.items()}
+    parsed = body_json(body)
+    values = {} if parsed is MISSING else values_of(parsed)
+    return {**values, **{pointer: frozenset(texts) for pointer, texts in found.items()}}
+
+
+def shown_at(value: Any, pointer: str, wanted: str | None = None) -> Any:
+    """The first value at a pointer with `*`, or the first that is rendered as `wanted`; MISSING where there is none."""
+    name, _, rest = pointer[1:].partition("/")
+    if not pointer:
+        return value if wanted is None or canonical(value) == wanted else MISSING
+    inner = f"/{rest}" if rest else ""
+    if isinstance(value, dict):
+        # A name may hold a slash: try the whole rest as one name first.
+        whole = pointer[1:]
+        if whole in value:
+            return shown_at(value[whole], "", wanted)
+        return shown_at(value[name], inner, wanted) if name in value else MISSING
+    if isinstance(value, list) and name == "*":
+        return next((found for item in value if (found := shown_at(item, inner, wanted)) is not MISSING), MISSING)
+    return MISSING

@@ -1,0 +1,178 @@
+"""The replays of a history: what each wrote, what it read, and whether the verifier disturbed it.
+
+What varies by itself is learned from undisturbed replays of the controls alone. A duplicate, a reordering or a lost
+answer that the verifier made is its own doing and teaches nothing about the services.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Literal
+
+from verifier.checks.context import Context, as_control
+from verifier.checks.renderings import Values, distinctive, sent_values, values_of
+from verifier.contracts.expressions import MISSING, body_json
+from verifier.history.model import Operation, Phase
+from verifier.history.outcome import SAFE
+from verifier.http.message import header
+
+Origin = tuple[str, str]  # step, replay
+Side = Literal["sent", "answered"]
+Source = tuple[int, Side, str]  # exchange of the session, request or response, pointer
+MOST_VALUES = 400  # pointers of one body that are taken as sources; a longer one is a listing
+
+
+@dataclass(slots=True)
+class Replay:
+    """One replay of a session. `attempts` are the requests of each exchange that changes something, as they were sent.
+
+    `reads` are the reads that the client took for an answer: the last one of each exchange.
+    """
+
+    control: Phase | None
+    attempts: dict[int, list[Operation]] = field(default_factory=lambda: defaultdict(list))
+    reads: dict[int, Operation] = field(default_factory=dict)
+    faults: set[str] = field(default_factory=set)
+    broken: bool = False  # a request had no response, or one that tells of a defect of the server
+    _sources: dict[Source, list[frozenset[str]]] | None = None
+    _named: dict[str, set[Source]] = field(default_factory=lambda: defaultdict(set))
+    _own: set[str] = field(default_factory=set)
+
+    @property
+    def teaches(self) -> bool:
+        """Whether this is an undisturbed replay of a control."""
+        return self.control is not None and not self.faults and not self.broken
+
+    @property
+    def sources(self) -> dict[Source, list[frozenset[str]]]:
+        """What was written: for each place of a write the values there, one set for each attempt that was taken."""
+        if self._sources is None:
+            found: dict[Source, list[frozenset[str]]] = defaultdict(list)
+            self._sources = found
+            for index, attempts in self.attempts.items():
+                for operation in attempts:
+                    for place, texts in _written(index, operation):
+                        found[place].append(texts)
+            for place, options in found.items():
+                for text in frozenset().union(*options):
+                    self._named[text].add(place)
+            self._own = {text for text in self._named if distinctive(text)}
+        return self._sources
+
+    def carrying(self, text: str) -> set[Source]:
+        """The sources that carry a canonical text."""
+        return self._named.get(text, set()) if self.sources else set()
+
+    @property
+    def own(self) -> set[str]:
+        """Values that tell whose an entry of a list is."""
+        return self._own if self.sources else set()
+
+    def write(self, index: int) -> Operation:
+        """The attempt that a client would name: the last one that was answered, else the last one."""
+        attempts = self.attempts[index]
+        return next((entry for entry in reversed(attempts) if entry.response is not None), attempts[-1])
+
+
+def _written(index: int, operation: Operation) -> list[tuple[Source, frozenset[str]]]:
+    answer, request = operation.response, operation.request
+    if answer is None or answer.status >= 400:
+        return []
+    sent = sent_values(request.target, request.headers, request.body)
+    body = body_json(answer.body)
+    answered: Values = {} if body is MISSING else values_of(body)
+    sides: tuple[tuple[Side, Values], ...] = (("sent", sent), ("answered", answered))
+    return [
+        ((index, side, pointer), texts)
+        for side, values in sides
+        if len(values) <= MOST_VALUES
+        for pointer, texts in values.items()
+    ]
+
+
+@dataclass(slots=True)
+class Replays:
+    """All replays of a history by step and name; `shared` holds the requests that several replays of a path send."""
+
+    by_origin: dict[Origin, Replay]
+    shared: set[tuple[str, ...]]
+    _context: Context
+
+    def of(self, operation: Operation) -> Replay | None:
+        """The replay that an operation belongs to; a read-back belongs to the one that read first."""
+        return self.by_origin.get(origin(self._context, operation))
+
+    def is_shared(self, operation: Operation) -> bool:
+        """Whether clients of several replays read this very resource: what one of them did shows to all."""
+        return _asked(self._context, operation) in self.shared
+
+    def teaches(self, operation: Operation) -> bool:
+        """Whether an operation of a control shows what varies without the verifier's doing.
+
+        A resource that many replays share has no replay of its own: whoever disturbs one, the others go on.
+        """
+        replay = self.of(operation)
+        if replay is None or replay.control is None or _control(self._context, operation.step) is None:
+            return False
+        return replay.teaches or self.is_shared(operation)
+
+
+def find(context: Context) -> Replays:
+    """Index a history once; use it with `context.once`."""
+    found: dict[Origin, Replay] = {}
+    readers: dict[tuple[str, ...], set[Origin]] = defaultdict(set)
+    for operation in context.history.operations:
+        if operation.source not in ("replay", "live"):
+            continue
+        place = origin(context, operation)
+        replay = found.get(place)
+        if replay is None:
+            replay = found[place] = Replay(_control(context, place[0]))
+        _add(replay, operation)
+        if operation.request.method in SAFE:
+            readers[_asked(context, operation)].add(place)
+    return Replays(found, {asked for asked, places in readers.items() if len(places) > 1}, context)
+
+
+def _control(context: Context, step: str) -> Phase | None:
+    """The control in which one version is alone with its own data, None for any other step."""
+    known = context.steps.get(step)
+    control = as_control(known) if known is not None else None
+    return control if control in ("control-old", "control-new") else None
+
+
+def _add(replay: Replay, operation: Operation) -> None:
+    if operation.fault:
+        replay.faults.add(operation.fault)
+    if operation.response is None or operation.response.status >= 500:
+        replay.broken = True
+    if operation.request.method in SAFE:
+        replay.reads[operation.index] = operation
+    else:
+        replay.attempts[operation.index].append(operation)
+
+
+def origin(context: Context, operation: Operation) -> Origin:
+    """The replay that an operation belongs to: a sweep reads for another one, a late duplicate comes from another."""
+    parent = context.by_id.get(operation.parent, operation)
+    return (parent.step, parent.replay)
+
+
+def _asked(context: Context, operation: Operation) -> tuple[str, ...]:
+    """What is read, and by whom: a request of one address with another cookie or token reads another resource."""
+    headers = operation.request.headers
+    who = (header(headers, "Cookie") or "", header(headers, "Authorization") or "")
+    return (context.path(operation), operation.service, operation.request.target, *who)
+
+
+def usual_classes(replays: Replays) -> dict[tuple[str, int], set[int]]:
+    """By session and exchange, the status classes with which undisturbed controls answer writes."""
+    found: dict[tuple[str, int], set[int]] = defaultdict(set)
+    for replay in replays.by_origin.values():
+        if replay.teaches:
+            for index, attempts in replay.attempts.items():
+                for operation in attempts:
+                    if operation.response is not None:
+                        found[operation.session, index].add(operation.response.status // 100)
+    return found
