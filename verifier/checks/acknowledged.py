@@ -16,48 +16,51 @@ of resources that all clients share are tolerated, and each is listed.
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import Any
 
 from verifier.checks.causes import retyped
 from verifier.checks.context import FAMILIES, Context, called
 from verifier.checks.readback import LATE
-from verifier.checks.readings import NOTHING, Learned, Reading, Relations, absent, learn, readings, shown_before
-from verifier.checks.renderings import EMPTY, shown_at, values_of
-from verifier.checks.replays import Source, origin, usual_classes
+from verifier.checks.reading_words import (
+    answered_body,
+    displayed,
+    is_empty_list,
+    listed,
+    named,
+    nearest,
+    read_otherwise,
+)
+from verifier.checks.readings import READS, Learned, kind_of, learn, readings, shown_before
+from verifier.checks.relations import NOTHING, Reading, Relations, absent
+from verifier.checks.renderings import EMPTY, distinctive, shown_at
+from verifier.checks.replays import Source, usual_classes
 from verifier.checks.shapes import kind
+from verifier.checks.tolerance import Tolerance
 from verifier.checks.verdict import Finding
-from verifier.contracts.expressions import MISSING, body_json
+from verifier.contracts.expressions import MISSING
 from verifier.history.model import Operation
 
-READ_AGAIN = 0.1  # seconds after a write in which a cache may lag, if the same version reads it right afterwards
-TIMES = 3  # of the longest lag that a control shows: a mixture may be slower
+_IDENTITY = re.compile(r"(?:(?:^|[/_-])(?:id|uuid|guid|key|href|token|etag)|Id|Uuid|Key|Token)$")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}|at [0-9.]+")
-_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
-LAG = "a cache lags as long as in the controls"
-READ_LATER = "right when it was read again"
-ON_ITS_WAY = "a state on its way, which the controls show too"
-SHARED_NUMBER = "a number of a resource that all clients share"
 
 
 @dataclass(slots=True)
 class Acknowledged:
-    """What was found, by the operation that read it. `examined` and `broken` are pointers by operation id."""
+    """What was found, by the operation that read it. `settled` and `broken` are pointers by operation id."""
 
+    tolerance: Tolerance
     findings: dict[str, list[Finding]] = field(default_factory=lambda: defaultdict(list))
-    examined: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    settled: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     broken: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    tolerated: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
 def check(context: Context) -> Acknowledged:
     """Looks at every response but those that teach. Use it with `context.once`."""
-    found = Acknowledged()
+    found = Acknowledged(Tolerance(context, context.once(learn)))
     look = _Look(context, found)
-    for reading in readings(context):
-        if not look.learned.replays.teaches(reading.operation):
-            look.at(reading)
+    for reading in readings(context, teaching=False):
+        look.at(reading)
     return found
 
 
@@ -67,7 +70,7 @@ class _Look:
         self.learned: Learned = context.once(learn)
         self._usual = usual_classes(self.learned.replays)
         self._tried = _tried(context, self.learned)
-        self._reads = _reads(context)
+        self._tolerance = found.tolerance
 
     def at(self, reading: Reading) -> None:
         known = self.learned.of(reading)
@@ -80,10 +83,9 @@ class _Look:
             return
         before = None if self.learned.replays.is_shared(reading.operation) else shown_before(reading)
         for pointer in {**dict.fromkeys(reading.values), **dict.fromkeys(known.shown)}:
-            if pointer not in self._found.examined.get(reading.operation.id, ()):
-                if before is not None and pointer in before and known.repeats(pointer):
-                    self._repeated(reading, known, pointer, before[pointer])
-                else:
+            if pointer not in self._found.settled.get(reading.operation.id, ()):
+                was = before.get(pointer) if before is not None and known.repeats(pointer) else None
+                if was is None or not self._changed(reading, known, pointer, was):
                     self._constant(reading, pointer)
 
     def _left_out(self, reading: Reading) -> bool:
@@ -105,112 +107,86 @@ class _Look:
         return write.response is None or (bool(usual) and write.response.status // 100 not in usual)
 
     def _written(self, reading: Reading, known: Relations, pointer: str) -> None:
-        sources = [source for source in known.kept(pointer) if source in reading.replay.sources]
+        sources = [source for source in known.kept(pointer) if self._counts(reading, source)]
         if not sources:
             return
         operation, shown = reading.operation, reading.values.get(pointer, absent(pointer))
-        self._found.examined[operation.id].add(pointer)
+        self._found.settled[operation.id].add(pointer)
         if any(reading.holds(source, pointer) for source in sources) or known.always(pointer, shown):
             return
         wanted = {text for source in sources for option in reading.replay.sources[source] for text in option}
-        source = max(sources, key=lambda entry: _nearest(reading, entry))
+        source = max(sources, key=lambda entry: nearest(reading, entry))
         write = reading.replay.write(source[0])
-        if self._lags(reading, pointer, operation.started - write.ended, shown, wanted):
+        tolerance, age = self._tolerance, operation.started - write.ended
+        if write.outcome == "accepted" and tolerance.under_way(reading, pointer, shown):
             return
-        self._add(reading, pointer, write, _sentence(reading, source, write, pointer))
+        if tolerance.went_on(reading, pointer, wanted, shown) or tolerance.lags(reading, pointer, age, shown, wanted):
+            return
+        self._add(reading, pointer, write, read_otherwise(reading, source, write, pointer))
 
-    def _repeated(self, reading: Reading, known: Relations, pointer: str, before: frozenset[str]) -> None:
+    def _counts(self, reading: Reading, source: Source) -> bool:
+        """Whether a write has said this for good. Accepted work answers with states that pass."""
+        options = reading.replay.sources.get(source)
+        if not options:
+            return False
+        accepted = source[1] == "answered" and reading.replay.write(source[0]).outcome == "accepted"
+        return not accepted or all(distinctive(text) for option in options for text in option)
+
+    def _changed(self, reading: Reading, known: Relations, pointer: str, before: frozenset[str]) -> bool:
+        """Whether the version showed another value when the client read before, which it never does by itself."""
         shown = reading.values.get(pointer, absent(pointer))
         kept = before <= shown if "*" in pointer else before == shown
+        if kept or self._tolerance.moves(reading, pointer) or known.always(pointer, shown) or before == {EMPTY}:
+            return False
+        if self._tolerance.went_on(reading, pointer, before, shown):
+            return False
         operation = reading.operation
-        self._found.examined[operation.id].add(pointer)
-        if kept or self._moves(reading, pointer) or known.always(pointer, shown) or before == {EMPTY}:
-            return
+        self._found.settled[operation.id].add(pointer)
         earlier = max(
             (read for read in reading.replay.reads.values() if read.request.target == operation.request.target
              and read.started < operation.started),
             key=lambda read: read.started,
         )  # fmt: skip
-        was = _shown(earlier, pointer)
+        was, now = displayed(earlier, pointer), displayed(operation, pointer)
         message = (
-            f"{_named(pointer)} was {was} ({called(earlier)}), {operation.version} shows {_shown(operation, pointer)} "
-            f"({called(operation)})"
+            f"{named(pointer)} was {was} ({called(earlier)}), {operation.version} shows {now} ({called(operation)})"
         )
         self._add(reading, pointer, earlier, message)
+        return True
 
     def _constant(self, reading: Reading, pointer: str) -> None:
         operation = reading.operation
         shown = reading.values.get(pointer)
         if shown is None:
-            if "*" not in pointer or not _empty_list(reading, pointer):
+            if "*" not in pointer or not is_empty_list(reading, pointer):
                 return
             shown = NOTHING
         usual = self.learned.constant(reading.place, pointer)
         if not usual or shown in usual or not any(texts - {EMPTY} for texts in usual):
             return
-        if ("*" in pointer and any(texts <= shown for texts in usual)) or self._moves(reading, pointer):
+        if ("*" in pointer and any(texts <= shown for texts in usual)) or self._tolerance.moves(reading, pointer):
             return
-        if any(_DAY.fullmatch(text) for texts in usual for text in texts):
+        if _IDENTITY.search(pointer) or any(_DAY.fullmatch(text) for texts in usual for text in texts):
+            return  # alike by chance: every thing has another id, and every day another date
+        if self._tolerance.settles(reading, pointer, usual):
             return
-        if self._on_its_way(reading, pointer, shown, usual):
-            self._found.tolerated[self._place(reading, pointer), ON_ITS_WAY] += 1
+        if any(self._tolerance.went_on(reading, pointer, texts, shown) for texts in usual):
             return
-        self._found.examined[operation.id].add(pointer)
-        always = " or ".join(sorted(_plain(texts) for texts in usual))
+        self._found.settled[operation.id].add(pointer)
+        always = " or ".join(sorted(listed(texts) for texts in usual))
         message = (
-            f"{called(operation)} shows {_named(pointer)} as {_shown(operation, pointer)}; "
+            f"{called(operation)} shows {named(pointer)} as {displayed(operation, pointer)}; "
             f"all undisturbed responses in the controls show {always}"
         )
         self._add(reading, pointer, None, message, "the page shows something else than it did")
 
-    def _moves(self, reading: Reading, pointer: str) -> bool:
-        """Whether a value changes without a write of this client: with time, or as a number that all clients share."""
-        operation = reading.operation
-        if (operation.service, operation.name, pointer) in self.learned.moving:
-            return True
-        shown = reading.values.get(pointer, NOTHING)
-        counts = bool(shown) and all(_NUMBER.fullmatch(text) for text in shown)
-        if counts and self.learned.replays.is_shared(operation):
-            self._found.tolerated[self._place(reading, pointer), SHARED_NUMBER] += 1
-            return True
-        return False
-
-    def _lags(self, reading: Reading, pointer: str, age: float, shown: frozenset[str], wanted: set[str]) -> bool:
-        """Whether an older value is shown so soon after the write that the cache of a control would show it too.
-
-        Without such a control a value may be late by READ_AGAIN at most, and the same version must have it right later.
-        """
-        operation = reading.operation
-        older = shown <= {EMPTY} or all(reading.replay.carrying(text) for text in shown)
-        if not older:
-            return False
-        lag = self.learned.lags.get((operation.service, operation.name, pointer), 0.0)
-        if lag and age <= TIMES * lag:
-            self._found.tolerated[self._place(reading, pointer), LAG] += 1
-            return True
-        if age <= READ_AGAIN and self._shows_later(reading, pointer, wanted):
-            self._found.tolerated[self._place(reading, pointer), READ_LATER] += 1
-            return True
-        return False
-
-    def _on_its_way(self, reading: Reading, pointer: str, shown: frozenset[str], usual: set[frozenset[str]]) -> bool:
-        operation = reading.operation
-        known = self.learned.elsewhere.get((operation.service, operation.name, pointer), set())
-        wanted = {text for texts in usual for text in texts}
-        return shown in known and self._shows_later(reading, pointer, wanted)
-
-    def _shows_later(self, reading: Reading, pointer: str, wanted: set[str]) -> bool:
-        operation = reading.operation
-        for later in self._reads.get(_resource(self._context, operation), ()):
-            if later.started > operation.started and later.response is not None and later.response.status < 300:
-                body = body_json(later.response.body)
-                values = {} if body is MISSING else values_of(body, reading.replay.own)
-                if wanted & values.get(pointer, NOTHING):
-                    return True
-        return False
-
-    def _place(self, reading: Reading, pointer: str) -> str:
-        return f"{reading.operation.service} {reading.operation.name}: {pointer or 'the body'}"
+    def _retyped(self, reading: Reading, pointer: str) -> str:
+        """The cause, where a version tells a value in a type that no control shows."""
+        now, usual = (
+            shown_at(answered_body(reading.operation), pointer),
+            self.learned.kinds_of(reading.operation, pointer),
+        )
+        return "" if now is MISSING or not usual else retyped(reading.operation.service, pointer, usual, kind(now))
 
     def _add(
         self,
@@ -239,7 +215,7 @@ class _Look:
             evidence=evidence,
             detail=f"changed {pointer}",
             family=" and ".join(families),
-            cause=_retyped(reading, pointer, write),
+            cause=self._retyped(reading, pointer),
         )
         self._found.findings[operation.id].append(found)
 
@@ -251,84 +227,9 @@ def _family(fault: str) -> str:
 def _tried(context: Context, learned: Learned) -> set[tuple[str, str, str, str]]:
     """Which disturbances a control of the old version had: service, operation and kind of the reading, family."""
     tried: set[tuple[str, str, str, str]] = set()
-    for reading in readings(context):
-        if reading.replay.control == "control-old":
-            for fault in reading.replay.faults:
-                operation = reading.operation
-                tried.add((operation.service, operation.name, reading.place[3], _family(fault)))
-    return tried
-
-
-Resource = tuple[str, tuple[str, str], str, str]
-
-
-def _reads(context: Context) -> dict[Resource, list[Operation]]:
-    """Reads of one address for one replay through one version, in order."""
-    reads: dict[Resource, list[Operation]] = defaultdict(list)
     for operation in context.history.operations:
-        if operation.source in ("replay", "live", "poll", "sweep"):
-            reads[_resource(context, operation)].append(operation)
-    return reads
-
-
-def _resource(context: Context, operation: Operation) -> Resource:
-    return (operation.service, origin(context, operation), operation.request.target, operation.version)
-
-
-def _nearest(reading: Reading, source: Source) -> tuple[bool, bool, int, bool]:
-    """Sorts the writes that explain a value: of the same address, before the read, the latest, as it was sent."""
-    index, side, _ = source
-    write = reading.replay.write(index)
-    same = write.request.path == reading.operation.request.path
-    return (same, index <= reading.place[2], index, side == "sent")
-
-
-def _sentence(reading: Reading, source: Source, write: Operation, pointer: str) -> str:
-    operation, (_, side, at) = reading.operation, source
-    verb = "written as" if side == "sent" else "answered as"
-    text = next(iter(sorted(reading.replay.sources[source][-1])), "")
-    return (
-        f"{_named(at)} was {verb} {_source_shown(write, source, text)} ({called(write)}), "
-        f"{operation.version} shows {_shown(operation, pointer)} ({called(operation)})"
-    )
-
-
-def _source_shown(write: Operation, source: Source, text: str) -> str:
-    body = body_json(write.request.body) if source[1] == "sent" else _body(write)
-    value = MISSING if source[2].startswith("?") else shown_at(body, source[2], text)
-    return repr(text if value is MISSING else value)
-
-
-def _shown(operation: Operation, pointer: str) -> str:
-    value = shown_at(_body(operation), pointer)
-    if value is MISSING:
-        return "no such entry" if "*" in pointer else "nothing"
-    return f"{value!r} among others" if "*" in pointer else repr(value)
-
-
-def _body(operation: Operation) -> Any:
-    return body_json(operation.response.body) if operation.response is not None else MISSING
-
-
-def _empty_list(reading: Reading, pointer: str) -> bool:
-    """Whether the list of a pointer is there and has no entry."""
-    return bool(shown_at(_body(reading.operation), pointer.partition("/*")[0]) == [])
-
-
-def _named(pointer: str) -> str:
-    names = [name for name in pointer.replace("?", "/").split("/") if name and name != "*"]
-    return names[-1] if names else "the body"
-
-
-def _plain(texts: frozenset[str]) -> str:
-    return ", ".join(repr(text) for text in sorted(texts)) or "no entry"
-
-
-def _retyped(reading: Reading, pointer: str, write: Operation | None) -> str:
-    """The cause, where a version tells a value in another type than the write did."""
-    if write is None or "*" in pointer:
-        return ""
-    was, now = shown_at(_body(write), pointer), shown_at(_body(reading.operation), pointer)
-    if was is MISSING or now is MISSING or kind(was) == kind(now):
-        return ""
-    return retyped(reading.operation.service, pointer, {kind(was)}, kind(now))
+        replay = learned.replays.of(operation) if operation.source in READS else None
+        if replay is not None and replay.control == "control-old":
+            for fault in replay.faults:
+                tried.add((operation.service, operation.name, kind_of(operation), _family(fault)))
+    return tried

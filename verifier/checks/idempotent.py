@@ -1,7 +1,7 @@
 """Idempotent: one key, one effect, and answers that agree. Violated, the user is charged twice.
 
-Nothing declared is still something checked: requests with an `Idempotency-Key` say themselves what they expect. There
-the values of the answer have to agree that agree in the controls of the old version, wherever a key was sent again.
+Nothing declared is still something checked: requests with an `Idempotency-Key` say themselves what they expect
+(`repeated_keys.py`).
 """
 
 from __future__ import annotations
@@ -9,18 +9,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
+from verifier.checks import repeated_keys
 from verifier.checks.context import Context, called
 from verifier.checks.guarantee import Guarantee
 from verifier.checks.verdict import CheckResult, Finding
 from verifier.contracts.expressions import Expression, parse
 from verifier.contracts.guarantees import Effect, OperationGuarantees
 from verifier.history.model import Operation
-from verifier.history.outcome import SAFE
-from verifier.http.message import header
 from verifier.plan.model import Plan
 
 GUARANTEE = "idempotent"
-KEY = "Idempotency-Key"
 
 
 def check(context: Context, plan: Plan) -> CheckResult:
@@ -41,43 +39,31 @@ def check(context: Context, plan: Plan) -> CheckResult:
 
 
 def _undeclared(context: Context) -> CheckResult:
-    result, repeated = CheckResult(GUARANTEE), _repeated(context)
-    stable = _stable_values(context, repeated)
+    result, repeated = CheckResult(GUARANTEE), context.once(repeated_keys.repeated)
+    known = repeated_keys.learn(context, repeated)
     for attempts in repeated:
-        first = attempts[0]
-        expressions = stable[first.service, first.name]
-        if not expressions:
+        differing = repeated_keys.disagreeing(context, known, attempts)
+        if differing is None:
             continue
-        result.ran(attempts[-1].step, first.service, first.name)
-        answers = _differences(context, map(parse, sorted(expressions)), attempts)
-        if answers:
-            result.findings.append(_finding(context, attempts, [], answers))
+        result.ran(attempts[-1].step, *repeated_keys.name_of(attempts))
+        if differing:
+            result.findings.append(_finding(context, attempts, [], differing))
     return result
 
 
-def _repeated(context: Context) -> list[list[Operation]]:
-    """The attempts with each key that no guarantee speaks of and that was sent more than once."""
-    found: dict[tuple[str, str, str, str], list[Operation]] = defaultdict(list)
-    for operation in context.work():
-        promised = context.guarantees(operation)
-        key = header(operation.request.headers, KEY)
-        if key is not None and operation.request.method not in SAFE and (promised is None or not promised.idempotent):
-            found[context.path(operation), operation.service, operation.name, key].append(operation)
-    return [sorted(attempts, key=lambda entry: entry.started) for attempts in found.values() if len(attempts) > 1]
+def unrepeated(context: Context, plan: Plan) -> Iterator[str]:
+    """Operations whose keys were sent again in some state, and in no control of the old version.
 
-
-def _stable_values(context: Context, repeated: list[list[Operation]]) -> dict[tuple[str, str], set[str]]:
-    """By operation, the values that agreed in every control of the old version where a key was sent again."""
-    agreed: dict[tuple[str, str], set[str]] = defaultdict(set)
-    differed: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for attempts in repeated:
-        first = attempts[0]
-        if any(context.phase(entry) != "control-old" for entry in attempts) or len(_answered(attempts)) < 2:
-            continue
-        for expression in _used(attempts):
-            differs = bool(_differences(context, (expression,), attempts))
-            (differed if differs else agreed)[first.service, first.name].add(expression.text)
-    return defaultdict(set, {name: found - differed[name] for name, found in agreed.items()})
+    Nobody knows which values of their responses have to agree.
+    """
+    repeated = context.once(repeated_keys.repeated)
+    known = {name for name, _ in repeated_keys.learn(context, repeated).tried}
+    for name in dict.fromkeys(repeated_keys.name_of(attempts) for attempts in repeated):
+        if name not in known:
+            yield (
+                f"{name[0]} {name[1]} was repeated with its {repeated_keys.KEY} in no control of the old version: "
+                "whether the responses to one key have to agree is not known"
+            )
 
 
 def attempts_by_key(context: Context) -> Iterator[tuple[tuple[str, OperationGuarantees], list[Operation]]]:
@@ -165,4 +151,4 @@ def promised(declared: OperationGuarantees) -> bool:
     return declared.idempotent is not None
 
 
-IDEMPOTENT = Guarantee(GUARANTEE, head="idem", severity=90, check=check, promised=promised)
+IDEMPOTENT = Guarantee(GUARANTEE, head="idem", severity=90, check=check, promised=promised, unknowns=unrepeated)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from verifier.checks import recording_fit
@@ -13,7 +14,7 @@ from verifier.checks.crashes import CrashAttribution
 from verifier.checks.crashes import unknowns as unseen
 from verifier.checks.guarantee import Guarantee
 from verifier.checks.registered import GUARANTEES
-from verifier.checks.verdict import CheckError, CheckResult, Judgement, StepVerdict, Verdict, Violation
+from verifier.checks.verdict import CheckError, CheckResult, Judgement, StepVerdict, Tolerated, Verdict, Violation
 from verifier.contracts.registry import ContractRegistry
 from verifier.history.model import History, Step
 from verifier.plan.model import Plan
@@ -42,7 +43,14 @@ def judge(
     )
     failing = any(violation.fails for violation in found)
     verdict: Verdict = "fail" if failing else "unknown" if unknowns else "pass"
-    return Judgement(verdict, found, steps, unknowns, coverage(context.history, plan), errors, again)
+    return Judgement(verdict, found, steps, unknowns, coverage(context.history, plan), errors, again, _tolerated(results))
+
+
+def _tolerated(results: list[CheckResult]) -> tuple[Tolerated, ...]:
+    """What the checks let pass, the most frequent first."""
+    counted = sum((result.tolerated for result in results), Counter[tuple[str, str]]())
+    found = [Tolerated(place, reason, count) for (place, reason), count in counted.items()]
+    return tuple(sorted(found, key=lambda entry: (-entry.count, entry.place, entry.reason)))
 
 
 def run_check(guarantee: Guarantee, context: Context, plan: Plan) -> CheckResult:

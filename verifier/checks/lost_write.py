@@ -15,9 +15,13 @@ from verifier.checks.available import broken_replicas
 from verifier.checks.causes import retyped
 from verifier.checks.context import Context, called
 from verifier.checks.guarantee import Guarantee
-from verifier.checks.readback import GONE, LATE, Controls, Removals, body_of
+from verifier.checks.readback import GONE, LATE, NOT_THERE, Controls, Removals, body_of, removed_endpoints
+from verifier.checks.readings import learn
+from verifier.checks.relations import Place
+from verifier.checks.renderings import EMPTY, canonical, same
 from verifier.checks.replays import Origin, origin
 from verifier.checks.shapes import kind
+from verifier.checks.tolerance import ALWAYS, FILLED, ON_ITS_WAY, OTHERWISE, REMOVED, RENDERING, VARIES
 from verifier.checks.values import NOTHING, differences
 from verifier.checks.verdict import ROLLBACK, CheckResult, Finding, FindingKind
 from verifier.history.model import Operation
@@ -62,6 +66,7 @@ def _check_sweeps(context: Context) -> tuple[CheckResult, CheckResult]:
         result.ran(operation.step, operation.service, operation.name)
         result.findings += look.at(operation, result.guarantee)
         result.findings += _named(values, operation, result.guarantee)
+    before.tolerated += values.tolerance.counted
     return before, after
 
 
@@ -78,7 +83,9 @@ class _Look:
         self._disturbed = _disturbed(context)
         self._controls = Controls(context)
         self._removals = Removals(context)
+        self._removed = removed_endpoints(context)
         self._values = context.once(acknowledged.check)
+        self._learned = context.once(learn)
         self._first: dict[tuple[str, str], tuple[Operation, Any]] = {}
 
     def at(self, operation: Operation, guarantee: str) -> list[Finding]:
@@ -87,6 +94,10 @@ class _Look:
         status = operation.response.status if operation.response else 0
         if not status or status >= 300:
             if status in GONE and self._removals.may_be_gone(operation):
+                return []
+            read = (operation.service, operation.version, operation.session, operation.index)
+            if status in NOT_THERE and read in self._removed:
+                self._values.tolerance.grant(operation, "", REMOVED)
                 return []
             at = (operation.service, operation.session, operation.index)
             where = f" at {operation.session}#{operation.index}" if at in self._controls.lost else ""
@@ -108,17 +119,42 @@ class _Look:
             _changed(self._context, reference, operation, pointer, wrote, (was, now), guarantee)
             for pointer, was, now in differences(known, body)
             if not self._known(operation, pointer)
-            and (operation.service, operation.name, pointer) not in self._controls.noise
-            and not self._controls.always(operation, pointer, now)
+            and not self._expected(operation, pointer, was, now)
+            and not self._tells_otherwise(reference, operation, pointer)
             and (was, now) != (reference.version, operation.version)  # each tells its own name
         ]
 
     def _known(self, operation: Operation, pointer: str) -> bool:
-        """Whether the value is compared with what was written, or an entry that shows it is missing already."""
-        broken = self._values.broken.get(operation.id, ())
-        return pointer in self._values.examined.get(operation.id, ()) or any(
-            entry.startswith(f"{pointer}/") for entry in broken
+        """Whether a value is compared with what was written, or an entry that holds it is missing already."""
+        values = self._values
+        below = f"{pointer}/"
+        return pointer in values.settled.get(operation.id, ()) or any(
+            entry.startswith(below) for entry in values.broken.get(operation.id, ())
         )
+
+    def _expected(self, operation: Operation, pointer: str, was: Any, now: Any) -> bool:
+        """Whether a difference is no loss: what varies, what a version always shows, and another rendering.
+
+        A rendering in another type is expected where the version has values of this type in its own control.
+        """
+        grant, learned = self._values.tolerance.grant, self._learned
+        if (operation.service, operation.name, pointer) in self._controls.noise:
+            return grant(operation, pointer, VARIES)
+        if self._controls.always(operation, pointer, now):
+            return grant(operation, pointer, ALWAYS)
+        if same(was, now):
+            usual = canonical(now) == EMPTY or kind(was) == kind(now) or learned.usual_kind(operation, pointer, now)
+            return usual and grant(operation, pointer, RENDERING)
+        if canonical(was) == EMPTY:
+            return grant(operation, pointer, FILLED)
+        went = learned.advances_to(operation, pointer, canonical(was), canonical(now))
+        return went and grant(operation, pointer, ON_ITS_WAY)
+
+    def _tells_otherwise(self, reference: Operation, operation: Operation, pointer: str) -> bool:
+        place: Place = (operation.service, operation.session, operation.index, "read-back")
+        versions = (reference.version, operation.version)
+        otherwise = self._learned.tells_otherwise(place, versions, pointer)
+        return otherwise and self._values.tolerance.grant(operation, pointer, OTHERWISE)
 
 
 def _writers(context: Context) -> dict[tuple[str, str, str], set[str]]:

@@ -20,6 +20,7 @@ from verifier.pointers import MISSING
 
 LATE = frozenset({"duplicate-next-step", "duplicate-after-rollback"})
 GONE = frozenset({404, 410})
+NOT_THERE = frozenset({404, 405, 410, 501})  # how a service answers what it has no endpoint for
 Target = tuple[str, str, str]  # path, service, target
 Place = tuple[str, str, int]  # service, session, index
 
@@ -146,6 +147,32 @@ class Removals:
 
     def _target(self, operation: Operation) -> Target:
         return (self.context.path(operation), operation.service, operation.request.target)
+
+
+def removed_endpoints(context: Context) -> set[tuple[str, str, str, int]]:
+    """Reads that a version by itself never has: service, version, session and exchange.
+
+    In its own control every client that sends this read, or another one of the same operation, is told that nothing
+    is there. Such an endpoint was removed. That is a break of compatibility, and no lost write.
+    """
+    missing: dict[tuple[str, str, str], set[Place]] = defaultdict(set)
+    there: set[tuple[str, str, str]] = set()
+    for operation in context.history.operations:
+        if operation.source not in ("replay", "live") or operation.request.method not in SAFE:
+            continue
+        if operation.response is None or not context.phase(operation).startswith("control"):
+            continue
+        name = (operation.service, operation.version, operation.name)
+        if operation.response.status in NOT_THERE:
+            missing[name].add(_place(operation))
+        elif operation.response.status < 400:
+            there.add(name)
+    return {
+        (service, version, session, index)
+        for (service, version, name), places in missing.items()
+        if (service, version, name) not in there
+        for _, session, index in places
+    }
 
 
 def _around(operation: Operation) -> Iterator[str]:

@@ -7,120 +7,24 @@ or the one that the client's read before showed. In a list a value only has to b
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
+from typing import Any
 
 from verifier.checks.context import Context
-from verifier.checks.renderings import EMPTY, Values, distinctive, values_of
-from verifier.checks.replays import Replay, Replays, Source, find
+from verifier.checks.relations import Kind, Place, Reading, Relations
+from verifier.checks.renderings import Values, kinds_of, values_of
+from verifier.checks.replays import Replays, find, origin
+from verifier.checks.shapes import kind
 from verifier.contracts.expressions import MISSING, body_json
 from verifier.history.model import Operation
 from verifier.history.outcome import SAFE
 
-Kind = Literal["read", "write", "read-back"]
-Place = tuple[str, str, int, Kind]  # service, session, exchange
-NOTHING: frozenset[str] = frozenset()
-FEW = 2  # samples that a relation needs
 MANY = 6  # samples that a constant needs
 STEADY = 20  # samples after which one version may be said to show two values and no third
-ATTEMPTS = 3  # first samples from which relations are proposed: one of them may have met a cache that lags
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """One response looked at: its place, its replay, and the values at each pointer."""
-
-    operation: Operation
-    replay: Replay
-    place: Place
-    values: Values
-
-    def visible(self, source: Source) -> bool:
-        """Whether the client had written this before it read; of its own request a response shows what was sent."""
-        index = self.place[2]
-        return self.place[3] == "read-back" or source[0] < index or (source[0] == index and source[1] == "sent")
-
-    def holds(self, source: Source, pointer: str) -> bool:
-        shown = self.values.get(pointer, absent(pointer))
-        return any(option <= shown for option in self.replay.sources.get(source, ()))
-
-
-@dataclass(slots=True)
-class Relations:
-    """What one version keeps at one place: how often each relation held, of `samples` readings."""
-
-    samples: int = 0
-    held: dict[str, Counter[Source]] = field(default_factory=lambda: defaultdict(Counter))
-    _kept: dict[str, list[Source]] = field(default_factory=dict)
-    texts: dict[tuple[str, Source], set[frozenset[str]]] = field(default_factory=lambda: defaultdict(set))
-    shown: dict[str, Counter[frozenset[str]]] = field(default_factory=lambda: defaultdict(Counter))
-    late: dict[tuple[str, Source], float] = field(default_factory=lambda: defaultdict(float))
-    repeated: Counter[str] = field(default_factory=Counter)  # equal to what the read before showed
-    compared: Counter[str] = field(default_factory=Counter)
-
-    def learn(self, reading: Reading, before: Values | None) -> None:
-        self.samples += 1
-        for pointer, texts in reading.values.items():
-            self.shown[pointer][texts] += 1
-            if before is not None and pointer in before:
-                self.compared[pointer] += 1
-                self.repeated[pointer] += before[pointer] == texts
-            if self.samples <= ATTEMPTS:
-                for source in {source for text in texts for source in reading.replay.carrying(text)}:
-                    if reading.visible(source):
-                        self.held[pointer].setdefault(source, 0)
-        for pointer, sources in self.held.items():
-            for source in sources:
-                self._try(reading, pointer, source)
-
-    def _try(self, reading: Reading, pointer: str, source: Source) -> None:
-        if reading.holds(source, pointer):
-            self.held[pointer][source] += 1
-            if len(self.texts[pointer, source]) < FEW:
-                self.texts[pointer, source].update(reading.replay.sources[source])
-        elif source in reading.replay.sources:
-            age = reading.operation.started - reading.replay.write(source[0]).ended
-            self.late[pointer, source] = max(age, self.late[pointer, source])
-
-    def kept(self, pointer: str) -> list[Source]:
-        """The relations to writes that always held, the latest write first. Asked when everything was learned."""
-        if pointer not in self._kept:
-            found = [
-                source
-                for source, held in self.held.get(pointer, {}).items()
-                if held == self.samples and self._telling(pointer, source)
-            ]
-            found.sort(key=lambda source: (source[0], source[1] == "sent", source[2]), reverse=True)
-            self._kept[pointer] = found
-        return self._kept[pointer]
-
-    def _telling(self, pointer: str, source: Source) -> bool:
-        """Whether a relation is no coincidence: it holds for several values, for a distinctive one, or by its name."""
-        texts = self.texts[pointer, source]
-        if self.samples < FEW or not any(option - {EMPTY} for option in texts):
-            return False
-        if len(texts) > 1 or all(distinctive(text) for option in texts for text in option):
-            return True
-        return _name(pointer) == _name(source[2])
-
-    def lag(self, pointer: str) -> float:
-        """Seconds after a write for which a reading that usually follows it did not yet."""
-        usual = (
-            self.late[pointer, source]
-            for source, held in self.held.get(pointer, {}).items()
-            if (pointer, source) in self.late and self.samples > held >= self.samples / 2
-        )
-        return max(usual, default=0.0)
-
-    def repeats(self, pointer: str) -> bool:
-        """Whether the value always was the one that the client's read before showed."""
-        return self.compared[pointer] >= FEW and self.repeated[pointer] == self.compared[pointer]
-
-    def always(self, pointer: str, texts: frozenset[str]) -> bool:
-        """Whether every sample shows exactly these values."""
-        return self.shown[pointer][texts] == self.samples if pointer in self.shown else False
+MOST_PAIRS, MOST_STATES = 256, 16  # kept of the states of one field
+READS = frozenset({"replay", "live", "poll", "sweep"})
 
 
 @dataclass(slots=True)
@@ -130,12 +34,38 @@ class Learned:
     replays: Replays
     relations: dict[tuple[Place, str], Relations]
     by_place: dict[Place, list[Relations]]
-    elsewhere: dict[tuple[str, str, str], set[frozenset[str]]]  # service, operation, pointer: values at every place
     lags: dict[tuple[str, str, str], float]
     moving: set[tuple[str, str, str]]  # what changed along time with no write that explains it
+    kinds: dict[tuple[str, str, str], dict[str, set[str]]]  # service, operation, pointer: JSON types by version
+    advances: dict[tuple[str, str, str], set[tuple[str, str]]]  # from one text to a later one of the same resource
 
     def of(self, reading: Reading) -> Relations | None:
         return self.relations.get((reading.place, reading.operation.version))
+
+    def kinds_of(self, operation: Operation, pointer: str) -> set[str]:
+        """The JSON types that the controls show at a pointer, whichever version answers."""
+        shown = self.kinds.get((operation.service, operation.name, pointer), {})
+        return {found for kinds in shown.values() for found in kinds}
+
+    def usual_kind(self, operation: Operation, pointer: str, value: Any) -> bool:
+        """Whether the version tells values of this JSON type at this place in its own control."""
+        shown = self.kinds.get((operation.service, operation.name, pointer), {})
+        return kind(value) in shown.get(operation.version, ())
+
+    def advances_to(self, operation: Operation, pointer: str, before: str, now: str) -> bool:
+        """Whether a control shows that a resource goes from one state to the other by itself, and never back."""
+        seen = self.advances.get((operation.service, operation.name, pointer), ())
+        return (before, now) in seen and (now, before) not in seen
+
+    def tells_otherwise(self, place: Place, versions: tuple[str, str], pointer: str) -> bool:
+        """Whether one of two versions never tells a value as it was written where the other one always does.
+
+        It rounds it, hides a part of it, or spells it in another way, whoever wrote it.
+        """
+        one, other = (self.relations.get((place, version)) for version in versions)
+        if one is None or other is None:
+            return False
+        return other.never(pointer, one.kept(pointer)) or one.never(pointer, other.kept(pointer))
 
     def constant(self, place: Place, pointer: str) -> set[frozenset[str]]:
         """The values of which all versions show one at a place, each by itself; none where more are to be expected.
@@ -155,24 +85,23 @@ def learn(context: Context) -> Learned:
     """Use it with `context.once`."""
     replays = context.once(find)
     relations: dict[tuple[Place, str], Relations] = defaultdict(Relations)
-    elsewhere: dict[tuple[str, str, str], set[frozenset[str]]] = defaultdict(set)
-    moving: set[tuple[str, str, str]] = set()
+    moving: dict[str, set[tuple[str, str, str]]] = defaultdict(set)
+    kinds: dict[tuple[str, str, str], dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     names: dict[Place, str] = {}
     last: dict[tuple[str, ...], Values] = {}
-    for reading in readings(context):
+    for reading in readings(context, teaching=True):
         operation = reading.operation
-        if not replays.teaches(operation):
-            continue
         names[reading.place] = operation.name
+        for pointer, shown in kinds_of(body_json(operation.response.body if operation.response else b"")).items():
+            kinds[operation.service, operation.name, pointer][operation.version] |= shown
         if reading.replay.teaches:
             relations[reading.place, operation.version].learn(reading, shown_before(reading))
-        for pointer, texts in reading.values.items():
-            if len(elsewhere[operation.service, operation.name, pointer]) < 64:
-                elsewhere[operation.service, operation.name, pointer].add(texts)
         if reading.place[3] == "read-back":
             key = (context.path(operation), operation.parent, operation.version)
             before = last.setdefault(key, reading.values)
-            moving |= {(operation.service, operation.name, at) for at in _changes(before, reading.values)}
+            moving[operation.version] |= {
+                (operation.service, operation.name, at) for at in _changes(before, reading.values)
+            }
     by_place: dict[Place, list[Relations]] = defaultdict(list)
     lags: dict[tuple[str, str, str], float] = defaultdict(float)
     for (place, _), known in relations.items():
@@ -180,17 +109,78 @@ def learn(context: Context) -> Learned:
         for pointer in known.held:
             at = (place[0], names[place], pointer)
             lags[at] = max(lags[at], known.lag(pointer))
-    return Learned(replays, dict(relations), dict(by_place), dict(elsewhere), dict(lags), moving)
+    return Learned(
+        replays,
+        dict(relations),
+        dict(by_place),
+        dict(lags),
+        _moving(context, moving, kinds),
+        dict(kinds),
+        _advances(context),
+    )
+
+
+def _moving(
+    context: Context,
+    moving: dict[str, set[tuple[str, str, str]]],
+    kinds: dict[tuple[str, str, str], dict[str, set[str]]],
+) -> set[tuple[str, str, str]]:
+    """What varies along time in the old version; in the new one only where the old one shows nothing."""
+    old = {entry.name: entry.old for entry in context.history.run.services}
+    return {
+        place
+        for version, places in moving.items()
+        for place in places
+        if version == old.get(place[0]) or old.get(place[0]) not in kinds[place]
+    }
+
+
+def _advances(context: Context) -> dict[tuple[str, str, str], set[tuple[str, str]]]:
+    """How states go on along time: for each resource of a control every pair of an earlier and a later text.
+
+    The old version says which states there are. The new one by itself is asked for what the old one does not show:
+    that it changes other values along time may be its defect.
+    """
+    found: dict[str, dict[tuple[str, str, str], set[tuple[str, str]]]] = {"control-old": {}, "control-new": {}}
+    seen: dict[tuple[str, ...], dict[str, dict[str, None]]] = defaultdict(dict)
+    replays = context.once(find)
+    for operation, values in _shown_in_controls(context):
+        before = seen[operation.service, *origin(context, operation), operation.request.target]
+        for pointer, texts in values.items():
+            if len(texts) != 1 or "*" in pointer:
+                continue
+            (text,) = texts
+            states = before.setdefault(pointer, {})
+            pairs = found[replays.control(operation) or ""].setdefault(
+                (operation.service, operation.name, pointer), set()
+            )
+            if len(pairs) < MOST_PAIRS:
+                pairs.update((earlier, text) for earlier in states if earlier != text)
+            if len(states) < MOST_STATES:
+                states[text] = None
+    return {**found["control-new"], **found["control-old"]}
+
+
+def _shown_in_controls(context: Context) -> Iterator[tuple[Operation, Values]]:
+    """Every successful read of the controls that teaches, those of waiting clients with them."""
+    replays = context.once(find)
+    for operation in context.history.operations:
+        answer = operation.response
+        if operation.source not in READS or operation.request.method not in SAFE or not replays.teaches(operation):
+            continue
+        if answer is not None and answer.status // 100 == 2 and (body := body_json(answer.body)) is not MISSING:
+            yield operation, values_of(body)
 
 
 def _changes(before: Values, now: Values) -> Iterator[str]:
     return (pointer for pointer in before.keys() & now.keys() if before[pointer] != now[pointer])
 
 
-def readings(context: Context) -> Iterator[Reading]:
-    """Every response with a JSON body that a client or a read-back got, in the order of the history.
+def readings(context: Context, *, teaching: bool) -> Iterator[Reading]:
+    """Responses with a JSON body that a client or a read-back got, in the order of the history: either those that
+    teach, or all others.
 
-    Of several requests of one exchange a client believes the last read; responses to each attempt of a write count.
+    Of several reads of one exchange a client believes the last. Writes count where they were sent once.
     """
     replays = context.once(find)
     for operation in context.history.operations:
@@ -199,17 +189,21 @@ def readings(context: Context) -> Iterator[Reading]:
         if operation.response.status // 100 != 2 or operation.request.method == "HEAD":
             continue
         replay = replays.of(operation)
-        body = body_json(operation.response.body)
-        if replay is None or body is MISSING:
+        if replay is None or replays.teaches(operation) is not teaching:
             continue
-        kind = _kind(operation)
+        body = body_json(operation.response.body)
+        if body is MISSING:
+            continue
+        kind = kind_of(operation)
         if kind == "read" and replay.reads.get(operation.index) is not operation:
             continue
+        if kind == "write" and len(replay.attempts[operation.index]) > 1:
+            continue  # what the responses to repeated requests have to share is another guarantee's
         place = (operation.service, operation.session, operation.index, kind)
         yield Reading(operation, replay, place, values_of(body, replay.own))
 
 
-def _kind(operation: Operation) -> Kind:
+def kind_of(operation: Operation) -> Kind:
     if operation.source == "sweep":
         return "read-back"
     return "read" if operation.request.method in SAFE else "write"
@@ -234,13 +228,3 @@ def shown_before(reading: Reading) -> Values | None:
         return None
     body = body_json(last.response.body)
     return None if body is MISSING else values_of(body, reading.replay.own)
-
-
-def absent(pointer: str) -> frozenset[str]:
-    """What a response shows at a pointer that it does not have: an empty value, or a list without entries."""
-    return NOTHING if "*" in pointer else frozenset({EMPTY})
-
-
-def _name(pointer: str) -> str:
-    names = [name for name in pointer.replace("?", "/").split("/") if name and name != "*"]
-    return names[-1].replace("_", "").replace("-", "").lower() if names else ""

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl
 
+from verifier.checks.shapes import kind
 from verifier.contracts.expressions import MISSING, body_json
 from verifier.http.message import Headers, header
 
 EMPTY = ""
+MOST_ENTRIES = 256  # looked at of a list in which no entry is the client's own
 Values = dict[str, frozenset[str]]  # canonical texts by pointer; positions in lists are written `*`
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,30})(?:\.[0-9]{1,30})?")
 _MOMENT = re.compile(
@@ -87,23 +88,37 @@ def _gather(value: Any, pointer: str, own: frozenset[str] | set[str], found: dic
         for name, item in value.items():
             _gather(item, f"{pointer}/{name}", own, found)
     elif isinstance(value, list) and value:
-        theirs = [item for item in value if isinstance(item, dict | list) and not own.isdisjoint(_texts(item))]
-        for item in theirs or value:
+        theirs = [item for item in value if isinstance(item, dict | list) and _shows(item, own)] if own else ()
+        for item in theirs or value[:MOST_ENTRIES]:
             _gather(item, f"{pointer}/*", own, found)
     else:
         found.setdefault(pointer, set()).add(canonical(value))
 
 
-def _texts(value: Any) -> Iterator[str]:
-    """Texts in an entry that may tell whose it is; numbers and truth values cannot."""
+def _shows(value: Any, own: frozenset[str] | set[str]) -> bool:
+    """Whether an entry holds a text that tells whose it is; numbers and truth values cannot."""
+    if isinstance(value, str):
+        return value in own
     if isinstance(value, dict):
-        for item in value.values():
-            yield from _texts(item)
+        return any(_shows(item, own) for item in value.values())
+    return isinstance(value, list) and any(_shows(item, own) for item in value)
+
+
+def kinds_of(body: Any) -> dict[str, set[str]]:
+    """The JSON types at each pointer of a body."""
+    found: dict[str, set[str]] = {}
+    _gather_kinds(body, "", found)
+    return found
+
+
+def _gather_kinds(value: Any, pointer: str, found: dict[str, set[str]]) -> None:
+    found.setdefault(pointer, set()).add(kind(value))
+    if isinstance(value, dict):
+        for name, item in value.items():
+            _gather_kinds(item, f"{pointer}/{name}", found)
     elif isinstance(value, list):
-        for item in value:
-            yield from _texts(item)
-    elif isinstance(value, str):
-        yield canonical(value)
+        for item in value[:MOST_ENTRIES]:
+            _gather_kinds(item, f"{pointer}/*", found)
 
 
 def sent_values(target: str, headers: Headers, body: bytes) -> Values:

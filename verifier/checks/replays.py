@@ -107,13 +107,17 @@ class Replays:
         """Whether clients of several replays read this very resource: what one of them did shows to all."""
         return _asked(self._context, operation) in self.shared
 
+    def control(self, operation: Operation) -> Phase | None:
+        """The control in which an operation was sent, None for any other step."""
+        return _control(self._context, operation.step)
+
     def teaches(self, operation: Operation) -> bool:
         """Whether an operation of a control shows what varies without the verifier's doing.
 
         A resource that many replays share has no replay of its own: whoever disturbs one, the others go on.
         """
         replay = self.of(operation)
-        if replay is None or replay.control is None or _control(self._context, operation.step) is None:
+        if replay is None or replay.control is None or self.control(operation) is None:
             return False
         return replay.teaches or self.is_shared(operation)
 

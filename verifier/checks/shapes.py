@@ -1,7 +1,8 @@
 """Shapes of JSON bodies, learned from the controls: which fields are always there, and of which types.
 
 A later body fits when every field that every earlier one had is there, with a type that was seen. New fields and
-values are welcome: a tolerant reader is assumed, since nothing stricter was declared.
+values are welcome: a tolerant reader is assumed, since nothing stricter was declared. A member that was null in every
+response has shown no type: it may hold a value, as when work has ended meanwhile, or be left out.
 """
 
 from __future__ import annotations
@@ -56,13 +57,14 @@ class Shape:
     def misfits(self, value: Any, pointer: str = "") -> Iterator[Misfit]:
         """Every place where a value does not fit."""
         found = kind(value)
-        if self.types and found not in self.types:
+        if self.types and self.types != {"null"} and found not in self.types:
             what = f"is {found}, was {' or '.join(sorted(self.types))}"
             yield Misfit(pointer, what, was=frozenset(self.types), now=found)
             return
         if isinstance(value, dict):
             for name in sorted(self.always - value.keys()):
-                yield Misfit(f"{pointer}/{escape(name)}", LACKING, lacking=True)
+                if self.fields[name].types != {"null"}:
+                    yield Misfit(f"{pointer}/{escape(name)}", LACKING, lacking=True)
             for name, item in value.items():
                 if name in self.fields:
                     yield from self.fields[name].misfits(item, f"{pointer}/{escape(name)}")

@@ -92,12 +92,14 @@ class CheckResult:
     steps: Counter[str] = field(default_factory=Counter)
     subjects: Counter[tuple[str, str]] = field(default_factory=Counter)
     error: CheckError | None = None  # then the check found nothing, and its guarantee is unknown
+    tolerated: Counter[tuple[str, str]] = field(default_factory=Counter)  # by place and reason
 
     def add(self, other: CheckResult) -> None:
         """Take over what another check of the same guarantee found."""
         self.findings += other.findings
         self.steps += other.steps
         self.subjects += other.subjects
+        self.tolerated += other.tolerated
 
     def ran(self, step: str, service: str, operation: str) -> None:
         self.steps[step] += 1
@@ -142,6 +144,15 @@ class Violation:
 
 
 @dataclass(frozen=True, slots=True)
+class Tolerated:
+    """A difference that is told to nobody as a defect: `place` is the operation and the value, `reason` says why."""
+
+    place: str
+    reason: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class StepVerdict:
     """`guarantees` lists, for each guarantee, pass, fail, unknown, or "" where its check ran on nothing."""
 
@@ -167,3 +178,4 @@ class Judgement:
     coverage: Coverage
     errors: tuple[CheckError, ...] = ()
     confirmation: tuple[StepVerdict, ...] = ()  # of the steps that tried again what was found; none in `steps`
+    tolerated: tuple[Tolerated, ...] = ()

@@ -23,6 +23,7 @@ IN_FULL = 8  # violations shown with their proof; the others get one line each
 ROWS = 12  # operations shown of one proof
 CONSEQUENCES = 6  # further consequences of one cause that get one line each
 REFUSALS = 2  # bodies of refused requests quoted for one proof
+TOLERATED = 6  # tolerated differences that get a line each
 WIDTH = 110
 
 
@@ -47,10 +48,19 @@ def render(judgement: Judgement, history: History, plan: Plan, timing: Timing) -
         blocks.append(["Not seen again when repeated (does not fail the run)", *(f"  {x}" for x in lines)])
     if judgement.unknowns:
         blocks.append(["Not verified", *(line for entry in judgement.unknowns for line in wrapped(f"? {entry}", "  "))])
+    if judgement.tolerated:
+        blocks.append(["Tolerated", *(f"  {line}" for line in tolerated(judgement))])
     if orders := words.orders(plan):
         blocks.append(["From the contracts", *chain.from_iterable(wrapped(sentence, "  ") for sentence in orders)])
     blocks.append([*coverage_lines(judgement.coverage), *notes(history), sent_line(history), timing_line(timing)])
     return printable("\n\n".join("\n".join(block) for block in blocks)) + "\n"
+
+
+def tolerated(judgement: Judgement) -> list[str]:
+    """The differences that are no defects, most frequent first, each with its reason."""
+    shown = [f"{entry.count} × {entry.place}: {entry.reason}" for entry in judgement.tolerated[:TOLERATED]]
+    more = len(judgement.tolerated) - len(shown)
+    return [shortened(line, WIDTH - 2) for line in shown] + ([f"and {more} more, in verdict.json"] if more else [])
 
 
 def headline(judgement: Judgement, history: History, plan: Plan) -> list[str]:

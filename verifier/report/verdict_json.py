@@ -43,6 +43,7 @@ def render(judgement: Judgement, history: History, plan: Plan, timing: Timing) -
         "counts": _counts(history),
         "confirmation": [_step(step) for step in judgement.confirmation],
         "unconfirmed": [_violation(violation, evidence) for violation in phrasing.unconfirmed(judgement)],
+        "tolerated": [asdict(entry) for entry in judgement.tolerated],
     }
     return json.dumps(document, indent=2, ensure_ascii=True) + "\n"
 
