@@ -20,7 +20,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from verifier.checks.causes import retyped
-from verifier.checks.context import FAMILIES, Context, called
+from verifier.checks.context import Context, called
 from verifier.checks.readback import LATE
 from verifier.checks.reading_words import (
     answered_body,
@@ -37,9 +37,10 @@ from verifier.checks.renderings import EMPTY, distinctive, shown_at
 from verifier.checks.replays import Source, usual_classes
 from verifier.checks.shapes import kind
 from verifier.checks.tolerance import Tolerance
-from verifier.checks.verdict import Finding
-from verifier.contracts.expressions import MISSING
+from verifier.checks.verdict import Finding, FindingKind
 from verifier.history.model import Operation
+from verifier.plan.faults import FAMILIES
+from verifier.pointers import MISSING
 
 _IDENTITY = re.compile(r"(?:(?:^|[/_-])(?:id|uuid|guid|key|href|token|etag)|Id|Uuid|Key|Token)$")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}|at [0-9.]+")
@@ -213,6 +214,7 @@ class _Look:
             message=message,
             experience=experience,
             evidence=evidence,
+            kind=FindingKind.CHANGED,
             detail=f"changed {pointer}",
             family=" and ".join(families),
             cause=self._retyped(reading, pointer),

@@ -43,7 +43,8 @@ def judge(
     )
     failing = any(violation.fails for violation in found)
     verdict: Verdict = "fail" if failing else "unknown" if unknowns else "pass"
-    return Judgement(verdict, found, steps, unknowns, coverage(context.history, plan), errors, again, _tolerated(results))
+    covered = coverage(context.history, plan)
+    return Judgement(verdict, found, steps, unknowns, covered, errors, again, _tolerated(results))
 
 
 def _tolerated(results: list[CheckResult]) -> tuple[Tolerated, ...]:

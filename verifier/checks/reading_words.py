@@ -8,8 +8,9 @@ from verifier.checks.context import called
 from verifier.checks.relations import Reading
 from verifier.checks.renderings import shown_at
 from verifier.checks.replays import Source
-from verifier.contracts.expressions import MISSING, body_json
+from verifier.contracts.expressions import body_json
 from verifier.history.model import Operation
+from verifier.pointers import MISSING
 
 
 def nearest(reading: Reading, source: Source) -> tuple[bool, bool, int, bool]:

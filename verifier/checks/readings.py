@@ -17,9 +17,10 @@ from verifier.checks.relations import Kind, Place, Reading, Relations
 from verifier.checks.renderings import Values, kinds_of, values_of
 from verifier.checks.replays import Replays, find, origin
 from verifier.checks.shapes import kind
-from verifier.contracts.expressions import MISSING, body_json
+from verifier.contracts.expressions import body_json
 from verifier.history.model import Operation
 from verifier.history.outcome import SAFE
+from verifier.pointers import MISSING
 
 MANY = 6  # samples that a constant needs
 STEADY = 20  # samples after which one version may be said to show two values and no third

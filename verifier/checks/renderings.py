@@ -13,8 +13,9 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from verifier.checks.shapes import kind
-from verifier.contracts.expressions import MISSING, body_json
+from verifier.contracts.expressions import body_json
 from verifier.http.message import Headers, header
+from verifier.pointers import MISSING, escape, names
 
 EMPTY = ""
 MOST_ENTRIES = 256  # looked at of a list in which no entry is the client's own
@@ -86,7 +87,7 @@ def values_of(body: Any, own: frozenset[str] | set[str] = frozenset()) -> Values
 def _gather(value: Any, pointer: str, own: frozenset[str] | set[str], found: dict[str, set[str]]) -> None:
     if isinstance(value, dict) and value:
         for name, item in value.items():
-            _gather(item, f"{pointer}/{name}", own, found)
+            _gather(item, f"{pointer}/{escape(name)}", own, found)
     elif isinstance(value, list) and value:
         theirs = [item for item in value if isinstance(item, dict | list) and _shows(item, own)] if own else ()
         for item in theirs or value[:MOST_ENTRIES]:
@@ -115,7 +116,7 @@ def _gather_kinds(value: Any, pointer: str, found: dict[str, set[str]]) -> None:
     found.setdefault(pointer, set()).add(kind(value))
     if isinstance(value, dict):
         for name, item in value.items():
-            _gather_kinds(item, f"{pointer}/{name}", found)
+            _gather_kinds(item, f"{pointer}/{escape(name)}", found)
     elif isinstance(value, list):
         for item in value[:MOST_ENTRIES]:
             _gather_kinds(item, f"{pointer}/*", found)
@@ -128,7 +129,7 @@ def sent_values(target: str, headers: Headers, body: bytes) -> Values:
         found.setdefault(f"?{name}", set()).add(canonical(text))
     if body and (header(headers, "Content-Type") or "").partition(";")[0].strip().lower() == _FORM:
         for name, text in parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True):
-            found.setdefault(f"/{name}", set()).add(canonical(text))
+            found.setdefault(f"/{escape(name)}", set()).add(canonical(text))
         return {pointer: frozenset(texts) for pointer, texts in found.items()}
     parsed = body_json(body)
     values = {} if parsed is MISSING else values_of(parsed)
@@ -137,16 +138,15 @@ def sent_values(target: str, headers: Headers, body: bytes) -> Values:
 
 def shown_at(value: Any, pointer: str, wanted: str | None = None) -> Any:
     """The first value at a pointer with `*`, or the first that is rendered as `wanted`; MISSING where there is none."""
-    name, _, rest = pointer[1:].partition("/")
-    if not pointer:
+    return _shown_at(value, names(pointer), wanted)
+
+
+def _shown_at(value: Any, tokens: list[str], wanted: str | None) -> Any:
+    if not tokens:
         return value if wanted is None or canonical(value) == wanted else MISSING
-    inner = f"/{rest}" if rest else ""
+    name, *rest = tokens
     if isinstance(value, dict):
-        # A name may hold a slash: try the whole rest as one name first.
-        whole = pointer[1:]
-        if whole in value:
-            return shown_at(value[whole], "", wanted)
-        return shown_at(value[name], inner, wanted) if name in value else MISSING
+        return _shown_at(value[name], rest, wanted) if name in value else MISSING
     if isinstance(value, list) and name == "*":
-        return next((found for item in value if (found := shown_at(item, inner, wanted)) is not MISSING), MISSING)
+        return next((found for item in value if (found := _shown_at(item, rest, wanted)) is not MISSING), MISSING)
     return MISSING

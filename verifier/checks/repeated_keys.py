@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 
 from verifier.checks.context import Context
 from verifier.checks.renderings import Values, values_of
-from verifier.contracts.expressions import MISSING, body_json, parse
+from verifier.contracts.expressions import body_json, parse
 from verifier.history.model import Operation
 from verifier.history.outcome import SAFE
 from verifier.http.message import header
+from verifier.pointers import MISSING
 
 KEY = "Idempotency-Key"
 STATUS = "the status"

@@ -12,10 +12,11 @@ from typing import Literal
 
 from verifier.checks.context import Context, as_control
 from verifier.checks.renderings import Values, distinctive, sent_values, values_of
-from verifier.contracts.expressions import MISSING, body_json
+from verifier.contracts.expressions import body_json
 from verifier.history.model import Operation, Phase
 from verifier.history.outcome import SAFE
 from verifier.http.message import header
+from verifier.pointers import MISSING
 
 Origin = tuple[str, str]  # step, replay
 Side = Literal["sent", "answered"]

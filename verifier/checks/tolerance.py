@@ -14,8 +14,9 @@ from verifier.checks.readings import READS, Learned
 from verifier.checks.relations import NOTHING, Reading
 from verifier.checks.renderings import EMPTY, values_of
 from verifier.checks.replays import Origin, origin
-from verifier.contracts.expressions import MISSING, body_json
+from verifier.contracts.expressions import body_json
 from verifier.history.model import Operation
+from verifier.pointers import MISSING
 
 READ_AGAIN = 0.1  # seconds after a write in which a cache may lag, if the same version reads it right afterwards
 TIMES = 3  # of the longest lag that a control shows: a mixture may be slower
