@@ -21,8 +21,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "http"))
 
 with atheris.instrument_imports(include=["verifier", "event_oracles", "test_wire_fuzz", "test_wire_fuzz_streams"]):
     import event_oracles as oracles
-    from test_wire_fuzz import ANSWERS, REQUESTS, Reference, Transport, following, outcome
-    from test_wire_fuzz_streams import OFFERS, STREAMS, check_answer, check_requests, make_impatient
+    from test_wire_fuzz import REQUESTS, RESPONSES, Reference, Transport, outcome, outcome_of_third_request
+    from test_wire_fuzz_streams import OFFERS, STREAMS, check_requests, check_response, shorten_patience
 
     from verifier.http.h1 import BrokenMessage
     from verifier.http.h2 import Http2Connection
@@ -40,7 +40,7 @@ def client(data: bytes, size: int) -> None:
     pieces = [data[start : start + size] for start in range(0, len(data), size)]
     how, response = outcome(pieces)
     assert (response is None) == (how != "")
-    assert following(pieces) == (how, response)
+    assert outcome_of_third_request(pieces) == (how, response)
     assert response == Reference().first(data)
 
 
@@ -118,7 +118,7 @@ def one_input(data: bytes) -> None:
         case 3:
             LOOP.run_until_complete(http2(rest, False))
         case 4:
-            check_answer(pieces, kind // 16, kind % 16 > 7)
+            check_response(pieces, kind // 16, kind % 16 > 7)
         case 5:
             LOOP.run_until_complete(check_requests(pieces))
         case 6:
@@ -130,7 +130,7 @@ def one_input(data: bytes) -> None:
 
 def seed(corpus: Path) -> None:
     frames = b"\0\0\1\1\4\0\0\0\1\x88" + b"\0\0\5\0\0\0\0\0\1hello" + b"\0\0\5\0\1\0\0\0\1world"
-    samples = [*ANSWERS, *STREAMS, *REQUESTS, *OFFERS, frames, *oracles.STREAMS]
+    samples = [*RESPONSES, *STREAMS, *REQUESTS, *OFFERS, frames, *oracles.STREAMS]
     for number, sample in enumerate(samples):
         for kind in range(KINDS):
             for size in (7, 255):
@@ -141,7 +141,7 @@ def main() -> None:
     for argument in sys.argv[1:]:
         if Path(argument).is_dir():
             seed(Path(argument))
-    make_impatient(setattr)
+    shorten_patience(setattr)
     atheris.Setup(sys.argv, one_input)
     atheris.Fuzz()
 

@@ -5,7 +5,7 @@ import socket
 import struct
 
 import pytest
-from wire_peers import LOOPS, answers, on_loop, raw_server, read_head
+from wire_peers import LOOPS, on_loop, raw_server, read_head, responds_with
 
 from verifier.http import ReleaseBarrier, SendResult, WireClient
 from verifier.http.message import Request
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.parametrize("loop", sorted(LOOPS))
 
 def ask(loop: str, *parts: bytes, request: Request = GET, timeout: float = 5.0, **more: int) -> SendResult:
     async def main() -> SendResult:
-        async with raw_server(answers(*parts)) as server:
+        async with raw_server(responds_with(*parts)) as server:
             client = WireClient()
             answer = await client.send("127.0.0.1", server.port, request, timeout=timeout, **more)
             await client.close()
@@ -250,7 +250,7 @@ def test_a_close_while_idle_is_never_blamed(loop: str, extra: bytes) -> None:
 def test_an_answer_beyond_the_limit_is_garbage(loop: str) -> None:
     async def main() -> SendResult:
         head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-        async with raw_server(answers(head, *[b"400\r\n" + b"x" * 1024 + b"\r\n"] * 10)) as server:
+        async with raw_server(responds_with(head, *[b"400\r\n" + b"x" * 1024 + b"\r\n"] * 10)) as server:
             return await WireClient(max_body=4096).send("127.0.0.1", server.port, GET)
 
     assert on_loop(loop, main).error == "garbage"
@@ -308,12 +308,12 @@ def test_a_cut_that_did_not_happen_is_forgotten(loop: str) -> None:
 @pytest.mark.parametrize("first", [b"HTTP/1.1 200 OK\r\nConnection: close\r\n", b"HTTP/1.0 200 OK\r\n"])
 def test_a_connection_that_is_to_be_closed_is_not_reused(loop: str, first: bytes) -> None:
     async def main() -> None:
-        async def lingers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, _: int) -> None:
+        async def stays_open(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, _: int) -> None:
             await read_head(reader)
             writer.write(first + b"Content-Length: 0\r\n\r\n")
             await reader.read()
 
-        async with raw_server(lingers) as server:
+        async with raw_server(stays_open) as server:
             client = WireClient()
             for _ in range(3):
                 answer = await client.send("127.0.0.1", server.port, GET)
@@ -357,7 +357,7 @@ def test_two_held_requests_end_together(loop: str) -> None:
 
 def test_together_does_not_wait_for_a_request_that_cannot_come(loop: str) -> None:
     async def main() -> list[str]:
-        async with raw_server(answers(OK)) as server:
+        async with raw_server(responds_with(OK)) as server:
             client = WireClient()
             together = ReleaseBarrier(2)
             with socket.socket() as taken:
@@ -391,7 +391,7 @@ def test_a_connection_with_an_unfinished_request_is_not_reused(loop: str) -> Non
 
 def test_a_held_request_still_times_out(loop: str) -> None:
     async def main() -> SendResult:
-        async with raw_server(answers(OK)) as server:
+        async with raw_server(responds_with(OK)) as server:
             return await WireClient().send("127.0.0.1", server.port, GET, hold=asyncio.Event(), timeout=0.05)
 
     assert on_loop(loop, main).error == "timeout"
@@ -436,7 +436,7 @@ def test_close_ends_requests_under_way(loop: str) -> None:
 
 def test_injection_is_refused_before_anything_is_sent(loop: str) -> None:
     async def main() -> int:
-        async with raw_server(answers(OK)) as server:
+        async with raw_server(responds_with(OK)) as server:
             with pytest.raises(ValueError):
                 await WireClient().send("127.0.0.1", server.port, Request("GET", "/", (("A", "b\r\nC: d"),)))
             return server.connections

@@ -23,7 +23,7 @@ from verifier.http.message_reader import MessageReader
 from verifier.http.server import Listener, ServerConnection
 from verifier.http.state import ConnectionState
 
-ANSWERS = [
+RESPONSES = [
     b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nA:\tb\r\n\r\n2\r\nab\r\n0\r\nT: 1\r\n\r\n",
     b"HTTP/1.1 103 Early\r\nLink: x\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n",
@@ -80,13 +80,13 @@ class Transport:
         pass
 
 
-class Timers:
+class FakeLoop:
     """The part of a loop that a connection uses by itself."""
 
     def time(self) -> float:
         return 0.0
 
-    def call_at(self, _when: float, _what: object) -> Timers:
+    def call_at(self, _when: float, _what: object) -> FakeLoop:
         return self
 
     def call_soon(self, _what: object) -> None:
@@ -110,7 +110,7 @@ def feed(connection: Connection, transport: Transport, pieces: list[bytes]) -> N
 def outcome(pieces: list[bytes], head_only: bool = False) -> tuple[str, Response | None]:
     """What a client makes of these pieces, after which the other side closes."""
     transport = Transport()
-    connection = Connection(Timers(), lambda: 0.0, 1000)  # type: ignore[arg-type]
+    connection = Connection(FakeLoop(), lambda: 0.0, 1000)  # type: ignore[arg-type]
     connection.connection_made(transport)  # type: ignore[arg-type]
     connection.expect(head_only, 1.0)
     feed(connection, transport, pieces)
@@ -123,10 +123,10 @@ def outcome(pieces: list[bytes], head_only: bool = False) -> tuple[str, Response
     raise AssertionError("a finished request is awaited for ever")
 
 
-def following(pieces: list[bytes]) -> tuple[str, Response | None]:
+def outcome_of_third_request(pieces: list[bytes]) -> tuple[str, Response | None]:
     """The same where another request had been answered before on the connection, and its taker hears of both."""
     transport, ended = Transport(), []
-    connection = Connection(Timers(), lambda: 0.0, 1000)  # type: ignore[arg-type]
+    connection = Connection(FakeLoop(), lambda: 0.0, 1000)  # type: ignore[arg-type]
     connection.connection_made(transport)  # type: ignore[arg-type]
     connection.set_callback(lambda conn: ended.append((conn.how, conn.response)))
     connection.expect(False, 1.0)
@@ -160,18 +160,18 @@ def mutated(draw: st.DrawFn, samples: list[bytes]) -> bytes:
     return bytes(data)
 
 
-def talk(samples: list[bytes]) -> st.SearchStrategy[bytes]:
+def conversations(samples: list[bytes]) -> st.SearchStrategy[bytes]:
     return st.one_of(st.binary(max_size=200), mutated(samples))
 
 
 @settings(max_examples=400, deadline=None)
-@given(talk(ANSWERS), st.lists(st.integers(0, 500), max_size=6), st.booleans())
+@given(conversations(RESPONSES), st.lists(st.integers(0, 500), max_size=6), st.booleans())
 def test_any_answer_has_one_outcome_however_it_is_cut(data: bytes, cuts: list[int], head_only: bool) -> None:
     how, response = outcome(pieces_of(data, cuts), head_only)
     assert how in ("", "closed", "garbage")
     assert (response is None) == (how != "")
     assert outcome([bytes([byte]) for byte in data], head_only) == outcome([data] if data else [], head_only)
-    assert following(pieces_of(data, cuts)) == outcome(pieces_of(data, cuts))
+    assert outcome_of_third_request(pieces_of(data, cuts)) == outcome(pieces_of(data, cuts))
 
 
 class Reference:
@@ -211,7 +211,7 @@ class Reference:
 
 
 @settings(max_examples=600, deadline=None)
-@given(talk(ANSWERS))
+@given(conversations(RESPONSES))
 def test_answers_are_what_the_parser_reports(data: bytes) -> None:
     how, response = outcome([data] if data else [])
     assert response == Reference().first(data)
@@ -219,16 +219,16 @@ def test_answers_are_what_the_parser_reports(data: bytes) -> None:
 
 
 def test_the_samples_are_answers() -> None:
-    assert all(outcome([sample])[0] == "" for sample in ANSWERS)
+    assert all(outcome([sample])[0] == "" for sample in RESPONSES)
 
 
 @settings(max_examples=300, deadline=None)
-@given(talk(REQUESTS), st.lists(st.integers(0, 500), max_size=6))
+@given(conversations(REQUESTS), st.lists(st.integers(0, 500), max_size=6))
 def test_any_request_is_answered_or_refused(data: bytes, cuts: list[int]) -> None:
-    asked: list[Request] = []
+    received: list[Request] = []
 
     async def handler(request: Request, _peer: Peer) -> Reply:
-        asked.append(request)
+        received.append(request)
         return Reply(Response(200, (), request.body))
 
     async def main() -> tuple[bytes, int]:
@@ -247,11 +247,11 @@ def test_any_request_is_answered_or_refused(data: bytes, cuts: list[int]) -> Non
 
     written, failures = asyncio.run(main())
     assert failures == 0
-    assert written.count(b"HTTP/1.1 200 ") >= len(asked) - written.count(b"HTTP/1.1 4")
+    assert written.count(b"HTTP/1.1 200 ") >= len(received) - written.count(b"HTTP/1.1 4")
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.one_of(talk(REQUESTS), talk(ANSWERS)), st.booleans(), st.booleans())
+@given(st.one_of(conversations(REQUESTS), conversations(RESPONSES)), st.booleans(), st.booleans())
 def test_the_recorders_reader_ends_or_says_what_is_broken(data: bytes, request: bool, head_only: bool) -> None:
     async def main() -> None:
         stream = asyncio.StreamReader()

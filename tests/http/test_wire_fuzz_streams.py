@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_wire_fuzz import ANSWERS, REQUESTS, Timers, Transport, outcome, pieces_of, talk
+from test_wire_fuzz import REQUESTS, RESPONSES, FakeLoop, Transport, conversations, outcome, pieces_of
 
 from verifier.http import Peer, Reply, request_reader
 from verifier.http.message import Request, Response
@@ -29,18 +29,18 @@ OFFERS = [
 ]
 
 
-class Clock(Timers):
+class Clock(FakeLoop):
     """Timers that are called when the test says so."""
 
     def __init__(self) -> None:
         self.due: list[Callable[[], None]] = []
 
-    def call_later(self, _delay: float, what: Callable[[], None]) -> Timers:
+    def call_later(self, _delay: float, what: Callable[[], None]) -> FakeLoop:
         self.due.append(what)
         return self
 
 
-def drained(pipe: Pipe) -> bytes:
+def read_ended(pipe: Pipe) -> bytes:
     """What an ended pipe still brings; reading it waits for nothing."""
     try:
         pipe.read().send(None)
@@ -68,8 +68,8 @@ def streamed(pieces: list[bytes], large: int, late: bool) -> tuple[str, Response
     if connection.pipe is None:
         return next_result(connection), connection.response
     pipe = connection.pipe
-    body, how = drained(pipe), pipe.how
-    assert drained(pipe) == b""
+    body, how = read_ended(pipe), pipe.how
+    assert read_ended(pipe) == b""
     assert how is not None, "what is handed over ends with its connection"
     head = connection.handed_over
     assert head is not None
@@ -84,7 +84,7 @@ def next_result(connection: StreamConnection) -> str:
     raise AssertionError("a finished request is awaited for ever")
 
 
-class Taken(Transport):
+class TransferableTransport(Transport):
     """A transport that can change hands."""
 
     def __init__(self) -> None:
@@ -105,7 +105,7 @@ class Echo:
     def finish(self) -> None: ...
 
 
-class Bytes:
+class SingleBytes:
     """An answer in pieces of one byte (a `Stream`)."""
 
     def __init__(self, data: bytes) -> None:
@@ -126,7 +126,7 @@ class Bytes:
 
 async def served(pieces: list[bytes], streams: bool) -> tuple[list[Request], bytes]:
     """The whole requests that a server makes of these pieces, and what it answers."""
-    asked: list[Request] = []
+    received: list[Request] = []
 
     async def handler(request: Request, peer: Peer) -> Reply:
         body = request.body
@@ -137,11 +137,11 @@ async def served(pieces: list[bytes], streams: bool) -> tuple[list[Request], byt
                 body += piece
             if peer.upload.how:
                 return Reply(None)
-        asked.append(Request(request.method, request.target, request.headers, body))
-        return Reply(Response(200), stream=Bytes(body)) if streams else Reply(Response(200, (), body))
+        received.append(Request(request.method, request.target, request.headers, body))
+        return Reply(Response(200), stream=SingleBytes(body)) if streams else Reply(Response(200, (), body))
 
     listener = Listener(handler, None, 10_000, 10_000, streams=streams)
-    transport = Taken()
+    transport = TransferableTransport()
     connection = ServerConnection(listener, asyncio.get_running_loop())
     transport.protocol = connection
     connection.connection_made(transport)  # type: ignore[arg-type]
@@ -155,22 +155,22 @@ async def served(pieces: list[bytes], streams: bool) -> tuple[list[Request], byt
     assert transport.closed
     assert listener.failures == 0
     transport.protocol.connection_lost(None)
-    return asked, transport.written
+    return received, transport.written
 
 
-def make_impatient(patch: Callable[[object, str, object], None]) -> None:
+def shorten_patience(patch: Callable[[object, str, object], None]) -> None:
     patch(request_reader, "PATIENCE", 0.0)
     patch(request_reader, "LARGE", 8)
 
 
 @pytest.fixture(scope="module", autouse=True)
-def impatient() -> Any:
+def short_patience() -> Any:
     with pytest.MonkeyPatch.context() as patch:
-        make_impatient(patch.setattr)
+        shorten_patience(patch.setattr)
         yield
 
 
-def check_answer(pieces: list[bytes], large: int, late: bool) -> None:
+def check_response(pieces: list[bytes], large: int, late: bool) -> None:
     assert streamed(pieces, large, late) == outcome(pieces)
 
 
@@ -182,13 +182,13 @@ async def check_requests(pieces: list[bytes]) -> None:
 
 
 @settings(max_examples=600, deadline=None)
-@given(talk(ANSWERS + STREAMS), st.lists(st.integers(0, 500), max_size=6), st.integers(0, 20), st.booleans())
+@given(conversations(RESPONSES + STREAMS), st.lists(st.integers(0, 500), max_size=6), st.integers(0, 20), st.booleans())
 def test_an_answer_handed_over_is_the_answer(data: bytes, cuts: list[int], large: int, late: bool) -> None:
-    check_answer(pieces_of(data, cuts), large, late)
+    check_response(pieces_of(data, cuts), large, late)
 
 
 @settings(max_examples=300, deadline=None)
-@given(talk(REQUESTS + OFFERS), st.lists(st.integers(0, 500), max_size=6))
+@given(conversations(REQUESTS + OFFERS), st.lists(st.integers(0, 500), max_size=6))
 def test_a_request_handed_on_is_the_request(data: bytes, cuts: list[int]) -> None:
     asyncio.run(check_requests(pieces_of(data, cuts)))
 
@@ -199,7 +199,7 @@ def test_the_samples_stream() -> None:
         for large, late in ((4, False), (1000, True)):
             how, response = streamed(pieces, large, late)
             assert (how, response is None) == ("", False)
-    asked, said = asyncio.run(served([OFFERS[0] + b"hello", b"world"], True))
-    assert (asked, said) == ([], b"helloworld")
-    asked, said = asyncio.run(served([OFFERS[2][:-10], OFFERS[2][-10:]], True))
-    assert ([one.body for one in asked], said.startswith(b"HTTP/1.1 200 ")) == ([b"01234567890123456789"], True)
+    received, said = asyncio.run(served([OFFERS[0] + b"hello", b"world"], True))
+    assert (received, said) == ([], b"helloworld")
+    received, said = asyncio.run(served([OFFERS[2][:-10], OFFERS[2][-10:]], True))
+    assert ([one.body for one in received], said.startswith(b"HTTP/1.1 200 ")) == ([b"01234567890123456789"], True)

@@ -16,7 +16,7 @@ async def echo(request: Request, peer: Peer) -> Reply:
     return Reply(Response(200, (("X-Tag", str(peer.tag)),), seen))
 
 
-async def talk(listener: Listener, data: bytes) -> bytes:
+async def send_raw(listener: Listener, data: bytes) -> bytes:
     """Send bytes, end our side, and return everything that came back."""
     reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
     writer.write(data)
@@ -86,7 +86,7 @@ def test_bad_requests_are_answered_and_end_the_connection(
 ) -> None:
     async def main() -> bytes:
         listener = await serve(echo, "127.0.0.1", **limits)
-        found = await talk(listener, data)
+        found = await send_raw(listener, data)
         await listener.close()
         return found
 

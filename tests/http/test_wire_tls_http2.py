@@ -19,7 +19,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from wire_peers import LOOPS, answers, on_loop, raw_server, read_head
+from wire_peers import LOOPS, on_loop, raw_server, read_head, responds_with
 
 from verifier.http import ReleaseBarrier, SendResult, WireClient
 from verifier.http.message import Request, header
@@ -136,7 +136,7 @@ async def http2_server(server: Http2Server, tls: ssl.SSLContext | None = None) -
 def test_tls(loop: str, certificate: Path) -> None:
     async def main() -> None:
         serving, asking = contexts(certificate)
-        script = answers(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        script = responds_with(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
 
         async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await script(reader, writer, 0)
@@ -191,7 +191,7 @@ def test_tls_negotiates_the_protocol(loop: str, certificate: Path, protocol: str
     async def main() -> None:
         serving, asking = contexts(certificate, protocol)
         server = Http2Server(echo)
-        plain = answers(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        plain = responds_with(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
         if protocol == "http/1.1":
             server.serve = plain  # type: ignore[method-assign]
         async with http2_server(server, serving) as port:

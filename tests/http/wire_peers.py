@@ -64,7 +64,7 @@ async def read_head(reader: asyncio.StreamReader) -> bytes:
     return await reader.readuntil(b"\r\n\r\n")
 
 
-def answers(*parts: bytes) -> Script:
+def responds_with(*parts: bytes) -> Script:
     """Read one request head, write the parts, close."""
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, _number: int) -> None:
