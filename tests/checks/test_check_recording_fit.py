@@ -67,9 +67,12 @@ class Played:
 
 
 def sentence(number: int, total: int, how: str) -> str:
+    """With the line that leaves out the last exchange, which nothing later needs, if it got a response."""
+    last = number == total and not how.endswith(("never sent", "timeout"))
+    hint = f'; exclude: ["{NAMES[number - 1]}"] leaves it out' if last else ""
     return (
         f"session s1 stopped at exchange {number} of {total} in every control: "
-        f"the old version does not answer it as recorded ({how})"
+        f"the old version does not answer it as recorded ({how}){hint}"
     )
 
 
@@ -238,3 +241,45 @@ def test_every_session_that_does_not_fit_is_told() -> None:
             played.builder.operations.append(failed)
     found = played.judge(replace(plan, paths=steps, sessions=(*plan.sessions, other))).unknowns
     assert found == (sentence(1, 3, "POST /things: recorded 201, came 409").replace("s1", "s2"),)
+
+
+LEFT_OUT = (
+    "an exchange of 1 session was left out, because the old version does not answer it as recorded "
+    '(GET /things/{}: recorded 200, came 404); exclude: ["GET /things/t1"] leaves it out of the recording'
+)
+
+
+@pytest.mark.parametrize(
+    ("controls", "wanted"),
+    [
+        ((), (LEFT_OUT,)),
+        (((201, 404, 204), RECORDED), ()),
+        (((201, 404, 404), (201, 404, 404)), (sentence(3, 3, "DELETE /things/{}: recorded 204, came 404"), LEFT_OUT)),
+    ],
+)
+def test_an_exchange_after_which_the_session_went_on_was_left_out(
+    controls: Sequence[Sequence[Answer]], wanted: tuple[str, ...]
+) -> None:
+    judgement = Played().in_every_phase((201, 404, 204), controls=controls).judge()
+    reported = tuple(item for item in judgement.unknowns if "recorded" in item)
+    assert reported == wanted
+
+
+def test_one_exchange_of_several_sessions_is_told_once() -> None:
+    played = Played().in_every_phase((201, 404, 204))
+    plan = played.plan
+    paths = tuple(
+        replace(path, steps=tuple(
+            replace(step, replays=(*step.replays, Replay("r7", "s2", (OLD,) * 3))) if step.id in CONTROLS else step
+            for step in path.steps
+        ))
+        for path in plan.paths
+    )  # fmt: skip
+    played.builder.operations += [
+        msgspec.structs.replace(entry, id=f"{entry.id}-2", replay="r7", session="s2")
+        for entry in played.builder.operations
+        if entry.step in CONTROLS and entry.replay == "r1"
+    ]
+    sessions = (*plan.sessions, replace(plan.sessions[0], id="s2"))
+    found = played.judge(replace(plan, paths=paths, sessions=sessions)).unknowns
+    assert [item for item in found if "recorded" in item] == [LEFT_OUT.replace("1 session", "2 sessions")]

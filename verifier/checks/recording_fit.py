@@ -9,14 +9,17 @@ from verifier.history.model import Operation
 from verifier.plan.model import ExchangeShape, Plan
 
 Place = tuple[str, str]  # step and replay
+Exchanges = Sequence[ExchangeShape]
 
 
 def misfits(context: Context, plan: Plan) -> Iterator[str]:
-    """A sentence for each session that no undisturbed replay in a control of all old brought to its end as recorded.
+    """A sentence for whatever no undisturbed replay in a control of all old answered as recorded.
 
-    A replay stops at the first answer of another status class than the recorded one, so what was followed by another
-    exchange was answered as recorded; the status of the last answer is compared here. A plan stored by a version
-    that did not keep what was recorded (`Plan.sessions` empty) is judged by how far the replays came alone.
+    It compares the recorded status class of each exchange with that of the response the client saw last, over all of
+    these replays: one that fits is enough. A replay stops at the first misfit that something later needs; the session
+    is told. Other misfits are left out by themselves: they are told once for all sessions, with the line that excludes
+    them. A plan stored by a version that did not keep what was recorded (`Plan.sessions` empty) is judged by how far
+    the replays came alone. It can be wrong where a response depends on chance: then some replay fits.
     """
     shapes = {session.id: session.exchanges for session in plan.sessions}
     planned = {
@@ -26,53 +29,73 @@ def misfits(context: Context, plan: Plan) -> Iterator[str]:
         for replay in step.replays
         if replay.fault is None and step.id in context.steps
     }
-    last = _last_seen(context, {place: shapes.get(replay.session, ()) for place, replay in planned.items()})
-    furthest: dict[str, tuple[int, int, Operation | None]] = {}
+    seen = _last_seen(context, {place: shapes.get(replay.session, ()) for place, replay in planned.items()})
+    sessions: dict[str, list[Place]] = {}
     for place, replay in planned.items():
-        seen, wanted = last.get(place), len(replay.route)
-        fitting = _fitting(seen, shapes.get(replay.session, ()), wanted)
-        if replay.session not in furthest or fitting > furthest[replay.session][0]:
-            furthest[replay.session] = (fitting, wanted, seen)
-    for session, (fitting, wanted, seen) in furthest.items():
-        if fitting < wanted:
-            yield (
-                f"session {session} stopped at exchange {fitting + 1} of {wanted} in every control: "
-                f"the old version does not answer it as recorded{_how(fitting, shapes.get(session, ()), seen)}"
-            )
+        sessions.setdefault(replay.session, []).append(place)
+    left_out: dict[str, tuple[str, set[str]]] = {}
+    for session, places in sessions.items():
+        exchanges, wanted = shapes.get(session, ()), len(planned[places[0]].route)
+        responses = [seen.get(place, {}) for place in places]
+        for index in range(wanted):
+            if any(_fits(known, index, exchanges, wanted) for known in responses):
+                continue
+            came = next((known[index] for known in responses if index in known), None)
+            if came is None or max(map(max, filter(None, responses))) == index:
+                last = came is not None and came.response is not None and index + 1 == wanted
+                hint = f'; exclude: ["{_pattern(came, exchanges)}"] leaves it out' if came is not None and last else ""
+                yield (
+                    f"session {session} stopped at exchange {index + 1} of {wanted} in every control: "
+                    f"the old version does not answer it as recorded{_how(index, exchanges, came)}{hint}"
+                )
+                break
+            left_out.setdefault(_pattern(came, exchanges), (_how(index, exchanges, came), set()))[1].add(session)
+    for pattern, (how, concerned) in left_out.items():
+        count = f"{len(concerned)} session{'s' if len(concerned) > 1 else ''}"
+        yield (
+            f"an exchange of {count} was left out, because the old version does not answer it as recorded{how}; "
+            f'exclude: ["{pattern}"] leaves it out of the recording'
+        )
 
 
-def _last_seen(context: Context, shapes: dict[Place, tuple[ExchangeShape, ...]]) -> dict[Place, Operation]:
-    """For each of these replays the operation whose answer the client saw last, of the furthest exchange it sent.
+def _last_seen(context: Context, shapes: dict[Place, Exchanges]) -> dict[Place, dict[int, Operation]]:
+    """For each of these replays, by exchange, the operation whose response the client saw last.
 
     It goes on with the last attempt's; of a read that was recorded as polling with the last poll's, if that had one.
     """
-    found: dict[Place, Operation] = {}
+    found: dict[Place, dict[int, Operation]] = {}
     for operation in context.history.operations:
         place = (operation.step, operation.replay)
         if place not in shapes:
             continue
-        before = found.get(place)
+        known, index = found.setdefault(place, {}), operation.index
         if operation.source == "replay":
-            if before is None or operation.index >= before.index:
-                found[place] = operation
-        elif operation.source == "poll" and before is not None and operation.index == before.index:
+            known[index] = operation
+        elif operation.source == "poll" and index in known:
             exchanges = shapes[place]
-            if operation.index < len(exchanges) and exchanges[operation.index].polled:
+            if index < len(exchanges) and exchanges[index].polled:
                 answered = operation.response is not None
-                found[place] = operation if answered else context.by_id.get(operation.parent, before)
+                known[index] = operation if answered else context.by_id.get(operation.parent, known[index])
     return found
 
 
-def _fitting(seen: Operation | None, exchanges: Sequence[ExchangeShape], wanted: int) -> int:
-    """How many exchanges, from the first on, were answered as recorded."""
-    if seen is None:
-        return 0
-    before, recorded = seen.index, exchanges[seen.index].recorded if seen.index < len(exchanges) else 0
-    if seen.response is None:
-        return before
+def _fits(known: dict[int, Operation], index: int, exchanges: Exchanges, wanted: int) -> bool:
+    """Whether one replay shows that an exchange is answered as recorded."""
+    operation = known.get(index)
+    if operation is None or operation.response is None:
+        return False
+    recorded = exchanges[index].recorded if index < len(exchanges) else 0
     if not recorded:  # only a last exchange may have been as recorded: after any other one the replay would go on
-        return before + (before + 1 == wanted)
-    return before + (seen.response.status // 100 == recorded // 100)
+        return max(known) > index or index + 1 == wanted
+    return operation.response.status // 100 == recorded // 100
+
+
+def _pattern(operation: Operation, exchanges: Exchanges) -> str:
+    """The pattern that excludes an exchange; values that differ between replays become `*`."""
+    name = exchanges[operation.index].name if operation.index < len(exchanges) else ""
+    if name.startswith(f"{operation.request.method} /"):
+        return name.replace("{}", "*")
+    return f"{operation.request.method} {operation.request.path}"
 
 
 def _how(index: int, exchanges: Sequence[ExchangeShape], seen: Operation | None) -> str:

@@ -23,7 +23,10 @@ def plan(matrix: Path, seed: int, budget: str | None, shape: str, replays: bool)
 
     Nothing is started and no container engine is needed.
     """
-    made = prepare(matrix, seed, seconds(budget), environ=None).plan
+    prepared = prepare(matrix, seed, seconds(budget), environ=None)
+    for note in prepared.notes:
+        click.echo(f"note: {note}", err=True)
+    made = prepared.plan
     if shape == "json":
         click.echo(msgspec.json.format(msgspec.json.encode(made)).decode())
     else:

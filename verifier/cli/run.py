@@ -52,6 +52,8 @@ def run(
     Exit status: 0 pass, 1 fail, 2 bad input, 3 unknown (something was not tested), 4 broken environment (no verdict).
     """
     prepared = prepare(matrix, seed, seconds(budget))
+    for note in prepared.notes:
+        click.echo(f"note: {note}", err=True)
     chosen = select(choice)
     directory = _directory(out, prepared.matrix.name)
     run_id = f"{plain(prepared.matrix.name)[:20]}-{secrets.token_hex(4)}"

@@ -137,8 +137,8 @@ class Note(Struct, frozen=True, gc=False):
     """Something that an operator should know and that is not a violation.
 
     The kinds are: `unmatched` and `ambiguous` values; exchanges that a session has `borrowed` from another one, and
-    rejected `credentials`; limits of an event `stream`; what was `not-run`, and a `count` of requests that does not add
-    up. Only `count` keeps a run from passing.
+    rejected `credentials`; limits of an event `stream`; what was `not-run`, a `filter` of a recording that matches
+    nothing, and a `count` of requests that does not add up. Only `count` keeps a run from passing.
     """
 
     step: str

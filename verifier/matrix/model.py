@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
 
@@ -139,8 +140,27 @@ class Credential:
 
 
 @dataclass(frozen=True, slots=True)
+class ExchangePattern:
+    """Exchanges of a recording: by method ("": any) and by path, a glob in which `*` also matches slashes."""
+
+    method: str
+    path: str
+    line: int
+    key: str
+
+    def matches(self, method: str, path: str) -> bool:
+        return self.method in ("", method) and fnmatchcase(path, self.path)
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}".lstrip()
+
+
+@dataclass(frozen=True, slots=True)
 class Traffic:
-    """One recording. `client` is the version whose client was recorded; `service` serves hosts that name no service."""
+    """One recording. `client` is the version whose client was recorded; `service` serves hosts that name no service.
+
+    Only exchanges that match a pattern of `include` are used (none: all), and none that matches one of `exclude`.
+    """
 
     recording: Path
     client: str
@@ -148,6 +168,8 @@ class Traffic:
     session_header: str | None = None
     rules: TrafficRules = TrafficRules()
     credentials: tuple[Credential, ...] = ()
+    include: tuple[ExchangePattern, ...] = ()
+    exclude: tuple[ExchangePattern, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

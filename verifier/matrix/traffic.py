@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from verifier.located import Located, Reader
-from verifier.matrix.model import Credential, Traffic, TrafficRules
+from verifier.matrix.model import Credential, ExchangePattern, Traffic, TrafficRules
 
-_KEYS = ("recording", "client", "service", "session-header", "rules", "credentials")
+_KEYS = ("recording", "client", "service", "session-header", "rules", "credentials", "include", "exclude")
+_PATTERN = re.compile(r"(?:([!#$%&'*+.^_`|~0-9A-Za-z-]+) +)?([/*]\S*)")  # a method (RFC 9110, 5.6.2) and a path
 _PLACEHOLDER = re.compile(r"redacted-[A-Za-z0-9_-]*[A-Za-z0-9]")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -33,7 +34,8 @@ def read_traffic(
         rules = _rules(reader, items.get("rules"))
         credentials = _credentials(reader, items.get("credentials"), folder)
         if recording is not None:
-            found.append(Traffic(recording, client, service, header, rules, credentials))
+            filters = (_patterns(reader, items.get("include")), _patterns(reader, items.get("exclude")))
+            found.append(Traffic(recording, client, service, header, rules, credentials, *filters))
     if at is not None and isinstance(at.value, list) and not at.value:
         reader.problem(at, "names no recording")
     return tuple(found)
@@ -44,6 +46,19 @@ def _version_names(services: Located | None) -> Iterator[str]:
         versions = item.value.get("versions") if isinstance(item.value, dict) else None
         if versions is not None and isinstance(versions.value, dict):
             yield from versions.value
+
+
+def _patterns(reader: Reader, at: Located | None) -> tuple[ExchangePattern, ...]:
+    """A list of `METHOD /path` or `/path`, where the path is a glob."""
+    found = []
+    for item in reader.items(at):
+        text = reader.text(item)
+        parts = _PATTERN.fullmatch(text)
+        if parts is None:
+            reader.problem(item, f'must be a path or a method and a path, such as "GET /static/*", not {text!r}')
+        else:
+            found.append(ExchangePattern((parts.group(1) or "").upper(), parts.group(2), item.line, item.key))
+    return tuple(found)
 
 
 def _rules(reader: Reader, at: Located | None) -> TrafficRules:

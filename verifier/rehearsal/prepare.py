@@ -26,6 +26,7 @@ from verifier.plan.render import borrowing
 from verifier.recording.load import load
 from verifier.recording.model import Recording, Session
 from verifier.recording.placeholders import sent
+from verifier.rehearsal.filtering import filtered
 from verifier.replay.credentials import Credentials, resolve
 from verifier.replay.replay_script import ReplayScript
 from verifier.replay.session import service_of
@@ -41,6 +42,7 @@ class Prepared:
     plan: Plan
     named: str  # path of the matrix as given on the command line
     credentials: Credentials | None = None  # never stored
+    notes: tuple[str, ...] = ()  # what is odd about the inputs and keeps nothing from running
 
 
 def prepare(
@@ -64,9 +66,10 @@ def prepare(
             problems += error.problems
     replay_scripts: dict[str, ReplayScript] = {}
     registry = ContractRegistry(tuple(entries))
+    notes: list[str] = []
     for number, traffic in enumerate(matrix.traffic, 1):
         try:
-            replay_scripts |= _tracks(matrix, traffic, number)
+            replay_scripts |= _replay_scripts(matrix, traffic, number, notes)
         except BadInput as error:
             problems += error.problems
     credentials = None
@@ -79,7 +82,7 @@ def prepare(
         raise BadInput(sorted(set(problems)))
     shapes = tuple(_shape(name, replay_script, registry, matrix) for name, replay_script in replay_scripts.items())
     made = plan(matrix, shapes, seed, registry)
-    return Prepared(matrix, registry, contracts, replay_scripts, made, str(file), credentials)
+    return Prepared(matrix, registry, contracts, replay_scripts, made, str(file), credentials, tuple(notes))
 
 
 def _contracts(matrix: Matrix) -> tuple[tuple[str, str, Path], ...]:
@@ -93,10 +96,12 @@ def _contracts(matrix: Matrix) -> tuple[tuple[str, str, Path], ...]:
     return tuple(found)
 
 
-def _tracks(matrix: Matrix, traffic: Traffic, number: int) -> dict[str, ReplayScript]:
+def _replay_scripts(matrix: Matrix, traffic: Traffic, number: int, notes: list[str]) -> dict[str, ReplayScript]:
     recording = load(traffic.recording, traffic.session_header)
     if problems := list(_not_sent(matrix, traffic, recording)):
         raise BadInput(problems)
+    recording, unmatched = filtered(recording, traffic, str(matrix.file))
+    notes += unmatched
     keep = (*traffic.rules.keep, *(entry.placeholder for entry in traffic.credentials))
     rules = Rules(flows=traffic.rules.flows, keep=keep, fresh=traffic.rules.fresh)
     ports = {service.name: service.port for service in matrix.services}
@@ -163,6 +168,12 @@ def _shape(name: str, replay_script: ReplayScript, registry: ContractRegistry, m
             )
         )
     return SessionShape(name, tuple(exchanges))
+
+
+def preparation_notes(prepared: Prepared) -> Iterator[Note]:
+    """What is odd about the inputs, and what sessions borrow."""
+    yield from (Note("", "filter", sentence) for sentence in prepared.notes)
+    yield from borrowings(prepared)
 
 
 def borrowings(prepared: Prepared) -> Iterator[Note]:

@@ -32,7 +32,7 @@ from verifier.rehearsal.events import (
     StepEnded,
 )
 from verifier.rehearsal.frozen_heap import frozen_heap
-from verifier.rehearsal.prepare import Prepared, borrowings, run_info
+from verifier.rehearsal.prepare import Prepared, preparation_notes, run_info
 from verifier.rehearsal.run_directory import keep_inputs
 from verifier.rehearsal.system import StepFailed, System
 from verifier.replay.backlog import Backlog
@@ -95,7 +95,7 @@ class Rehearsal:
         )
         client = WireClient(clock=self._now)
         context: ReplayContext | None = None
-        for note in borrowings(self.prepared):
+        for note in preparation_notes(self.prepared):
             record(note)
         try:
             self.emit(Doing(f"opening the {self.runtime.name} runtime"))
@@ -203,6 +203,7 @@ class Rehearsal:
         self.emit(StepBegan(step))
         started, system.step, error = self._now(), step.id, ""
         driver.context.gateway.step = step.id
+        driver.context.misfits.learning = step.phase == "control-old"
         try:
             await self._go_through(path, step, system, driver)
         except StepFailed as failure:
