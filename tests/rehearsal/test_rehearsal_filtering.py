@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.small import entry, recording
+from tests.cli.small_matrix import entry, recording
 from verifier.errors import BadInput
 from verifier.rehearsal.prepare import Prepared, preparation_notes, prepare
 
