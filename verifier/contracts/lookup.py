@@ -1,8 +1,8 @@
-"""Which operation of a service a request addresses, found again and again: ids make nearly every path a new one.
+"""Finds the operation that a request addresses. It is fast even though ids make nearly every path a new one.
 
-What this module answers is what `Contract.match` answers, only sooner; property tests hold the two equal. It answers
-from one regular expression for each version and method, made of the contract's templates: a fixed segment before a
-variable one, as in the routes. Templates or targets that are not plain are left to the contracts.
+The result equals that of `Contract.match`; property tests verify this. The lookup uses one regular expression for each
+version and method, built from the templates of the contract. Fixed segments take precedence over variables, as in the
+routes. Unusual templates and targets are left to the contracts.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from verifier.contracts.model import Contract, ContractOperation
 from verifier.http.message import Request
 from verifier.paths import VARIABLE
 
-_FIXED = re.compile(r"[!\"$&-.0->@-z|~]+")  # printable ASCII but for # % / ? and braces: what nothing decodes or splits
+_FIXED = re.compile(r"[!\"$&-.0->@-z|~]+")  # printable ASCII except # % / ? and braces, so nothing to decode or split
 _ANY = r"/[!\"$&-.0->@-~]+"
 _END = r"(?=\?|\Z)"
 HOLE = "~_~hole~_~"  # stands in a target for unreserved characters of RFC 3986, one or more
@@ -35,7 +35,7 @@ class Finder:
 
     def _pattern(self, tree: Tree) -> str:
         ways = []
-        for segment, below in sorted(tree.items(), key=lambda item: item[0] == "{}"):  # the variable comes last
+        for segment, below in sorted(tree.items(), key=lambda item: item[0] == "{}"):  # a variable comes last
             if isinstance(below, ContractOperation):
                 self._operations.append(below)
                 ways.append(f"{_END}()")
@@ -44,14 +44,16 @@ class Finder:
         return f"(?:{'|'.join(ways)})"
 
     def find(self, target: str) -> ContractOperation | None:
-        """The operation; None where the contract has to be asked."""
+        """The operation; None if the contract must decide."""
         found = self._match(target)
         return self._operations[found.lastindex - 1] if found is not None and found.lastindex is not None else None
 
     def settled(self, target: str) -> ContractOperation | None:
-        """The operation of all targets that are like this one but for their holes; None where it may differ."""
+        """The operation of all targets that differ from this one only in their holes; None if it may vary."""
         path = target.partition("?")[0]
-        if any(HOLE in path[: len(base)] for base in self._bases):
+        segments = path.split("/")
+        # A hole where a base path may begin: its value decides whether there is a base path at all.
+        if any(HOLE in segment for base in self._bases for segment in segments[: len(base.split("/"))]):
             return None
         paths = [path, *(path[len(base) :] for base in self._bases if path.startswith(base))]
         if any(_differs(self._tree, one.split("/")[1:]) for one in paths):
@@ -60,7 +62,7 @@ class Finder:
 
 
 def _differs(tree: Tree, segments: list[str]) -> bool:
-    """Whether what stands in a hole can decide between operations: it may be a fixed segment as well."""
+    """Whether the value in a hole can select another operation, because a fixed segment is possible there."""
     if not segments:
         return False
     first, *rest = segments
@@ -72,7 +74,7 @@ def _differs(tree: Tree, segments: list[str]) -> bool:
 
 
 def finders(contract: Contract) -> dict[str, Finder]:
-    """By method; none where a template or a base path is not plain."""
+    """Finders by method; none if a template or a base path is unusual."""
     trees: dict[str, Tree] = {}
     bases = [base for base in set(contract.bases) if base.strip("/")]
     for operation in contract.operations:
@@ -90,12 +92,12 @@ def finders(contract: Contract) -> dict[str, Finder]:
 
 def _below(node: Tree, segment: str) -> Tree:
     found = node.setdefault(segment, {})
-    assert isinstance(found, dict)  # an operation stands only under what no segment can be
+    assert isinstance(found, dict)  # an operation is stored under a key that no segment can have
     return found
 
 
 def _segments(template: str) -> list[str] | None:
-    """The segments with variables as {}; None where one is neither fixed and plain nor one variable."""
+    """The segments with variables as {}; None if a segment is neither plain fixed text nor one variable."""
     first, *segments = template.split("/")
     found = ["{}" if VARIABLE.fullmatch(segment) else segment for segment in segments]
     *before, last = found or [""]
@@ -104,7 +106,7 @@ def _segments(template: str) -> list[str] | None:
 
 
 class ServiceLookup:
-    """The contracts of one service, by version; of two for one version the first counts."""
+    """The contracts of one service by version. The first contract of a version counts."""
 
     __slots__ = ("_every", "_finders", "_own")
 
@@ -121,7 +123,7 @@ class ServiceLookup:
         }
 
     def settled(self, version: str, method: str, target: str) -> tuple[bool, ContractOperation | None]:
-        """Whether `called` is the same for all targets that are like this one but for their holes, and what it is."""
+        """Whether `called` is the same for all targets that differ only in their holes, and its result."""
         if not self._every:
             return True, None
         finder = self._finders.get((version, method))
@@ -137,7 +139,7 @@ class ServiceLookup:
         return self.operation(version, method, request.path) if self._every else None
 
     def operation(self, version: str, method: str, path: str) -> ContractOperation | None:
-        """By the version's own contract, else by any other of the service. A query in the path is ignored."""
+        """The operation by the contract of the version, or by any other of the service. A query is ignored."""
         own = self._own.get(version)
         others = [contract for contract in self._every if contract is not own]
         for contract in (own, *others):
