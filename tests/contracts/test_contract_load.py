@@ -29,7 +29,7 @@ def _load(tmp_path: Path, text: str, name: str = "c.yaml") -> object:
         ("openapi: '4.0'\n", 1, "#/openapi", "4.0 is not known"),
         ("swagger: '1.2'\n", 1, "#/swagger", "1.2 is not known"),
         ("openapi: [\n", 2, "", "not valid YAML"),
-        ("openapi: 3.0.3\nopenapi: 3.0.3\n", 2, "", "stands twice"),
+        ("openapi: 3.0.3\nopenapi: 3.0.3\n", 2, "", "is repeated"),
         (HEAD + "paths: [a]\n", 3, "#/paths", "must be a mapping"),
         (HEAD + "paths:\n  a: {}\n", 4, "#/paths/a", "must begin with /"),
         (HEAD + f"paths:\n  /a:\n    get: {{{OK}, parameters: [{{name: x}}]}}\n", 5,

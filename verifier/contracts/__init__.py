@@ -1,1 +1,1 @@
-"""What service versions promise: read, compared in both directions, and validated on the wire."""
+"""The contracts of service versions: reads them, compares them in both directions, and validates traffic."""

@@ -18,7 +18,7 @@ _JSON_FORMATS = (
 
 
 def read(documents: Documents) -> Contract:
-    """The contract of an AsyncAPI document. Raises BadInput with the place of what cannot be read."""
+    """The contract of an AsyncAPI document. Raises BadInput with the place of the problem."""
     return _Reader(documents).contract()
 
 
@@ -43,7 +43,7 @@ class _Reader(Parts):
         )
 
     def _channels2(self) -> Iterator[MessageContract]:
-        """In version 2 `subscribe` is what others can subscribe to: what the owner sends."""
+        """Channels of version 2. `subscribe` is what others can subscribe to, so the owner sends it."""
         at = self.top.down("channels")
         for channel, raw in self.mapping(self.root.get("channels"), at).items():
             item, place = self.whole(raw, at.down(channel))
@@ -76,7 +76,7 @@ class _Reader(Parts):
                     yield self._message(address, name, value, spot, False)
 
     def _actions(self) -> tuple[set[Location], set[Location]]:
-        """The channels that some operation sends to, and those that some operation receives from."""
+        """The channels that operations send to, and those that they receive from."""
         found: dict[str, set[Location]] = {"send": set(), "receive": set()}
         at = self.top.down("operations")
         for name, raw in self.mapping(self.root.get("operations"), at).items():

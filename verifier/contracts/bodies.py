@@ -1,4 +1,4 @@
-"""One schema of a writer's against one of a reader's, as findings: breaks, open questions and skew."""
+"""Compares a schema of the writer with one of the reader. The findings are breaks, open questions and skew."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from verifier.pointers import MISSING, escape
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """What readers take although their contract does not declare it.
+    """What readers accept although their contract does not declare it.
 
-    `error_statuses`: an undocumented 4xx or 5xx is handled as its class (RFC 9110, 15). `enum_values`: a reader of
-    answers and events takes values that its enumerations do not list. `unknown_properties`: readers of answers
-    take further properties even where they declare `additionalProperties: false`.
+    `error_statuses`: an undocumented 4xx or 5xx is treated as its class (RFC 9110, 15). `enum_values`: readers of
+    responses and events accept values that their enumerations do not list. `unknown_properties`: readers of responses
+    accept additional properties even with `additionalProperties: false`.
     """
 
     error_statuses: bool = False
@@ -43,7 +43,7 @@ _GENERATED = 60
 
 @dataclass(frozen=True, slots=True)
 class BodyPlace:
-    """Where two schemas meet: in a column, in an operation or message, in a part of it."""
+    """The place of a comparison: a column, an operation or message, and a part of it."""
 
     column: Column
     operation: str
@@ -77,11 +77,11 @@ class BodyPlace:
 
 @dataclass(slots=True)
 class Memory:
-    """Pairs of schemas that were already judged: real documents share most of theirs."""
+    """Pairs of schemas that are already decided. Real documents share most of their schemas."""
 
     decisions: dict[tuple[Any, ...], Decision] = field(default_factory=dict)
     skews: dict[tuple[str, str, Direction], tuple[Skew, ...]] = field(default_factory=dict)
-    texts: dict[int, str] = field(default_factory=dict)  # by identity: the contracts keep the schemas alive
+    texts: dict[int, str] = field(default_factory=dict)  # by identity; the contracts keep the schemas alive
 
     def text(self, schema: Schema | None) -> str:
         if schema is None:
@@ -95,9 +95,9 @@ class Memory:
 def schema_findings(
     writer: Schema | None, reader: Schema | None, place: BodyPlace, memory: Memory, *, as_text: bool = False
 ) -> Iterator[ContractDifference]:
-    """The findings of a pair. No schema on the reader's side takes anything; on the writer's it may be anything.
+    """The findings of a pair. A reader without a schema accepts anything; a writer without one may send anything.
 
-    `as_text`: the value travels as text (parameters, headers), so that the text 5 is read as a string as well.
+    `as_text`: the value travels as text (parameters, headers), so the text 5 can also be read as a string.
     """
     if reader is None or memory.text(writer) == memory.text(reader):
         return
@@ -132,7 +132,7 @@ def _decided(
 
 
 def _as_text(plain: Decision, closed: Node, read: Node, seed: int) -> Decision:
-    """The decision for values that travel as text: a break counts if the reader refuses the text in every reading."""
+    """The decision for values that travel as text. A break counts if the reader rejects every reading of the text."""
     if not plain.breaks:
         return plain
     spelled = decide(textual(closed, writes=True), textual(read, writes=False), seed)
@@ -147,12 +147,12 @@ def _as_text(plain: Decision, closed: Node, read: Node, seed: int) -> Decision:
     for values in (samples.borders(shape, shape, defs_of(closed)), samples.generated(writer.schema, _GENERATED, seed)):
         for value in values:
             if _shows(value, writer, reader) and not isinstance(value, dict | list):
-                return Decision((Break("type", (), f"takes {value!r} in no reading of its text", value, True),))
+                return Decision((Break("type", (), f"rejects every reading of the text {value!r}", value, True),))
     return Decision((open_break(()),))
 
 
 def _shows(witness: Any, writer: Document, reader: Document) -> bool:
-    """Whether a value's text is one that the writer sends, and one that the reader takes in no reading."""
+    """Whether the writer may send the text of a value, and the reader rejects every reading of it."""
     if witness is MISSING or isinstance(witness, dict | list):
         return witness is not MISSING
     values = readings(witness if isinstance(witness, str) else json.dumps(witness))
@@ -160,7 +160,7 @@ def _shows(witness: Any, writer: Document, reader: Document) -> bool:
 
 
 def tolerant(node: Node, tolerance: Tolerance) -> Node:
-    """A reader's schema, loosened by what the reader is declared to tolerate."""
+    """The reader's schema, relaxed by the tolerance."""
     if tolerance == STRICT:
         return node
     if isinstance(node, list):
@@ -185,7 +185,7 @@ def tolerant(node: Node, tolerance: Tolerance) -> Node:
 
 
 def _spelled(path: Path, document: Node) -> Path:
-    """The path as the document has it: what is read as `anyOf` may be written as `oneOf`."""
+    """The path as written in the document, where an `anyOf` may be a `oneOf`."""
     node, defs, found = document, defs_of(document), list(path)
     for at, part in enumerate(path):
         node = follow(node, defs)
@@ -203,7 +203,7 @@ def _pointer(path: Path) -> str:
 
 
 def once(found: Iterable[ContractDifference]) -> Iterator[ContractDifference]:
-    """Without repetitions; a witness may be a value that cannot be hashed."""
+    """The findings without duplicates. A witness may not be hashable."""
     seen = set()
     for item in found:
         key = (item.column, item.verdict, item.rule, item.operation, item.pointer, item.part, item.message)

@@ -1,4 +1,4 @@
-"""Reasons why a reader refuses what a writer may send, with the value that shows it."""
+"""Reasons why a reader rejects what a writer may send, each with a witness."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Path = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Break:
-    """One reason why the reader refuses, or may refuse. `path` leads through the reader's schema keywords.
+    """One reason why the reader rejects or may reject. `path` leads through the keywords of the reader's schema.
 
-    `witness` is a value of the whole schema, MISSING where none was found; `certain` is false for what stays open.
+    `witness` is a value of the whole schema, or MISSING. `certain` is false if the question stays open.
     """
 
     rule: str
@@ -29,7 +29,7 @@ class Break:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`breaks` is empty exactly when containment is proven."""
+    """The result of a comparison. `breaks` is empty if and only if containment is proved."""
 
     breaks: tuple[Break, ...]
 
@@ -41,7 +41,9 @@ class Decision:
 
 
 def open_break(path: Path) -> Break:
-    return Break("undecided", path, "could not be decided, and no generated value told the two apart", MISSING, False)
+    return Break(
+        "undecided", path, "could not be decided, and no generated value distinguishes the two", MISSING, False
+    )
 
 
 def short(value: Any) -> str:
@@ -50,16 +52,16 @@ def short(value: Any) -> str:
 
 
 def explained(reader: Document, value: Any, path: Path) -> Break:
-    """The reader's own reason for refusing a value."""
+    """The reason that the reader's schema gives for rejecting a value."""
     errors = list(reader.validator.iter_errors(value)) if reader.validator is not None else []
     if not errors:
-        return Break("schema", path, f"refuses {short(value)}", value, True)
+        return Break("schema", path, f"rejects {short(value)}", value, True)
     error = min(errors, key=lambda item: len(item.instance_path))
     rule = {"constant": "const", "falseSchema": "additionalProperties"}.get(error.kind.name, error.kind.name)
     if value is None and not error.instance_path and rule in ("type", "enum", "anyOf", "oneOf", "oneOfNotValid"):
         rule = "nullable"
     below = tuple(part for name in error.instance_path for part in _step(name))
-    return Break(rule, (*path, *below), f"refuses {short(value)}: {error.message}", value, True)
+    return Break(rule, (*path, *below), f"rejects {short(value)}: {error.message}", value, True)
 
 
 def _step(name: str | int) -> tuple[str, ...]:

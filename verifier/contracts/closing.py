@@ -1,4 +1,4 @@
-"""Schemas made ready for comparison: a writer closed to what it declares, a reader widened to what it takes."""
+"""Prepares schemas for comparison: closes the writer to what it declares, widens the reader to what it accepts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from verifier.contracts.shapes import ANNOTATIONS, BRANCHES, REFERENCE, Defs, No
 FORMATS = frozenset(("date", "date-time", "time", "duration", "email", "idn-email", "hostname", "idn-hostname", "ipv4",
                      "ipv6", "uri", "uri-reference", "iri", "iri-reference", "uri-template", "json-pointer",
                      "relative-json-pointer", "regex", "uuid"))  # fmt: skip
-# The narrower format's every value belongs to the wider one: RFC 3987 3.1, RFC 3986 4.1, RFC 6531, RFC 5890.
+# Every value of the narrower format is also one of the wider one: RFC 3987 3.1, RFC 3986 4.1, RFC 6531, RFC 5890.
 _NARROWER = {
     "idn-email": ("email",),
     "idn-hostname": ("hostname",),
@@ -21,7 +21,7 @@ _NARROWER = {
 
 
 def normal(node: Node) -> Node:
-    """Reader and writer alike: formats that nobody defined go, format families are spelled out."""
+    """Normalise a schema of either side: drop undefined formats, and list the formats of a family."""
     if isinstance(node, list):
         return [normal(item) for item in node]
     if not isinstance(node, dict):
@@ -38,7 +38,7 @@ def normal(node: Node) -> Node:
 
 
 def widened(node: Node) -> Node:
-    """A reader that takes a wide format takes the narrower ones too; the engine does not know this by itself."""
+    """A reader that accepts a wide format also accepts the narrower ones. The engine does not know this."""
     if isinstance(node, list):
         return [widened(item) for item in node]
     if not isinstance(node, dict):
@@ -59,10 +59,10 @@ def widened(node: Node) -> Node:
 
 
 class Closer:
-    """Turns what a writer declares into what it sends: nothing beyond the properties it names.
+    """Turns what a writer declares into what it sends: nothing beyond the properties that it names.
 
-    An object that names none stays a free map, and so does one that says itself that it is open. `readOnly`
-    properties are never part of a request, `writeOnly` ones never part of an answer.
+    An object without named properties stays a free map, and so does one that is explicitly open. `readOnly` properties
+    are never part of a request, and `writeOnly` properties are never part of a response.
     """
 
     def __init__(self, direction: Direction) -> None:
@@ -81,7 +81,7 @@ class Closer:
         return closed
 
     def _whole(self, node: Node, defs: Defs) -> Node:
-        """A node at which a value begins: its in-place parts together say which properties there are."""
+        """Close a node at which a value begins. All its parts together define the properties."""
         if not isinstance(node, dict):
             return node
         if "$ref" in node and set(node) <= {"$ref", *ANNOTATIONS}:
@@ -96,7 +96,7 @@ class Closer:
         return {**made, "additionalProperties": False}
 
     def _reference(self, reference: str, defs: Defs) -> str:
-        """A definition at which values begin has a closed twin; recursive ones would otherwise never end."""
+        """A closed copy of a definition at which values begin. Without it, recursive definitions would never end."""
         name = reference.removeprefix(REFERENCE)
         twin = f"{name}.closed"
         if twin not in self._closed:
@@ -105,7 +105,7 @@ class Closer:
         return REFERENCE + twin
 
     def _part(self, node: Node, defs: Defs) -> Node:
-        """A node applied in place: only what lies below it begins a value of its own."""
+        """Close a part that applies to the same value. Only the nodes below it begin values of their own."""
         if not isinstance(node, dict):
             return node
         made = dict(node)
@@ -135,7 +135,7 @@ class Closer:
 
 
 def _names_any(node: Node, defs: Defs, depth: int = 0) -> bool:
-    """Whether the in-place parts of a node name a property."""
+    """Whether any part of a node names a property."""
     if not isinstance(node, dict) or depth > 16:
         return False
     if node.get("properties") or node.get("patternProperties"):
@@ -149,7 +149,7 @@ def _names_any(node: Node, defs: Defs, depth: int = 0) -> bool:
 
 
 def _open_branches(made: dict[str, Any], node: dict[str, Any], defs: Defs) -> dict[str, Any]:
-    """Beside a branch that names properties, one that names none is still a free map."""
+    """Keep a branch without named properties a free map, even beside a branch that names some."""
     beside = {key: item for key, item in node.items() if key not in BRANCHES}
     if _names_any(beside, defs):
         return made

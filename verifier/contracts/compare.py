@@ -1,7 +1,7 @@
-"""Two contracts compared in four columns: who writes, who reads, and whether the reader takes what may come.
+"""Compares two contracts in four columns: does the reader accept everything that the writer may send?
 
-Everything is asked as one question, with the roles of old and new exchanged for the other columns, so that
-exchanging the documents exchanges the columns.
+All columns ask this one question, with the roles of old and new exchanged. So exchanging the documents exchanges the
+columns.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ _VARIABLE = re.compile(r"\{[^{}]*\}")
 
 
 def compare(old: Contract, new: Contract, tolerance: Tolerance = STRICT, seed: int = 0) -> Comparison:
-    """Every difference that hurts somebody, in the column where it does.
+    """Every difference that breaks a reader or may do so, with its column.
 
-    The writer is closed: it sends what its contract declares. The reader is taken as declared, plus `tolerance`.
-    Deterministic for one seed, which only steers generated values.
+    The writer is closed: it sends what its contract declares. The reader is taken as declared, plus `tolerance`. The
+    result is deterministic for one seed, which only affects generated values.
     """
     memory = Memory()
     found = [
@@ -36,7 +36,7 @@ def compare(old: Contract, new: Contract, tolerance: Tolerance = STRICT, seed: i
 
 
 def _sides(column: Column, old: Contract, new: Contract) -> tuple[Contract, Contract]:
-    """Writer and reader of a column."""
+    """The writer and the reader of a column."""
     return (old, new) if column.endswith("old_to_new") else (new, old)
 
 
@@ -86,7 +86,7 @@ def _missing(writer: ContractOperation, sides: _Sides) -> ContractDifference:
 
 
 def _pairs(sides: _Sides) -> Iterator[tuple[ContractOperation, ContractOperation | None]]:
-    """Each of the writer's operations with the reader's at the same method and path; variable names are private."""
+    """Pairs of operations with the same method and path, whatever the names of path variables."""
     based = bool(sides.writer.bases and sides.reader.bases)
     index = {
         (item.method, path): item
@@ -107,14 +107,14 @@ def _plain(path: str) -> str:
 
 
 def _messages(sides: _Sides) -> Iterator[ContractDifference]:
-    """Events: what one version writes to a channel, the other must be able to read, if it reads that channel at all."""
+    """Events: a version must be able to read what the other one writes to a channel, if it reads that channel."""
     channels: dict[str, list[MessageContract]] = {}
     for message in sides.reader.messages:
         channels.setdefault(_plain(message.channel), []).append(message)
     for message in sides.writer.messages:
         known = channels.get(_plain(message.channel))
         if known is None:
-            continue  # nobody on the other side listens there
+            continue  # the other side does not read this channel
         named = [item for item in known if item.name == message.name]
         if named:
             yield from _message(message, named[0], sides)

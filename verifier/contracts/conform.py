@@ -1,4 +1,4 @@
-"""What was said on the wire against what a contract promises: status, media type, headers and body."""
+"""Validates messages against a contract: status, media type, headers and body."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _SHOWN = 5  # mismatches reported of one body
 
 @dataclass(frozen=True, slots=True)
 class _Check:
-    """A compiled schema; `ok` is the quick answer for the usual case."""
+    """A compiled schema. `ok` is a fast check for the usual case."""
 
     validator: jsonschema_rs.Validator
     ok: Callable[[Any], bool]
@@ -48,15 +48,15 @@ class _Answers:
 
 
 class Conformance:
-    """Validates exchanges against one contract. Each distinct schema is compiled once, when it is first needed.
+    """Validates exchanges against one contract. Each distinct schema is compiled once, on first use.
 
-    No method raises because of what a message holds: what cannot be read is a mismatch.
+    No method raises an error because of the content of a message. Unreadable content is a mismatch.
     """
 
     def __init__(self, contract: Contract) -> None:
         self.contract = contract
         self._compiled: dict[str, _Check | None] = {}
-        self._checks: dict[int, _Check | None] = {}  # by identity of the schema: the contract keeps them alive
+        self._checks: dict[int, _Check | None] = {}  # by identity of the schema; the contract keeps them alive
         self._answers: dict[str, _Answers] = {}
 
     def answer(self, request: Request, response: Response) -> tuple[Mismatch, ...]:
@@ -87,7 +87,7 @@ class Conformance:
         return tuple(found)
 
     def request(self, request: Request) -> tuple[Mismatch, ...]:
-        """What of a request the contract does not allow, () when nothing. Parameters it does not name are ignored."""
+        """The mismatches of a request with the contract. Unknown parameters are ignored."""
         operation = self.contract.match(request.method, request.target.partition("?")[0])
         if operation is None:
             return (_undocumented(request),)
@@ -101,7 +101,7 @@ class Conformance:
         return tuple(found)
 
     def event(self, channel: str, body: bytes, content_type: str = "application/json") -> tuple[Mismatch, ...]:
-        """What of an event no message of its channel allows, () when one of them takes it.
+        """The mismatches of an event with the messages of its channel; () if one of them accepts it.
 
         A channel that the contract does not have gives the single rule `undocumented-operation`.
         """
@@ -118,7 +118,7 @@ class Conformance:
         return min(tried, key=len)
 
     def stored(self, value: Any) -> tuple[Mismatch, ...]:
-        """What of a stored document, already decoded, the contract's JSON Schema does not allow."""
+        """The mismatches of a decoded stored document with the JSON Schema of the contract."""
         found: list[Mismatch] = []
         for item in self.contract.documents:
             check = self._check(item.schema)
@@ -145,7 +145,7 @@ class Conformance:
         if parameter.style == "deepObject" or (
             parameter.place == "query" and parameter.explode and not parameter.media and _is_object(parameter)
         ):
-            return  # its fields are query parameters of their own, under names that other parameters may share
+            return  # its fields are separate query parameters, whose names other parameters may share
         texts = _texts(operation, parameter, request)
         pointer = f"/{parameter.place}/{parameter.name}"
         if not texts:
@@ -206,7 +206,7 @@ class Conformance:
 
 
 def compile_schema(document: dict[str, Any] | bool) -> _Check | None:
-    """A validator that asserts formats; None for a schema that no validator can be built for (an odd regex)."""
+    """A validator that checks formats; None if none can be built, such as for an unsupported regex."""
     try:
         validator = jsonschema_rs.Draft202012Validator(document, validate_formats=True, offline=True)
     except (ValueError, jsonschema_rs.ReferencingError):
@@ -234,7 +234,7 @@ def _declared(media: tuple[Media, ...], sent: str) -> Media | None:
 
 
 def _content(sent: str, headers: tuple[tuple[str, str], ...], body: bytes, check: _Check) -> tuple[Any, bool]:
-    """The value of a body, and whether its media type can be read as one. Raises Undecodable."""
+    """The value of a body, and whether its media type can be decoded. Raises Undecodable."""
     encoding = header(headers, "content-encoding")
     if encoding:
         plain = wire.uncompressed(body, encoding)
@@ -252,7 +252,7 @@ def _content(sent: str, headers: tuple[tuple[str, str], ...], body: bytes, check
 
 
 def _form(body: bytes, check: _Check) -> dict[str, Any]:
-    """A form as the reading that fits: text as sent, else numbers and booleans, else lists where a field repeats."""
+    """A form in the first reading that fits: as text, with numbers and booleans, or with lists for repeated fields."""
     fields = wire.form_fields(body)
     plain: dict[str, Any] = {name: texts[0] if len(texts) == 1 else texts for name, texts in fields.items()}
     if check.ok(plain):
@@ -277,7 +277,7 @@ def _is_object(parameter: Parameter) -> bool:
 
 
 def _texts(operation: ContractOperation, parameter: Parameter, request: Request) -> list[str]:
-    """The texts of one parameter as sent, percent-decoding undone where it applies; [] when it is not there."""
+    """The texts of one parameter, percent-decoded where this applies; [] if it is absent."""
     path, _, query = request.target.partition("?")
     if parameter.place == "query":
         pairs = parse_qsl(query, keep_blank_values=True)

@@ -1,7 +1,7 @@
-"""JSON and YAML files as plain data, with references followed across files and lines found on demand.
+"""Reads JSON and YAML files as plain data, follows references across files, and finds line numbers.
 
-YAML is read by the rules that OpenAPI recommends (the JSON subset of YAML 1.2): dates stay text, only `true` and
-`false` are booleans, keys are text. Plain YAML 1.1 would turn a property named `no` into a boolean.
+YAML follows the rules that OpenAPI recommends (the JSON subset of YAML 1.2): dates stay text, only `true` and `false`
+are booleans, and keys are text. YAML 1.1 would turn a property named `no` into a boolean.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class _Loader(_Base):  # type: ignore[misc]
-    """Scalars as in JSON; anything else is text."""
+    """Loads scalars as in JSON; everything else is text."""
 
     yaml_implicit_resolvers: ClassVar[dict[str, list[tuple[str, re.Pattern[str]]]]] = {}
 
@@ -33,7 +33,7 @@ class _Loader(_Base):  # type: ignore[misc]
         seen = set()
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode) or key.value in seen:
-                problem = "a key must be a plain word" if not isinstance(key, yaml.ScalarNode) else "a key stands twice"
+                problem = "a key must be a plain word" if not isinstance(key, yaml.ScalarNode) else "a key is repeated"
                 raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
             seen.add(key.value)
         self.flatten_mapping(node)
@@ -54,7 +54,7 @@ _Loader.add_constructor("tag:yaml.org,2002:float", lambda loader, node: float(lo
 
 
 def read(file: Path) -> Any:
-    """The document in a file. Raises BadInput when it cannot be read or is neither JSON nor YAML."""
+    """The document in a file. Raises BadInput if it cannot be read or is neither JSON nor YAML."""
     try:
         text = file.read_text(encoding="utf-8-sig")
     except OSError as error:
@@ -81,7 +81,7 @@ def read(file: Path) -> Any:
 
 
 class Location(NamedTuple):
-    """Where a value stands: an absolute file and a JSON pointer into it ("" is the whole document)."""
+    """The place of a value: an absolute file and a JSON pointer into it ("" is the whole document)."""
 
     file: Path
     pointer: str
@@ -91,7 +91,7 @@ class Location(NamedTuple):
 
 
 class Documents:
-    """A contract's file and whatever files it refers to, each read once. Nothing is fetched from the network."""
+    """The file of a contract and the files that it refers to, each read once. Nothing is fetched from the network."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
@@ -107,7 +107,7 @@ class Documents:
         return BadInput.one(at.file, message, line=line_of(at.file, at.pointer), key=f"#{at.pointer}")
 
     def target(self, reference: object, at: Location) -> Location:
-        """The place a `$ref` names, seen from `at`. Raises BadInput for what is not a file or a pointer."""
+        """The place that a `$ref` at `at` refers to. Raises BadInput if it is not a file or a pointer."""
         if not isinstance(reference, str):
             raise self.bad(at, "$ref must be text")
         name, _, fragment = reference.partition("#")
@@ -119,7 +119,7 @@ class Documents:
         return Location(file, unquote(fragment))
 
     def value(self, place: Location, at: Location) -> Any:
-        """The value at a place; `at` is blamed when there is none."""
+        """The value at a place. If there is none, the error names `at`."""
         value = self._document(place.file) if place.file in self._read or place.file.is_file() else None
         if value is None:
             raise self.bad(at, f"$ref leads to the missing file {place.file.name}")
@@ -129,7 +129,7 @@ class Documents:
         return value
 
     def follow(self, value: Any, at: Location) -> tuple[Any, Location]:
-        """The value with `$ref`s followed to their end, and where it stands. Raises BadInput for a circle."""
+        """The value after following all `$ref`s, and its place. Raises BadInput for a circle."""
         seen = {at}
         while isinstance(value, dict) and "$ref" in value:
             target = self.target(value["$ref"], at)
@@ -142,13 +142,13 @@ class Documents:
 
 
 def line_of(file: Path, pointer: str) -> int:
-    """The line (from 1) of the value a JSON pointer names, or of the nearest one above it; 0 if unreadable."""
+    """The line (from 1) of the value at a JSON pointer, or of its nearest parent; 0 if the file is unreadable."""
     node = _node(file, pointer)
     return node.start_mark.line + 1 if node else 0
 
 
 def located(file: Path, pointer: str, value: Any) -> Located:
-    """The value as `Located`, with its lines where the file is YAML or JSON that YAML can read."""
+    """The value as `Located`. It has line numbers if the file can be read as YAML."""
     return _located(str(file), _node(file, pointer), value, pointer.strip("/").replace("/", "."))
 
 

@@ -1,4 +1,4 @@
-"""The two questions asked of jsonschema-rs, with their answers remembered: does a value fit, does a schema cover."""
+"""Caches the two questions to jsonschema-rs: does a value match a schema, does a schema cover another one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SIZE = 4096
 
 
 class Document:
-    """A self-contained schema with its compiled forms, each made when it is first needed."""
+    """A self-contained schema with its compiled forms, which are built on first use."""
 
     __slots__ = ("_canonical", "_validator", "schema", "text")
 
@@ -30,7 +30,7 @@ class Document:
         if isinstance(self._canonical, bool):
             self._canonical = None
             if recursive(self.schema):
-                return None  # the engine cannot decide these, and some overflow its stack
+                return None  # the engine cannot decide these, and some of them overflow its stack
             try:
                 self._canonical = jsonschema_rs.canonicalize(
                     self.schema, draft=jsonschema_rs.Draft202012, validate_formats=True, offline=True
@@ -49,7 +49,7 @@ class Document:
         return self._validator
 
     def admits(self, value: Any) -> bool | None:
-        """Whether a value fits; None when no validator could be built."""
+        """Whether a value matches; None if no validator could be built."""
         validator = self.validator
         try:
             return validator.is_valid(value) if validator is not None else None
@@ -61,13 +61,13 @@ _known: dict[str, Document] = {}
 
 
 def forget() -> None:
-    """Drop every remembered answer, so that a measurement starts from nothing."""
+    """Clear all caches, for benchmarks."""
     _known.clear()
     _covered.clear()
 
 
 def document(node: Node, defs: Defs) -> Document:
-    """A node with the definitions that it reaches."""
+    """A document from a node and the definitions that it reaches."""
     names = reached(node, defs)
     whole = node
     if isinstance(node, dict):
@@ -88,7 +88,7 @@ _covered: dict[tuple[str, str], Answer] = {}
 
 
 def covers(reader: Document, writer: Document) -> Answer:
-    """Whether the reader takes everything that the writer may send."""
+    """Whether the reader accepts everything that the writer may send."""
     if writer.text == reader.text:
         return "yes"
     key = (reader.text, writer.text)
@@ -110,9 +110,9 @@ def _ask(reader: Document, writer: Document) -> Answer:
 
 
 def difference(writer: Document, reader: Document) -> tuple[dict[str, Any] | bool | None, bool]:
-    """A schema of what the writer may send and the reader refuses, and whether it surely holds a value.
+    """A schema of the values that the writer may send and the reader rejects, and whether it certainly has a value.
 
-    The schema is None where it cannot be written down.
+    The schema is None if it cannot be expressed.
     """
     one, two = writer.canonical, reader.canonical
     if one is None or two is None:
@@ -127,7 +127,7 @@ def difference(writer: Document, reader: Document) -> tuple[dict[str, Any] | boo
 
 
 def disjoint(left: Document, right: Document) -> bool:
-    """True only if it is proven that no value fits both."""
+    """True only if it is proved that no value matches both."""
     one, two = left.canonical, right.canonical
     if one is None or two is None:
         return False
@@ -138,7 +138,7 @@ def disjoint(left: Document, right: Document) -> bool:
 
 
 def refusing(writer: Document, reader: Document, values: Iterable[Any]) -> tuple[Any, ...]:
-    """The first of the values that the writer may send and the reader refuses, as a tuple of one, else ()."""
+    """The first of the values that the writer may send and the reader rejects, as a tuple of one; else ()."""
     for value in values:
         if writer.admits(value) is True and reader.admits(value) is False:
             return (value,)

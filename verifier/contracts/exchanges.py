@@ -1,4 +1,4 @@
-"""One operation that both sides have: its request from a client to a service, its answers back."""
+"""Compares one operation of both sides: its request from client to service, and its responses."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def _body_findings(
 
 
 def _media_taken(mine: Body, theirs: Body, place: BodyPlace, memory: Memory) -> Iterator[ContractDifference]:
-    """A client may send any media type it declares: the service must take each."""
+    """A client may send any media type that it declares, so the service must accept each."""
     for media in mine.media:
         read = _fitting(theirs.media, media)
         if read is None:
             names = ", ".join(item.type for item in theirs.media) or "none"
-            message = f"{place.reader} does not take {media.type}; it takes {names}"
+            message = f"{place.reader} does not accept {media.type}; it accepts {names}"
             yield replace(place, media=media.type).breaking("media-type", theirs.pointer, message)
         else:
             yield from schema_findings(media.schema, read.schema, replace(place, media=media.type), memory)
@@ -86,7 +86,7 @@ def _readers(
     """The reader's answers by which it may read one of the writer's; none when it knows nothing fitting.
 
     A range or `default` stands for every status that its writer does not list. `default` beside a listed success
-    means errors only: that is what it is used for.
+    means errors only, as is common practice.
     """
     known = {item.status: item for item in reader.answers}
     if answer.status.isdigit():
@@ -131,8 +131,8 @@ def _negotiated(
 ) -> Iterator[ContractDifference]:
     """Media types of answers are negotiated (RFC 9110, 12.5.1): the reader asks for one that it knows.
 
-    So a writer that offers more breaks nobody, and one that no longer offers what a reader may ask for does.
-    Errors are not asked for: there, one common media type is enough.
+    So offering more does not break a reader, and no longer offering what a reader may ask for does. Media types of
+    errors are not requested, so one common media type is enough.
     """
     offered = ", ".join(item.type for item in mine.media)
     pairs = [(item, wanted) for wanted in theirs.media for item in mine.media

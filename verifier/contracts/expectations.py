@@ -1,4 +1,4 @@
-"""Seams: what a consumer takes for granted of a provider, against what the provider promises."""
+"""Seams: what a consumer assumes about a provider, compared with what the provider promises."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 from verifier.contracts.guarantees import Assumption, Guarantees, OperationGuarantees
 from verifier.located import parse_seconds
 
-# What each promise is worth: an assumption in its set is met by it. Read-your-writes and monotonic reads are
+# Which assumptions each promise satisfies. Read-your-writes and monotonic reads are
 # incomparable (Terry et al., Session Guarantees for Weakly Consistent Replicated Data, 1994).
 _FRESHNESS: Final = {
     "strong": {"strong", "read-your-writes", "monotonic", "bounded", "eventual"},
@@ -36,7 +36,7 @@ class Party:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Something declared, with its place, for quoting. `line` 0: nothing is declared there."""
+    """A declaration with its place, to be quoted. `line` is 0 if there is no declaration."""
 
     file: str
     line: int
@@ -48,7 +48,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Seam:
-    """An assumption stronger than the guarantee it rests on."""
+    """A broken seam: an assumption that is stronger than the guarantee it relies on."""
 
     consumer: str
     consumer_version: str
@@ -62,9 +62,9 @@ class Seam:
 
 
 def seams(parties: Iterable[Party]) -> tuple[Seam, ...]:
-    """Every seam that does not hold, for each version of each consumer with each version of each provider.
+    """Every broken seam, for each version of each consumer with each version of each provider.
 
-    A provider that is not among the parties promises nothing that could be known here, and is left out.
+    A provider that is not among the parties is ignored, because its promises are unknown.
     """
     everyone = tuple(parties)
     return tuple(
@@ -77,7 +77,7 @@ def seams(parties: Iterable[Party]) -> tuple[Seam, ...]:
 
 
 def between(consumer: Party, provider: Party) -> Iterator[Seam]:
-    """The seams of one version of a consumer with one version of a provider that do not hold."""
+    """The broken seams between one version of a consumer and one version of a provider."""
     for assumption in consumer.guarantees.assumes:
         if assumption.provider != provider.service:
             continue
@@ -111,10 +111,10 @@ def _seam(
 
 
 def _short(name: str, value: str, assumption: Assumption, promise: OperationGuarantees | None) -> tuple[str, str]:
-    """What is assumed and not promised ("" when it is), and what is promised instead."""
+    """What is assumed but not promised ("" if it is promised), and what is promised instead."""
     judge = _JUDGES.get(name)
     if judge is None and value == "true" and promise is not None and name in dict(promise.further):
-        return "", ""  # what else may be declared is assumed as declared or not at all
+        return "", ""  # other keys of an assumption are not compared
     if judge is None:
         return f"{name}: {value}", "no such guarantee"
     if promise is None:
@@ -127,7 +127,7 @@ def _idempotent(value: str, assumption: Assumption, promise: OperationGuarantees
 
 
 def _completes(value: str, assumption: Assumption, promise: OperationGuarantees) -> tuple[str, str]:
-    """`true`, or the longest time in which accepted work may complete."""
+    """Compare `completes: true`, or the longest time for accepted work."""
     if promise.completes is None:
         return f"completes: {value}", "no completion"
     wanted = parse_seconds(value)

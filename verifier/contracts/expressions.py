@@ -1,4 +1,4 @@
-"""OpenAPI runtime expressions: how declarations point at values (OpenAPI 3.1, section 4.8.20.3).
+"""OpenAPI runtime expressions, which point at values of an exchange (OpenAPI 3.1, section 4.8.20.3).
 
 `$method`, `$url`, `$statusCode`, `$request.header.NAME`, `$request.query.NAME`, `$request.path.NAME`,
 `$request.body#/pointer`, and the same for `$response`.
@@ -27,7 +27,7 @@ class Expression:
     name: str
 
     def value(self, request: Request, response: Response | None, template: str = "") -> str | None:
-        """The value as text, or None where there is none. `template` names path parameters (`/orders/{id}`)."""
+        """The value as text, or None if there is none. `template` names path parameters (`/orders/{id}`)."""
         if self.part == "method":
             return request.method
         if self.part == "url":
@@ -48,7 +48,7 @@ class Expression:
 
 
 def parse(text: str) -> Expression:
-    """Raises ValueError with a sentence for anything that is not a runtime expression."""
+    """Parse an expression. Raises ValueError with a sentence if it is not one."""
     if text in ("$method", "$url", "$statusCode"):
         part = "status" if text == "$statusCode" else text[1:]
         return Expression(text, "", part, "")
@@ -69,7 +69,7 @@ def parse(text: str) -> Expression:
 
 @lru_cache(maxsize=4096)
 def body_json(body: bytes) -> Any:
-    """The body as JSON, MISSING when it is none. Callers must not change what they get: it is shared."""
+    """The body as JSON, or MISSING if it is not JSON. The result is shared, so callers must not change it."""
     if not body:
         return MISSING
     try:

@@ -1,6 +1,6 @@
-"""Requests out of a contract: generated ones, valid by it, and those that carry a static witness.
+"""Generates requests from a contract: valid ones, and those that contain the witness of a comparison.
 
-Values come from schemathesis's generation engine, seeded: the same contract, seed and count give the same requests.
+Values come from the seeded generator of schemathesis. Equal contract, seed and count give equal requests.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from verifier.contracts.verdicts import ContractDifference
 from verifier.http.message import Headers, Request
 from verifier.pointers import MISSING
 
-# Text that survives as a path segment, a header or a cookie in every server; only used where nothing else is asked.
+# Text that is valid as a path segment, a header and a cookie. Only used if the schema demands nothing else.
 _PLAIN: Final = "^[A-Za-z0-9][A-Za-z0-9._-]*$"
 _FORM: Final = "application/x-www-form-urlencoded"
 _TRIES: Final = 4
@@ -28,10 +28,10 @@ Parts = dict[str, Any]
 
 def requests(contract: Contract, operation: ContractOperation, count: int, seed: int = 0,
              headers: Headers = ()) -> tuple[Request, ...]:  # fmt: skip
-    """Up to `count` different requests of an operation, each valid by the contract, the smallest first.
+    """Up to `count` different requests of an operation, smallest first. All are valid by the contract.
 
-    `headers` are added to each, such as credentials. Fewer come back, possibly none, where the contract allows
-    no more or where its values cannot be generated; what is returned is always valid.
+    `headers`, such as credentials, are added to each. There may be fewer or none if the contract permits no more or
+    its values cannot be generated.
     """
     wire = Conformance(contract)
     found: dict[Request, None] = {}
@@ -47,9 +47,9 @@ def requests(contract: Contract, operation: ContractOperation, count: int, seed:
 def witness_request(
     writer: Contract, finding: ContractDifference, seed: int = 0, headers: Headers = ()
 ) -> Request | None:
-    """The request that shows a finding of a request column, as a client built for the `writer` contract sends it.
+    """The request that shows a finding of a request column, as sent by a client built for the `writer` contract.
 
-    None where the finding is about answers, or about something that no single request shows (security, skew).
+    None for findings about responses, and for findings that no single request shows (security, skew).
     """
     operation = writer.operation(finding.operation)
     if operation is None or not finding.column.startswith("request") or finding.verdict != "breaking":
@@ -73,7 +73,7 @@ def witness_request(
 
 
 def _parts(operation: ContractOperation, count: int, seed: int) -> Iterator[Parts]:
-    """Requests as values by part: `query limit`, `path id`, `body`. The smallest with what is required comes first."""
+    """Requests as values by part: `query limit`, `path id`, `body`. The smallest valid one comes first."""
     schema = _schema(operation)
     for wanted in (schema, {**schema, "required": sorted(schema["properties"])}):
         try:
@@ -85,7 +85,7 @@ def _parts(operation: ContractOperation, count: int, seed: int) -> Iterator[Part
 
 
 def _schema(operation: ContractOperation) -> dict[str, Any]:
-    """One schema for a whole request: an object whose properties are its parts."""
+    """A schema for a whole request: an object whose properties are the parts."""
     properties: dict[str, Any] = {}
     required: list[str] = []
     defs: dict[str, Any] = {}
@@ -116,7 +116,7 @@ def _parameter_schema(parameter: Parameter, defs: dict[str, Any]) -> Any:
 
 
 def _merged(schema: Schema | None, defs: dict[str, Any], prefix: str) -> Any:
-    """A part's schema, closed, its definitions moved into the common ones under names of their own."""
+    """The closed schema of a part. Its definitions are moved into the common ones under unique names."""
     if schema is None:
         return {"type": "object"}
     closed = Closer("request").document(schema.document)
@@ -140,7 +140,7 @@ def _renamed(node: Any, names: dict[str, str]) -> Any:
 
 
 def _media(operation: ContractOperation, wanted: str = "") -> Media | None:
-    """The media type to send: the one asked for, else JSON, else a form, else text."""
+    """The media type to send: the requested one, else JSON, else a form, else text."""
     declared = operation.body.media if operation.body else ()
     fitting: tuple[Callable[[str], bool], ...] = (
         lambda name: name == wanted,
@@ -157,7 +157,7 @@ def _media(operation: ContractOperation, wanted: str = "") -> Media | None:
 
 def _assembled(contract: Contract, operation: ContractOperation, parts: Parts, headers: Headers,
                media: str = "") -> Request | None:  # fmt: skip
-    """The parts on the wire; None where a value has no place there, such as an empty path segment."""
+    """The request of these parts; None if a value cannot be sent, such as an empty path segment."""
     path, query, sent = operation.path, [], list(headers)
     cookies = []
     for parameter in operation.parameters:
@@ -213,7 +213,7 @@ def _query(parameter: Parameter, value: Any) -> list[tuple[str, str]]:
 
 
 def _text(parameter: Parameter, value: Any) -> str:
-    """OpenAPI 3.1, Style Values: lists and mappings joined, scalars as they are."""
+    """A value as text (OpenAPI 3.1, Style Values): lists and mappings are joined, scalars are unchanged."""
     if parameter.media:
         return json.dumps(value)
     joint = {"spaceDelimited": " ", "pipeDelimited": "|", "tabDelimited": "\t"}.get(parameter.style, ",")

@@ -1,6 +1,6 @@
-"""Guarantees as declared: `guarantees.yaml` beside the OpenAPI documents, or `x-guarantees` inside them.
+"""Declared guarantees: `guarantees.yaml` beside the OpenAPI documents, or `x-guarantees` inside them.
 
-A file holds one service's promises, by operation id. Its shape is in the design, section 10.
+A file contains the promises of one service by operation id. README.md has an example.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ FRESHNESS = ("strong", "read-your-writes", "monotonic", "bounded", "eventual")
 
 @dataclass(frozen=True, slots=True)
 class Idempotent:
-    """One key, one effect. `same`: values that must agree between the answers to one key."""
+    """One key has one effect. `same` are values that must be equal in all responses to one key."""
 
     key: Expression
     same: tuple[Expression, ...]
@@ -29,7 +29,7 @@ class Idempotent:
 
 @dataclass(frozen=True, slots=True)
 class Completes:
-    """Accepted work reaches a final state within `within` seconds. `done`: final states that mean success."""
+    """Accepted work reaches a final state within `within` seconds. `done` are the final states that mean success."""
 
     accepted: int
     poll: Expression
@@ -53,7 +53,7 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """`resource` names what is read; `within` (seconds) is the Δ of class bounded."""
+    """How recent a read must be. `resource` names what is read; `within` (seconds) is the bound of class bounded."""
 
     kind: str
     resource: Expression
@@ -62,7 +62,7 @@ class Freshness:
 
 @dataclass(frozen=True, slots=True)
 class OperationGuarantees:
-    """All that one operation promises. `line` is where it is declared."""
+    """All promises of one operation. `line` is the place of its declaration."""
 
     operation: str
     line: int
@@ -93,7 +93,7 @@ class Declaration(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Assumption:
-    """What a consumer takes for granted of `provider.operation`: guarantee names with what is assumed of them."""
+    """What a consumer assumes about `provider.operation`: names of guarantees with the assumed values."""
 
     provider: str
     operation: str
@@ -175,7 +175,7 @@ def expression(reader: Reader, at: Located | None, owner: Located | None = None,
 
 
 def _writes(reader: Reader, at: Located | None) -> tuple[Expression, ...]:
-    """One expression or a list of them: a write may change a resource and the lists that it stands in."""
+    """One expression or a list. A write may change a resource and the lists that contain it."""
     several = at.value if at is not None and isinstance(at.value, list) else [at]
     return tuple(found for item in several if (found := expression(reader, item)))
 
@@ -213,7 +213,7 @@ def _check_transitions(
     transitions: tuple[tuple[str, tuple[str, ...]], ...],
     final: Sequence[str],
 ) -> None:
-    """Every state but a final one must lead somewhere: one that does not is most often misspelt."""
+    """Every state that is not final needs a following state. Otherwise its name is probably misspelled."""
     known = {name for name, following in transitions if following} | set(final)
     for name, following in transitions:
         if name in final and following:

@@ -1,4 +1,4 @@
-"""From columns to steps: in which steps of a plan a break hurts, and whom."""
+"""Maps breaks to the steps of a plan and to the callers that they affect."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ State = tuple[str, tuple[tuple[str, tuple[str, ...]], ...]]
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Someone who calls the compared service. `built_for` is the version of the service whose contract it holds.
+    """A caller of the compared service. `built_for` is the version of the service whose contract it uses.
 
-    `service` is "" for clients outside the rollout: they are there in every step.
+    `service` is "" for clients outside the rollout, which are present in every step.
     """
 
     service: str
@@ -40,10 +40,10 @@ class Impact:
 def impacts(
     service: str, old: str, new: str, comparison: Comparison, states: Iterable[State], callers: Iterable[Caller]
 ) -> tuple[Impact, ...]:
-    """Where the findings of a comparison of `service`, from `old` to `new`, hurt.
+    """The steps and callers that the findings of a comparison of `service`, from `old` to `new`, affect.
 
     `states` are the steps of a plan in order: (step id, ((service, live versions), ...)). Findings of every verdict
-    are mapped; the caller may choose. A caller hurts only while it is live together with the other version.
+    are mapped. A caller is affected only while it is live together with the other version.
     """
     everyone = tuple(callers)
     version = {"old": old, "new": new}

@@ -1,4 +1,4 @@
-"""A contract's file as a contract, whatever format it is written in."""
+"""Reads a contract file of any supported format."""
 
 from __future__ import annotations
 
@@ -47,6 +47,6 @@ def _read(documents: Documents, root: dict[str, Any]) -> Contract:
 def _stored(documents: Documents, root: dict[str, Any]) -> Contract:
     schema = Schemas(documents, old_dialect=False).schema(root, Location(documents.file, ""), "response")
     title = str(root.get("title") or documents.file.name.partition(".")[0])
-    # Two versions of one document often differ in file name and title; a file holds one, so its id need not vary.
+    # Versions of one document often differ in file name and title. A file contains one document, so the id is constant.
     stored = StoredDocument("document", schema)
     return Contract(title, str(root.get("version", "")), str(documents.file), "jsonschema", documents=(stored,))

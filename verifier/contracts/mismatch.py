@@ -1,4 +1,4 @@
-"""What of a message a contract does not allow; of values of another type than a schema allows, the types."""
+"""Mismatches of a message with a contract, with the JSON types if a value has the wrong type."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from verifier.contracts.shapes import type_names
 
 @dataclass(frozen=True, slots=True)
 class Mistyped:
-    """JSON types: those that the schema allows, and the one that was found. Integers count as numbers."""
+    """The JSON types that a schema permits, and the type that was found. Integers count as numbers."""
 
     allowed: frozenset[str]
     found: str
@@ -25,11 +25,11 @@ class Mismatch:
     operation: str
     pointer: str
     message: str
-    mistyped: Mistyped | None = None  # where a value of another type than the schema allows is what is wrong
+    mistyped: Mistyped | None = None  # set if the value has the wrong type
 
 
 def mistyped(error: jsonschema_rs.ValidationError) -> Mistyped | None:
-    """None for an error that is about something else than a type."""
+    """The types of a type error; None for other errors."""
     if not isinstance(error.kind, jsonschema_rs.ValidationErrorKind.Type):
         return None
     allowed = frozenset("number" if name == "integer" else name for name in error.kind.types)

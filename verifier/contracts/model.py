@@ -1,8 +1,8 @@
-"""A contract as plain values: operations, messages and stored documents, whatever format declared them.
+"""A contract as plain values, whatever its format: operations, messages and stored documents.
 
-Every schema is a self-contained JSON Schema 2020-12 document (`$ref` only into its own `$defs`), already turned
-into the direction it is used in: a request schema requires no `readOnly` property, a response schema no
-`writeOnly` one. Dialects are gone by then: `nullable`, boolean `exclusiveMinimum`, `int32` are ordinary keywords.
+Every schema is a self-contained JSON Schema 2020-12 document (`$ref` only into its own `$defs`) for one direction: a
+request schema requires no `readOnly` property, a response schema no `writeOnly` property. Features of other dialects,
+such as `nullable`, boolean `exclusiveMinimum` and `int32`, have been converted to ordinary keywords.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def is_json(media_type: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """`style` and `explode` as in OpenAPI 3; `media` is set when the value is a serialised document instead."""
+    """`style` and `explode` as in OpenAPI 3. `media` is set if the value is a serialised document instead."""
 
     name: str
     place: Place
@@ -75,7 +75,7 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class ResponseContract:
-    """`status` is "200", a range such as "2XX", or "default". No media type declared: the body is not promised."""
+    """`status` is "200", a range such as "2XX", or "default". Without media, the body is unspecified."""
 
     status: str
     media: tuple[Media, ...]
@@ -85,14 +85,14 @@ class ResponseContract:
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """Schemes (with scopes) that are needed together; a `Requirement` with none lets anyone in."""
+    """Schemes (with scopes) that are needed together. Without schemes, everyone has access."""
 
     schemes: tuple[tuple[str, tuple[str, ...]], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ContractOperation:
-    """`id` is the operationId, else "METHOD /template". `security` holds alternatives; empty: none declared."""
+    """`id` is the operationId, else "METHOD /template". `security` lists alternatives; () if none is declared."""
 
     id: str
     method: str
@@ -108,7 +108,7 @@ class ContractOperation:
 
 @dataclass(frozen=True, slots=True)
 class MessageContract:
-    """An event: what `channel` carries. `sent`: the owner of the contract writes it, otherwise it reads it."""
+    """An event on `channel`. `sent`: the owner of the contract writes it; otherwise it reads it."""
 
     id: str
     channel: str
@@ -131,7 +131,7 @@ class StoredDocument:
 
 @dataclass(frozen=True, slots=True)
 class SecurityScheme:
-    """`kind` is what a client must speak, such as "http bearer" or "apiKey header X-Key"."""
+    """`kind` is what a client must use, such as "http bearer" or "apiKey header X-Key"."""
 
     name: str
     kind: str
@@ -139,7 +139,7 @@ class SecurityScheme:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """What one service version promises. `bases` are the path prefixes of its servers, longest first."""
+    """The contract of one service version. `bases` are the path prefixes of its servers, longest first."""
 
     title: str
     version: str
@@ -158,10 +158,10 @@ class Contract:
         object.__setattr__(self, "_routes", routes)
 
     def match(self, method: str, path: str) -> ContractOperation | None:
-        """The operation a request addresses; `path` as on the wire, a query in it is ignored.
+        """The operation that a request addresses. `path` is as on the wire; a query in it is ignored.
 
-        Static segments beat templated ones. Server base paths are honoured; a path without one is matched too,
-        since a service is often reached behind the proxy that adds the base. HEAD falls back to GET.
+        Static segments take precedence over templated ones. A path may omit the base path of the server, because the
+        verifier often calls a service behind the proxy that adds it. HEAD falls back to GET.
         """
         return self._routes.match(method, path)
 

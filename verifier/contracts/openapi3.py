@@ -25,7 +25,7 @@ _STYLES = {"path": "simple", "query": "form", "header": "simple", "cookie": "for
 
 
 def read(documents: Documents) -> Contract:
-    """The contract of an OpenAPI 3 document. Raises BadInput with the place of what cannot be read."""
+    """The contract of an OpenAPI 3 document. Raises BadInput with the place of the problem."""
     return _Reader(documents).contract()
 
 
@@ -48,7 +48,7 @@ class _Reader(HttpParts):
         )
 
     def _events(self) -> Iterator[MessageContract]:
-        """Webhooks and callbacks: requests that the service sends, so events to whoever listens."""
+        """Webhooks and callbacks. The service sends these requests, so they are events for their receivers."""
         at = self.top.down("webhooks")
         for name, raw in self.mapping(self.root.get("webhooks"), at).items():
             yield from self._sent(f"webhook {name}", raw, at.down(name))
@@ -128,7 +128,7 @@ class _Reader(HttpParts):
         if place not in ("path", "query", "header", "cookie") or not name:
             raise self.documents.bad(at, "a parameter needs a name, and `in` as path, query, header or cookie")
         if place == "header" and name.lower() in ("accept", "content-type", "authorization"):
-            return None  # OpenAPI 3: such definitions are ignored; media types and security say it
+            return None  # OpenAPI 3 ignores such definitions in favour of media types and security
         media, schema, schema_at = self._content(value, at)
         style = str(value.get("style", _STYLES[place]))
         return Parameter(
@@ -143,7 +143,7 @@ class _Reader(HttpParts):
         )
 
     def _content(self, value: dict[str, Any], at: Location) -> tuple[str, Any, Location]:
-        """Media type, schema and its place of a parameter or header: `content` has one entry, else `schema`."""
+        """Media type, schema and place of a parameter or header, from the only entry of `content` or `schema`."""
         content = self.mapping(value.get("content"), at.down("content"))
         for name, item in content.items():
             inner = self.mapping(item, at.down("content", name))

@@ -1,8 +1,7 @@
-"""Which upgrade orders never put a breaking pair side by side; or, when none does, what to expand first.
+"""Finds upgrade orders in which no incompatible versions run together, or what to expand first if there is none.
 
-While a service is being upgraded both of its versions are live; before it only the old one, afterwards only the
-new one. A conflict is a pair of versions that must never be live together. Orders are found by walking the
-lattice of upgraded sets, which for k services has 2^k states.
+While a service is being upgraded, both of its versions are live. A conflict is a pair of versions that must never be
+live together. The search walks the lattice of upgraded sets, which has 2^k states for k services.
 """
 
 from __future__ import annotations
@@ -27,9 +26,9 @@ _SETS = 2_000
 
 @dataclass(frozen=True, slots=True, order=True)
 class Conflict:
-    """`caller` at one side and `callee` at the other must not meet. `change` names what would have to be different.
+    """Two versions that must not run together. `change` names the change in the contract that causes the conflict.
 
-    Caller and callee may be the same service: versions that cannot share their data.
+    Caller and callee may be one service whose versions cannot share their data.
     """
 
     caller: str
@@ -50,10 +49,10 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """`orders`: all safe ones in lexical order, up to a limit; `count` is their true number.
+    """`orders` are all safe orders in lexical order, up to a limit; `count` is their true number.
 
-    When there is none, `in_the_way` is a smallest set of changes without which there would be one (`smallest` is
-    false where the search was cut short), and `sequence` removes them.
+    If there is none, `in_the_way` is a smallest set of changes without which there would be one (`smallest` is false
+    if the search was cut short), and `sequence` removes them.
     """
 
     orders: tuple[tuple[str, ...], ...]
@@ -64,7 +63,7 @@ class Order:
 
 
 def conflicts(caller: str, callee: str, comparison: Comparison) -> tuple[Conflict, ...]:
-    """The pairs that a comparison of the callee's two contracts forbids to a caller that is upgraded with it.
+    """The conflicts between a callee and its caller, from a comparison of the two contracts of the callee.
 
     A caller at its old version was built for the callee's old contract, at its new version for the new one.
     """
@@ -78,12 +77,12 @@ def conflicts(caller: str, callee: str, comparison: Comparison) -> tuple[Conflic
 
 
 def change_of(service: str, finding: ContractDifference) -> str:
-    """A change by service, operation, part and rule: both directions of one change share the name."""
+    """The name of a change: service, operation, part and rule. Both directions of a change share it."""
     return " ".join(part for part in (service, finding.operation, finding.part, finding.rule) if part)
 
 
 def safe_orders(services: Iterable[str], pairs: Iterable[Conflict]) -> Order:
-    """All safe orders of the services, or why there is none. Conflicts with services not listed are refused.
+    """All safe orders of the services, or the reason why there is none.
 
     Raises ValueError for a conflict of a service that is not among `services`.
     """
@@ -115,7 +114,7 @@ def allowed(upgraded: frozenset[str], moving: str, pairs: Iterable[Conflict]) ->
 
 
 def _count(names: tuple[str, ...], pairs: tuple[Conflict, ...]) -> int:
-    """How many safe orders there are: paths through the lattice, counted level by level."""
+    """The number of safe orders: paths through the lattice, counted level by level."""
     level: dict[frozenset[str], int] = {frozenset(): 1}
     for _ in names:
         following: dict[frozenset[str], int] = {}
@@ -153,7 +152,7 @@ def _walk(names: tuple[str, ...], pairs: tuple[Conflict, ...]) -> list[tuple[str
 
 
 def _in_the_way(names: tuple[str, ...], pairs: tuple[Conflict, ...]) -> tuple[tuple[str, ...], bool]:
-    """A smallest set of changes without which an order exists, by size; beyond a limit one by leaving out greedily."""
+    """A smallest set of changes without which an order exists; beyond a limit, a set that is found greedily."""
     changes = sorted({pair.change for pair in pairs})
     tried = 0
     for size in range(1, len(changes) + 1):
@@ -176,7 +175,7 @@ def _greedy(names: tuple[str, ...], pairs: tuple[Conflict, ...], changes: list[s
 
 
 def _sequence(names: tuple[str, ...], pairs: tuple[Conflict, ...], changes: tuple[str, ...]) -> tuple[Move, ...]:
-    """Expand each callee in the way so that it serves both contracts, upgrade in a safe order, then contract."""
+    """Expand each conflicting callee so that it serves both contracts, upgrade in a safe order, then contract."""
     blocked: dict[str, list[str]] = {}
     for pair in pairs:
         if pair.change in changes and pair.change not in blocked.setdefault(pair.callee, []):
@@ -188,7 +187,7 @@ def _sequence(names: tuple[str, ...], pairs: tuple[Conflict, ...], changes: tupl
 
 def _moves(blocked: dict[str, list[str]], order: tuple[str, ...]) -> Iterator[Move]:
     for service, changes in sorted(blocked.items()):
-        both = f"release a {service} that takes and gives both the old and the new: {'; '.join(changes)}"
+        both = f"release a {service} that accepts and sends both the old and the new: {'; '.join(changes)}"
         yield Move("expand", service, both)
     for service in order:
         yield Move("upgrade", service, f"upgrade {service}; its new version relies on the expanded ones")

@@ -20,7 +20,7 @@ _VARIABLE = re.compile(r"\{([^{}]*)\}")
 def parameter_findings(
     writer: ContractOperation, reader: ContractOperation, place: BodyPlace, memory: Memory
 ) -> Iterator[ContractDifference]:
-    """What of the writer's parameters the reader refuses, misreads or drops."""
+    """Findings: parameters of the writer that the reader rejects, misreads or ignores."""
     mine, theirs = _keyed(writer), _keyed(reader)
     for key, parameter in mine.items():
         where = replace(place, part=f"{parameter.place} {parameter.name}")
@@ -39,7 +39,7 @@ def parameter_findings(
 
 
 def _keyed(operation: ContractOperation) -> dict[Key, Parameter]:
-    """Path parameters by position, for their names are private to a document; headers without case."""
+    """Parameters by key. Path parameters have their position, because their names do not count; headers ignore case."""
     positions = {name: str(at) for at, name in enumerate(_VARIABLE.findall(operation.path))}
     found: dict[Key, Parameter] = {}
     for item in operation.parameters:
@@ -91,7 +91,7 @@ def _kinds(schema: Schema | None) -> frozenset[str]:
 
 
 def _one_item(schema: Schema | None) -> Schema | None:
-    """How a reader of a list reads a single value: as a list of one."""
+    """A reader of a list reads a single value as a list of one."""
     if schema is None:
         return None
     defs = defs_of(schema.document)

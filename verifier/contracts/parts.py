@@ -1,4 +1,4 @@
-"""What is read alike in OpenAPI, Swagger and AsyncAPI documents."""
+"""Reading code that OpenAPI, Swagger and AsyncAPI documents share."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
 
 class Parts:
-    """What the readers of all dialects share: mappings, references and schemas with their places."""
+    """Reads mappings, references and schemas with their places, in any dialect."""
 
     def __init__(self, documents: Documents, *, old_dialect: bool) -> None:
         self.documents = documents
@@ -37,7 +37,7 @@ class Parts:
         return value
 
     def whole(self, value: Any, at: Location) -> tuple[dict[str, Any], Location]:
-        """A mapping with its `$ref` followed."""
+        """A mapping after following its `$ref`."""
         found, place = self.documents.follow(value, at)
         return self.mapping(found, place), place
 
@@ -65,10 +65,10 @@ class Parts:
 
 
 class HttpParts(Parts):
-    """What OpenAPI and Swagger readers share beyond that."""
+    """Reads what only OpenAPI and Swagger documents have."""
 
     def methods(self) -> Iterator[tuple[str, str, dict[str, Any], Location]]:
-        """Each path with each of its methods, and the path's item; extensions left out."""
+        """Each path with each of its methods and the path item, without extensions."""
         at = self.top.down("paths")
         for path, value in self.mapping(self.root.get("paths"), at).items():
             if path.startswith("x-"):
@@ -81,7 +81,7 @@ class HttpParts(Parts):
                     yield path, method, item, place
 
     def parameters(self, *holders: tuple[dict[str, Any], Location]) -> Iterator[tuple[dict[str, Any], Location]]:
-        """The parameters of a path's item and of its operation, in that order."""
+        """The parameters of a path item, followed by those of the operation."""
         for holder, at in holders:
             for index, raw in enumerate(self.items(holder.get("parameters"), at.down("parameters"))):
                 yield self.whole(raw, at.down("parameters", index))

@@ -18,11 +18,11 @@ from typing import Any
 _PARSER: Any = re._parser
 _MOST = 0x10FFFF
 _BEGIN, _END = -2, -1
-_STATES = 5_000  # beyond this many product states there is no answer
+_STATES = 5_000  # the search gives up beyond this many product states
 _REPEATS = 300
 _DIGITS = [(48, 57)]
 _WORDS = [(48, 57), (65, 90), (95, 95), (97, 122)]
-# ECMA-262 white space and line terminators: what \s means in JSON Schema.
+# ECMA-262 white space and line terminators, the meaning of \s in JSON Schema.
 _SPACES = [(9, 13), (32, 32), (160, 160), (5760, 5760), (8192, 8202), (8232, 8233), (8239, 8239), (8287, 8287),
            (12288, 12288), (65279, 65279)]  # fmt: skip
 _LINES = [(10, 10), (13, 13), (8232, 8233)]
@@ -37,7 +37,7 @@ class Unsupported(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Strings:
-    """All strings that match every pattern and whose length lies in the window (characters, inclusive)."""
+    """All strings that match every pattern and have a length in the window (characters, inclusive)."""
 
     patterns: tuple[str, ...] = ()
     least: int = 0
@@ -46,7 +46,7 @@ class Strings:
 
 @dataclass(slots=True)
 class _Automaton:
-    """State 0 starts. `moves[s]` are (low, high, target); `jumps[s]` need no symbol."""
+    """An automaton that starts in state 0. `moves[s]` are (low, high, target); `jumps[s]` need no symbol."""
 
     moves: list[list[tuple[int, int, int]]] = field(default_factory=lambda: [[]])
     jumps: list[list[int]] = field(default_factory=lambda: [[]])
@@ -89,7 +89,7 @@ def _compile(pattern: str) -> _Automaton:
         raise Unsupported("inline flags")
     _anchors(parsed)
     automaton = _Automaton()
-    automaton.moves[0].append((_BEGIN, _MOST, 0))  # anything may stand before the match
+    automaton.moves[0].append((_BEGIN, _MOST, 0))  # anything may come before the match
     end = _sequence(automaton, parsed, 0)
     automaton.final = automaton.state()
     automaton.jumps[end].append(automaton.final)
@@ -98,7 +98,7 @@ def _compile(pattern: str) -> _Automaton:
 
 
 def _anchors(parsed: Iterable[tuple[Any, Any]]) -> tuple[bool, bool]:
-    """Whether `^` and `$` occur. Marks stand in order, so that a `^` behind a `$` would be misread: refused."""
+    """Whether `^` and `$` occur. A `^` after a `$` is not supported, because the marks are read in order."""
     begins = ends = False
     for operator, argument in parsed:
         name = str(operator)
@@ -117,7 +117,7 @@ def _anchors(parsed: Iterable[tuple[Any, Any]]) -> tuple[bool, bool]:
 
 
 def _python(pattern: str) -> str:
-    """ECMA spellings that Python's parser does not know."""
+    """Replace ECMA syntax that Python's parser does not know."""
     return re.sub(r"\\u\{([0-9A-Fa-f]+)\}", lambda m: f"\\U{int(m[1], 16):08x}", pattern).replace(r"\/", "/")
 
 
@@ -220,7 +220,7 @@ def _inverted(ranges: Ranges) -> Ranges:
 
 
 def counterexample(writer: Strings, reader: Strings) -> str | None:
-    """A shortest string of the writer's that the reader does not take, None if there is none. Raises Unsupported."""
+    """A shortest string that the writer may send and the reader rejects, or None. Raises Unsupported."""
     sides = [_compile(pattern) for pattern in (*writer.patterns, *reader.patterns)]
     split = len(writer.patterns)
     longest = max([writer.least, reader.least, writer.most or 0, reader.most or 0]) + 1
@@ -253,7 +253,7 @@ def _within(window: Strings, length: int) -> bool:
 
 
 def _representatives(sides: Iterable[_Automaton]) -> list[int]:
-    """One code point for each class that no automaton tells apart, readable ones where there is a choice."""
+    """One code point for each class of code points that all automata treat alike. Readable ones are preferred."""
     borders = {0, 0xD800, 0xE000, _MOST + 1}
     for side in sides:
         for moves in side.moves:
@@ -263,7 +263,7 @@ def _representatives(sides: Iterable[_Automaton]) -> list[int]:
     found = []
     for low, after in itertools.pairwise(ordered):
         if low == 0xD800:
-            continue  # surrogates are no characters
+            continue  # surrogates are not characters
         found.append(next((code for code in map(ord, "a0A x1-_~") if low <= code < after), low))
     return sorted(found, key=lambda code: (not chr(code).isalnum(), code))
 

@@ -1,4 +1,4 @@
-"""All that the versions of a matrix promise: contracts and guarantees, looked up by service, version, operation."""
+"""The contracts and guarantees of all versions of a matrix, by service, version and operation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from verifier.http.message import Request
 
 @dataclass(frozen=True, slots=True)
 class VersionContract:
-    """One version of a service or partner; partners have the single version ""."""
+    """The contract and guarantees of one version. Partners have the single version ""."""
 
     service: str
     version: str
@@ -26,10 +26,10 @@ class VersionContract:
 
 @dataclass(frozen=True, slots=True)
 class ContractRegistry:
-    """Looked up for every request that is sent, so the entries are indexed; of equal ones the first counts."""
+    """An index of contracts, because every sent request is looked up. The first of equal entries counts."""
 
     entries: tuple[VersionContract, ...] = ()
-    accepting: frozenset[int] = field(init=False, repr=False, compare=False)  # statuses that may promise work
+    accepting: frozenset[int] = field(init=False, repr=False, compare=False)  # statuses that may accept work
     _versions: dict[tuple[str, str], VersionContract] = field(init=False, repr=False, compare=False)
     _services: dict[str, ServiceLookup] = field(init=False, repr=False, compare=False)
     _declared: dict[tuple[str, str, str], OperationGuarantees] = field(init=False, repr=False, compare=False)
@@ -61,26 +61,26 @@ class ContractRegistry:
         return found.contract if found else None
 
     def operation(self, service: str, version: str, method: str, path: str) -> ContractOperation | None:
-        """The contract's operation for a request: by the version's own contract, else by any of its service."""
+        """The operation of a request: by the contract of the version, or by any contract of the service."""
         found = self._services.get(service)
         return found.operation(version, method, path) if found is not None else None
 
     def called(self, service: str, version: str, request: Request) -> ContractOperation | None:
-        """As `operation` for the request's method and path, and much sooner for most of them."""
+        """As `operation` for the method and path of the request, but faster for most of them."""
         found = self._services.get(service)
         return found.called(version, request) if found is not None else None
 
     def settled(self, service: str, version: str, method: str, target: str) -> tuple[bool, ContractOperation | None]:
-        """Whether `called` is the same for all targets that are like this one but for their holes, and what it is."""
+        """Whether `called` is the same for all targets that differ only in their holes, and its result."""
         found = self._services.get(service)
         return found.settled(version, method, target) if found is not None else (True, None)
 
     def guarantees(self, service: str, version: str, operation: str) -> OperationGuarantees | None:
-        """What an operation promises in this version."""
+        """The promises of an operation in this version."""
         return self._declared.get((service, version, operation))
 
     def completes(self, service: str, version: str, operation: str) -> Completes | None:
-        """How work that an operation only accepts comes to its end, where that is declared."""
+        """How work that an operation accepts completes; None if that is not declared."""
         found = self._declared.get((service, version, operation))
         return found.completes if found is not None else None
 
@@ -93,10 +93,10 @@ class ContractRegistry:
 def version_contract(
     service: str, version: str, contract: Path | None, declarations: Sequence[Declaration[Any]] = ()
 ) -> VersionContract:
-    """Read a version's contract, and its guarantees: those of `VERSION.guarantees.yaml` beside it, else of the folder.
+    """Read the contract of a version and its guarantees: `VERSION.guarantees.yaml` beside it, or those of the folder.
 
-    `declarations` are the keys that the guarantees may hold besides the known ones. Raises BadInput for a document that
-    cannot be read.
+    `declarations` are keys that the guarantees may have in addition to the known ones. Raises BadInput for an
+    unreadable document.
     """
     if contract is None:
         return VersionContract(service, version, None, None)

@@ -1,4 +1,4 @@
-"""Path templates to operations: a trie over segments, the more concrete template first (OpenAPI 3.1, Paths Object)."""
+"""Maps paths to operations with a trie of segments. Concrete templates come first (OpenAPI 3.1, Paths Object)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CACHE = 4096
 
 
 class _Node(Generic[T]):
-    """One segment deep. `mixed` holds segments such as `{name}.json`, the longest fixed text first."""
+    """A trie node for one segment. `mixed` has segments such as `{name}.json`, the longest fixed text first."""
 
     __slots__ = ("fixed", "mixed", "targets", "variable")
 
@@ -50,7 +50,7 @@ class _Node(Generic[T]):
 
 
 class Routes(Generic[T]):
-    """Finds the target of a method and a path; recent answers are remembered, up to a fixed number."""
+    """Finds the target of a method and a path. Recent results are cached, up to a fixed number."""
 
     def __init__(self, targets: Iterable[tuple[str, str, T]], bases: Iterable[str] = ()) -> None:
         self._root: _Node[T] = _Node()

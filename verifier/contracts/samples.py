@@ -1,7 +1,7 @@
-"""Values of a schema: the smallest one, those at the borders of its keywords, and generated ones.
+"""Values of a schema: the smallest one, values at the limits of its keywords, and generated ones.
 
-The first two are cheap guesses and must be validated by whoever uses them; generation is schemathesis's engine,
-seeded, so that the same schemas always give the same values.
+The first two are cheap guesses, which callers must validate. Generation uses the seeded engine of schemathesis, so
+equal schemas give equal values.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ _NUMBERS = (0, 1, -1, 0.5, 1.5, 2**31, -(2**31) - 1, 2**63, 1e300)
 
 
 class Impossible(ValueError):
-    """No small value could be built; there may be one all the same."""
+    """No small value could be built. One may still exist."""
 
 
 def smallest(node: Node, defs: Defs, forced: dict[str, Any] | None = None, depth: int = 0) -> Any:
-    """A small value of a schema; for an object, `forced` are properties to include. Raises Impossible."""
+    """A small value of a schema. `forced` are properties that an object must include. Raises Impossible."""
     shape = flat(node, defs)
     if depth > _DEEPEST or shape is False:
         raise Impossible
@@ -188,7 +188,7 @@ def _fits(shape: dict[str, Any], value: float) -> bool:
 
 
 def borders(writer: Node, reader: Node, defs: Defs) -> Iterator[Any]:
-    """Values at the edges of what two flat schemas say, simplest first; most belong to neither."""
+    """Values at the limits of two flat schemas, simplest first. Many of them match neither schema."""
     for node in (reader, writer):
         if isinstance(node, dict):
             yield from node.get("enum", ())
@@ -241,7 +241,7 @@ def _border_numbers(*nodes: Node) -> Iterator[float]:
 
 
 def generated(document: dict[str, Any] | bool, count: int, seed: int) -> tuple[Any, ...]:
-    """Up to `count` values of a schema document, by schemathesis's engine; () where it cannot model the schema."""
+    """Up to `count` values of a schema document, from the engine of schemathesis; () if it cannot model the schema."""
     from hypothesis import HealthCheck, Phase, given, settings
     from hypothesis import seed as seeded
     from hypothesis.errors import HypothesisException

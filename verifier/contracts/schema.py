@@ -1,8 +1,8 @@
-"""Schemas of every dialect as self-contained JSON Schema 2020-12 documents, one for each direction.
+"""Converts schemas of every dialect to self-contained JSON Schema 2020-12 documents, one for each direction.
 
 OpenAPI 3.0 and Swagger 2.0 use a dialect of JSON Schema draft 5 (`nullable`, boolean `exclusiveMinimum`, siblings of
-`$ref` ignored); OpenAPI 3.1 and AsyncAPI 3 use later drafts. All become 2020-12 here, so that nothing further down
-knows a dialect. Annotations are dropped, except `default`, `readOnly` and `writeOnly`, which the comparison reads.
+`$ref` ignored); OpenAPI 3.1 and AsyncAPI 3 use later drafts. All become 2020-12 here, so that no other code needs to
+know the dialects. Annotations are dropped, except `default`, `readOnly` and `writeOnly`, which the comparison reads.
 """
 
 from __future__ import annotations
@@ -55,13 +55,13 @@ class Schemas:
 
     def __init__(self, documents: Documents, *, old_dialect: bool) -> None:
         self._documents = documents
-        self._old_dialect = old_dialect  # OpenAPI 3.0 and Swagger 2.0: siblings of $ref have no meaning
+        self._old_dialect = old_dialect  # OpenAPI 3.0 and Swagger 2.0, where siblings of $ref are ignored
         self._names: dict[Location, str] = {}
         self._definitions: dict[tuple[Direction, str], Json] = {}
         self._uses: dict[tuple[Direction, str], set[str]] = {}
 
     def schema(self, value: Any, at: Location, direction: Direction) -> Schema:
-        """The schema at a place, whole. Raises BadInput for a broken reference or a value that is no schema."""
+        """The complete schema at a place. Raises BadInput for a broken reference or a value that is not a schema."""
         uses: set[str] = set()
         node = self._convert(value, at, direction, uses)
         if isinstance(node, dict) and uses:
@@ -83,7 +83,7 @@ class Schemas:
         name = self._name(target)
         uses.add(name)
         if (direction, name) not in self._definitions:
-            self._definitions[direction, name] = True  # found again while it is being converted: a recursive schema
+            self._definitions[direction, name] = True  # a recursive schema finds this while it is being converted
             self._uses[direction, name] = set()
             found = self._documents.value(target, at.down("$ref"))
             self._definitions[direction, name] = self._convert(found, target, direction, self._uses[direction, name])
@@ -136,7 +136,7 @@ class Schemas:
         return _nullable(node, value)
 
     def _check(self, node: dict[str, Any], value: dict[str, Any], at: Location) -> None:
-        """Refuse what no validator could be built for, with its place."""
+        """Raise BadInput for a schema that no validator supports, with its place."""
         kinds = node.get("type", [])
         for kind in kinds if isinstance(kinds, list) else [kinds]:
             if kind not in _TYPES:
@@ -145,7 +145,7 @@ class Schemas:
             raise self._documents.bad(at.down("type"), "type must name a type")
         if node.get("type") == "file":
             node["type"] = "string"
-        if isinstance(node.get("required"), bool):  # draft 3 style, seen in the wild beside a property: no meaning here
+        if isinstance(node.get("required"), bool):  # draft 3 style, which occurs in practice and has no meaning here
             del node["required"]
         for key, item in node.items():
             for keys, fits, what in _RULES:
@@ -157,7 +157,7 @@ class Schemas:
                 raise self._documents.bad(at.down(key), f"{key} must be a {'mapping' if wanted is dict else 'list'}")
 
     def _one_way(self, node: dict[str, Any], value: dict[str, Any], at: Location, direction: Direction) -> None:
-        """What is readOnly need not be in a request, what is writeOnly need not be in a response."""
+        """A request does not require readOnly properties, and a response does not require writeOnly ones."""
         keyword = "readOnly" if direction == "request" else "writeOnly"
         properties = value.get("properties")
         if not isinstance(properties, dict) or "required" not in node:
@@ -171,7 +171,7 @@ class Schemas:
         node["required"] = [name for name in node["required"] if name not in left_out]
 
     def _discriminate(self, node: dict[str, Any], value: dict[str, Any], at: Location) -> None:
-        """Each branch also demands its own discriminator values: that is how readers choose (OpenAPI 3.1, 4.8.25)."""
+        """Each branch requires its own discriminator values, because readers choose by them (OpenAPI 3.1, 4.8.25)."""
         discriminator = value.get("discriminator")
         if not isinstance(discriminator, dict) or not isinstance(discriminator.get("propertyName"), str):
             return
@@ -212,11 +212,11 @@ def _older_drafts(node: dict[str, Any], value: dict[str, Any], below: Callable[.
         else:
             node.setdefault("dependentSchemas", {})[name] = below(needed, "dependencies", name)
     if "default" in node and node.get("type") == "object" and node["default"] is None:
-        del node["default"]  # `default: null` on an object is how several generators write "no default"
+        del node["default"]  # several generators write "no default" as `default: null` on an object
 
 
 def _formats(node: dict[str, Any]) -> None:
-    """Formats that JSON Schema does not know, as keywords: an int32 reader cannot hold more, byte is base64."""
+    """Express formats that JSON Schema does not define as keywords: the range of int32, base64 for byte."""
     kinds = node.get("type")
     if node.get("format") == "int32" and (kinds in ("integer", "number") or (isinstance(kinds, list))):
         low, high = -(2**31), 2**31 - 1
@@ -242,7 +242,7 @@ def _nullable(node: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
 
 
 def subschemas(node: Any) -> Iterator[Any]:
-    """The schemas directly inside a converted schema, `$defs` left out."""
+    """The schemas directly inside a converted schema, without `$defs`."""
     if not isinstance(node, dict):
         return
     for key in _SCHEMA_MAPS:

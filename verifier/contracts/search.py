@@ -1,4 +1,4 @@
-"""Looking for a value that a writer may send and a reader refuses: what shows a break, wherever one is suspected."""
+"""Searches for a witness: a value that a writer may send and a reader rejects."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _GENERATED = 60
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Of one writer's document and one reader's, whose definitions these are."""
+    """The search for one pair of documents, given by their definitions."""
 
     wdefs: Defs
     rdefs: Defs
@@ -27,17 +27,17 @@ class Search:
         return engine.document(writer, self.wdefs), engine.document(reader, self.rdefs)
 
     def confirmed(self, item: Break, writer: Document, reader: Document) -> Break:
-        """A break inside is one of the whole only if a whole value shows it."""
+        """A break of a part, confirmed only if a whole value shows it."""
         if item.witness is not MISSING and engine.refusing(writer, reader, [item.witness]):
             return replace(item, certain=True)
         return replace(item, certain=False, witness=MISSING)
 
     def shown(self, writer: Document, reader: Document, path: Path = ()) -> Break | None:
-        """Any value that shows a break: from the difference of both, or generated from the writer."""
+        """Any value that shows a break: from the difference of the schemas, or generated from the writer."""
         return _first(writer, reader, self._candidates(writer, reader), path)
 
     def leaf(self, writer: Node, reader: Node, path: Path) -> Break:
-        """A pair that is not taken apart further: shown by a value, or decided by the engine, or open."""
+        """The break of a pair that is not split further: shown by a value, decided by the engine, or open."""
         pair = self.documents(writer, reader)
         rest, _ = engine.difference(*pair)
         guesses: list[Iterable[Any]] = [samples.borders(flat(writer, self.wdefs), flat(reader, self.rdefs), self.wdefs)]
@@ -58,7 +58,7 @@ class Search:
             yield _tried(rest, defs_of(rest))
         yield _tried(writer.schema, defs_of(writer.schema))
         yield samples.generated(writer.schema, _GENERATED, self.seed)
-        if rest is not None and surely:  # an empty one would be searched in vain, and for long
+        if rest is not None and surely:  # searching an empty one would take long and find nothing
             yield samples.generated(rest, 10, self.seed)
 
 

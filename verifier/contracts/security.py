@@ -1,4 +1,4 @@
-"""Who is let in: security requirements of two versions of one operation."""
+"""Compares the security requirements of two versions of one operation."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ Schemes = Mapping[str, str]
 
 
 def schemes_of(contract: Contract) -> Schemes:
-    """What each scheme's name means to a client. Names are private to a document, kinds are compared."""
+    """The kind of each scheme by its name. Kinds are compared, because names do not count."""
     return {item.name: item.kind for item in contract.schemes}
 
 
 def security_findings(
     writer: ContractOperation, reader: ContractOperation, place: BodyPlace, schemes: tuple[Schemes, Schemes]
 ) -> Iterator[ContractDifference]:
-    """A client uses any one of its alternatives: each must satisfy one of the service's."""
+    """A client may use any of its alternatives, so each must satisfy one of the service."""
     mine = [_needs(item, schemes[0]) for item in writer.security] or [{}]
     theirs = [_needs(item, schemes[1]) for item in reader.security] or [{}]
     where = replace(place, part="security")
@@ -36,7 +36,7 @@ def _needs(item: Requirement, schemes: Schemes) -> dict[str, frozenset[str]]:
 
 
 def _kind(kind: str) -> str:
-    """Header names know no case."""
+    """The kind of a scheme. Header names ignore case."""
     return kind.lower() if kind.startswith("apiKey header") else kind
 
 

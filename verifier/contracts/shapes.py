@@ -1,7 +1,7 @@
-"""Looking into converted schemas: references followed, `allOf` merged into one flat mapping.
+"""Reads converted schemas: follows references and merges `allOf` into one flat mapping.
 
-All functions take a node and the `defs` it refers to. A flat node has no `$ref` and no `allOf`; where two parts
-of a conjunction cannot be merged into one keyword, the second stays behind under `also`.
+All functions take a node and the `defs` that it refers to. A flat node has no `$ref` and no `allOf`. If two parts of a
+conjunction cannot be merged into one keyword, the second one is stored under `also`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ REFERENCE = "#/$defs/"
 
 
 def text_of(node: Node) -> str:
-    """A schema as a key for caches: equal text, equal schema."""
+    """A schema as a cache key. Equal texts mean equal schemas."""
     return json.dumps(node, sort_keys=True, default=str)
 
 
@@ -31,12 +31,12 @@ def defs_of(document: Node) -> Defs:
 
 
 def bare(document: Node) -> Node:
-    """A document without its definitions."""
+    """The document without its definitions."""
     return {key: item for key, item in document.items() if key != "$defs"} if isinstance(document, dict) else document
 
 
 def follow(node: Node, defs: Defs) -> Node:
-    """The node that a bare reference leads to; annotations beside it are kept. Circles end in a false schema."""
+    """The node that a reference leads to, with the annotations beside it. A circle ends in a false schema."""
     seen: set[str] = set()
     outside: dict[str, Any] = {}
     while isinstance(node, dict) and "$ref" in node and set(node) <= {"$ref", *ANNOTATIONS}:
@@ -50,7 +50,7 @@ def follow(node: Node, defs: Defs) -> Node:
 
 
 def flat(node: Node, defs: Defs, depth: int = 0) -> Node:
-    """References followed and `allOf` merged, at this level only. `depth` bounds circles of `allOf`."""
+    """Follow references and merge `allOf` at this level. `depth` limits circles of `allOf`."""
     node = follow(node, defs)
     if not isinstance(node, dict) or depth > 32:
         return node
@@ -80,14 +80,14 @@ def _integers(node: Node) -> Node:
 
 
 def same(left: Any, right: Any) -> bool:
-    """JSON equality: 1 equals 1.0, but never true."""
+    """JSON equality: 1 equals 1.0, but not true."""
     return text_of(left) == text_of(right) or (
         not isinstance(left, bool) and not isinstance(right, bool) and isinstance(left, int | float) and left == right
     )
 
 
 def conjunction(left: Node, right: Node) -> Node:
-    """Both at once, for two flat nodes."""
+    """The conjunction of two flat nodes."""
     if left is True or left == {}:
         return right
     if right is True or right == {}:
@@ -131,7 +131,7 @@ def _merge_keyword(made: dict[str, Any], key: str, left: Any, right: Any) -> boo
 
 
 def _merge_objects(made: dict[str, Any], left: dict[str, Any], right: dict[str, Any]) -> None:
-    """`additionalProperties` of one part speaks about properties that only the other part names."""
+    """Merge objects. `additionalProperties` of one part applies to properties that only the other part names."""
     names = dict.fromkeys([*left.get("properties", ()), *right.get("properties", ())])
     if names:
         made["properties"] = {name: both(effective(left, name), effective(right, name)) for name in names}
@@ -156,7 +156,7 @@ def both(left: Node, right: Node) -> Node:
 
 
 def effective(node: Node, name: str) -> Node:
-    """What a flat object schema demands of the property `name`."""
+    """The schema that a flat object schema applies to the property `name`."""
     if not isinstance(node, dict):
         return node
     found: Node = node.get("properties", {}).get(name, True)
@@ -175,7 +175,7 @@ def searches(pattern: str, text: str) -> bool:
 
 
 def type_set(kinds: Any) -> frozenset[str]:
-    """The JSON types a `type` keyword allows; number brings integer."""
+    """The JSON types that a `type` keyword permits; number includes integer."""
     if kinds is None:
         return frozenset(TYPES)
     found = set(kinds if isinstance(kinds, list) else [kinds])
@@ -183,7 +183,7 @@ def type_set(kinds: Any) -> frozenset[str]:
 
 
 def types(node: Node) -> frozenset[str]:
-    """The JSON types a flat node allows by `type` and `enum`."""
+    """The JSON types that a flat node permits by `type` and `enum`."""
     if not isinstance(node, dict):
         return frozenset(TYPES) if node else frozenset()
     allowed = type_set(node.get("type"))
@@ -204,7 +204,7 @@ def type_names(value: Any) -> tuple[str, ...]:
 
 
 def narrowed(node: dict[str, Any], kind: str) -> dict[str, Any]:
-    """The flat node for values of one type only."""
+    """The flat node restricted to values of one type."""
     made = {**node, "type": kind}
     if "enum" in node:
         made["enum"] = [value for value in node["enum"] if kind in type_names(value)]

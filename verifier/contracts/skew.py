@@ -1,7 +1,7 @@
-"""What passes every schema check and still goes wrong: changed defaults, and fields that a reader drops in silence.
+"""Differences that pass every schema check and can still cause errors: changed defaults, and ignored fields.
 
-Looks at what two schemas declare, all branches and parts of a schema together, so that no rewriting of a schema
-into an equivalent one changes the answer.
+It looks at everything that two schemas declare, with all their branches and parts, so that an equivalent schema gives
+the same result.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ class Skew:
 
 @dataclass(slots=True)
 class _Declared:
-    """What the in-place parts of some nodes say together. `free`: a map without named properties."""
+    """What all parts of some nodes declare together. `free`: a map without named properties."""
 
     properties: dict[str, list[Node]] = field(default_factory=dict)
     items: list[Node] = field(default_factory=list)
     maps: list[Node] = field(default_factory=list)
     patterns: list[dict[str, Node]] = field(default_factory=list)
     always: set[str] | None = None  # properties that every alternative requires
-    open: bool = False  # some alternative takes properties that it does not name
-    typed: bool = False  # some part gives further properties a type of their own
+    open: bool = False  # some alternative accepts properties that it does not name
+    typed: bool = False  # some part defines the type of additional properties
 
 
 def skews(writer: Node, reader: Node, direction: Direction) -> tuple[Skew, ...]:
@@ -65,7 +65,7 @@ class _Walk:
                     yield Skew("dropped-property", at, f"does not know the property {name!r} and drops it")
                 continue
             if self.direction == "request" and any(_flag(node, self.rdefs, "readOnly") for node in theirs):
-                yield Skew("dropped-property", at, f"takes {name!r} as read-only and drops it")
+                yield Skew("dropped-property", at, f"treats {name!r} as read-only and ignores it")
             if name not in (w.always or ()):
                 yield from self._default(mine, theirs, at, f"the property {name!r}")
             yield from self.pairs(mine, theirs, at, depth + 1)
@@ -92,7 +92,7 @@ def _said(defaults: list[Any]) -> str:
 
 
 def _read(reader: _Declared, name: str) -> list[Node] | None:
-    """The reader's schemas for a property; None if it does not know the name."""
+    """The reader's schemas for a property; None if the reader does not know it."""
     if name in reader.properties:
         return reader.properties[name]
     matched = [found for patterns in reader.patterns if (found := effective({"patternProperties": patterns}, name))]
@@ -130,7 +130,7 @@ def _collect(found: _Declared, shape: dict[str, Any]) -> None:
 
 
 def _alternatives(node: Node, defs: Defs, depth: int) -> Iterator[dict[str, Any]]:
-    """The flat cases of a node: one for each branch of its `anyOf` and `oneOf`."""
+    """The flat alternatives of a node: one for each branch of its `anyOf` and `oneOf`."""
     shape = flat(node, defs)
     if not isinstance(shape, dict) or depth > _DEEPEST:
         return

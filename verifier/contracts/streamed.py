@@ -16,10 +16,10 @@ from verifier.http.eventstream import Event, events
 
 
 def misfits(validator: jsonschema_rs.Validator, text: str) -> Iterator[tuple[str, str, Mistyped | None]]:
-    """What no meaning allows, as (pointer below the body, message, types where those are what is wrong).
+    """Mismatches with every meaning, as (pointer below the body, message, types where those are what is wrong).
 
-    An event that is cut off says nothing yet. Data that are no JSON are let pass where other events' are: streams have
-    their sentinels (`[DONE]`) and pings.
+    A truncated event is ignored. Data that are not JSON are accepted if other events have JSON, because streams contain
+    sentinels (`[DONE]`) and pings.
     """
     if validator.is_valid(text):
         return
@@ -27,7 +27,7 @@ def misfits(validator: jsonschema_rs.Validator, text: str) -> Iterator[tuple[str
     read = [_json(event) for event in found]
     if any(read) and validator.is_valid([value for values in read for value in values]):
         return
-    # Where nothing is required, any object will do, and an event's fields prove nothing about its data.
+    # If nothing is required, any object matches, and the fields of an event prove nothing about its data.
     telling = not validator.is_valid({})
     for number, (event, values) in enumerate(zip(found, read, strict=True)):
         ways = (*values, *_with_fields(event, values)) if telling else values
@@ -40,7 +40,7 @@ def misfits(validator: jsonschema_rs.Validator, text: str) -> Iterator[tuple[str
 
 
 def _json(event: Event) -> list[Any]:
-    """The value of its data; none where they are no JSON."""
+    """The values of the data; empty if they are not JSON."""
     try:
         return [wire.decode_json(event["data"])]
     except wire.Undecodable:

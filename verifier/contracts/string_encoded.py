@@ -1,7 +1,7 @@
-"""Schemas of values that travel as text. In a query, a path or a header the integer 5 and the text "5" are the same.
+"""Schemas of values that travel as text. In a query, a path or a header, the integer 5 and the text "5" are the same.
 
-A writer's scalars become the texts they are written as (never too few), a reader's the texts that it is sure to
-take (never too many); then the two are compared as string schemas.
+The writer's scalars become all texts that they may be written as, and the reader's only texts that it certainly
+accepts. Then the two are compared as string schemas.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def _scalar(shape: dict[str, Any], kind: str, writes: bool) -> Node:
 
 
 def _counted(kind: str, bounds: dict[str, Any], writes: bool) -> Node:
-    """Numbers as texts. The usual lower bounds 0 and 1 have a pattern; other bounds only a reader may not lose."""
+    """Numbers as texts. The lower bounds 0 and 1 have patterns. Other bounds may only be dropped for a writer."""
     low = bounds.get("minimum", 0 if bounds.get("exclusiveMinimum", -1) >= 0 else -1)
     if kind == "number":
         return {"type": kind, **bounds} if bounds and not writes else {"type": "string", "pattern": _NUMBER}

@@ -1,4 +1,4 @@
-"""String schemas as languages: which texts a writer sends that a reader refuses, and names that fit a pattern."""
+"""String schemas as languages: texts that a writer sends and a reader rejects, and names that match a pattern."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from verifier.contracts.shapes import searches
 
 __all__ = ["Unsupported", "key_for", "named_by", "refused"]
 _KNOWN = {"type", "pattern", "minLength", "maxLength", "format", "also", "default", "readOnly", "writeOnly"}
-# Supersets of what a format admits, to prove that a pattern takes all of them (RFC 4122, RFC 3339, RFC 2673).
+# Supersets of the values of a format, to prove that a pattern matches all of them (RFC 4122, RFC 3339, RFC 2673).
 _FORMAT_PATTERNS = {
     "uuid": "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$",
     "date": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
@@ -20,10 +20,10 @@ _FORMAT_PATTERNS = {
 
 
 def refused(w: dict[str, Any], r: dict[str, Any]) -> str | None:
-    """A text that one flat string schema may send and another refuses, None if there is none.
+    """A text that the writer's flat string schema permits and the reader's rejects, or None.
 
-    A text that is returned must still be validated: the writer's format is only roughly known here. Raises
-    Unsupported where patterns and lengths are not all that the reader demands.
+    Callers must validate the text, because the format of the writer is only approximated here. Raises Unsupported if
+    the reader demands more than patterns and lengths.
     """
     patterns = _patterns(r)
     if set(r) - _KNOWN or patterns is None or r.get("format") not in (None, w.get("format")):
@@ -45,12 +45,12 @@ def _patterns(node: dict[str, Any]) -> list[str] | None:
 
 
 def named_by(r: dict[str, Any], w: dict[str, Any], pattern: str) -> bool:
-    """Whether the reader names a property that the writer only describes by a pattern of names."""
+    """Whether the reader names a property that the writer only describes by a name pattern."""
     return any(searches(pattern, name) and name not in w.get("properties", ()) for name in r.get("properties", ()))
 
 
 def key_for(pattern: str) -> str:
-    """A property name that a pattern takes, as well as it can be found."""
+    """A property name that matches a pattern, if one can be found."""
     try:
         return example(Strings((pattern,), 1)) or "extra"
     except Unsupported:

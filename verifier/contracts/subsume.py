@@ -1,10 +1,10 @@
-"""Is everything that a writer may send accepted by a reader? Proven where it can be, otherwise shown by a value.
+"""Decides whether a reader accepts everything that a writer may send: by a proof or by a counterexample.
 
-The engine (jsonschema-rs) decides most pairs. This module takes a pair apart for three reasons: to say where the
-break is, to find a value that shows it, and to decide what the engine leaves open: recursive schemas (by assuming
-a pair that is already under way, as in Amadio and Cardelli, Subtyping Recursive Types, 1993), regular expressions
-(by automata), and splits that only hold part by part. What is still open is settled by generated values, and where
-those find nothing it stays open.
+The engine (jsonschema-rs) decides most pairs. This module takes a pair apart for three reasons: to find the place of
+the break, to find a value that shows it, and to decide what the engine leaves open: recursive schemas (by assuming that
+a pair under comparison holds, as in Amadio and Cardelli, Subtyping Recursive Types, 1993), regular expressions (by
+automata), and alternatives that only hold part by part. The rest is tested with generated values. If they find nothing,
+the question stays open.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _BESIDE = ("not", "if", "then", "else", "also", "dependentSchemas", "dependentRe
 
 
 def decide(writer: Node, reader: Node, seed: int = 0) -> Decision:
-    """Whether a reader's document takes all that a (closed) writer's document admits."""
+    """Whether the reader's document accepts everything that the closed writer's document permits."""
     return _Subsumption(writer, reader, seed).decision()
 
 
@@ -68,7 +68,7 @@ class _Subsumption:
         return Decision(tuple(item for item in found if item.certain) or tuple(found[:1]))
 
     def prove(self, writer: Node, reader: Node, path: Path, depth: int) -> list[Break]:
-        """[] only if every value of the writer's node is taken by the reader's."""
+        """The breaks of a pair of nodes; [] only if the reader accepts every value of the writer's node."""
         if reader is True or reader == {} or writer is False:
             return []
         key = (text_of(writer), text_of(reader))
@@ -114,7 +114,7 @@ class _Subsumption:
         return [self.search.leaf(w, r, path)]
 
     def _alternatives(self, w: dict[str, Any]) -> list[Node] | None:
-        """The writer's node as separate cases, None when it is a single case already."""
+        """The writer's node as separate alternatives; None if there is only one."""
         for key in ("anyOf", "oneOf"):
             if key in w:
                 closed = w.get("unevaluatedProperties") is False
@@ -136,7 +136,7 @@ class _Subsumption:
         return made
 
     def _values(self, w: dict[str, Any], r: Node, path: Path) -> list[Break]:
-        """A finite writer is tried value by value."""
+        """Try every value of a finite writer."""
         writer, reader = self.search.documents(w, r)
         refused = [value for value in w["enum"] if engine.refusing(writer, reader, [value])]
         if any(reader.admits(value) is None for value in w["enum"]):
@@ -208,7 +208,7 @@ class _Subsumption:
         return [self.build.lifted(item, w, name) for item in self.prove(mine, theirs, at, depth + 1)]
 
     def _others(self, w: dict[str, Any], r: dict[str, Any], path: Path, depth: int) -> list[Break]:
-        """Properties that the writer does not name: those of a free or typed map, and of patterns."""
+        """Compare properties that the writer does not name: those of a free or typed map, and of patterns."""
         found: list[Break] = []
         for pattern, mine in w.get("patternProperties", {}).items():
             theirs = r.get("patternProperties", {}).get(pattern)
@@ -234,7 +234,7 @@ class _Subsumption:
         return [*found, *(self.build.lifted(item, w, key) for item in below)]
 
     def _beside(self, w: dict[str, Any], r: dict[str, Any], path: Path) -> list[Break]:
-        """Keywords that speak about the object or array as a whole."""
+        """Keywords that apply to the object or array as a whole."""
         rest = {key: item for key, item in r.items() if key in _BESIDE}
         if r.get("unevaluatedProperties", True) is not True:
             rest = r
@@ -270,11 +270,11 @@ class _Subsumption:
             message = f"wants at least {r['minItems']} items, {least} may come"
             yield Break("minItems", path, message, self.build.of_length(w, least), True)
         if "maxItems" in r and (most is None or most > r["maxItems"]):
-            message = f"takes at most {r['maxItems']} items, more may come"
+            message = f"accepts at most {r['maxItems']} items, but more may be sent"
             yield Break("maxItems", path, message, self.build.of_length(w, max(r["maxItems"] + 1, least)), True)
 
     def _string(self, w: dict[str, Any], r: dict[str, Any], path: Path) -> list[Break]:
-        """Patterns and lengths by automata; whatever else the reader demands is left to the engine."""
+        """Compare patterns and lengths with automata. The engine decides the other keywords."""
         try:
             value = strings.refused(w, r)
         except strings.Unsupported:

@@ -26,7 +26,7 @@ _SIMPLE = ("type", "format", "items", "default", "enum", "minimum", "maximum", "
 
 
 def read(documents: Documents) -> Contract:
-    """The contract of a Swagger 2.0 document. Raises BadInput with the place of what cannot be read."""
+    """The contract of a Swagger 2.0 document. Raises BadInput with the place of the problem."""
     return _Reader(documents).contract()
 
 
@@ -97,7 +97,7 @@ class _Reader(HttpParts):
                          self._simple(value, at), f"#{at.pointer}", query_style, style == "multi")  # fmt: skip
 
     def _simple(self, value: dict[str, Any], at: Location) -> Schema | None:
-        """The schema of a non-body parameter or a header: its keywords stand in the object itself."""
+        """The schema of a non-body parameter or a header, whose keywords are in the object itself."""
         return self.schema({key: value[key] for key in _SIMPLE if key in value}, at, "request")
 
     def _body(self, raw: list[tuple[dict[str, Any], Location]], consumes: list[str], at: Location) -> Body | None:

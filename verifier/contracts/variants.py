@@ -1,10 +1,10 @@
-"""`oneOf` of objects that overlap only because objects are open.
+"""Handles `oneOf` of objects that overlap only because objects are open.
 
-By the letter, a value that fits two variants of a `oneOf` is refused. Where variants are open objects that nothing
-tells apart, that would refuse nearly everything, the writer's own values first: {"claws": 1} fits a cat, and a dog
-with a property that dogs do not name. No writer or reader behaves like that; they take the variants as alternatives.
-Such a `oneOf` is therefore read as `anyOf`, on both sides. Variants that exclude each other, and those that are no
-objects, stay as they are.
+Strictly, a value that matches two variants of a `oneOf` is invalid. If the variants are open objects that nothing
+distinguishes, this would reject nearly everything, even the writer's own values: {"claws": 1} matches a cat, and also a
+dog with a property that dogs do not name. Real writers and readers treat the variants as alternatives. Such a `oneOf`
+is therefore read as `anyOf`, on both sides. Variants that exclude each other, and those that are not objects, do not
+change.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _VALUES = ("enum", "const", "default", "required", "dependentRequired")
 
 
 def alternatives(document: Node) -> Node:
-    """The document with every such `oneOf` as `anyOf`."""
+    """The document with every such `oneOf` replaced by `anyOf`."""
     return _walk(document, defs_of(document))
 
 
@@ -42,7 +42,7 @@ def _walk(node: Any, defs: Defs) -> Any:
 
 
 def _overlap(one: Node, other: Node, defs: Defs) -> bool:
-    """Whether two variants are objects, at least one of them open, that nothing is known to tell apart."""
+    """Whether two variants are objects, at least one of them open, that nothing is known to distinguish."""
     left, right = flat(one, defs), flat(other, defs)
     if not isinstance(left, dict) or not isinstance(right, dict):
         return False

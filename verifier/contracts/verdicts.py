@@ -35,9 +35,9 @@ _WORST: Final = ("compatible", "skew", "unknown", "breaking")
 class ContractDifference:
     """One difference in one column.
 
-    `rule` is a stable word, `operation` the id both sides share where they do, `pointer` the place in the reader's
-    document (the writer's where the reader has none). `witness` is MISSING or a value that the writer may send and
-    the reader refuses; `part` says of what: "body", "query limit", "header Location", "" for none.
+    `rule` is a stable word, `operation` the operation id, and `pointer` the place in the reader's document (or the
+    writer's, if the reader has none). `witness` is MISSING or a value that the writer may send and the reader rejects.
+    `part` names the part of the message: "body", "query limit", "header Location", or "".
     """
 
     column: Column
@@ -53,7 +53,7 @@ class ContractDifference:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two contracts compared. Findings are in a fixed order: by column, then as the documents have them."""
+    """The comparison of two contracts. Findings are sorted by column, then in document order."""
 
     old: str
     new: str
@@ -68,13 +68,13 @@ class Comparison:
 
     @property
     def verdict(self) -> Literal["compatible", "breaking", "unknown"]:
-        """Skew does not break: it is shown, and does not count here."""
+        """The worst verdict of the findings, except skew."""
         found = worst(item.verdict for item in self.findings if item.verdict != "skew")
         return "breaking" if found == "breaking" else "unknown" if found == "unknown" else "compatible"
 
 
 def worst(verdicts: Iterable[str]) -> Verdict:
-    """breaking beats unknown, unknown beats skew, skew beats compatible."""
+    """The worst verdict: breaking, then unknown, then skew, then compatible."""
     found = max((_WORST.index(verdict) for verdict in verdicts), default=0)
     return _WORST[found]
 

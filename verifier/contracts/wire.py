@@ -17,7 +17,7 @@ _decode = msgspec.json.Decoder().decode
 
 
 class Undecodable(ValueError):
-    """The bytes are not what the message says that they are."""
+    """The bytes do not match the headers of the message."""
 
 
 def uncompressed(body: bytes, codings: str) -> bytes | None:
@@ -31,14 +31,14 @@ def uncompressed(body: bytes, codings: str) -> bytes | None:
 
 
 def decode_json(body: bytes) -> Any:
-    """Raises Undecodable."""
+    """The JSON value of bytes. Raises Undecodable."""
     try:
         return _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         if body[:3] == b"\xef\xbb\xbf":
             return decode_json(body[3:])
         try:
-            # integers beyond 64 bits and the like are JSON all the same
+            # integers beyond 64 bits and similar values are still JSON
             return json.loads(body, parse_constant=_refuse)
         except (ValueError, RecursionError):
             raise Undecodable(f"body is not JSON: {error}") from None
@@ -53,7 +53,7 @@ def media_type(content_type: str | None) -> str:
 
 
 def matches(declared: str, sent: str) -> bool:
-    """Whether a declared media type or range takes in the one sent."""
+    """Whether a declared media type or range includes the one that was sent."""
     if declared in (sent, "*/*", "*"):
         return True
     return declared.endswith("/*") and sent.startswith(declared[:-1])
@@ -67,7 +67,7 @@ def form_fields(body: bytes) -> dict[str, list[str]]:
 
 
 def readings(text: str) -> list[Any]:
-    """The values that a scalar on the wire may stand for: the text itself, and a JSON number, boolean or null."""
+    """The values that a scalar text may represent: the text itself, and a JSON number, boolean or null."""
     found: list[Any] = [text]
     if text in ("true", "false"):
         found.append(text == "true")
@@ -84,7 +84,7 @@ def readings(text: str) -> list[Any]:
 
 
 def parameter_readings(parameter: Parameter, texts: Sequence[str]) -> list[Any]:
-    """Every value that the texts of one parameter may stand for; its schema decides which of them is meant."""
+    """Every value that the texts of one parameter may represent. Its schema decides between them."""
     if parameter.media:
         try:
             return [decode_json(texts[0].encode())] if is_json(parameter.media) else [texts[0]]

@@ -1,4 +1,4 @@
-"""Building whole values around a part: how a break deep inside a schema becomes a value of the whole."""
+"""Builds whole values around a part, so that a break deep inside a schema gets a witness of the whole schema."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from verifier.pointers import MISSING
 
 @dataclass(frozen=True, slots=True)
 class Builder:
-    """Builds small values of a writer's nodes. MISSING wherever none could be built."""
+    """Builds small values of the writer's nodes. The result is MISSING if none could be built."""
 
     defs: Defs
     seed: int
