@@ -206,13 +206,15 @@ def test_a_read_that_shows_it_at_once_is_sent_once() -> None:
 def test_what_follows_is_learned_from_the_response_that_showed_it() -> None:
     async def scenario() -> None:
         def states(jobs: Jobs, arrival: Arrival) -> Response:
-            return answer(200, {"state": "done", "invoice": 77} if jobs.is_done else {"state": "new", "invoice": None})
+            return answer(
+                200, {"state": "done", "invoice": {"id": 77}} if jobs.is_done else {"state": "new", "invoice": None}
+            )
 
         target = f"/jobs/{JOB}"
         pairs = (
             POST,
             look({"state": "new", "invoice": None}, target),
-            look({"state": "done", "invoice": 4711}, target),
+            look({"state": "done", "invoice": {"id": 4711}}, target),
         )
         async with replay_harness(Jobs(states), "1") as harness:
             await run(harness, *pairs, look({"ok": 1}, "/invoices/4711"))
