@@ -280,14 +280,17 @@ def test_reads_that_all_fail_make_work_unreadable_and_end_the_session() -> None:
 
 def test_bounds_come_from_the_controls() -> None:
     times, place = WaitingTimes(), ("s1", 3)
-    assert times.bound(place, "control-old", 0.3) == 30.0
-    assert times.bound(place, "control-new", 4.0) == 40.0
+    assert times.bound(place, "control-old", 0.3) == 40.0
+    assert times.bound(place, "control-new", 5.0) == 50.0
     assert times.bound(place, "rollout", 4.0) == 5.0, "no control has seen it end"
     times.ended("c.1", place, "control-old", 0.7)
     times.ended("c.1", place, "control-old", 0.2)
     times.ended("n.1", place, "control-new", 9.0)
     assert times.bound(place, "rollout", 4.0) == 7.0
     assert times.bound(("s1", 4), "rollout", 4.0) == 5.0
+    times.ended("c.2", place, "control-old", 30.2)
+    assert times.bound(place, "rollout", 4.0) == 60.2
+    assert times.bound(place, "control-old", 3600.0) == 120.0
 
 
 def test_waiting_is_brief_only_where_none_has_ended() -> None:

@@ -77,7 +77,10 @@ class Backlog:
                     if versions and not work.done:
                         await work.read(context, step, version)
             if work.done:
-                context.record(work.end(context, step))
+                end = work.end(context, step)
+                context.record(end)
+                if step == work.attempt.step:  # later it may have ended long before
+                    context.waiting_times.ended(step, work.place, work.kind, end.waited)
 
         async with asyncio.TaskGroup() as group:
             for work in works:

@@ -9,8 +9,10 @@ from verifier.plan.model import PathKind
 Place = tuple[str, int]  # session, and index of the exchange that waits
 
 LEAST = 5.0  # seconds
-LEAST_IN_CONTROL = 30.0  # seconds, as nothing is known yet
+LEAST_IN_CONTROL = 40.0  # seconds: nothing is known yet, and leases of 30 s are common
+LONGEST_IN_CONTROL = 120.0  # seconds: a recorded client may have come back after its lunch
 FACTOR = 10.0  # times what the recording or a control needed
+MOST_MORE = 30.0  # seconds beyond what a control needed: open work is followed later, too
 BRIEF = 1.0  # seconds, where enough others have waited in vain
 ENOUGH = 3  # waitings in a row at one place in one step that did not end
 
@@ -29,8 +31,9 @@ class WaitingTimes:
         Where no control of all old saw the waiting end, nothing says how long it takes.
         """
         if kind != "rollout":
-            return max(LEAST_IN_CONTROL, FACTOR * recorded)
-        return max(LEAST, FACTOR * self.needed.get(place, 0.0))
+            return max(LEAST_IN_CONTROL, min(FACTOR * recorded, LONGEST_IN_CONTROL))
+        needed = self.needed.get(place, 0.0)
+        return max(LEAST, min(FACTOR * needed, needed + MOST_MORE))
 
     def is_brief(self, step: str, place: Place) -> bool:
         """Whether enough waitings at a place did not end in a step, and none did, so that it is told by now."""
