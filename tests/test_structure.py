@@ -30,7 +30,7 @@ TOO_LONG: set[str] = set()
 NAMES = """
 Stretch Leg StepProgram Compiled Course Track Press pressed Way Stage weave Woven Take Rivals Lenders Loan troubled
 Passed Begun Opened Spliced Kept Unfinished InHand Together hand_to Outbox Hurt hurts Guard Owner Reach Promises
-clerks tiny pretend plainly scene Scene Story looks Driver Victim Answering
+clerks tiny pretend plainly scene Scene Story Driver Victim
 """
 MODULES = """
 stretch leg course track press way stage weave taking rivals lenders troubled reserved looks passed begun opened
