@@ -12,6 +12,7 @@ from msgspec import structs
 from tests.checks.history_builder import (
     NEW,
     OLD,
+    PHASES,
     HistoryBuilder,
     Scenario,
     attributions,
@@ -21,8 +22,9 @@ from tests.checks.history_builder import (
 from tests.checks.order_scenarios import healthy_session, place_order, poll_order
 from verifier.checks.judge import judge
 from verifier.checks.verdict import Judgement
-from verifier.history.model import History, Note, Operation, Phase
+from verifier.history.model import History, Note, Operation, Phase, Replicas
 from verifier.plan.model import Plan
+from verifier.report.phrasing import subject
 
 
 def doubled(scenario: Scenario) -> None:
@@ -33,6 +35,15 @@ def doubled(scenario: Scenario) -> None:
         builder.send(f"GET /orders/{order}", scenario.second, (200, {"id": order, "note": "old"}), index=2)
         other = place_order(scenario, order=builder.fresh("o"), key=builder.fresh("k"), to=scenario.first)
         poll_order(scenario, other, builder.fresh("o"), "pending", "done", "pending")
+
+
+def as_kind(builder: HistoryBuilder, kind: str) -> History:
+    """The history, in which the mailer is a service of that kind."""
+    history = builder.history()
+    services = tuple(
+        structs.replace(entry, kind=kind) if entry.name == "mailer" else entry for entry in history.run.services
+    )
+    return structs.replace(history, run=structs.replace(history.run, services=services))
 
 
 def told_story(*broken: Phase) -> HistoryBuilder:
@@ -238,3 +249,26 @@ def test_the_proofs_of_a_violation_are_in_the_history() -> None:
         assert violation.step in {step.id for step in builder.steps}
         assert violation.experience
         assert violation.message
+
+
+@pytest.mark.parametrize(("kind", "verdict"), [("worker", "pass"), ("web", "unknown")])
+def test_a_worker_need_not_serve(kind: str, verdict: str) -> None:
+    builder = HistoryBuilder(services={"orders": (OLD, NEW), "mailer": ("1",)})
+    for phase in PHASES:
+        builder.step(phase)
+        for entry in builder.steps[-1].state:
+            if entry.service == "orders":
+                builder.send("GET /orders/o1", entry.version)
+    assert judge(as_kind(builder, kind), builder.registry, builder.plan()).verdict == verdict
+
+
+def test_the_workers_of_a_step_are_named_in_its_violations() -> None:
+    builder = HistoryBuilder(services={"orders": (OLD, NEW), "mailer": ("1",)})
+    builder.step("control-old")
+    builder.send("GET /orders/o1", OLD)
+    builder.step("forward")
+    builder.send("GET /orders/o1", NEW, 500)
+    found = judge(as_kind(builder, "worker"), builder.registry, builder.plan()).violations
+    assert found
+    assert {violation.workers for violation in found} == {(Replicas("mailer", "1", 1),)}
+    assert "with mailer 1×1" in subject(found[0])

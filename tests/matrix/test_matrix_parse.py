@@ -320,3 +320,55 @@ def test_one_mistake_hides_no_other(folder: Path) -> None:
         "traffic[0].recording",
         "traffic[0].rules.flows[0]",
     ]
+
+
+WORKER = """\
+services:
+  web:
+    port: 80
+    command: serve
+    versions: {"1": {}, "2": {}}
+  mailer:
+    kind: worker
+    ready: {log: up}
+    command: work
+    versions: {"1": {}}
+traffic: [{recording: traffic.har}]
+"""
+
+
+def _parts() -> tuple[str, str]:
+    """The two services of WORKER, as text."""
+    services = WORKER.partition("services:\n")[2].partition("traffic:")[0]
+    at = services.index("  mailer:")
+    return services[:at], services[at:]
+
+
+def test_a_worker_has_no_port_and_gets_no_traffic(folder: Path) -> None:
+    found = read(folder, WORKER)
+    web, mailer = found.services
+    assert (web.kind, web.serves, mailer.kind, mailer.serves) == ("web", True, "worker", False)
+    assert (mailer.port, mailer.ready) == (0, Readiness("log", "up"))
+    assert found.ports == {"web": 80}
+    mailer_first = (
+        WORKER.replace("  web:\n", "  aaa:\n").replace("  mailer:\n", "  web:\n").replace("  aaa:\n", "  mailer:\n")
+    )
+    assert [entry.service for entry in read(folder, mailer_first).traffic] == ["mailer"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key", "message"),
+    [
+        ("    kind: worker\n", "    kind: worker\n    port: 80\n", "services.mailer.port", "a worker has no port"),
+        ("    ready: {log: up}\n", "", "services.mailer", "a worker needs 'ready'"),
+        ("{log: up}", "/healthz", "services.mailer.ready", "a worker has no port"),
+        ("{log: up}", "tcp", "services.mailer.ready", "a worker has no port"),
+        ("kind: worker", "kind: works", "services.mailer.kind", "must be one of web, worker"),
+        ("traffic.har}", "traffic.har, service: mailer}", "traffic[0].service", "must be one of web"),
+        ("    port: 80\n", "    kind: worker\n    ready: {command: true}\n", "traffic", "all are workers"),
+    ],
+)
+def test_what_a_worker_cannot_have(folder: Path, old: str, new: str, key: str, message: str) -> None:
+    assert old in WORKER
+    found = problems(folder, WORKER.replace(old, new, 1))
+    assert any(problem.key == key and message in problem.message for problem in found), found

@@ -17,6 +17,7 @@ from verifier.checks.cells import cells
 from verifier.checks.context import Context
 from verifier.checks.rates import Rates, Signature
 from verifier.checks.verdict import ROLLBACK, Attribution, Finding, Violation
+from verifier.history.model import Replicas
 
 SIMPLER: dict[
     Attribution, tuple[Attribution, ...]
@@ -243,7 +244,15 @@ def _violation(context: Context, shown: Finding, group: list[Finding], attributi
         count=len(group),
         passing=tuple(name for name in steps if name not in lasting),
         cause=shown.cause,
+        workers=_workers(context, shown),
     )
+
+
+def _workers(context: Context, shown: Finding) -> tuple[Replicas, ...]:
+    """The workers that ran in the step: what was asked of one service may have been their work."""
+    names = {entry.name for entry in context.history.run.services if entry.kind == "worker"} - {shown.service}
+    step = context.steps.get(shown.step)
+    return tuple(entry for entry in step.state if entry.service in names) if step is not None else ()
 
 
 def is_live(context: Context, finding: Finding) -> bool:

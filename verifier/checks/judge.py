@@ -90,10 +90,11 @@ def _step(
 
 
 def _silent(context: Context, step: Step) -> Iterator[tuple[str, str]]:
-    """Versions that were live in a step and answered nothing: the mixture was not real."""
+    """Versions that were live in a step and answered nothing: the mixture was not real. Workers answer nobody."""
     served = context.served[step.id]
+    workers = {service.name for service in context.history.run.services if service.kind == "worker"}
     for entry in step.state:
-        if (entry.service, entry.version) not in served:
+        if entry.service not in workers and (entry.service, entry.version) not in served:
             yield entry.service, entry.version
 
 

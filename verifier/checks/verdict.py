@@ -130,6 +130,7 @@ class Violation:
     cause: str = ""
     rate: str = ""  # how often it was seen where it shows and in the controls, as a sentence
     confirmed: bool | None = None  # whether it was seen again when it was tried again; None: it was not tried again
+    workers: tuple[Replicas, ...] = ()  # those of the step, which answer nobody and do work for all
     lasting: bool = False  # something was lost or doubled: one sighting is enough
 
     @property

@@ -152,6 +152,7 @@ class ServiceInfo(Struct, frozen=True, gc=False):
     versions: tuple[str, ...]  # oldest first
     old: str
     new: str
+    kind: str = "web"  # or "worker", which answers no requests
 
 
 class RunInfo(Struct, frozen=True, gc=False):

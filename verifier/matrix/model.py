@@ -11,6 +11,7 @@ from verifier.runtime.base import Build, Environment, Readiness
 
 STRATEGIES = ("rolling", "canary", "blue-green", "recreate")
 ROLLBACKS = ("every-state", "ends", "none")
+KINDS = ("web", "worker")
 PACES = ("fast", "compressed", "recorded")
 FAULTS = (
     "duplicate-at-once",
@@ -67,12 +68,20 @@ class StopPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Service:
+    """One service. A worker has no port (0): it gets no traffic, and only its life is watched."""
+
     name: str
     port: int
     replicas: int
     ready: Readiness
     stop: StopPolicy
     versions: tuple[Version, ...]
+    kind: str = "web"
+
+    @property
+    def serves(self) -> bool:
+        """Whether it listens on a port and is expected to answer requests."""
+        return self.kind == "web"
 
     @property
     def old(self) -> Version:
@@ -215,6 +224,11 @@ class Matrix:
     faults: tuple[str, ...]
     budget: float  # seconds
     replaying: Replaying = Replaying()
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """The declared port of every service that serves requests, by name."""
+        return {service.name: service.port for service in self.services if service.serves}
 
     def service(self, name: str) -> Service:
         return next(service for service in self.services if service.name == name)

@@ -7,11 +7,11 @@ import signal
 from pathlib import Path
 
 from verifier.located import Located, Reader
-from verifier.matrix.model import Migrations, Service, StopPolicy, Version
+from verifier.matrix.model import KINDS, Migrations, Service, StopPolicy, Version
 from verifier.runtime.base import Build, Readiness
 
 SHARED = ("image", "build", "command", "directory", "environment", "contract", "migrate")
-OWN = ("port", "ready", "replicas", "stop", "versions")
+OWN = ("kind", "port", "ready", "replicas", "stop", "versions")
 
 
 def read_service(reader: Reader, name: str, at: Located, folder: Path) -> Service | None:
@@ -24,24 +24,44 @@ def read_service(reader: Reader, name: str, at: Located, folder: Path) -> Servic
     )
     if not versions:
         reader.problem(items.get("versions", at), f"service {name!r} needs its versions, oldest first")
-    if "port" not in items:
-        reader.problem(at, "needs 'port', the port that the service listens on")
-    port = reader.whole(items.get("port"), 80, 1, 65535)
+    kind = reader.choice(items.get("kind"), KINDS, KINDS[0])
+    port, ready = _worker(reader, at, items) if kind == "worker" else _web(reader, at, items)
     stop = reader.mapping(items.get("stop"), ("signal", "grace", "drain"))
     known_signals = [entry.name for entry in signal.Signals]
     service = Service(
         name=name,
         port=port,
         replicas=reader.whole(items.get("replicas"), 1, 1, 20),
-        ready=read_readiness(reader, items["ready"]) if "ready" in items else Readiness("tcp", ""),
+        ready=ready,
         stop=StopPolicy(
             reader.choice(stop.get("signal"), known_signals, "SIGTERM"),
             reader.seconds(stop.get("grace"), 10.0),
             reader.seconds(stop.get("drain"), 1.0),
         ),
         versions=versions,
+        kind=kind,
     )
     return service if versions else None
+
+
+def _web(reader: Reader, at: Located, items: dict[str, Located]) -> tuple[int, Readiness]:
+    if "port" not in items:
+        reader.problem(at, "needs 'port', the port that the service listens on; without one declare kind: worker")
+    ready = read_readiness(reader, items["ready"]) if "ready" in items else Readiness("tcp", "")
+    return reader.whole(items.get("port"), 80, 1, 65535), ready
+
+
+def _worker(reader: Reader, at: Located, items: dict[str, Located]) -> tuple[int, Readiness]:
+    """A worker answers nobody, so it shows in another way that it is ready."""
+    if "port" in items:
+        reader.problem(items["port"], "a worker has no port: no request is sent to it")
+    if "ready" not in items:
+        reader.problem(at, "a worker needs 'ready': {log: REGEX} or {command: LINE}")
+        return 0, Readiness("log", "")
+    ready = read_readiness(reader, items["ready"])
+    if ready.kind not in ("log", "command"):
+        reader.problem(items["ready"], "must be {log: REGEX} or {command: LINE}: a worker has no port")
+    return 0, ready
 
 
 def _version(reader: Reader, name: str, at: Located, shared: dict[str, Located], folder: Path) -> Version:

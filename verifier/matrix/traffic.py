@@ -21,12 +21,15 @@ def read_traffic(
     """The recordings. `services` is that part of the matrix; `names` are the declared services."""
     found = []
     versions = set(_version_names(services))
+    serving = tuple(name for name in names if not _is_worker(services, name))
+    if names and not serving and at is not None:
+        reader.problem(at, "has no service to go to: all are workers")
     for item in reader.items(at):
         items = reader.mapping(item, _KEYS)
         if "recording" not in items:
             reader.problem(item, "needs 'recording', a file of recorded traffic")
         recording = reader.file(items.get("recording"), folder)
-        service = reader.choice(items.get("service"), names, names[0] if names else "")
+        service = reader.choice(items.get("service"), serving, serving[0] if serving else "")
         client = reader.text(items.get("client"))
         if client and client not in versions:
             reader.problem(items["client"], f"no service has a version {client!r}")
@@ -39,6 +42,12 @@ def read_traffic(
     if at is not None and isinstance(at.value, list) and not at.value:
         reader.problem(at, "names no recording")
     return tuple(found)
+
+
+def _is_worker(services: Located | None, name: str) -> bool:
+    item = services.value.get(name) if services is not None and isinstance(services.value, dict) else None
+    kind = item.value.get("kind") if item is not None and isinstance(item.value, dict) else None
+    return kind is not None and kind.value == "worker"
 
 
 def _version_names(services: Located | None) -> Iterator[str]:

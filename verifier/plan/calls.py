@@ -11,7 +11,7 @@ ADDRESS = re.compile(r"(?:[a-z][a-z0-9+.-]*://(?:[^/@\s]*@)?|^|,)([A-Za-z0-9-]+)
 
 def direct_callees(matrix: Matrix) -> dict[str, tuple[str, ...]]:
     """For each service, the services and partners whose addresses are in the environment of any of its versions."""
-    known = {service.name for service in matrix.services} | {partner.name for partner in matrix.partners}
+    known = set(matrix.ports) | {partner.name for partner in matrix.partners}
     return {
         service.name: tuple(
             sorted(

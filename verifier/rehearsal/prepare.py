@@ -104,7 +104,7 @@ def _replay_scripts(matrix: Matrix, traffic: Traffic, number: int, notes: list[s
     notes += unmatched
     keep = (*traffic.rules.keep, *(entry.placeholder for entry in traffic.credentials))
     rules = Rules(flows=traffic.rules.flows, keep=keep, fresh=traffic.rules.fresh)
-    ports = {service.name: service.port for service in matrix.services}
+    ports = matrix.ports
     prefix = "" if len(matrix.traffic) == 1 else f"{number}-"
     found = {}
     sessions = tuple(map(_asking_readable, recording.sessions))
@@ -199,7 +199,11 @@ def run_info(prepared: Prepared, runtime: str) -> RunInfo:
         runtime=runtime,
         services=tuple(
             ServiceInfo(
-                service.name, tuple(version.name for version in service.versions), service.old.name, service.new.name
+                service.name,
+                tuple(version.name for version in service.versions),
+                service.old.name,
+                service.new.name,
+                service.kind,
             )
             for service in matrix.services
         ),

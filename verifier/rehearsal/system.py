@@ -105,7 +105,7 @@ class System:
     async def _restart(self, action: Action) -> None:
         """Restart a replica. A service with a single replica gets a second one first, as deployments do."""
         key = (action.service, action.slot, action.version)
-        only = len(self.rotation.of(action.service)) == 1
+        only = sum(service == action.service for service, _, _ in self.running) == 1
         if not only:
             await self._stop(*key)
         leaving = self.running.get(key)  # stays in `running` until its successor is ready, because that start may fail
@@ -126,7 +126,8 @@ class System:
             self._event(replica, service_name, version_name, "never-ready", f"{result.detail}\n{result.tail}".strip())
             raise StepFailed(f"{service_name} {version_name} did not become ready: {result.detail}", result.tail)
         self.running[service_name, slot, version_name] = replica
-        self.rotation.add(Endpoint(service_name, version_name, replica, result))
+        if service.serves:
+            self.rotation.add(Endpoint(service_name, version_name, replica, result))
         self._event(replica, service_name, version_name, "ready")
 
     async def _stop(self, service_name: str, slot: int, version_name: str) -> None:
@@ -169,7 +170,7 @@ class System:
         return self._spec(service, version, replica, environment)
 
     def _known(self, service: Service) -> tuple[str, ...]:
-        names = [entry.name for entry in self.matrix.services] + [partner.name for partner in self.matrix.partners]
+        names = [*self.matrix.ports] + [partner.name for partner in self.matrix.partners]
         return tuple(name for name in names if name != service.name)
 
     def _spec(self, service: Service, version: Version, replica: str, environment: Environment) -> ReplicaSpec:

@@ -135,7 +135,7 @@ class Rehearsal:
             partner_server=PartnerServer(registry),
             registry=registry,
             partners={partner.name: partner.delay for partner in matrix.partners},
-            ports={service.name: service.port for service in matrix.services},
+            ports=matrix.ports,
             record=record,
             clock=self._now,
         )

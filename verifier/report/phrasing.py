@@ -81,9 +81,11 @@ def listed(items: Iterable[str], most: int) -> str:
 
 
 def subject(violation: Violation) -> str:
-    """`orders 1.4 + 2.1 · placeOrder`."""
+    """`orders 1.4 + 2.1 · placeOrder`; with the workers that were there: `· with mailer 1×1.4 ·`."""
     versions = " + ".join(violation.versions)
-    return " · ".join(part for part in (f"{violation.service} {versions}".strip(), violation.operation) if part)
+    workers = f"with {mixture(violation.workers)}" if violation.workers else ""
+    parts = (f"{violation.service} {versions}".strip(), workers, violation.operation)
+    return " · ".join(part for part in parts if part)
 
 
 def guarantees(judgement: Judgement) -> list[str]:

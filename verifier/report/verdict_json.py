@@ -88,6 +88,7 @@ def _violation(violation: Violation, evidence: Evidence) -> dict[str, Any]:
         "cause": violation.cause,
         "rate": violation.rate,
         "confirmed": violation.confirmed,
+        "workers": _state(violation.workers),
     }
 
 
