@@ -38,6 +38,10 @@ def coverage(history: History, plan: Plan) -> Coverage:
     routes = _routes(history, plan)
     if (unmet := plan.coverage.routes.covered - routes) > 0:
         left_out.append(LeftOut("planned routes", "the replay ended before, or another version answered", unmet))
+    if history.run.partners and not any(operation.source == "partner" for operation in history.operations):
+        left_out.append(
+            LeftOut("partners", "no service called one, so no effect was compared", len(history.run.partners))
+        )
     return Coverage(
         states=Count(_mixtures(carried), _mixtures(plan.steps)),
         transitions=Count(_moves(plan, done), _moves(plan, {step.id for step in plan.steps})),

@@ -9,6 +9,7 @@ from verifier.checks.completes import accepted_work
 from verifier.checks.context import Context, called
 from verifier.checks.guarantee import Guarantee
 from verifier.checks.idempotent import effects_of
+from verifier.checks.undeclared_effects import check_fewer, check_more
 from verifier.checks.verdict import CheckResult, Finding
 from verifier.contracts.guarantees import Effect, OperationGuarantees
 from verifier.history.model import Operation
@@ -47,6 +48,7 @@ def check_honest(context: Context, plan: Plan) -> CheckResult:
             end = context.steps[told.step].ended if told.step in context.steps else float("inf")
             if not any(found.started <= end for found in effects_of(context, effect, operation)):
                 result.findings.append(_missing(context, operation, told, effect))
+    result.add(check_fewer(context, HONEST))
     return result
 
 
@@ -88,6 +90,7 @@ def check_times(context: Context, plan: Plan) -> CheckResult:
         applied = effects_of(context, effect, operation)
         if len(applied) > 1:
             result.findings.append(_too_often(context, operation, effect, applied))
+    result.add(check_more(context, TIMES))
     return result
 
 
