@@ -20,6 +20,7 @@ def planned() -> tuple[HistoryBuilder, Plan]:
     builder = HistoryBuilder()
     builder.step("forward", live={"orders": (OLD,)})
     builder.send("GET /a", OLD, 200)
+    builder.charge("a")
     builder.step("forward")
     for number, (first, second) in enumerate(PAIRS, 1):
         builder.replay = f"r{number}"
@@ -103,3 +104,13 @@ def test_steps_that_failed_or_never_ran_cover_nothing() -> None:
     failed = (*builder.steps[:2], structs.replace(builder.steps[2], error="never ready"))
     short = coverage(structs.replace(builder.history(), steps=failed), plan)
     assert short.transitions.covered == whole.transitions.covered - 1
+
+
+def test_partners_that_nobody_called_are_told() -> None:
+    builder, plan = planned()
+    history = builder.history()
+    uncalled = structs.replace(
+        history, operations=tuple(entry for entry in history.operations if entry.source != "partner")
+    )
+    told = [[item.what for item in coverage(each, plan).left_out] for each in (history, uncalled)]
+    assert ["partners" in each for each in told] == [False, True]
