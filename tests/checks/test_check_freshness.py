@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.checks.history_builder import (
+    NEW,
     HistoryBuilder,
     Scenario,
     attributions,
@@ -248,3 +249,19 @@ def test_a_class_that_only_other_clients_reads_had_a_part_in_is_never_passed() -
     lending = replace(builder.plan(), sessions=(SessionShape("s1", shapes),))
     judgement = judge(builder.history(), builder.registry, lending)
     assert judgement.unknowns == ("orders declares getOrder read-your-writes, and no operation tested it",)
+
+
+@pytest.mark.parametrize("shown_by_new", [True, False])
+def test_a_field_that_a_version_takes_and_never_shows_is_not_written_by_it(shown_by_new: bool) -> None:
+    """The new version ignores the label: the older one that the old version shows afterwards is not stale."""
+
+    def play(scenario: Scenario) -> None:
+        builder, order = scenario.builder, healthy_session(scenario)
+        sent, answer = {"note": "new", "label": "blue"}, (200, {"id": order})
+        builder.send(f"PUT /orders/{order}/note", scenario.first, answer, body=sent, index=4)
+        label = {"label": "red" if scenario.first == NEW else "blue"}
+        shown = {"id": order, "note": "new", **(label if scenario.second != NEW or shown_by_new else {})}
+        builder.send(f"GET /orders/{order}", scenario.second, (200, shown), index=5)
+
+    found = {violation.guarantee for violation in in_every_phase(play).violations}
+    assert ("read-your-writes" in found) is shown_by_new
