@@ -118,8 +118,8 @@ class _Look:
         return [
             _changed(self._context, reference, operation, pointer, wrote, (was, now), guarantee)
             for pointer, was, now in differences(known, body)
-            if not self._known(operation, pointer)
-            and not self._expected(operation, pointer, was, now)
+            if not self._expected(operation, pointer, was, now)
+            and not self._known(operation, pointer)
             and not self._tells_otherwise(reference, operation, pointer)
             and (was, now) != (reference.version, operation.version)  # each tells its own name
         ]
