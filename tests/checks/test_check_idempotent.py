@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from tests.checks.history_builder import HistoryBuilder, Scenario, attributions, in_every_phase
+from tests.checks.history_builder import Answer, HistoryBuilder, Scenario, attributions, in_every_phase
 from tests.checks.order_scenarios import healthy_session, place_order, poll_order
 from verifier.checks.verdict import Attribution, Judgement
 from verifier.history.model import Phase
@@ -219,3 +221,53 @@ def test_a_key_in_its_usual_header_is_kept_though_nothing_is_declared() -> None:
 def test_what_agrees_or_never_had_to_passes(values: dict[str, list[str]], key: str) -> None:
     judgement = undeclared(values, key)
     assert (judgement.verdict, judgement.violations) == ("pass", ())
+
+
+def repeated_with_key(
+    usual: tuple[Answer, Answer], broken: tuple[Answer, Answer], control: tuple[Answer, Answer] | None = None
+) -> Judgement:
+    """A request that the verifier repeats with its key; nothing later uses a value of the responses.
+
+    `control` is what the old version answers by itself, where that differs from what is usual.
+    """
+    builder = HistoryBuilder()
+
+    def play(scenario: Scenario) -> None:
+        key = builder.fresh("key-")
+        own = control if control is not None and scenario.phase == "control-old" else None
+        first, second = own or (broken if scenario.broken else usual)
+        fault = "duplicate-after"
+        sent = builder.send("POST /things", scenario.first, first, key=key, fault=fault)
+        if second is not None:
+            builder.send("POST /things", scenario.second, second, key=key, retry=sent, fault=fault)
+
+    return in_every_phase(play, "forward", builder=builder)
+
+
+def made(name: str, **more: Any) -> Answer:
+    return (201, {"id": name, "lines": [{"sku": "a", "count": 1}], **more})
+
+
+@pytest.mark.parametrize(
+    ("usual", "broken", "found"),
+    [
+        ((made("a"), made("a")), (made("a"), made("b")), True),
+        ((made("a"), made("a")), (made("a"), (201, {"id": "a", "lines": [{"sku": "a", "count": 2}]})), True),
+        ((made("a"), made("a")), (made("a"), (400, {"error": "seen"})), True),
+        ((made("a"), made("a")), (made("a"), made("a", told="later")), False),  # one version tells more
+        ((made("a", n=1), made("a", n=1)), (made("a", n=1), made("a", n=1.0)), False),
+        ((made("a", at=1), made("a", at=2)), (made("a", at=3), made("a", at=4)), False),  # it varies by itself
+        ((made("a", at=1), made("a", at=2)), (made("a", at=3), made("b", at=4)), True),
+    ],
+)
+def test_responses_to_one_key_are_compared_whole(
+    usual: tuple[Answer, Answer], broken: tuple[Answer, Answer], found: bool
+) -> None:
+    assert (("idempotent", "mixed") in attributions(repeated_with_key(usual, broken))) is found
+
+
+def test_a_key_that_no_control_repeats_is_not_judged_and_does_not_pass() -> None:
+    judgement = repeated_with_key((made("a"), made("a")), (made("a"), made("b")), control=(made("a"), None))
+    assert "idempotent" not in {violation.guarantee for violation in judgement.violations}
+    assert any("was repeated with its Idempotency-Key in no control" in entry for entry in judgement.unknowns)
+    assert judgement.verdict == "unknown"

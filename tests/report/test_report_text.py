@@ -11,7 +11,7 @@ import report_values as values
 from hypothesis import given, settings
 from msgspec import structs
 
-from verifier.checks.verdict import Judgement
+from verifier.checks.verdict import Judgement, Tolerated
 from verifier.report import markdown, text
 from verifier.report.phrasing import printable
 
@@ -87,3 +87,11 @@ def test_a_defect_is_told_by_its_first_step_and_where_its_proof_is_from() -> Non
     for step, told in (("rollout.2", "in 2 steps: it"), ("rollout.4", "in 2 steps, here in rollout.4: it")):
         found = rendered(values.judgement((replace(values.DOUBLED, step=step),)))
         assert f"first in rollout.2, seen 3 times {told}" in found
+
+
+def test_what_was_tolerated_is_listed_with_its_reason_and_the_rest_is_counted() -> None:
+    few = replace(values.judgement(), tolerated=(Tolerated("orders getOrder: /note\n", "it varies", 12),))
+    assert "\nTolerated\n  12 × orders getOrder: /note : it varies\n" in rendered(few)
+    many = replace(few, tolerated=tuple(Tolerated(f"orders getOrder: /{at}", "it varies", 1) for at in range(9)))
+    assert "  1 × orders getOrder: /5: it varies\n  and 3 more, in verdict.json\n" in rendered(many)
+    assert "Tolerated" not in rendered(values.judgement())

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
+from verifier.checks.verdict import Tolerated
 from verifier.report import verdict_json
 
 INTERFACE = ["schema", "matrix", "verdict", "seed", "runtime", "steps", "violations", "coverage", "timing"]
@@ -30,6 +31,12 @@ def test_the_interface_comes_first_and_in_its_order() -> None:
     assert all(list(item)[:4] == ["id", "kind", "state", "verdict"] for item in document["steps"])
     assert list(document["coverage"])[:4] == ["states", "transitions", "routes", "faults"]
     assert (document["schema"], document["verdict"], document["seed"]) == (1, "fail", 7)
+
+
+def test_what_was_tolerated_is_listed() -> None:
+    judgement = replace(values.judgement(), tolerated=(Tolerated("orders getOrder: /note", "it varies", 12),))
+    document = json.loads(verdict_json.render(judgement, values.history(), values.plan(), values.TIMING))
+    assert document["tolerated"] == [{"place": "orders getOrder: /note", "reason": "it varies", "count": 12}]
 
 
 def test_values_are_those_of_the_judgement() -> None:

@@ -60,7 +60,9 @@ def tolerated(judgement: Judgement) -> list[str]:
     """The differences that are no defects, most frequent first, each with its reason."""
     shown = [f"{entry.count} × {entry.place}: {entry.reason}" for entry in judgement.tolerated[:TOLERATED]]
     more = len(judgement.tolerated) - len(shown)
-    return [shortened(line, WIDTH - 2) for line in shown] + ([f"and {more} more, in verdict.json"] if more else [])
+    return [shortened(words.one_line(line), WIDTH - 2) for line in shown] + (
+        [f"and {more} more, in verdict.json"] if more else []
+    )
 
 
 def headline(judgement: Judgement, history: History, plan: Plan) -> list[str]:
