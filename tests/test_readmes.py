@@ -9,6 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from verifier.checks.registered import DECLARATIONS
+from verifier.contracts.guarantees import read
+from verifier.matrix.model import FAULTS, Replaying
+from verifier.matrix.parse import parse
+from verifier.runtime.stores.registered import PROCESS_STORES
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "verifier"
 READMES = sorted(
@@ -40,9 +46,26 @@ def test_the_functions_of_a_run_exist() -> None:
         assert function in found, f"{module} has no {function}"
 
 
-@pytest.mark.parametrize("folder", [ROOT, PACKAGE, PACKAGE / "contracts"], ids=lambda folder: folder.name)
+@pytest.mark.parametrize("folder", READMES, ids=lambda folder: str(folder.relative_to(ROOT)))
 def test_named_modules_exist(folder: Path) -> None:
-    """A module is named relative to the README's own folder, to the package or to the repository."""
+    """A module is named relative to the README's folder, to a folder below or beside it, or to the repository."""
     named = set(re.findall(r"`([\w/]+\.py)`", (folder / "README.md").read_text(encoding="utf-8")))
-    real = {name for name in named if "NAME" not in name and name != "app.py"}
-    assert {name for name in real if not any((base / name).is_file() for base in (folder, PACKAGE, ROOT))} == set()
+    bases = [folder, *(below for below in folder.iterdir() if below.is_dir()), *PACKAGE.iterdir(), PACKAGE, ROOT]
+    real = {name for name in named if "NAME" not in name}
+    assert {name for name in real if not any((base / name).is_file() for base in bases)} == set()
+
+
+def test_the_documented_matrix_and_guarantees_can_be_read(tmp_path: Path) -> None:
+    matrix, guarantees = re.findall(
+        r"^```yaml\n(.*?)^```", INSIDE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
+    for name in ("orders-1.4.yaml", "psp.yaml", "shop.har", "app/Dockerfile"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "matrix.yaml").write_text(matrix, encoding="utf-8")
+    (tmp_path / "guarantees.yaml").write_text(guarantees, encoding="utf-8")
+    declared = parse(tmp_path / "matrix.yaml", PROCESS_STORES)
+    assert [version.name for version in declared.service("orders").versions] == ["1.4", "2.0"]
+    assert (declared.replaying, declared.faults, declared.budget) == (Replaying(), FAULTS, 300.0)
+    promised = read(tmp_path / "guarantees.yaml", DECLARATIONS).of("placeOrder")
+    assert promised is not None and promised.completes is not None and promised.effects and promised.further

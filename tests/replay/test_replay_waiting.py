@@ -31,35 +31,35 @@ def entry(*names: str) -> list[dict[str, str]]:
 
 LISTED = (POST, look([]), look(entry(MINE)))
 STATED = (POST, look({"state": "queued"}, f"/jobs/{JOB}"), look({"state": "done"}, f"/jobs/{JOB}"))
-Answering = Callable[["Jobs", Arrival], Response]
+Responding = Callable[["Jobs", Arrival], Response]
 
 
 class Jobs:
     """Jobs that are done once they have been asked for `needed` times; others add theirs with every read.
 
-    `answering` gives the response to a read. `lose` makes it a service that accepts and does nothing.
+    `responding` gives the response to a read. `lose` makes it a service that accepts and does nothing.
     """
 
-    def __init__(self, answering: Answering, needed: int = 3, lose: bool = False) -> None:
-        self.answering, self.needed, self.lose = answering, needed, lose
+    def __init__(self, responding: Responding, needed: int = 3, lose: bool = False) -> None:
+        self.responding, self.needed, self.lose = responding, needed, lose
         self.accepted: list[tuple[str, str]] = []  # id, name
-        self.looks = 0
+        self.reads = 0
 
     async def __call__(self, arrival: Arrival) -> Response:
         if arrival.request.method == "POST":
             name = json.loads(arrival.request.body)["n"]
             self.accepted.append((f"{len(self.accepted):08x}-2842-4b24-887b-2a872f7792db", name))
             return answer(202, {"id": self.accepted[-1][0]})
-        self.looks += 1
-        return self.answering(self, arrival)
+        self.reads += 1
+        return self.responding(self, arrival)
 
     @property
     def is_done(self) -> bool:
-        return not self.lose and self.looks >= self.needed
+        return not self.lose and self.reads >= self.needed
 
     @property
     def others(self) -> list[str]:
-        return [f"n-{number:019x}" for number in range(self.looks)]
+        return [f"n-{number:019x}" for number in range(self.reads)]
 
     @property
     def done(self) -> list[str]:
@@ -84,11 +84,11 @@ async def run(harness: ReplayHarness, *pairs: Any) -> None:
     await replayer.run(step(replay(*route)), lambda: None)
 
 
-def waits(answering: Answering, *pairs: Any, needed: int = 3, last: str = "", shown: str = "") -> None:
+def waits(responding: Responding, *pairs: Any, needed: int = 3, last: str = "", shown: str = "") -> None:
     """A replay of these pairs waits for its own work until it is done, through both versions, and goes on."""
 
     async def scenario() -> None:
-        jobs = Jobs(answering, needed)
+        jobs = Jobs(responding, needed)
         async with replay_harness(jobs, "1", "2") as harness:
             made = harness.replayer(*pairs, look({"ok": 1}, "/after"))
             length = len(made.replay_scripts["s1"].script.steps)
@@ -206,13 +206,15 @@ def test_a_read_that_shows_it_at_once_is_sent_once() -> None:
 def test_what_follows_is_learned_from_the_response_that_showed_it() -> None:
     async def scenario() -> None:
         def states(jobs: Jobs, arrival: Arrival) -> Response:
-            return answer(200, {"state": "done", "invoice": 77} if jobs.is_done else {"state": "new", "invoice": None})
+            return answer(
+                200, {"state": "done", "invoice": {"id": 77}} if jobs.is_done else {"state": "new", "invoice": None}
+            )
 
         target = f"/jobs/{JOB}"
         pairs = (
             POST,
             look({"state": "new", "invoice": None}, target),
-            look({"state": "done", "invoice": 4711}, target),
+            look({"state": "done", "invoice": {"id": 4711}}, target),
         )
         async with replay_harness(Jobs(states), "1") as harness:
             await run(harness, *pairs, look({"ok": 1}, "/invoices/4711"))
@@ -352,7 +354,7 @@ def test_open_work_is_asked_for_through_every_live_version_once_more_in_its_step
 @pytest.mark.usefixtures("impatient")
 def test_at_the_end_of_the_path_it_is_waited_for_up_to_the_bound() -> None:
     async def scenario(harness: ReplayHarness, jobs: Jobs, open_work: Backlog) -> None:
-        jobs.lose, jobs.needed = False, jobs.looks + 6
+        jobs.lose, jobs.needed = False, jobs.reads + 6
         await open_work.follow(harness.context, "rollout.2", last=True)
         assert harness.ends[-1].late and harness.ends[-1].how == "ended"
 

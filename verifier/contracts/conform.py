@@ -186,10 +186,10 @@ class Conformance:
         if not known or check.ok(value):
             return ()
         if sent == MEDIA_TYPE:
-            told = islice(streamed.misfits(check.validator, value), _SHOWN)
+            found = islice(streamed.misfits(check.validator, value), _SHOWN)
             return tuple(
                 Mismatch("body-schema", operation, f"/body{pointer}", message, wrong_type)
-                for pointer, message, wrong_type in told
+                for pointer, message, wrong_type in found
             )
         return tuple(islice(_wrong(check, value, operation, "body"), _SHOWN))
 

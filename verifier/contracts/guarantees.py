@@ -1,6 +1,6 @@
 """Declared guarantees: `guarantees.yaml` beside the OpenAPI documents, or `x-guarantees` inside them.
 
-A file contains the promises of one service by operation id. README.md has an example.
+A file contains the promises of one service by operation id. verifier/README.md shows all keys.
 """
 
 from __future__ import annotations
@@ -71,22 +71,21 @@ class OperationGuarantees:
     effects: tuple[Effect, ...] = ()
     freshness: Freshness | None = None
     writes: tuple[Expression, ...] = ()
-    further: tuple[tuple[str, Any], ...] = ()  # what other declarations have read, by key
+    further: tuple[tuple[str, Any], ...] = ()  # values of other declarations, by key
 
 
 @dataclass(frozen=True, slots=True)
 class Declaration(Generic[T]):
-    """A key of an operation that `guarantees.yaml` may hold besides the fields of `OperationGuarantees`.
+    """A further key of an operation in `guarantees.yaml`, besides the fields of `OperationGuarantees`.
 
-    `parse` reads what stands under `key`. It reports what is wrong to the reader, and returns None where nothing can
-    be made of it.
+    `parse` reads the value of `key`. It reports problems to the reader, and returns None if the value is unusable.
     """
 
     key: str
     parse: Callable[[Reader, Located], T | None]
 
     def of(self, promised: OperationGuarantees | None) -> T | None:
-        """What an operation declares under this key; None where it declares nothing."""
+        """The declaration of an operation under this key, or None."""
         found: T | None = dict(promised.further).get(self.key) if promised is not None else None
         return found
 
@@ -117,7 +116,7 @@ class Guarantees:
 
 
 def read(file: Path, declarations: Sequence[Declaration[Any]] = ()) -> Guarantees:
-    """Read a guarantees file. Any key that is neither known here nor among the `declarations` is a problem.
+    """Read a guarantees file. A key that is neither known here nor one of the `declarations` is a problem.
 
     Raises BadInput with every problem in the file.
     """
@@ -162,7 +161,7 @@ def _operation_guarantees(
 
 
 def expression(reader: Reader, at: Located | None, owner: Located | None = None, key: str = "") -> Expression | None:
-    """The runtime expression at a place. Where it is missing, that is a problem of its `owner`, which needs `key`."""
+    """The runtime expression at a place. If it is missing, `owner` gets the problem that it needs `key`."""
     if at is None:
         if owner is not None:
             reader.problem(owner, f"needs {key!r}, a runtime expression")

@@ -2,10 +2,10 @@
 
 from verifier.correlation.analysis.borrowing import learn_all
 from verifier.correlation.analysis.learn import learn
-from verifier.correlation.conditions import Waiting
 from verifier.correlation.execution.player import Player
 from verifier.correlation.execution.program import Program, compile_script
 from verifier.correlation.model import Report, Rules, Script, ScriptStep
+from verifier.correlation.waiting import Waiting
 
 __all__ = [
     "Player",

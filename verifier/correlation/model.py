@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from verifier.correlation.conditions import Waiting
 from verifier.correlation.template import RequestTemplate
 from verifier.correlation.text.times import Moment
+from verifier.correlation.waiting import Waiting
 from verifier.pointers import is_index
 from verifier.recording.model import Exchange
 

@@ -27,9 +27,9 @@ _often = lru_cache(maxsize=1024)(text)  # for values that occur in many lines
 
 def place(step: str, replay: str, session: str) -> tuple[str, str]:
     """Step and replay as they occur in an operation's id, and the fields of id, step and replay."""
-    told = text(replay)
-    where = f"{_often(step)[1:-1]}/{told[1:-1]}"
-    return where, f'"step":{_often(step)},"replay":{told},"session":{_often(session)}'
+    planned = text(replay)
+    where = f"{_often(step)[1:-1]}/{planned[1:-1]}"
+    return where, f'"step":{_often(step)},"replay":{planned},"session":{_often(session)}'
 
 
 def served(name: str, service: str, version: str, replica: str) -> str:

@@ -19,7 +19,7 @@ class ExchangeShape:
     """What the planner must know about one exchange: its name, and whether it may change something.
 
     `free`: it does not depend on the response before it, so the two requests may be reordered.
-    `lender` is the session that it is borrowed from, "" for one of the session's own. For the checks: `recorded` is
+    `lender` is the session that an exchange was taken from, "" for the session's own. For the checks: `recorded` is
     the recorded status (0: not known), and `polled` is true if its client waited for something, so that its repeated
     reads are one exchange.
     """

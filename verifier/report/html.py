@@ -130,8 +130,8 @@ def _row(
     for name in names:
         state = phrasing.cell(judgement, step, name)
         here = [(target, found) for target, found in shown if found.guarantee == name and step.id in found.steps]
-        told = "; ".join(f"{found.attribution}: {found.experience}" for _, found in here[:3])
-        cells.append(Cell(state, phrasing.SYMBOLS[state], here[0][0] if here else "", told))
+        title = "; ".join(f"{found.attribution}: {found.experience}" for _, found in here[:3])
+        cells.append(Cell(state, phrasing.SYMBOLS[state], here[0][0] if here else "", title))
     return StepRow(step, anchor, phrasing.SYMBOLS[step.verdict], phrasing.mixture(step.state), tuple(cells))
 
 

@@ -35,7 +35,7 @@ def render(judgement: Judgement, history: History, plan: Plan, timing: Timing) -
         f"{words.counted(len(history.operations), 'operation')}",
         "",
     ]
-    stopped = [f"- {plain(told)}" for told in words.not_completed(judgement)[: 3 * IN_FULL]]
+    stopped = [f"- {plain(sentence)}" for sentence in words.not_completed(judgement)[: 3 * IN_FULL]]
     defects = words.defects(added)
     parts = [head, [*stopped, ""] if stopped else [], _summary(defects)]
     parts += [_defect(defect, evidence, entries) for defect in defects[:IN_FULL]]
@@ -89,7 +89,7 @@ def _summary(found: list[words.Defect]) -> list[str]:
 
 
 def _defect(defect: words.Defect, evidence: Evidence, entries: dict[str, LedgerEntry]) -> list[str]:
-    violation, told = defect.shown, [f"- {plain(line.strip())}" for line in consequences(defect)[1:]]
+    violation, listed = defect.shown, [f"- {plain(line.strip())}" for line in consequences(defect)[1:]]
     inside = [
         plain(shortened(violation.message, 1000)),
         "",
@@ -98,7 +98,7 @@ def _defect(defect: words.Defect, evidence: Evidence, entries: dict[str, LedgerE
         f"Steps: {plain(words.listed(violation.steps, 12))}  ",
         *(f"Next step: {plain(advice)}  " for advice in safe_now(violation, entries)),
         f"Reproduce: {code(violation.reproduce)}",
-        *(["", f"{plain(words.further(defect))}:", "", *told] if told else []),
+        *(["", f"{plain(words.further(defect))}:", "", *listed] if listed else []),
     ]
     return folded(f"{violation.guarantee} · {violation.attribution} · {words.subject(violation)}", inside)
 

@@ -144,8 +144,8 @@ def refusals(shown: tuple[Row, ...], indent: str) -> list[str]:
     found: list[str] = []
     for entry in (row.entry for row in shown):
         if isinstance(entry, Operation) and entry.response is not None and entry.response.status >= 400:
-            told = excerpt(entry.response.headers, entry.response.body, WIDTH)
-            found.append(f"{indent}{entry.response.status} response: {told}" if told else "")
+            body = excerpt(entry.response.headers, entry.response.body, WIDTH)
+            found.append(f"{indent}{entry.response.status} response: {body}" if body else "")
     return [line for line in dict.fromkeys(found) if line][:REFUSALS]
 
 

@@ -8,16 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from verifier.correlation.analysis.own_values import OwnValues
-from verifier.correlation.conditions import (
-    CountReaches,
-    EntryAppears,
-    EntryLeaves,
-    FieldReaches,
-    OwnValue,
-    Path,
-    Shown,
-    carries,
-)
+from verifier.correlation.conditions import CountReaches, EntryAppears, EntryLeaves, FieldReaches
+from verifier.correlation.response_view import OwnValue, Path, ResponseView, carries
 from verifier.correlation.text.json import as_text
 from verifier.correlation.text.names import words
 from verifier.history.outcome import SAFE
@@ -72,7 +64,7 @@ def _is_code(name: str, before: Any, after: Any) -> bool:
     return words(name).rpartition(" ")[2] in _CODES and isinstance(before, int) and isinstance(after, int)
 
 
-def changed_fields(first: Shown, last: Shown, own: Mapping[OwnValue, int], accepted: bool) -> Fields:
+def changed_fields(first: ResponseView, last: ResponseView, own: Mapping[OwnValue, int], accepted: bool) -> Fields:
     """The members of two documents that differ. Elements of lists are compared where a value of the session tells
     them apart; all others may be another client's.
 
@@ -119,7 +111,7 @@ def _differences(before: Any, after: Any, path: Path, own: Sequence[OwnValue]) -
 
 
 def changed_entries(
-    shown: Sequence[Shown], known: OwnValues, exchanges: Sequence[Exchange], accepted: bool
+    shown: Sequence[ResponseView], known: OwnValues, exchanges: Sequence[Exchange], accepted: bool
 ) -> list[EntryAppears | EntryLeaves]:
     """The values of the session that more places show in the end than at the beginning, or fewer.
 
@@ -157,7 +149,7 @@ def _one_each(values: Mapping[OwnValue, int], exchanges: Sequence[Exchange]) -> 
 
 
 def changed_counts(
-    first: Shown, last: Shown, own: Mapping[OwnValue, int], earlier: Sequence[Exchange]
+    first: ResponseView, last: ResponseView, own: Mapping[OwnValue, int], earlier: Sequence[Exchange]
 ) -> list[CountReaches]:
     """The number or length that changed, if a write came before that may have caused it; the most telling one.
 
@@ -195,7 +187,7 @@ def _lengths(before: Any, after: Any, path: Path) -> Iterator[tuple[Path, float,
             yield from _lengths(before[name], after[name], (*path, name))
 
 
-def changed_words(shown: Sequence[Shown]) -> list[EntryAppears]:
+def changed_words(shown: Sequence[ResponseView]) -> list[EntryAppears]:
     """The few words that a text or a page has in the end and not at the beginning: what it says has changed."""
     first, last = shown[0], shown[-1]
     if not (first.document is MISSING and last.document is MISSING) or len(last.body) > _LARGEST_TEXT:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from verifier.correlation.conditions import OwnValue, Shown
+from verifier.correlation.response_view import OwnValue, ResponseView
 from verifier.correlation.text import split
 from verifier.correlation.text.classes import is_random, is_short_id, is_unique
 from verifier.correlation.text.json import as_text, cached_json
@@ -113,7 +113,7 @@ class OwnValues:
                 if write and text not in self.telling and _is_named(member, text, said):
                     self.named.setdefault(text, {}).setdefault(member, index)
 
-    def among(self, shown: Shown) -> dict[OwnValue, int]:
+    def among(self, shown: ResponseView) -> dict[OwnValue, int]:
         """The values that a response shows, in any member of its own document or text, with their first exchange."""
         found: dict[OwnValue, int] = {}
         if shown.document is MISSING:

@@ -7,7 +7,8 @@ from typing import Any
 
 from verifier.correlation.analysis.changes import is_state, is_state_name
 from verifier.correlation.analysis.own_values import OwnValues, is_telling, request_values, response_values, scalars
-from verifier.correlation.conditions import Condition, EntryAppears, FieldReaches, Shown, StatusIs, follow
+from verifier.correlation.conditions import Condition, EntryAppears, FieldReaches, StatusIs
+from verifier.correlation.response_view import ResponseView, follow
 from verifier.correlation.text.json import as_text, cached_json
 from verifier.correlation.text.names import is_identifier
 from verifier.history.outcome import SAFE
@@ -32,7 +33,7 @@ def promised(
     read = exchanges[at]
     if read.response.status >= 300:
         return ()
-    shown = Shown(read.response)
+    shown = ResponseView(read.response)
     fields = list(_fields(exchanges, at, shown))
     states = [condition for condition in fields if is_state_name(_name(condition))]
     if fields:
@@ -54,7 +55,7 @@ def _identifies(member: str, text: str) -> bool:
     return is_telling(text) or (is_identifier(member) and any(letter.isdigit() for letter in text))
 
 
-def _entries(read: Exchange, shown: Shown, known: OwnValues, accepted: Sequence[int]) -> list[EntryAppears]:
+def _entries(read: Exchange, shown: ResponseView, known: OwnValues, accepted: Sequence[int]) -> list[EntryAppears]:
     """One value of each accepted write that the response shows in a list, or in a text without having been asked."""
     asked = {text for _, text in request_values(read.request)}
     chosen: dict[int, EntryAppears] = {}
@@ -66,7 +67,7 @@ def _entries(read: Exchange, shown: Shown, known: OwnValues, accepted: Sequence[
     return list(chosen.values())
 
 
-def _fields(exchanges: Sequence[Exchange], at: int, shown: Shown) -> Iterator[FieldReaches]:
+def _fields(exchanges: Sequence[Exchange], at: int, shown: ResponseView) -> Iterator[FieldReaches]:
     """The members that an earlier exchange about the same thing showed as null, or its write as another state."""
     if not isinstance(shown.document, dict):
         return
@@ -125,7 +126,7 @@ def _members(document: dict[str, Any], path: tuple[str, ...]) -> Iterator[tuple[
             yield (*path, name), value
 
 
-def _same_thing(earlier: Exchange, read: Exchange, shown: Shown) -> bool:
+def _same_thing(earlier: Exchange, read: Exchange, shown: ResponseView) -> bool:
     """Whether an earlier exchange was about what a read shows: the same read, or a write of the same thing."""
     one, other = earlier.request, read.request
     document = cached_json(earlier.response.body)

@@ -14,7 +14,9 @@ from dataclasses import dataclass, field, replace
 from verifier.correlation.analysis.changes import changed_counts, changed_entries, changed_fields, changed_words
 from verifier.correlation.analysis.own_values import OwnValues, request_values
 from verifier.correlation.analysis.promised import promised
-from verifier.correlation.conditions import Condition, Shown, StatusIs, Waiting
+from verifier.correlation.conditions import Condition, StatusIs
+from verifier.correlation.response_view import ResponseView
+from verifier.correlation.waiting import Waiting
 from verifier.history.outcome import SAFE
 from verifier.http.message import Headers, Request, header
 from verifier.recording.model import Exchange
@@ -101,7 +103,7 @@ class _Collapse:
     def _repeated(self, run: _Run) -> tuple[tuple[Condition, ...], int]:
         """What a run waited for, and how many of its reads it took; no conditions where nothing changed so."""
         reads = [self.exchanges[at] for at in run.at]
-        shown = [Shown(read.response) for read in reads]
+        shown = [ResponseView(read.response) for read in reads]
         if len(reads) < 2 or reads[-1].response.status == 304:
             return (), 0
         alike = [entry for entry in shown if entry.status == shown[-1].status]
@@ -118,7 +120,7 @@ class _Collapse:
         since = _since(status, shown)
         return ((status,), since + 1) if since and self._may_end_with(status.status) else ((), 0)
 
-    def _candidates(self, alike: list[Shown], start: int) -> list[Sequence[Condition]]:
+    def _candidates(self, alike: list[ResponseView], start: int) -> list[Sequence[Condition]]:
         """The changes from the first of these responses to the last, in groups from most to least telling."""
         if len(alike) < 2 or alike[-1].status >= 400:
             return []
@@ -178,13 +180,13 @@ def collapse(exchanges: Sequence[Exchange]) -> list[tuple[Exchange, Waiting | No
     return _Collapse(exchanges).go()
 
 
-def _since(condition: Condition, reads: Sequence[Shown]) -> int:
+def _since(condition: Condition, reads: Sequence[ResponseView]) -> int:
     """The first of some responses from which on a condition holds of all, if it holds of none before; else 0."""
     holds = [condition.holds(read) for read in reads]
     return holds.index(True) if holds[-1] and holds == sorted(holds) else 0
 
 
-def _position(reads: Sequence[Shown], wanted: Shown) -> int:
+def _position(reads: Sequence[ResponseView], wanted: ResponseView) -> int:
     return next(at for at, read in enumerate(reads) if read is wanted)
 
 

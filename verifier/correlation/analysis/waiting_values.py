@@ -9,18 +9,11 @@ from verifier.correlation.analysis.own_values import is_telling, request_values,
 from verifier.correlation.analysis.slots import SlotTable
 from verifier.correlation.analysis.sources import Source
 from verifier.correlation.analysis.values import SessionValues
-from verifier.correlation.conditions import (
-    Condition,
-    CountReaches,
-    EntryLeaves,
-    OwnValue,
-    Shown,
-    StatusIs,
-    Waiting,
-    count_at,
-)
+from verifier.correlation.conditions import Condition, CountReaches, EntryLeaves, StatusIs, count_at
 from verifier.correlation.model import ScriptStep
+from verifier.correlation.response_view import OwnValue, ResponseView
 from verifier.correlation.text.classes import is_short_id, is_unique
+from verifier.correlation.waiting import Waiting
 from verifier.history.outcome import SAFE
 
 _MOST_BEFORE = 100  # steps that are looked back on
@@ -101,7 +94,7 @@ def _counted(condition: CountReaches, index: int, write: int | None, steps: Sequ
         same = (exchange.request.method, exchange.request.target, exchange.host) == (
             recorded.request.method, recorded.request.target, recorded.host,
         )  # fmt: skip
-        start = count_at(Shown(exchange.response), condition.path) if same else None
+        start = count_at(ResponseView(exchange.response), condition.path) if same else None
         if start is not None:
             change = condition.limit - start
             return replace(condition, before=before, change=change) if (change > 0) == condition.rises else condition
