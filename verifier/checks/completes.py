@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from verifier.checks import ends
 from verifier.checks.context import Context, called
 from verifier.checks.guarantee import Guarantee
 from verifier.checks.verdict import CheckResult, Finding
@@ -28,9 +29,14 @@ def accepted_work(context: Context) -> Iterator[tuple[Operation, Completes, list
         states = [
             (state, poll)
             for poll in context.children.get(operation.id, [])
-            if poll.source == "poll" and (state := context.value(declared.completes.state, poll)) is not None
+            if poll.source == "poll" and (state := shown_state(declared.completes, operation, poll)) is not None
         ]
         yield operation, declared.completes, states
+
+
+def shown_state(completes: Completes, accepted: Operation, read: Operation) -> str | None:
+    """The state of accepted work that a read shows; None where it shows none."""
+    return completes.shown((accepted.request, accepted.response), (read.request, read.response))
 
 
 def check(context: Context, plan: Plan) -> CheckResult:
@@ -68,7 +74,12 @@ def check(context: Context, plan: Plan) -> CheckResult:
                 family=context.family(operation),
             )
         )
+    result.add(ends.check(context))
     return result
+
+
+def unexamined(context: Context, plan: Plan) -> Iterator[str]:
+    return ends.unknowns(context)
 
 
 def _nowhere(context: Context, operation: Operation, completes: Completes) -> Finding:
@@ -154,5 +165,5 @@ def promised(declared: OperationGuarantees) -> bool:
     return declared.completes is not None
 
 
-COMPLETES = Guarantee(GUARANTEE, head="compl", severity=50, check=check, promised=promised)
+COMPLETES = Guarantee(GUARANTEE, head="compl", severity=50, check=check, promised=promised, unknowns=unexamined)
 FORWARD_ONLY = Guarantee(FORWARD, head="fwd", severity=40, check=check_forward_only)

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
+from verifier.checks.completes import shown_state
 from verifier.checks.context import Context, called
 from verifier.checks.guarantee import Guarantee
 from verifier.checks.verdict import CheckResult, Finding
@@ -115,7 +116,7 @@ def _written(context: Context, operation: Operation) -> Iterator[tuple[str, Oper
         promised = context.guarantees(origin) if origin is not None else None
         if origin is None or promised is None or promised.completes is None:
             return
-        write, certain = origin, context.value(promised.completes.state, operation) in promised.completes.done
+        write, certain = origin, shown_state(promised.completes, origin, operation) in promised.completes.done
         if not certain:
             return
     elif operation.request.method in SAFE or operation.outcome == "fail":

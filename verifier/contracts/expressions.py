@@ -7,10 +7,11 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote
 
 from verifier.http.message import Request, Response, header
 from verifier.paths import path_values
@@ -65,6 +66,40 @@ def parse(text: str) -> Expression:
     if part not in allowed or not name:
         raise ValueError(f"{text!r} must name a body or one of {', '.join(allowed)}")
     return Expression(text, side, part, name)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to ask: an expression, a fixed path, or a path with expressions in braces (OpenAPI 3.1, section 4.8.20.4).
+
+    `parts` are literal texts and expressions, in order.
+    """
+
+    text: str
+    parts: tuple[str | Expression, ...]
+
+    def value(self, request: Request, response: Response | None, template: str = "") -> str | None:
+        """The address, None where one of its values is missing. A value inside a path is percent-encoded."""
+        found = [part if isinstance(part, str) else part.value(request, response, template) for part in self.parts]
+        if any(part is None for part in found):
+            return None
+        whole = len(self.parts) == 1
+        return "".join(
+            text if whole or isinstance(part, str) else quote(text, safe="")
+            for part, text in zip(self.parts, found, strict=True)
+            if text is not None
+        )
+
+
+def parse_address(text: str) -> Address:
+    """Raises ValueError with a sentence for anything that is not an address."""
+    if text.startswith("$"):
+        return Address(text, (parse(text),))
+    if not text.startswith(("/", "http://", "https://")):
+        raise ValueError(f"{text!r} is neither a runtime expression nor a path such as /jobs/{{$response.body#/id}}")
+    pieces = re.split(r"\{(\$[^{}]*)\}", text)
+    parts = [parse(piece) if at % 2 else piece for at, piece in enumerate(pieces)]
+    return Address(text, tuple(part for part in parts if part != ""))
 
 
 @lru_cache(maxsize=4096)

@@ -33,7 +33,10 @@ def awaited_write(replay_script: ReplayScript, index: int, completes: Completes)
     found = None
     for later in range(index + 1, len(replay_script.script.steps)):
         sent = replay_script.script.steps[later].exchange
-        if sent.request.target == target and completes.state.value(sent.request, sent.response) in completes.final:
+        if (
+            sent.request.target == target
+            and completes.shown((recorded.request, recorded.response), (sent.request, sent.response)) in completes.final
+        ):
             break
         if sent.request.method not in SAFE and replay_script.script.depends(later, index):
             found = later

@@ -30,12 +30,13 @@ def accepted_work(
         return None
     target = same_origin(address, operation.request.target)
     request = Request("GET", target, _identifying_headers(operation.request.headers))
-    return AwaitedWork(attempt, operation, operation, request, _goal(completes, request), backlog.kind)
+    goal = _goal(completes, request, (operation.request, operation.response))
+    return AwaitedWork(attempt, operation, operation, request, goal, backlog.kind)
 
 
-def _goal(completes: Completes, request: Request) -> Goal:
+def _goal(completes: Completes, request: Request, accepted: tuple[Request, Response | None]) -> Goal:
     def state(response: Response) -> str | None:
-        return completes.state.value(request, response)
+        return completes.shown(accepted, (request, response))
 
     return Goal(
         done=lambda response: response.status < 300 and state(response) in completes.final,
