@@ -31,6 +31,7 @@ from verifier.checks.verdict import Judgement
 from verifier.contracts.guarantees import read
 from verifier.contracts.registry import ContractRegistry, version_contract
 from verifier.history.model import (
+    End,
     History,
     Note,
     Operation,
@@ -74,6 +75,7 @@ class HistoryBuilder:
     steps: list[Step] = field(default_factory=list)
     events: list[ReplicaEvent] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
+    ends: list[End] = field(default_factory=list)
     replay: str = "r1"
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
@@ -166,6 +168,17 @@ class HistoryBuilder:
                          source="partner", service="psp", name="charge", caller=by, caller_version=version,
                          effect=effect)  # fmt: skip
 
+    def end(
+        self, accepted: Operation, how: str = "ended", shown: str = "done", *, late: bool = False, **more: Any
+    ) -> None:
+        """What became of accepted work, as its client saw it in the current step."""
+        made = End(
+            self.steps[-1].id, accepted.replay, accepted.session, accepted.index + 1, accepted.id, accepted.service,
+            accepted.name, accepted.version, how, shown, 0.1 if how == "ended" else 5.0, 5.0, 3, "", self.clock,
+            "$.state = done", late=late,
+        )  # type: ignore[arg-type]  # fmt: skip
+        self.ends.append(structs.replace(made, **more))
+
     def event(self, what: str, version: str, detail: str = "") -> None:
         step = self.steps[-1].id
         self.events.append(ReplicaEvent(step, f"orders-{version}-1", "orders", version, what, self.clock, detail))
@@ -174,7 +187,9 @@ class HistoryBuilder:
         self._end()
         services = tuple(ServiceInfo(name, found, found[0], found[-1]) for name, found in self.services.items())
         run = RunInfo(1, "0", "test", 7, "process", services, ("psp",), (("orders", OLD),))
-        return History(run, tuple(self.operations), tuple(self.steps), tuple(self.events), (), tuple(self.notes))
+        return History(
+            run, tuple(self.operations), tuple(self.steps), tuple(self.events), (), tuple(self.notes), tuple(self.ends)
+        )
 
     def plan(self) -> Plan:
         """The plan that these steps carry out."""

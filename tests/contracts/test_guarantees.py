@@ -10,10 +10,11 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from verifier.contracts.expressions import parse
+from verifier.contracts.expressions import parse, parse_address
 from verifier.contracts.guarantees import Assumption, Completes, Effect, Freshness, Idempotent, read
 from verifier.contracts.registry import ContractRegistry, version_contract
 from verifier.errors import BadInput, Problem
+from verifier.http.message import Request, Response
 
 GOOD = """\
 service: orders
@@ -64,7 +65,7 @@ def test_a_file_becomes_values(tmp_path: Path) -> None:
     assert place.idempotent == Idempotent(parse("$request.header.Idempotency-Key"), (parse("$response.body#/id"),))
     assert place.completes == Completes(
         accepted=201,
-        poll=parse("$response.header.Operation-Location"),
+        poll=parse_address("$response.header.Operation-Location"),
         state=parse("$response.body#/status"),
         transitions=(("pending", ("running",)), ("running", ("done", "failed"))),
         final=("done", "failed"),
@@ -226,3 +227,33 @@ def test_promises_are_looked_up_by_service_version_and_request(tmp_path: Path) -
         ("1.0", "getX"),
         ("2.0", "getX"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("poll", "target"),
+    [("/jobs/{$response.body#/id}", "/jobs/a%2F1"), ("/done", "/done"), ("$response.body#/url", "/x/1")],
+)
+def test_completion_is_polled_at_an_expression_or_a_path(tmp_path: Path, poll: str, target: str) -> None:
+    completes = completion(tmp_path, f'poll: "{poll}", state: $response.body#/s, final: [done]')
+    response = Response(202, (), b'{"id": "a/1", "url": "/x/1"}')
+    assert completes.poll.value(Request("POST", "/jobs"), response) == target
+    assert completes.poll.value(Request("POST", "/jobs"), Response(202, (), b"{}")) == (None if "$" in poll else target)
+
+
+def test_a_list_shows_the_state_of_the_work_s_own_entry(tmp_path: Path) -> None:
+    """Without a state, the work is done once its entry is there."""
+    accepted = (Request("POST", "/jobs", (), b'{"n": "b"}'), Response(202))
+    read = (Request("GET", "/done"), Response(200, (), b'{"items": [{"n": "a", "s": "new"}, {"n": "b", "s": "done"}]}'))
+    other = (Request("GET", "/done"), Response(200, (), b'{"items": [{"n": "a", "s": "done"}]}'))
+    stated = completion(tmp_path, "poll: /done, entry: {n: $request.body#/n}, state: $response.body#/s, final: [done]")
+    present = completion(tmp_path, "poll: /done, entry: {n: $request.body#/n}")
+    assert (stated.shown(accepted, read), stated.shown(accepted, other)) == ("done", None)
+    assert (present.shown(accepted, read), present.shown(accepted, other)) == ("present", None)
+    assert present.final == ("present",)
+
+
+def completion(folder: Path, text: str) -> Completes:
+    written(folder, f"service: a\noperations: {{postJob: {{completes: {{{text}}}}}}}\n")
+    found = read(folder / "guarantees.yaml").operations[0].completes
+    assert found is not None
+    return found

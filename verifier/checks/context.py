@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from verifier.contracts.expressions import Expression
+from verifier.contracts.expressions import Address, Expression
 from verifier.contracts.guarantees import OperationGuarantees
 from verifier.contracts.registry import ContractRegistry
 from verifier.history.model import History, Operation, Phase, Step
@@ -101,7 +101,7 @@ class Context:
             self._templates[key] = found.path if found else ""
         return self._templates[key]
 
-    def value(self, expression: Expression, operation: Operation) -> str | None:
+    def value(self, expression: Expression | Address, operation: Operation) -> str | None:
         return expression.value(operation.request, operation.response, self.template(operation))
 
     def effects_by(self, path: str, partner: str, operation: str, key: Expression) -> dict[str, list[Operation]]:

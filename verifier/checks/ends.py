@@ -3,7 +3,8 @@
 The evidence is the ends of accepted work (`history.model.End`): for each place of the traffic where the recorded client
 waited, whether the work ended in a replay, how, and after how long. What the controls with all old show at a place is
 what a client may rely on there. Work that does not end at all, or ends in another state than in every control, is a
-counterexample. A control reports its own ends in the same way, so that attribution can excuse what old and new do alone.
+counterexample. A control reports its own ends in the same way, so that attribution can excuse what old and new do
+alone.
 
 It can be wrong where work takes longer than ten times what the longest control needed, which is the bound.
 """

@@ -13,7 +13,7 @@ from verifier.history.model import End, Operation
 from verifier.http.message import Request, Response, header, with_header
 from verifier.plan.model import PathKind
 from verifier.replay.context import Attempt, ReplayContext
-from verifier.replay.waiting_times import BRIEF, Place
+from verifier.replay.waiting_times import Place
 
 FIRST_WAIT, LONGEST_WAIT = 0.01, 0.25  # seconds between two polls, growing
 FAILURES = 6  # polls that may fail in a row
@@ -86,13 +86,14 @@ class AwaitedWork:
         """
         times = context.waiting_times
         self.began = self.began or context.clock()
-        self.brief = self.goal.bound > BRIEF and times.is_brief(self.attempt.step, self.place)
+        brief = times.brief(self.place)
+        self.brief = self.goal.bound > brief and times.is_brief(self.attempt.step, self.write.name)
         if not self.done:
-            await self.poll(context, within or (BRIEF if self.brief else self.goal.bound))
+            await self.poll(context, within or (brief if self.brief else self.goal.bound))
         if self.done:
-            times.ended(self.attempt.step, self.place, self.kind, context.clock() - self.write.ended)
+            times.ended(self.place, self.kind, context.clock() - self.write.ended)
         elif not within:
-            times.in_vain(self.attempt.step, self.place)
+            times.in_vain(self.attempt.step, self.write.name)
         if self.done or not within:
             context.record(self.end(context))
         return self.done

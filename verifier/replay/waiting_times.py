@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from verifier.plan.model import PathKind
@@ -14,7 +15,10 @@ LONGEST_IN_CONTROL = 120.0  # seconds: a recorded client may have come back afte
 FACTOR = 10.0  # times what the recording or a control needed
 MOST_MORE = 30.0  # seconds beyond what a control needed: open work is followed later, too
 BRIEF = 1.0  # seconds, where enough others have waited in vain
-ENOUGH = 3  # waitings in a row at one place in one step that did not end
+ENOUGH = 3  # waitings of one kind of work in one step that have not ended
+
+# A waiting in vain takes its whole bound. Three of them prove as much as thirty, so the others of their step are brief:
+# they are followed all the same, and count only where the work never ends on its path.
 
 
 @dataclass(slots=True)
@@ -22,30 +26,31 @@ class WaitingTimes:
     """What the waitings of a run needed, by place. Controls come first in a plan, so later paths know of them."""
 
     needed: dict[Place, float] = field(default_factory=dict)  # seconds, the longest of a control of all old
-    _in_vain: dict[tuple[str, Place], int] = field(default_factory=dict)
-    _ended: set[tuple[str, Place]] = field(default_factory=set)
+    _in_vain: Counter[tuple[str, str]] = field(default_factory=Counter)  # by step and operation
 
     def bound(self, place: Place, kind: PathKind, recorded: float) -> float:
         """Seconds that a client waits at a place; `recorded` is how long it did in the recording.
 
-        Where no control of all old saw the waiting end, nothing says how long it takes.
+        A control with all old waits longest, for nothing says yet how long the work takes. Later paths know.
         """
-        if kind != "rollout":
+        if kind == "control-old":
             return max(LEAST_IN_CONTROL, min(FACTOR * recorded, LONGEST_IN_CONTROL))
         needed = self.needed.get(place, 0.0)
         return max(LEAST, min(FACTOR * needed, needed + MOST_MORE))
 
-    def is_brief(self, step: str, place: Place) -> bool:
-        """Whether enough waitings at a place did not end in a step, and none did, so that it is told by now."""
-        at = (step, place)
-        return at not in self._ended and self._in_vain.get(at, 0) >= ENOUGH
+    def brief(self, place: Place) -> float:
+        """Seconds for a waiting that is brief: what the controls needed, twice over, and some more."""
+        return max(BRIEF, 2 * self.needed.get(place, 0.0))
 
-    def ended(self, step: str, place: Place, kind: PathKind, seconds: float) -> None:
+    def is_brief(self, step: str, operation: str) -> bool:
+        """Whether enough waitings for the work of an operation have not ended in a step to prove it."""
+        return self._in_vain[step, operation] >= ENOUGH
+
+    def ended(self, place: Place, kind: PathKind, seconds: float) -> None:
         """A waiting ended so many seconds after the acceptance."""
-        self._ended.add((step, place))
         if kind == "control-old":
             self.needed[place] = max(seconds, self.needed.get(place, 0.0))
 
-    def in_vain(self, step: str, place: Place) -> None:
-        """A waiting did not end within its bound."""
-        self._in_vain[step, place] = self._in_vain.get((step, place), 0) + 1
+    def in_vain(self, step: str, operation: str) -> None:
+        """A waiting for the work of an operation did not end within its bound."""
+        self._in_vain[step, operation] += 1
