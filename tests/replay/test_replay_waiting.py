@@ -246,7 +246,7 @@ def test_what_the_recording_gave_up_is_sent_as_often_and_has_no_end() -> None:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waiting_times, "LEAST", 0.2)
     monkeypatch.setattr(waiting_times, "LEAST_IN_CONTROL", 0.4)
-    monkeypatch.setattr("verifier.replay.awaited.BRIEF", 0.05)
+    monkeypatch.setattr("verifier.replay.waiting_times.BRIEF", 0.05)
     monkeypatch.setattr(backlog, "SHORT", 0.1)
 
 
@@ -281,26 +281,29 @@ def test_reads_that_all_fail_make_work_unreadable_and_end_the_session() -> None:
 def test_bounds_come_from_the_controls() -> None:
     times, place = WaitingTimes(), ("s1", 3)
     assert times.bound(place, "control-old", 0.3) == 40.0
-    assert times.bound(place, "control-new", 5.0) == 50.0
     assert times.bound(place, "rollout", 4.0) == 5.0, "no control has seen it end"
-    times.ended("c.1", place, "control-old", 0.7)
-    times.ended("c.1", place, "control-old", 0.2)
-    times.ended("n.1", place, "control-new", 9.0)
+    times.ended(place, "control-old", 0.7)
+    times.ended(place, "control-old", 0.2)
+    times.ended(place, "control-new", 9.0)
     assert times.bound(place, "rollout", 4.0) == 7.0
+    assert times.bound(place, "control-new", 4.0) == 7.0, "old has shown how long it takes"
     assert times.bound(("s1", 4), "rollout", 4.0) == 5.0
-    times.ended("c.2", place, "control-old", 30.2)
+    times.ended(place, "control-old", 30.2)
     assert times.bound(place, "rollout", 4.0) == 60.2
     assert times.bound(place, "control-old", 3600.0) == 120.0
 
 
-def test_waiting_is_brief_only_where_none_has_ended() -> None:
+def test_waiting_is_brief_once_enough_for_the_same_work_have_not_ended() -> None:
     times, place = WaitingTimes(), ("s1", 3)
     for _ in range(3):
-        assert not times.is_brief("a", place)
-        times.in_vain("a", place)
-    assert times.is_brief("a", place) and not times.is_brief("b", place) and not times.is_brief("a", ("s1", 4))
-    times.ended("a", place, "rollout", 0.1)
-    assert not times.is_brief("a", place)
+        assert not times.is_brief("a", "POST /jobs")
+        times.in_vain("a", "POST /jobs")
+    assert times.is_brief("a", "POST /jobs")
+    assert not times.is_brief("b", "POST /jobs"), "another step proves it anew"
+    assert not times.is_brief("a", "POST /mails")
+    assert times.brief(place) == 1.0
+    times.ended(place, "control-old", 4.0)
+    assert times.brief(place) == 8.0, "never less than work takes that is done"
 
 
 # --- the backlog of a path ---

@@ -80,7 +80,7 @@ class Backlog:
                 end = work.end(context, step)
                 context.record(end)
                 if step == work.attempt.step:  # later it may have ended long before
-                    context.waiting_times.ended(step, work.place, work.kind, end.waited)
+                    context.waiting_times.ended(work.place, work.kind, end.waited)
 
         async with asyncio.TaskGroup() as group:
             for work in works:
