@@ -109,6 +109,17 @@ def test_what_is_settled_holds_whatever_stands_in_the_holes(question: tuple[Cont
             assert made.called("s", version, Request(method, at.replace(HOLE, value))) == operation
 
 
+def test_a_hole_that_may_be_a_base_path_leaves_the_operation_open() -> None:
+    operations = tuple(ContractOperation(path, "POST", path, (), None, (), (), "") for path in ("/{x}", "/{x}/{y}"))
+    with_base = Contract("t", "1", "f", "openapi", operations, bases=("/v1",))
+    made = ContractRegistry((VersionContract("s", "1", with_base, None),))
+    assert made.called("s", "1", Request("POST", "/v1/a")) == operations[0]
+    assert made.called("s", "1", Request("POST", "/v2/a")) == operations[1]
+    assert made.settled("s", "1", "POST", f"/{HOLE}/a") == (False, None)
+    assert made.settled("s", "1", "POST", f"/{HOLE}") == (False, None)
+    assert made.settled("s", "1", "POST", f"/v1/{HOLE}") == (True, operations[0])
+
+
 def test_the_property_sees_settled_operations() -> None:
     def settled(question: tuple[ContractRegistry, str, str, str]) -> bool:
         made, version, method, at = question

@@ -1,11 +1,11 @@
-"""The confirmation: what seemed to break is tried again before a run may fail.
+"""Plans the confirmation: before a run may fail, the replays that showed a finding are repeated.
 
-One finding is one try, and a try can go wrong by chance: a slow disk, a replica that ended by itself. The confirmation
-is a reduced plan. It walks the same paths on fresh stores, the controls included, with the replays, routes and faults
-of the findings alone, each `REPEATS` times in every step. So the tries of the mixture and of its controls are matched
-in number and in kind, and `checks/rates.py` can compare them.
+A single finding can have an unrelated cause, such as a slow disk or a replica that crashed. The confirmation is a
+reduced plan. It walks the same paths on fresh stores, including the controls, with only the replays, routes and faults
+of the findings, each `REPEATS` times in every step. So the mixture and its controls have the same number and kind of
+tries, and `checks/rates.py` can compare them.
 
-Pure and deterministic: the same plan and targets give an equal confirmation.
+Pure and deterministic: equal plan and targets give an equal confirmation.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ PREFIX = "confirm-"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One replay that showed a finding, in the step `step`. Without a route (live traffic) any version serves it.
+    """A replay that showed a finding in `step`. Without a route (live traffic), any version serves it.
 
-    Without a session (a replica that did not become ready) the path alone is walked again.
+    Without a session (a replica that did not become ready), only the path is walked again.
     """
 
     step: str
@@ -34,7 +34,7 @@ class Target:
 
 
 def confirmation(plan: Plan, targets: Sequence[Target]) -> tuple[Path, ...]:
-    """The paths that try the targets again; none without targets."""
+    """The paths that repeat the targets; () without targets."""
     wanted = list(dict.fromkeys(targets))[:MOST_TARGETS]
     if not wanted:
         return ()
@@ -82,7 +82,7 @@ def _replays(
 
 
 def _version(step: PlannedStep, service: str, wanted: str, turn: int) -> str:
-    """The wanted version where it is live, else the live ones in turn; "" where the service does not run."""
+    """The wanted version if it is live, else the live ones in turn; "" if the service does not run."""
     live = live_versions(step.state, service)
     if wanted in live:
         return wanted
@@ -90,7 +90,7 @@ def _version(step: PlannedStep, service: str, wanted: str, turn: int) -> str:
 
 
 def _fault(steps: Sequence[PlannedStep], at: int, session: SessionShape, fault: Fault, turn: int) -> Fault | None:
-    """The fault between versions that are live here; None where it cannot take place."""
+    """The fault between versions that are live here; None if it is impossible."""
     until = ""
     if fault.until:
         later = steps[at + 1 :]

@@ -118,10 +118,10 @@ def _staged(matrix: Matrix, *stages: str) -> list[Action]:
 
 
 def _control(matrix: Matrix, name: str, kind: PathKind) -> Path:
-    """One version alone on fresh stores; then the same version is deployed again.
+    """One version alone on fresh stores. Then the same version is deployed again.
 
-    The second step replaces every replica, one after the other, as a rollout does. It is the matched control of a
-    transition: what it shows (a lease that is not given back, a request that is cut) no new version has brought.
+    The second step replaces the replicas one after the other, as a rollout does. It is the control of a transition: a
+    defect that it shows, such as a lease that is not released, was not caused by a new version.
     """
     draft, new = _Draft(matrix, name, kind), kind == "control-new"
     phase: Phase = "control-new" if new else "control-old"
@@ -141,10 +141,10 @@ def _control(matrix: Matrix, name: str, kind: PathKind) -> Path:
 
 
 def _upgrade_control(matrix: Matrix) -> Path:
-    """New code on data that old code made, with no mixture: old serves, all stop, migrate, all new start.
+    """New code on data of old code, without a mixture: the old version serves and stops, then the new one starts.
 
-    The first step is one more control of the old version. What the second shows is the upgrade's own, whichever
-    strategy the rollout follows.
+    The first step is another control of the old version. The second step shows defects of the upgrade itself, for any
+    strategy.
     """
     draft = _Draft(matrix, "control-upgrade", "control-upgrade")
     draft.add(

@@ -1,4 +1,4 @@
-"""From what a run has found so far to what is tried again (`plan/confirmation.py`)."""
+"""Selects the replays to repeat from the findings of a run so far (see `plan/confirmation.py`)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from verifier.plan.model import Plan, Replay
 
 
 def targets(judgement: Judgement, history: History, plan: Plan) -> tuple[Target, ...]:
-    """The replays that prove what would fail the run, the gravest violation first. None: nothing is to be confirmed."""
+    """The replays that show the violations that would fail the run, the most severe first. () if there are none."""
     operations = {operation.id: operation for operation in history.operations}
     planned = {(step.id, replay.id): replay for step in plan.steps for replay in step.replays}
     found = [
@@ -29,7 +29,7 @@ def _of(
     proof = [operations[name] for name in violation.evidence if name in operations]
     roots = [_root(operation, operations) for operation in proof]
     if roots and all(root.source == "proof" for root in roots):
-        return  # a request made up from a contract, sent again with every run
+        return  # a request generated from a contract, which every run sends again
     yield Target(violation.step)
     for root in roots:
         replay = planned.get((root.step, root.replay))
@@ -40,7 +40,7 @@ def _of(
 
 
 def _root(operation: Operation, operations: dict[str, Operation]) -> Operation:
-    """What a client sent first: the operation that this one repeats, reads back or was caused by."""
+    """The first operation in the chain: the one that this one repeats or reads back, or that caused it."""
     seen = {operation.id}
     while operation.parent in operations and operation.parent not in seen:
         operation = operations[operation.parent]

@@ -42,7 +42,7 @@ class Prepared:
     plan: Plan
     named: str  # path of the matrix as given on the command line
     credentials: Credentials | None = None  # never stored
-    notes: tuple[str, ...] = ()  # what is odd about the inputs and keeps nothing from running
+    notes: tuple[str, ...] = ()  # unusual inputs that do not prevent a run
 
 
 def prepare(
@@ -171,7 +171,7 @@ def _shape(name: str, replay_script: ReplayScript, registry: ContractRegistry, m
 
 
 def preparation_notes(prepared: Prepared) -> Iterator[Note]:
-    """What is odd about the inputs, and what sessions borrow."""
+    """Notes about unusual inputs, and about exchanges that sessions take from each other."""
     yield from (Note("", "filter", sentence) for sentence in prepared.notes)
     yield from borrowings(prepared)
 

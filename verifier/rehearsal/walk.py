@@ -155,7 +155,7 @@ class Rehearsal:
         )
 
     async def _confirm(self, writer: HistoryWriter, system: System, context: ReplayContext) -> None:
-        """Try again what would fail the run: for as long as the budget allows, and never without a finding."""
+        """Repeat what would fail the run, within the budget. Does nothing without a finding."""
         writer.flush()
         plan, history = self.prepared.plan, read(self.directory)
         wanted = targets(judge(history, self.prepared.registry, plan), history, plan)
@@ -167,7 +167,7 @@ class Rehearsal:
         until = self.clock() + self.prepared.matrix.budget
         for path in paths:
             if self.clock() >= until:
-                context.record(Note("", "not-run", f"{path.id} was not run: the budget for confirming was used up"))
+                context.record(Note("", "not-run", f"{path.id} was not run: the confirmation has used up its budget"))
             else:
                 await self._path(path, system, context)
 
@@ -188,7 +188,7 @@ class Rehearsal:
             self.boot += self.clock() - began
 
     async def _steps(self, path: PlanPath, system: System, driver: SessionReplayer) -> None:
-        """In order. After one that failed the path goes on as a deployer would: back to all old, and no further."""
+        """Carry out the steps in order. After a failed step only the next rollback follows, as in a deployment."""
         failed = False
         for step in path.steps:
             if failed and step.kind != "roll back":

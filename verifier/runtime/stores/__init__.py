@@ -1,1 +1,1 @@
-"""Stores: what is known of each kind, and how the process runtime runs them."""
+"""The kinds of stores, and the stores of the process runtime."""

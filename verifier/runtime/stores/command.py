@@ -1,4 +1,4 @@
-"""Any other server, which a command starts in the process runtime."""
+"""Any other server: the process runtime starts it with a command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a kind of store is to both runtimes and to matrices: one value, listed in `registered.py`."""
+"""Describes a kind of store to the runtimes and to matrices. `registered.py` lists all kinds."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Answers = Callable[[Address], Awaitable[bool]]
 
 @dataclass(frozen=True, slots=True)
 class LocalStore:
-    """A store of the process runtime before it starts: `job` is its server, None where a file is the whole store.
+    """A store of the process runtime before its start. `job` is its server; None if the store is only a file.
 
-    `url` makes the URL from the server's port; None for the URL of the image that the store stands in for. `signal`
-    ends the server.
+    `url` makes the URL from the port of the server; None if the URL is that of the declared image. `signal` ends the
+    server.
     """
 
     job: Job | None
@@ -30,12 +30,12 @@ class LocalStore:
 
 
 # Prepares a store. The second argument returns a folder for its data, which does not exist yet and is removed with the
-# store; the third one completes the environment of a local process.
+# store. The third one adds the declared environment to that of a local process.
 Local = Callable[[StoreSpec, Callable[[], Path], Callable[[Environment], dict[str, str]]], Awaitable[LocalStore]]
 
 
 def tcp_url(environment: Environment, host: str, port: int) -> str:
-    """The URL of a store of which nothing else is known."""
+    """The URL of an unknown kind of store."""
     return f"tcp://{host}:{port}"
 
 
@@ -49,14 +49,14 @@ def _anywhere(spec: StoreSpec) -> None:
 
 @dataclass(frozen=True, slots=True)
 class StoreKind:
-    """`url` makes the URL of a store from its declared environment, host and port.
+    """A kind of store. `url` makes the URL of a store from its declared environment, host and port.
 
-    In containers: `images` are the names of images of this kind, without registry and tag, and `port` is where they
-    listen. `environment` completes the declared environment by what such an image insists on. `arguments` make a
-    throw-away store fast, for images with the official entry point. `answers` asks whether a store is ready.
+    For containers: `images` are the names of images of this kind, without registry and tag, and `port` is the port on
+    which they listen. `environment` adds what the image requires to the declared environment. `arguments` make a
+    temporary store fast, for images with the official entry point. `answers` tests whether a store is ready.
 
-    In the process runtime: `local` prepares a store for which the matrix says `process: NAME`; None where there is no
-    such store. `check` raises BrokenEnvironment where it cannot start on this machine.
+    For the process runtime: `local` prepares a store that the matrix declares as `process: NAME`, or is None. `check`
+    raises BrokenEnvironment if it cannot start on this machine.
     """
 
     name: str
@@ -70,13 +70,13 @@ class StoreKind:
     check: Callable[[StoreSpec], None] = _anywhere
 
     def command(self, entrypoint: list[str] | None) -> list[str] | None:
-        """The command for an image with this entry point; None for the image's own."""
+        """The command for an image with this entry point; None for the default command of the image."""
         official = any(part.endswith("docker-entrypoint.sh") for part in entrypoint or ())
         return list(self.arguments) if self.arguments and official else None
 
 
 async def exchange(at: Address, message: bytes, size: int) -> bytes:
-    """The first `size` bytes of the response to a message; b"" where fewer come, or none in time."""
+    """The first `size` bytes of the response to a message; b"" if fewer arrive in time."""
     try:
         reader, writer = await asyncio.wait_for(asyncio.open_connection(at.host, at.port), _WITHIN)
     except (OSError, TimeoutError):

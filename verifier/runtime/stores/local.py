@@ -1,4 +1,4 @@
-"""The stores of the process runtime that run now."""
+"""The running stores of the process runtime."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class _Store:
 
 
 class LocalStores:
-    """The stores that run now, by name."""
+    """The running stores, by name."""
 
     def __init__(self, run_id: str, owner: ProcessIdentity, launcher: Launcher) -> None:
         self._run = run_id
@@ -44,11 +44,11 @@ class LocalStores:
         return tuple(self._stores)
 
     def check(self, spec: StoreSpec) -> None:
-        """Raises BrokenEnvironment for a store that cannot start on this machine."""
+        """Raise BrokenEnvironment if a store cannot start on this machine."""
         _kind(spec).check(spec)
 
     async def start(self, spec: StoreSpec) -> str:
-        """Start an empty store; returns its URL. Raises BrokenEnvironment."""
+        """Start an empty store and return its URL. Raises BrokenEnvironment."""
         kind = _kind(spec)
         spec.directory.mkdir(parents=True, exist_ok=True)
         if any(spec.directory.iterdir()):
@@ -73,7 +73,7 @@ class LocalStores:
         return registered.url(spec.image, spec.environment, LOOPBACK, port)
 
     def _folder(self, spec: StoreSpec) -> Path:
-        """The store's own folder among the run's temporary data; it does not exist yet."""
+        """The folder of a store in the temporary data of the run. It does not exist yet."""
         mark_folder(self._run, self._owner)
         folder = scratch(self._run) / f"store-{spec.name}"
         if folder.exists():
@@ -81,7 +81,7 @@ class LocalStores:
         return folder
 
     async def stop(self, name: str) -> None:
-        """Kill the store and remove its data; nothing happens when there is none of that name."""
+        """Kill a store and remove its data. Does nothing for an unknown name."""
         store = self._stores.pop(name, None)
         if store is None:
             return

@@ -23,14 +23,14 @@ from verifier.runtime.stores.kind import Answers, LocalStore, StoreKind, exchang
 _WITHIN = 30.0
 _NEEDED = ("initdb", "postgres")
 
-# Data that is thrown away needs no disk: nothing here changes what a transaction can see.
+# Temporary data need not reach the disk. These settings do not change what a transaction can see.
 _CONNECTIONS = "max_connections=200"
 SETTINGS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What the official image reads from its environment; the same names are read here."""
+    """The account in the environment variables of the official image."""
 
     user: str
     password: str
@@ -48,9 +48,9 @@ class Account:
 
 
 def binaries(image: str | None) -> Path:
-    """The folder with the server's programs; of several, the major version that the image names, else the newest.
+    """The folder with the server programs: the major version in the name of the image, or the newest one.
 
-    Raises BrokenEnvironment when there is none.
+    Raises BrokenEnvironment if there is none.
     """
     found: dict[int, Path] = {}
     for folder in Path("/usr/lib/postgresql").glob("*/bin"):
@@ -73,7 +73,7 @@ def binaries(image: str | None) -> Path:
 
 
 def as_user(command: list[str]) -> list[str]:
-    """The command, run by an unprivileged user when this process is root: PostgreSQL refuses to run as root."""
+    """The command, run by an unprivileged user if this process is root, because PostgreSQL does not run as root."""
     account = _unprivileged()
     if account is None:
         return command
@@ -85,7 +85,7 @@ def as_user(command: list[str]) -> list[str]:
 
 
 def own(folder: Path) -> None:
-    """Make a new, empty folder that only the server's user can read."""
+    """Create an empty folder that only the user of the server can read."""
     folder.mkdir(mode=0o700, parents=True)
     account = _unprivileged()
     if account is not None:
@@ -104,11 +104,11 @@ def _unprivileged() -> pwd.struct_passwd | None:
 
 
 async def create(folder: Path, programs: Path, account: Account, environment: dict[str, str]) -> None:
-    """Create an empty cluster in `folder`, which must not exist, with the account's database in it."""
+    """Create an empty cluster in `folder`, which must not exist, with the database of the account."""
     own(folder)
     data, secret = folder / "data", folder / "password"
     secret.write_text(account.password + "\n")
-    secret.chmod(0o644)  # the folder around it is closed
+    secret.chmod(0o644)  # its folder is not readable for others
     await _run(
         [str(programs / "initdb"), "--pgdata", str(data), "--username", account.user, "--pwfile", str(secret),
          "--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C", "--no-sync"],
@@ -124,7 +124,7 @@ async def create(folder: Path, programs: Path, account: Account, environment: di
 
 
 def server(folder: Path, programs: Path) -> tuple[str, ...]:
-    """The command of a server that listens on loopback alone, with no socket file; `{port}` is still unfilled."""
+    """The command of a server that listens only on loopback, without a socket file. `{port}` is not replaced yet."""
     settings = (*SETTINGS, f"listen_addresses={LOOPBACK}", "port={port}", "unix_socket_directories=", _CONNECTIONS)
     start = [str(programs / "postgres"), "-D", str(folder / "data")]
     return tuple(as_user([*start, *(part for setting in settings for part in ("-c", setting))]))
@@ -147,10 +147,10 @@ async def _run(command: list[str], folder: Path, environment: dict[str, str], gi
 
 
 async def answers(at: Address, account: Account) -> bool:
-    """Whether a server takes connections: it answers a start-up message by asking for authentication.
+    """Whether a server accepts connections: it responds to a start-up message with a request for authentication.
 
-    While it starts, recovers or stops it answers with an error (57P03) instead. The official image runs a first,
-    temporary server for its own set-up, which listens on no TCP port. Messages: PostgreSQL's documentation,
+    While it starts, recovers or stops, it responds with an error (57P03). The temporary server that the official image
+    runs for its setup does not listen on TCP. Messages: PostgreSQL's documentation,
     "Frontend/Backend Protocol", "Start-up".
     """
     words = f"user\0{account.user}\0database\0{account.database}\0\0".encode()
@@ -167,7 +167,7 @@ def url(environment: Environment, host: str, port: int) -> str:
 
 
 def completed(environment: Environment) -> dict[str, str]:
-    """What is declared, completed by what the image insists on."""
+    """The declared environment plus the variables that the image requires."""
     account = Account.of(environment)
     values = dict(environment) | {
         "POSTGRES_USER": account.user,
@@ -182,7 +182,7 @@ async def local(
     spec: StoreSpec, own_folder: Callable[[], Path], complete: Callable[[Environment], dict[str, str]]
 ) -> LocalStore:
     programs, account = binaries(spec.image), Account.of(spec.environment)
-    # Not in the run directory: the server's user need not have access to what is above it.
+    # Not in the run directory, because the user of the server may have no access to its parents.
     folder = own_folder()
     await create(folder, programs, account, complete(spec.environment))
     job = Job(
@@ -190,7 +190,7 @@ async def local(
         ready=replace(spec.readiness or Readiness("tcp", "", _WITHIN), kind="tcp"),
         probe=lambda at: answers(at, account),
     )  # fmt: skip
-    # Asked to end at once, it ends its own workers first, which may have left its group.
+    # SIGQUIT, because the server then ends its workers first, which may have left its group.
     return LocalStore(job, lambda port: account.url(LOOPBACK, port), "SIGQUIT")
 
 

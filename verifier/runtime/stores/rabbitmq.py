@@ -1,4 +1,4 @@
-"""RabbitMQ, as its official image is configured."""
+"""RabbitMQ, with the configuration of its official image."""
 
 from __future__ import annotations
 

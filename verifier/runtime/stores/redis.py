@@ -1,4 +1,4 @@
-"""Redis, and Valkey, which speaks its protocol."""
+"""Redis, and Valkey, which uses the same protocol."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def url(environment: Environment, host: str, port: int) -> str:
 
 
 async def redis_answers(at: Address) -> bool:
-    """Whether a server answers PING, or at least asks for a password; while it loads its data it does neither."""
+    """Whether a server responds to PING or asks for a password. While it loads its data, it does neither."""
     answer = await exchange(at, b"*1\r\n$4\r\nPING\r\n", 7)
     return answer in (b"+PONG\r\n", b"-NOAUTH")
 

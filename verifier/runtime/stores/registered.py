@@ -1,4 +1,4 @@
-"""Every kind of store. A new one is one module that makes a `StoreKind`, and one line here."""
+"""All kinds of stores. A new one is one module with a `StoreKind` and one line here."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ KINDS: tuple[StoreKind, ...] = (
     command.COMMAND,
 )
 
-# What a matrix may name as `process` of a store. A command is given as a list, and has no name.
+# The names that a matrix may use as `process` of a store. A command is a list and has no name.
 PROCESS_STORES = tuple(kind.name for kind in KINDS if kind.local is not None and kind is not command.COMMAND)
 
 
 def of_image(image: str | None) -> StoreKind | None:
-    """The kind of store an image is, by the last part of its name: `registry:5000/x/postgres:15` is `postgres`."""
+    """The kind of an image by the last part of its name: `registry:5000/x/postgres:15` is `postgres`."""
     name = (image or "").rpartition("/")[2].partition("@")[0].partition(":")[0]
     return next((kind for kind in KINDS if name in kind.images), None)
 
@@ -31,6 +31,6 @@ def of_process(process: str | tuple[str, ...]) -> StoreKind:
 
 
 def url(image: str | None, environment: Environment, host: str, port: int) -> str:
-    """The URL of a store that listens on a host and port; `tcp://` for an image that is not known."""
+    """The URL of a store that listens on a host and port; `tcp://` for an unknown image."""
     kind = of_image(image)
     return (kind.url if kind is not None else tcp_url)(environment, host, port)
