@@ -18,6 +18,7 @@ from verifier.http.message import Request, Response
 from verifier.matrix.model import Retry
 from verifier.plan.model import Replay
 from verifier.replay.context import Attempt
+from verifier.replay.misfits import Misfits
 from verifier.replay.replay_script import ReplayScript
 from verifier.replay.session import SessionReplayer
 
@@ -39,6 +40,7 @@ class Scripted:
     def __init__(self, answers: Sequence[Response]) -> None:
         self.answers = list(answers)
         self.records: list[Any] = []
+        self.misfits = Misfits()
 
     def wall(self) -> float:
         return 0.0
