@@ -8,7 +8,7 @@ from dataclasses import replace
 import report_values as values
 
 from verifier.checks.verdict import Violation
-from verifier.report import html, markdown, phrasing, text, verdict_json
+from verifier.report import defects, html, markdown, summary, text, verdict_json
 
 CAUSE = "total of orders is number here, string there"
 SHAPE = replace(values.DOUBLED, guarantee="compatible", message="/total is string", cause=CAUSE, count=4)
@@ -22,7 +22,7 @@ def _rendered(found: tuple[Violation, ...], how: object = text) -> str:
 
 
 def test_violations_of_one_cause_are_one_defect_and_the_gravest_is_shown() -> None:
-    first, second = phrasing.defects(ALL)
+    first, second = defects.defects(values.judgement(ALL), ALL)
     assert (first.shown, first.others) == (LOST, (SHAPE, LISTED))
     assert (second.shown, second.others) == (values.DOUBLED, ())
 
@@ -30,28 +30,28 @@ def test_violations_of_one_cause_are_one_defect_and_the_gravest_is_shown() -> No
 def test_violations_of_no_cause_or_of_others_stay_apart() -> None:
     other = replace(LISTED, cause="id of orders is number here, string there")
     found = (values.DOUBLED, values.DOUBLED, SHAPE, other)
-    assert [defect.shown for defect in phrasing.defects(found)] == list(found)
+    assert [defect.shown for defect in defects.defects(values.judgement(found), found)] == list(found)
 
 
 def test_the_first_sentence_counts_defects() -> None:
-    said = phrasing.sentence(values.judgement(ALL))
+    said = summary.sentence(values.judgement(ALL))
     assert "2 defects violate 3 guarantees (compatible, no lost write, idempotent). " in said
     assert "At worst, users would have seen: it changed" in said
 
 
 def test_the_text_shows_the_gravest_with_its_proof_and_a_line_for_each_other() -> None:
     shown = _rendered(ALL)
-    assert "1. no lost write · mixed" in shown
+    assert f"1. {CAUSE}\n   no lost write · mixed" in shown
     assert "2. idempotent · mixed" in shown
     assert "3. " not in shown
-    assert f"   Cause: {CAUSE}. It has 2 further consequences, seen 9 times:" in shown
+    assert "   It has 2 further consequences, seen 9 times:" in shown
     assert shown.count("     compatible · mixed · orders 1.4 + 2.1") == 2
 
 
 def test_what_was_there_before_is_told_by_its_cause_too() -> None:
     before = tuple(replace(entry, attribution="pre-existing", steps=("rollout.2",)) for entry in (SHAPE, LISTED, LOST))
     shown, comment = _rendered(before), _rendered(before, markdown)
-    assert f"  Cause: {CAUSE}. It has 2 further consequences, seen 9 times:" in shown
+    assert "  It has 2 further consequences, seen 9 times:" in shown
     assert " 1 defect already existed in the old version." in " ".join(shown.split())
     assert "1 already present before the rollout" in comment
     assert "It has 2 further consequences, seen 9 times." in comment
@@ -63,8 +63,8 @@ def test_a_rollback_that_could_not_be_verified_is_not_said_to_hold() -> None:
         replace(step, verdict="unknown") if step.phase == "rollback" and step.kind == "roll back" else step
         for step in held.steps
     )
-    assert phrasing.going_back(held).startswith("Rolling back was safe")
-    assert phrasing.going_back(replace(held, steps=hidden)) == (
+    assert summary.going_back(held).startswith("Rolling back was safe")
+    assert summary.going_back(replace(held, steps=hidden)) == (
         "Whether rolling back is safe is unknown: rollout.3 could not be verified."
     )
 

@@ -9,7 +9,7 @@ import report_hostile
 import report_values as values
 from hypothesis import given
 
-from verifier.checks.verdict import Judgement
+from verifier.checks.verdict import Judgement, Tolerated
 from verifier.report import junit
 
 
@@ -26,15 +26,51 @@ def case(root: ElementTree.Element, step: str, name: str) -> ElementTree.Element
     )
 
 
-def test_a_violation_is_a_failure_with_its_proof_in_every_step_that_shows_it() -> None:
+def failures(root: ElementTree.Element) -> list[ElementTree.Element]:
+    return list(root.iter("failure"))
+
+
+def test_a_defect_is_one_failure_with_its_proof_and_the_steps_that_show_it_are_skipped() -> None:
     root = parsed(values.judgement())
+    (failure,) = failures(root)
+    assert failure.get("type") == "mixed"
+    assert failure.get("message") == values.DOUBLED.message
+    assert "applied again (2)" in (failure.text or "")
     for step in values.DOUBLED.steps:
-        failure = case(root, step, "idempotent").find("failure")
-        assert failure is not None
-        assert failure.get("type") == "mixed"
-        assert failure.get("message") == values.DOUBLED.message
-        assert "applied again (2)" in (failure.text or "")
+        skipped = case(root, step, "idempotent").find("skipped")
+        assert skipped is not None
+        assert skipped.get("message") == "violated: idempotent · orders 1.4 + 2.1 · placeOrder"
+    assert (root.get("failures"), root.get("skipped")) == ("1", "2")
+
+
+def test_what_follows_from_one_cause_is_one_failure_and_two_causes_are_two() -> None:
+    lost = replace(values.DOUBLED, guarantee="no lost write", cause="expand of orders 2.1 breaks orders 1.4")
+    other = replace(lost, guarantee="compatible", message="a consequence")
+    root = parsed(values.judgement((other, lost, values.DOUBLED)))
     assert root.get("failures") == "2"
+    first = case(root, "rollout.2", "expand of orders 2.1 breaks orders 1.4").find("failure")
+    assert first is not None
+    assert "It has 1 further consequence, seen 3 times:" in (first.text or "")
+    assert "a consequence" in (first.text or "")
+
+
+def test_the_end_of_a_log_and_the_rate_are_told() -> None:
+    found = replace(values.DOUBLED, reason="Traceback:\nno such table \x1b[31m", rate="seen in 1 of 1 try")
+    (failure,) = failures(parsed(values.judgement((found,))))
+    assert "no such table \\x1b[31m" in (failure.text or "")
+    assert "Seen in 1 of 1 try." in (failure.text or "")
+
+
+def test_what_does_not_fail_the_run_is_told() -> None:
+    unsure = replace(values.DOUBLED, confirmed=False)
+    judgement = replace(
+        values.judgement((), ()), violations=(unsure,), tolerated=(Tolerated("GET /a /n", "a clock", 3),),
+        unused=("nobody calls it",),
+    )  # fmt: skip
+    told = parsed(judgement).findtext("testsuite[@name='verdict']/testcase/system-out") or ""
+    assert "Not seen again when repeated: idempotent" in told
+    assert "Tolerated: 3 × GET /a /n: a clock" in told
+    assert "nobody calls it" in told
 
 
 def test_its_twin_a_step_that_held_has_no_failure() -> None:
@@ -75,7 +111,7 @@ def test_an_unknown_step_is_skipped_and_a_verdict_of_unknown_without_a_sentence_
 def test_a_violation_of_a_step_that_was_not_judged_fails_too() -> None:
     stray = replace(values.DOUBLED, step="rollout.9", steps=("rollout.9",))
     judgement = replace(values.judgement((stray,)), steps=values.judgement((), ()).steps)
-    failure = case(parsed(judgement), "rollout.9", "idempotent").find("failure")
+    failure = case(parsed(judgement), "rollout.9", "idempotent · orders 1.4 + 2.1 · placeOrder").find("failure")
     assert failure is not None
 
 

@@ -43,7 +43,7 @@ def test_eight_violations_are_shown_in_full_and_the_rest_in_a_line_each() -> Non
     many = tuple(replace(values.DOUBLED, operation=f"operation{number}") for number in range(11))
     lines = rendered(values.judgement(many)).splitlines()
     assert sum(line.startswith("   Reproduce: ") for line in lines) == text.IN_FULL
-    more = lines[lines.index("More violations") + 1 :][: 11 - text.IN_FULL]
+    more = lines[lines.index("More defects") + 1 :][: 11 - text.IN_FULL]
     assert [f"operation{number}" in line for number, line in enumerate(more, text.IN_FULL)] == [True] * 3
 
 
@@ -86,7 +86,7 @@ def test_no_text_reaches_the_terminal_as_a_control_sequence(hostile: str) -> Non
 def test_a_defect_is_told_by_its_first_step_and_where_its_proof_is_from() -> None:
     for step, told in (("rollout.2", "in 2 steps: it"), ("rollout.4", "in 2 steps, here in rollout.4: it")):
         found = rendered(values.judgement((replace(values.DOUBLED, step=step),)))
-        assert f"first in rollout.2, seen 3 times {told}" in found
+        assert f"First in rollout.2, seen 3 times {told}" in found
 
 
 def test_what_was_tolerated_is_listed_with_its_reason_and_the_rest_is_counted() -> None:

@@ -30,6 +30,13 @@ SIMPLER: dict[
     "rollback": ("pre-existing", "new-version", "migration", "upgrade", "mixed"),
 }
 GRAVITY: tuple[Attribution, ...] = ("mixed", "migration", "rollback", "upgrade", "new-version", "pre-existing")
+ALONE: dict[Attribution, str] = {  # the cells with which a rate is compared, in a sentence
+    "pre-existing": "with all old",
+    "new-version": "with all new",
+    "migration": "with all old on migrated data",
+    "upgrade": "with all new on old data",
+    "mixed": "with old and new together",
+}
 _Place = tuple[str, int]  # session, index
 
 
@@ -98,8 +105,21 @@ class _Attributions:
         return [finding for finding, _ in also], {id(finding): cell for finding, cell in also}
 
 
+@dataclass(frozen=True, slots=True)
+class Attributed:
+    """A violation with every finding that shows it."""
+
+    violation: Violation
+    findings: tuple[Finding, ...]
+
+
 def violations(context: Context, findings: Iterable[Finding], lasting: Collection[str] = ()) -> tuple[Violation, ...]:
-    """One violation for each defect and attribution, told by the finding that shows it best.
+    """The violations that findings show, without the causes that are known only from all of them together."""
+    return tuple(entry.violation for entry in attributed(context, findings, lasting))
+
+
+def attributed(context: Context, findings: Iterable[Finding], lasting: Collection[str] = ()) -> list[Attributed]:
+    """One violation for each defect, attribution and cause, told by the finding that shows it best.
 
     The controls are asked per kind of disturbance: a defect that old shows under retries is news under none. What
     remains is the deployment's own, and one defect however it was brought out. `lasting` names the guarantees whose
@@ -110,22 +130,25 @@ def violations(context: Context, findings: Iterable[Finding], lasting: Collectio
     found = _cut_off(context, attributions)
     given = [(finding, attributions.of(original)) for finding, original in found]
     mixed = {finding.defect for finding, attribution in given if attribution == "mixed"}
-    grouped: dict[tuple[tuple[str, ...], Attribution], list[Finding]] = defaultdict(list)
+    grouped: dict[tuple[tuple[str, ...], Attribution, str], list[Finding]] = defaultdict(list)
     for finding, attribution in given:
         forward = attribution == "rollback" and finding.defect in mixed
-        grouped[finding.defect, "mixed" if forward else attribution].append(finding)
+        grouped[finding.defect, "mixed" if forward else attribution, finding.cause].append(finding)
     told = []
-    for (_, attribution), group in grouped.items():
+    for (_, attribution, _), group in grouped.items():
         # Ids, not the order of the history, settle ties: independent replays may end in any order.
         group.sort(key=lambda finding: (order.get(finding.step, -1), finding.evidence, finding.message))
         shown = _violation(context, _telling(context, group), group, attribution)
         rate = _rate(attributions.rates, attribution, group)
         confirmed = _confirmed(context, attributions, attribution, group)
-        told.append(replace(shown, rate=rate, confirmed=confirmed, lasting=shown.guarantee in lasting))
-    told.sort(
-        key=lambda item: (GRAVITY.index(item.attribution), order.get(item.step, -1), item.guarantee, item.message)
-    )
-    return tuple(told)
+        shown = replace(shown, rate=rate, confirmed=confirmed, lasting=shown.guarantee in lasting)
+        told.append(Attributed(shown, tuple(group)))
+
+    def place(entry: Attributed) -> tuple[int, int, str, str]:
+        item = entry.violation
+        return (GRAVITY.index(item.attribution), order.get(item.step, -1), item.guarantee, item.message)
+
+    return sorted(told, key=place)
 
 
 def _rate(rates: Rates, attribution: Attribution, group: list[Finding]) -> str:
@@ -138,8 +161,9 @@ def _rate(rates: Rates, attribution: Attribution, group: list[Finding]) -> str:
 
     failures, tries = counted(attribution)
     compared = ((cell, *counted(cell)) for cell in SIMPLER[attribution])
-    others = [f"{cell} {failed} of {tried}" for cell, failed, tried in compared if tried]
-    return f"seen in {failures} of {tries} tries" + (f" (controls: {', '.join(others)})" if others else "")
+    others = [f"{ALONE[cell]} {failed} of {tried}" for cell, failed, tried in compared if tried]
+    seen = f"seen in {failures} of {tries} {'try' if tries == 1 else 'tries'}"
+    return f"{seen}; {', '.join(others)}" if others else seen
 
 
 def _confirmed(
@@ -245,6 +269,7 @@ def _violation(context: Context, shown: Finding, group: list[Finding], attributi
         passing=tuple(name for name in steps if name not in lasting),
         cause=shown.cause,
         workers=_workers(context, shown),
+        reason=shown.reason,
     )
 
 

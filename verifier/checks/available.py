@@ -5,7 +5,7 @@ A replica that cannot start on the other version's data, or ends by itself, belo
 
 from __future__ import annotations
 
-from verifier.checks.causes import ends
+from verifier.checks.causes import broken
 from verifier.checks.context import Context, called
 from verifier.checks.guarantee import Guarantee
 from verifier.checks.verdict import CheckResult, Finding, FindingKind
@@ -13,6 +13,7 @@ from verifier.history.model import Operation, ReplicaEvent
 from verifier.plan.model import Plan
 
 GUARANTEE = "available"
+LINES = 10  # of a log
 BROKEN = frozenset({"never-ready", "exited", "command-failed"})
 
 
@@ -74,7 +75,7 @@ def _broken(context: Context, event: ReplicaEvent, guarantee: str, back: bool) -
     what = {
         "never-ready": "did not become ready",
         "exited": "ended by itself",
-        "command-failed": "was migrated in vain",
+        "command-failed": "could not be migrated",
     }[event.what]
     first = event.detail.splitlines()[0] if event.detail else ""
     return Finding(
@@ -88,8 +89,15 @@ def _broken(context: Context, event: ReplicaEvent, guarantee: str, back: bool) -
         evidence=(event.replica,),
         kind=FindingKind.REPLICA,
         detail=f"{event.what} {event.version}",
-        cause=ends(event.service, event.version) if event.what == "exited" else "",
+        cause=broken(event),
+        reason=reason(event),
     )
+
+
+def reason(event: ReplicaEvent) -> str:
+    """The last telling lines of the log of a replica or a migration, at most LINES of them."""
+    told = event.log if event.what == "exited" else event.detail.partition("\n")[2]
+    return "\n".join([line.rstrip() for line in told.splitlines() if line.strip()][-LINES:])
 
 
 AVAILABLE = Guarantee(GUARANTEE, head="avail", severity=30, check=check)

@@ -1,13 +1,14 @@
-"""What makes several findings one change: a field that one version tells as one type, the other as another.
+"""The names of causes that a check knows by itself: a retyped field, and a replica that does not start or that ends.
 
-Such a change shows in every answer that holds the field, as a shape, as a broken contract and as a value that reads
-differently. A cause names it once; findings of one service with equal causes are consequences of one change.
+A field of another type shows in every answer that holds the field, as a shape, as a broken contract and as a value that
+reads differently. A cause names it once; findings of one service with equal causes are consequences of one change.
 """
 
 from __future__ import annotations
 
 from collections.abc import Set
 
+from verifier.history.model import ReplicaEvent
 from verifier.pointers import is_index, names
 
 
@@ -23,6 +24,14 @@ def retyped(service: str, pointer: str, before: Set[str], now: str) -> str:
     if not fields or not now or now in before:
         return ""
     return f"{fields[-1]} of {service} is {' here, '.join(sorted({*known, now}))} there"
+
+
+def broken(event: ReplicaEvent) -> str:
+    """The cause of all that follows from a replica that ended or did not start, or from a migration that failed."""
+    named = f"{event.service} {event.version}"
+    if event.what == "command-failed":  # its replica is named SERVICE-VERSION-STAGE-NUMBER
+        return f"{event.replica.removeprefix(f'{event.service}-{event.version}-').rpartition('-')[0]} of {named} fails"
+    return ends(event.service, event.version) if event.what == "exited" else f"{named} does not become ready"
 
 
 def ends(service: str, version: str) -> str:

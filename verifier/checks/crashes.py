@@ -1,7 +1,12 @@
-"""What follows from a replica that ended by itself, where its version does so in the controls too.
+"""What follows from a replica that ended by itself.
 
-Which requests such an end hits is chance: in the mixture others than in the controls. What follows from it is then no
-violation of the mixture, and no pass either, for what the mixture adds there cannot be seen.
+It compares every failed request and every resource that is gone with the ends of replicas: the requests that a replica
+left unanswered when it ended, those that nobody served until its version was back, the sessions that had to go on
+without these responses, and the resources that it alone had. All of these have the end as their cause.
+
+Where a version ends in the controls too, which requests an end hits is chance: in the mixture others than in the
+controls. What follows from it is then no violation of the mixture, and no pass either, for what the mixture adds there
+cannot be seen.
 """
 
 from __future__ import annotations
@@ -32,7 +37,7 @@ class _Ended:
 
 
 class CrashAttribution:
-    """Looks up what an end of a replica explains. Ends of another version, or in another way, explain nothing."""
+    """Looks up what an end of a replica explains. An end that no control shows is a cause, and excuses nothing."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -41,19 +46,26 @@ class CrashAttribution:
         self._ended: dict[tuple[str, str], list[_Ended]] = defaultdict(list)  # by path and replica
         self._wrote: dict[tuple[Origin, str], set[str]] = defaultdict(set)  # replicas that acknowledged writes
         self._read: dict[tuple[str, str], float] = {}  # by path and resource: when it was last read back
-        if known := self._in_controls():
-            self._look(known)
+        if any(event.what == "exited" for event in context.history.replicas):
+            self._look(self._in_controls())
 
     def explained(self, finding: Finding) -> Finding:
-        """The finding itself, or one that names the end that it follows from and is laid to that version."""
-        step = self._context.steps.get(finding.step)
-        ended = self._behind(finding) if step is None or as_control(step) is None else None
+        """The finding itself, or one that names the end that it follows from.
+
+        Outside the controls it is laid to the version that ended if a control shows the end too.
+        """
+        ended = self._behind(finding)
         if ended is None:
             return finding
-        found = ended.exit
-        told = f"{finding.message}; {found.service} {found.version} had ended by itself, as in {found.control}"
+        found, step = ended.exit, self._context.steps.get(finding.step)
+        caused = replace(finding, cause=ends(found.service, found.version))
+        if step is not None and as_control(step) is not None:
+            return caused
+        told = f"{finding.message}; {found.service} {found.version} had ended by itself"
+        if not found.control:
+            return replace(caused, message=told)
         family = f"{finding.family} after {found.service} {found.version} ended by itself".strip()
-        return replace(finding, message=told, family=family, after=found, cause=ends(found.service, found.version))
+        return replace(caused, message=f"{told}, as in {found.control}", family=family, after=found)
 
     def _in_controls(self) -> dict[tuple[str, str, str], Crash]:
         """Ends in controls by service, version and how: the exit status."""
@@ -77,7 +89,8 @@ class CrashAttribution:
             elif operation.request.method not in SAFE:
                 self._wrote[origin(context, operation), operation.service].add(operation.replica)
         for event in context.history.replicas:
-            if event.what == "exited" and (found := known.get(_key(event))) is not None:
+            if event.what == "exited":
+                found = known.get(_key(event)) or Crash(*_key(event), "", frozenset())
                 path = _path(context, event)
                 self._add(found, event, path, served[path, event.replica], served[path, ""])
 

@@ -7,11 +7,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from verifier.checks import recording_fit
-from verifier.checks.attribution import violations
+from verifier.checks.attribution import attributed
 from verifier.checks.context import Context
 from verifier.checks.coverage import coverage
 from verifier.checks.crashes import CrashAttribution
 from verifier.checks.crashes import unknowns as unseen
+from verifier.checks.grouping import with_causes
 from verifier.checks.guarantee import Guarantee
 from verifier.checks.registered import GUARANTEES
 from verifier.checks.verdict import CheckError, CheckResult, Judgement, StepVerdict, Tolerated, Verdict, Violation
@@ -29,7 +30,7 @@ def judge(
     crashes = CrashAttribution(context)
     findings = [crashes.explained(finding) for result in results for finding in result.findings]
     lasting = {guarantee.name for guarantee in guarantees if guarantee.lasting}
-    found = violations(context, findings, lasting)
+    found = with_causes(context, attributed(context, findings, lasting))
     errors = tuple(result.error for result in results if result.error is not None)
     unknowns = (*_unknowns(context, guarantees, results, plan), *unseen(findings))
     hidden = {finding.step for finding in findings if finding.after is not None}

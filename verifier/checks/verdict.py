@@ -32,7 +32,10 @@ class FindingKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Crash:
-    """A version of a service whose replicas end by themselves in the step `control`: `how` is the exit status."""
+    """A version of a service whose replicas end by themselves: `how` is the exit status.
+
+    `control` is the first step of a control that shows it, "" if none does.
+    """
 
     service: str
     version: str
@@ -62,6 +65,7 @@ class Finding:
     family: str = ""  # the family of the fault that it took
     cause: str = ""  # the change that it is a consequence of, equal in all of them
     after: Crash | None = None  # the end of a replica that it follows from, known from a control
+    reason: str = ""  # the last lines of the log of a replica or a migration that failed
 
     @property
     def signature(self) -> tuple[str, str, str, str, str]:
@@ -111,7 +115,8 @@ class Violation:
     """A defect: the finding that shows it best, in `step`; all `steps` that show it, in order; whose doing it is.
 
     `passing` are those of the steps that show it only to live traffic, while replicas were still being changed.
-    Violations with an equal `cause`, where one is known, are consequences of one change.
+    Violations with an equal `cause`, where one is known, are consequences of one change; one that `leads` is the change
+    itself.
     """
 
     guarantee: str
@@ -132,6 +137,9 @@ class Violation:
     confirmed: bool | None = None  # whether it was seen again when it was tried again; None: it was not tried again
     workers: tuple[Replicas, ...] = ()  # those of the step, which answer nobody and do work for all
     lasting: bool = False  # something was lost or doubled: one sighting is enough
+    leads: bool = False
+    reason: str = ""  # why a replica ended, or did not start, or a migration failed: the last lines of its log
+    explanation: str = ""  # what the attribution means here: which version met whose data
 
     @property
     def fails(self) -> bool:
@@ -180,3 +188,4 @@ class Judgement:
     errors: tuple[CheckError, ...] = ()
     confirmation: tuple[StepVerdict, ...] = ()  # of the steps that tried again what was found; none in `steps`
     tolerated: tuple[Tolerated, ...] = ()
+    unused: tuple[str, ...] = ()  # breaks of operations that no caller of this run uses, each in a sentence

@@ -52,7 +52,8 @@ class Order:
     """`orders` are all safe orders in lexical order, up to a limit; `count` is their true number.
 
     If there is none, `in_the_way` is a smallest set of changes without which there would be one (`smallest` is false
-    if the search was cut short), and `sequence` removes them.
+    if the search was cut short), and `sequence` removes them. `known` is false if the services call each other by
+    interfaces that no contract describes. Then the orders are safe only for want of knowledge.
     """
 
     orders: tuple[tuple[str, ...], ...]
@@ -60,6 +61,7 @@ class Order:
     in_the_way: tuple[str, ...] = ()
     sequence: tuple[Move, ...] = ()
     smallest: bool = True
+    known: bool = True
 
 
 def conflicts(caller: str, callee: str, comparison: Comparison) -> tuple[Conflict, ...]:

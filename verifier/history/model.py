@@ -78,7 +78,8 @@ class ReplicaEvent(Struct, frozen=True, gc=False):
 
     `what` is one of: started, ready, served, stopped, killed, never-ready, exited, command-failed.
 
-    `detail` of a replica that `exited` is how it ended, such as `exited with status 1`, and nothing else.
+    `detail` of a replica that `exited` is how it ended, such as `exited with status 1`, and nothing else. `log` has the
+    last lines of its log.
     """
 
     step: str
@@ -88,6 +89,7 @@ class ReplicaEvent(Struct, frozen=True, gc=False):
     what: str
     at: float
     detail: str = ""
+    log: str = ""
 
 
 class FaultInjected(Struct, frozen=True, gc=False):

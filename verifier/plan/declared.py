@@ -33,19 +33,26 @@ def compared(matrix: Matrix, registry: ContractRegistry) -> Compared:
     return found
 
 
-def safe_order(matrix: Matrix, comparisons: Compared) -> Order | None:
+def safe_order(matrix: Matrix, registry: ContractRegistry, comparisons: Compared) -> Order | None:
     """Upgrade orders in which no incompatible versions run together; None if only one service is upgraded."""
     moving = [service.name for service in matrix.services if service.new is not service.old]
     if len(moving) < 2:
         return None
     callers = direct_callees(matrix)
+    called = {callee for caller in moving for callee in callers[caller] if callee in moving}
+    described = {
+        service.name
+        for service in matrix.services
+        if all(registry.contract(service.name, version.name) for version in (service.old, service.new))
+    }
     pairs: list[Conflict] = []
     for service, old, new, comparison in comparisons:
         if (old, new) == (service.old.name, service.new.name):
             for caller in moving:
                 if service.name in callers[caller]:
                     pairs += conflicts(caller, service.name, comparison)
-    return safe_orders(moving, pairs)
+    order = safe_orders(moving, pairs)
+    return replace(order, known=not order.orders or (bool(called) and called <= described))
 
 
 def with_safe_order(matrix: Matrix, order: Order | None) -> Matrix:

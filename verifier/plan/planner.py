@@ -48,7 +48,7 @@ class _Tally:
 def plan(matrix: Matrix, sessions: Sequence[SessionShape], seed: int, registry: ContractRegistry = NOTHING) -> Plan:
     """The plan of a matrix. Pure: equal arguments give an equal plan."""
     comparisons = compared(matrix, registry)
-    order = safe_order(matrix, comparisons)
+    order = safe_order(matrix, registry, comparisons)
     matrix = with_safe_order(matrix, order)
     drafted = paths(matrix)
     calls = callees(matrix)

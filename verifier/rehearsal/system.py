@@ -17,6 +17,7 @@ from verifier.matrix.model import Matrix, Service, Version
 from verifier.plan.model import Action
 from verifier.rehearsal.environment import environment_of
 from verifier.runtime.base import CommandSpec, Environment, ReplicaSpec, Runtime, StartFailure, StoreSpec
+from verifier.runtime.logs import tail
 
 Key = tuple[str, int, str]
 
@@ -140,7 +141,7 @@ class System:
         if endpoint is not None:
             self.client.forget(endpoint.address.host, endpoint.address.port)
         if (gone := await self.runtime.exited(replica)) is not None:
-            self._event(replica, service_name, version_name, "exited", gone)
+            self._exited(replica, service_name, version_name, gone)
         stop = self.matrix.service(service_name).stop
         await self.rotation.drained(replica, stop.drain)
         code = await self.runtime.stop(replica, stop.signal, stop.grace)
@@ -174,7 +175,7 @@ class System:
         return tuple(name for name in names if name != service.name)
 
     def _spec(self, service: Service, version: Version, replica: str, environment: Environment) -> ReplicaSpec:
-        log = self.directory / "logs" / f"{replica}.log"
+        log = self._log(replica)
         log.parent.mkdir(parents=True, exist_ok=True)
         return ReplicaSpec(
             id=replica,
@@ -221,7 +222,7 @@ class System:
         for (service, slot, version), replica in list(self.running.items()):
             gone = await self.runtime.exited(replica)
             if gone is not None:
-                self._event(replica, service, version, "exited", gone)
+                self._exited(replica, service, version, gone)
                 del self.running[service, slot, version]
                 await self._forget(replica)
                 await self.runtime.stop(replica, "SIGKILL", 0.0)
@@ -233,5 +234,11 @@ class System:
             self.client.forget(endpoint.address.host, endpoint.address.port)
         await self.gateway.detach(replica)
 
-    def _event(self, replica: str, service: str, version: str, what: str, detail: str = "") -> None:
-        self.record(ReplicaEvent(self.step, replica, service, version, what, self.clock(), detail))
+    def _exited(self, replica: str, service: str, version: str, how: str) -> None:
+        self._event(replica, service, version, "exited", how, tail(self._log(replica)))
+
+    def _log(self, name: str) -> Path:
+        return self.directory / "logs" / f"{name}.log"
+
+    def _event(self, replica: str, service: str, version: str, what: str, detail: str = "", log: str = "") -> None:
+        self.record(ReplicaEvent(self.step, replica, service, version, what, self.clock(), detail, log))

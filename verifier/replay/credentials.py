@@ -118,7 +118,7 @@ class Credentials:
             name, shown, wanted = self._masked_name(record.name), self.mask_text(record.shown), record.wanted
             return structs.replace(record, name=name, shown=shown, wanted=self.mask_text(wanted))
         if isinstance(record, ReplicaEvent):
-            return structs.replace(record, detail=self.mask_text(record.detail))
+            return structs.replace(record, detail=self.mask_text(record.detail), log=self.mask_text(record.log))
         if isinstance(record, Step):
             return structs.replace(record, error=self.mask_text(record.error))
         return structs.replace(record, name=self._masked_name(record.name))

@@ -16,14 +16,15 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from verifier.checks.verdict import Judgement, StepVerdict, Violation
 from verifier.history.model import History, Operation, Timing
 from verifier.plan.model import Plan
-from verifier.report import phrasing
+from verifier.report import defects, phrasing, summary
 from verifier.report.bodies import Message, message
 from verifier.report.counting import count
+from verifier.report.defects import Defect
 from verifier.report.drawing import Drawing, draw
 from verifier.report.evidence import Evidence, Row, rows
 from verifier.report.format import Format
 from verifier.report.ledger import QUIET, LedgerEntry, ledger, noteworthy
-from verifier.report.text import safe_now
+from verifier.report.text import UNUSED, safe_now
 from verifier.report.version_pairs import calls, service_matrices
 
 IN_FULL = 60  # violations with their proof
@@ -72,14 +73,26 @@ class Shown:
     steps: tuple[tuple[str, str], ...]  # id, anchor
 
 
+@dataclass(frozen=True, slots=True)
+class ShownDefect:
+    """A defect on the page: its cause first, and `further` says how many consequences follow it."""
+
+    defect: Defect
+    further: str
+    items: list[Shown]
+
+
 def render(judgement: Judgement, history: History, plan: Plan, timing: Timing) -> str:
     """The page as text. Equal values give equal text."""
     names = phrasing.guarantees(judgement)
     anchors = {step.id: f"step-{number}" for number, step in enumerate(judgement.steps, 1)}
-    by_cause = [
-        item for defect in phrasing.defects(phrasing.added(judgement)) for item in (defect.shown, *defect.others)
+    every = [
+        (defect, violation)
+        for found in (defects.added(judgement), defects.earlier(judgement), defects.unconfirmed(judgement))
+        for defect in found
+        for violation in defect.every
     ]
-    shown = [(f"v{number}", violation) for number, violation in enumerate((*by_cause, *phrasing.earlier(judgement)), 1)]
+    shown = [(f"v{number}", violation) for number, (_, violation) in enumerate(every, 1)]
     entries = ledger(history)
     listed = noteworthy(entries)
     values: dict[str, Any] = {
@@ -87,14 +100,15 @@ def render(judgement: Judgement, history: History, plan: Plan, timing: Timing) -
         "history": history,
         "plan": plan,
         "timing": timing,
-        "sentence": phrasing.sentence(judgement),
-        "back": phrasing.going_back(judgement),
-        "orders": phrasing.orders(plan),
+        "sentence": summary.sentence(judgement),
+        "back": summary.going_back(judgement),
+        "confirmed": summary.confirmed(judgement, history),
+        "orders": summary.orders(plan, judgement, history),
         "guarantees": names,
         "rows": [_row(step, anchors[step.id], names, judgement, shown) for step in judgement.steps],
         "drawings": _drawings(judgement, history, plan, anchors),
         "versions": _legend(history),
-        "violations": _shown(shown, history, entries, anchors),
+        "defects": _defects(every, _shown(shown, history, entries, anchors)),
         "services": service_matrices(judgement, history),
         "calls": calls(history),
         "ledger": sorted(listed, key=lambda entry: entry.happened in QUIET)[
@@ -104,10 +118,20 @@ def render(judgement: Judgement, history: History, plan: Plan, timing: Timing) -
         "notes": _notes(history),
         "sessions": count(history),
         "symbols": phrasing.SYMBOLS,
-        "attributions": phrasing.ATTRIBUTIONS,
+        "explanation": phrasing.explanation,
+        "rate": phrasing.rate,
         "legend": phrasing.LEGEND,
+        "unused": UNUSED,
     }
     return _template().render(values).rstrip() + "\n"
+
+
+def _defects(every: list[tuple[Defect, Violation]], shown: list[Shown]) -> list[ShownDefect]:
+    """The violations of each defect together; `every` and `shown` have the same violations in the same order."""
+    found: dict[int, ShownDefect] = {}
+    for (defect, _), item in zip(every, shown, strict=True):
+        found.setdefault(id(defect), ShownDefect(defect, defects.further(defect), [])).items.append(item)
+    return list(found.values())
 
 
 @cache

@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import re
 
-from verifier.checks.verdict import Judgement, Violation
+from verifier.checks.verdict import Judgement
 from verifier.history.model import History, Timing
 from verifier.plan.model import Plan
+from verifier.report import defects, summary
 from verifier.report import phrasing as words
 from verifier.report.evidence import Evidence, rows
 from verifier.report.format import Format
 from verifier.report.ledger import LedgerEntry, ledger
 from verifier.report.phrasing import one_line, printable, shortened
-from verifier.report.text import IN_FULL, consequences, coverage_lines, proof, safe_now, sent_line, timing_line
+from verifier.report.text import (
+    IN_FULL,
+    UNUSED,
+    consequences,
+    coverage_lines,
+    proof,
+    reason,
+    safe_now,
+    sent_line,
+    timing_line,
+    tolerated,
+    unused,
+)  # fmt: skip
 
 SIGNS = {"pass": "✅", "fail": "❌", "before": "⚠️", "unknown": "❔", "": "–"}
 ACTIVE = re.compile(r"([\\`*_\[\]<>|~$])")
@@ -24,28 +37,32 @@ def render(judgement: Judgement, history: History, plan: Plan, timing: Timing) -
     """GitHub-flavoured Markdown that ends with a newline, short enough for one comment."""
     evidence = Evidence(history)
     entries = {name: entry for entry in ledger(history) for name in entry.attempts}
-    added, earlier = words.added(judgement), words.earlier(judgement)
+    added = defects.added(judgement)
     head = [
         f"## {SIGNS[judgement.verdict]} {judgement.verdict}: rollout of {plain(plan.matrix)}",
         "",
-        plain(words.sentence(judgement)),
-        *([" ".join(("", plain(back))).strip()] if (back := words.going_back(judgement)) else []),
+        plain(summary.sentence(judgement)),
+        *([" ".join(("", plain(back))).strip()] if (back := summary.going_back(judgement)) else []),
         "",
         f"{code(history.run.runtime)} runtime, seed {plan.seed}, {words.counted(len(judgement.steps), 'step')}, "
         f"{words.counted(len(history.operations), 'operation')}",
         "",
     ]
-    stopped = [f"- {plain(sentence)}" for sentence in words.not_completed(judgement)[: 3 * IN_FULL]]
-    defects = words.defects(added)
-    parts = [head, [*stopped, ""] if stopped else [], _summary(defects)]
-    parts += [_defect(defect, evidence, entries) for defect in defects[:IN_FULL]]
+    stopped = [f"- {plain(told)}" for told in summary.not_completed(judgement)[: 3 * IN_FULL]]
+    parts = [head, [*stopped, ""] if stopped else [], _summary(added)]
+    parts += [_defect(defect, evidence, entries) for defect in added[:IN_FULL]]
     parts.append(_unknowns(judgement))
-    if orders := words.orders(plan):
+    if orders := summary.orders(plan, judgement, history):
         parts.append(
             ["**From the contracts**", "", *(f"{plain(shortened(sentence, 1000))}  " for sentence in orders), ""]
         )
-    parts.append(_table(judgement))
-    parts.append(_earlier(earlier))
+    parts.append(_table(judgement, history))
+    parts.append(_folded_defects("already present before the rollout (does not fail it)", defects.earlier(judgement)))
+    parts.append(_folded_defects("not seen again when repeated (does not fail it)", defects.unconfirmed(judgement)))
+    if judgement.tolerated:
+        parts.append(folded("Tolerated", [f"- {plain(line)}" for line in tolerated(judgement)]))
+    if judgement.unused:
+        parts.append(folded(UNUSED, [f"- {plain(shortened(line, 500))}" for line in unused(judgement)]))
     coverage = [*coverage_lines(judgement.coverage)[1:], "", sent_line(history), timing_line(timing)]
     parts.append(folded("Coverage and timing", fence("\n".join(coverage))))
     return _fitting(parts)
@@ -69,7 +86,7 @@ def _fitting(parts: list[list[str]]) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _summary(found: list[words.Defect]) -> list[str]:
+def _summary(found: list[defects.Defect]) -> list[str]:
     if not found:
         return []
     lines = [
@@ -79,28 +96,33 @@ def _summary(found: list[words.Defect]) -> list[str]:
     for defect in found[: 3 * IN_FULL]:
         violation, others = defect.shown, len(defect.others)
         more = f" (and {words.counted(others, 'further consequence')} of the same cause)" if others else ""
+        where = violation.cause or words.subject(violation)
         cells = (
-            violation.guarantee, violation.attribution, words.subject(violation), violation.first,
-            f"{violation.count}×", violation.experience + more,
+            violation.guarantee, violation.attribution, where, violation.first, f"{violation.count}×",
+            defect.gravest.experience + more,
         )  # fmt: skip
         lines.append("| " + " | ".join(plain(shortened(value, 200)) for value in cells) + " |")
     left = len(found) - 3 * IN_FULL
     return [*lines, "", *([f"… and {left} more", ""] if left > 0 else [])]
 
 
-def _defect(defect: words.Defect, evidence: Evidence, entries: dict[str, LedgerEntry]) -> list[str]:
-    violation, listed = defect.shown, [f"- {plain(line.strip())}" for line in consequences(defect)[1:]]
+def _defect(defect: defects.Defect, evidence: Evidence, entries: dict[str, LedgerEntry]) -> list[str]:
+    violation, told = defect.shown, [f"- {plain(line.strip())}" for line in consequences(defect)[1:]]
+    head = f"{violation.guarantee} · {violation.attribution} · {words.subject(violation)}"
     inside = [
+        plain(f"{head}: {words.explanation(violation)}. {words.rate(violation)}".rstrip()),
+        "",
         plain(shortened(violation.message, 1000)),
         "",
+        *fence("\n".join(reason(violation, ""))),
         *fence("\n".join(proof(rows(evidence, violation), ""))),
         "",
         f"Steps: {plain(words.listed(violation.steps, 12))}  ",
         *(f"Next step: {plain(advice)}  " for advice in safe_now(violation, entries)),
         f"Reproduce: {code(violation.reproduce)}",
-        *(["", f"{plain(words.further(defect))}:", "", *listed] if listed else []),
+        *(["", f"{plain(defects.further(defect))}:", "", *told] if told else []),
     ]
-    return folded(f"{violation.guarantee} · {violation.attribution} · {words.subject(violation)}", inside)
+    return folded(violation.cause or head, inside)
 
 
 def _unknowns(judgement: Judgement) -> list[str]:
@@ -111,7 +133,7 @@ def _unknowns(judgement: Judgement) -> list[str]:
     return ["**Not verified**", "", *shown, *([f"- … and {more} more"] if more else []), ""]
 
 
-def _table(judgement: Judgement) -> list[str]:
+def _table(judgement: Judgement, history: History) -> list[str]:
     names = words.guarantees(judgement)
     lines = ["| | step | | mixture | " + " | ".join(plain(name) for name in names) + " |"]
     lines.append("|---|---|---|---|" + ":-:|" * len(names))
@@ -120,21 +142,24 @@ def _table(judgement: Judgement) -> list[str]:
         mixture = plain(words.mixture(step.state))
         lines.append(f"| {SIGNS[step.verdict]} | {plain(step.id)} | {plain(step.kind)} | {mixture} | {cells} |")
     legend = "✅ holds · ❌ violated · ⚠️ violated, but already before the rollout · – not exercised · ❔ unknown"
-    return folded("Steps × guarantees", [*lines, "", legend])
+    again = summary.confirmed(judgement, history)
+    return folded("Steps × guarantees", [*lines, "", legend, *(["", again] if again else [])])
 
 
-def _earlier(found: list[Violation]) -> list[str]:
+def _folded_defects(title: str, found: list[defects.Defect]) -> list[str]:
     if not found:
         return []
-    defects = words.defects(found)
     lines = []
-    for defect in defects[: 3 * IN_FULL]:
-        violation, more = defect.shown, words.further(defect)
+    for defect in found[: 3 * IN_FULL]:
+        violation, more = defect.shown, defects.further(defect)
+        cause = f"{violation.cause}: " if violation.cause else ""
+        said = f"{shortened(violation.message, 300)} {words.rate(violation)}{f' {more}.' if more else ''}"
         lines.append(
-            f"- {plain(violation.guarantee)} · {plain(words.subject(violation))} (×{violation.count}): "
-            f"{plain(shortened(violation.message, 300))}{f' {plain(more)}.' if more else ''}"
+            f"- {plain(cause)}{plain(violation.guarantee)} · {plain(words.subject(violation))} (×{violation.count}): "
+            f"{plain(said.rstrip())}"
         )
-    return folded(f"{len(defects)} already present before the rollout (does not fail it)", lines)
+        lines += [f"  {line}" for line in fence("\n".join(reason(violation, "")))]
+    return folded(f"{len(found)} {title}", lines)
 
 
 def folded(title: str, inside: list[str]) -> list[str]:

@@ -11,7 +11,7 @@ from tabulate import tabulate
 from verifier.checks.verdict import Judgement, Violation
 from verifier.history.model import History, Operation, Timing
 from verifier.plan.model import Coverage, Plan
-from verifier.report import counting
+from verifier.report import counting, defects, summary
 from verifier.report import phrasing as words
 from verifier.report.bodies import excerpt
 from verifier.report.evidence import Evidence, Row, rows
@@ -23,6 +23,7 @@ IN_FULL = 8  # violations shown with their proof; the others get one line each
 ROWS = 12  # operations shown of one proof
 CONSEQUENCES = 6  # further consequences of one cause that get one line each
 REFUSALS = 2  # bodies of refused requests quoted for one proof
+UNUSED = "Breaks of the contracts in operations that no caller of this run uses (do not fail it)"
 TOLERATED = 6  # tolerated differences that get a line each
 WIDTH = 110
 
@@ -31,27 +32,24 @@ def render(judgement: Judgement, history: History, plan: Plan, timing: Timing) -
     """The report as plain text that ends with a newline. The only control characters are newlines."""
     evidence = Evidence(history)
     entries = {name: entry for entry in ledger(history) for name in entry.attempts}
-    added, earlier = words.added(judgement), words.earlier(judgement)
-    blocks: list[list[str]] = [headline(judgement, history, plan), table(judgement)]
-    defects = words.defects(added)
-    for number, defect in enumerate(defects[:IN_FULL], 1):
-        block = violation_block(number, defect.shown, evidence, entries)
-        blocks.append([*block, *(f"   {line}" for line in consequences(defect))])
-    if len(defects) > IN_FULL:
-        more = chain.from_iterable((brief(item.shown), *consequences(item)) for item in defects[IN_FULL:])
-        blocks.append(["More violations", *(f"  {line}" for line in more)])
-    if earlier:
-        before = chain.from_iterable((brief(item.shown), *consequences(item)) for item in words.defects(earlier))
-        blocks.append(["Already present before the rollout (does not fail it)", *(f"  {line}" for line in before)])
-    if unconfirmed := words.unconfirmed(judgement):
-        lines = chain.from_iterable((brief(item), f"  {item.rate}") for item in unconfirmed)
-        blocks.append(["Not seen again when repeated (does not fail the run)", *(f"  {x}" for x in lines)])
+    added = defects.added(judgement)
+    blocks: list[list[str]] = [headline(judgement, history, plan), table(judgement, history)]
+    blocks += [defect_block(number, defect, evidence, entries) for number, defect in enumerate(added[:IN_FULL], 1)]
+    for title, found in (
+        ("More defects", added[IN_FULL:]),
+        ("Already present before the rollout (does not fail it)", defects.earlier(judgement)),
+        ("Not seen again when repeated (does not fail the run)", defects.unconfirmed(judgement)),
+    ):
+        if found:
+            blocks.append([title, *chain.from_iterable(listed(item) for item in found)])
     if judgement.unknowns:
         blocks.append(["Not verified", *(line for entry in judgement.unknowns for line in wrapped(f"? {entry}", "  "))])
     if judgement.tolerated:
         blocks.append(["Tolerated", *(f"  {line}" for line in tolerated(judgement))])
-    if orders := words.orders(plan):
+    if orders := summary.orders(plan, judgement, history):
         blocks.append(["From the contracts", *chain.from_iterable(wrapped(sentence, "  ") for sentence in orders)])
+    if judgement.unused:
+        blocks.append([UNUSED, *chain.from_iterable(wrapped(told, "  ") for told in unused(judgement))])
     blocks.append([*coverage_lines(judgement.coverage), *notes(history), sent_line(history), timing_line(timing)])
     return printable("\n\n".join("\n".join(block) for block in blocks)) + "\n"
 
@@ -69,13 +67,19 @@ def headline(judgement: Judgement, history: History, plan: Plan) -> list[str]:
     lines = [
         f"{judgement.verdict.upper()}  {plan.matrix} · {history.run.runtime} runtime · seed {plan.seed} · "
         f"{words.counted(len(judgement.steps), 'step')}, {words.counted(len(history.operations), 'operation')}",
-        *wrapped(words.sentence(judgement), ""),
+        *wrapped(summary.sentence(judgement), ""),
     ]
-    back = words.going_back(judgement)
+    back = summary.going_back(judgement)
     return [*lines, *wrapped(back, "")] if back else lines
 
 
-def table(judgement: Judgement) -> list[str]:
+def unused(judgement: Judgement) -> list[str]:
+    """Breaks between contracts that hurt no caller of this run; at most IN_FULL of them."""
+    more = len(judgement.unused) - IN_FULL
+    return [*judgement.unused[:IN_FULL], *([f"… and {more} more, all in verdict.json"] if more > 0 else [])]
+
+
+def table(judgement: Judgement, history: History) -> list[str]:
     """Steps × guarantees. A step whose verdict has no violation and no pass is unknown."""
     names = words.guarantees(judgement)
     header = ["", "step", "", "mixture", *words.heads(names)]
@@ -87,8 +91,9 @@ def table(judgement: Judgement) -> list[str]:
     align = ("left",) * 4 + ("center",) * len(names)
     lines = grid(body, header, align)
     legend = ", ".join(f"{head} = {name}" for head, name in zip(words.heads(names), names, strict=True) if head != name)
-    stopped = chain.from_iterable(wrapped(sentence, "") for sentence in words.not_completed(judgement))
-    return [*lines, *wrapped(words.LEGEND, ""), *(wrapped(legend, "") if legend else []), *stopped]
+    stopped = chain.from_iterable(wrapped(sentence, "") for sentence in summary.not_completed(judgement))
+    again = wrapped(summary.confirmed(judgement, history), "")
+    return [*lines, *wrapped(words.LEGEND, ""), *(wrapped(legend, "") if legend else []), *stopped, *again]
 
 
 def grid(body: list[list[str]], header: list[str], align: tuple[str, ...] = ()) -> list[str]:
@@ -100,19 +105,19 @@ def grid(body: list[list[str]], header: list[str], align: tuple[str, ...] = ()) 
     return [first, "─" * max(len(line) for line in (first, *rest)), *rest]
 
 
-def violation_block(
-    number: int, violation: Violation, evidence: Evidence, entries: dict[str, LedgerEntry]
-) -> list[str]:
+def defect_block(number: int, defect: defects.Defect, evidence: Evidence, entries: dict[str, LedgerEntry]) -> list[str]:
+    """The cause with its consequences, or the one violation, with its proof."""
+    violation = defect.shown
     shown = rows(evidence, violation)
     often = f"{words.counted(violation.count, 'time')} in {words.counted(len(violation.steps), 'step')}"
     shown_in = f", here in {violation.step}" if violation.step != violation.first else ""
+    head = f"{violation.guarantee} · {violation.attribution} · {words.subject(violation)}"
     lines = [
-        f"{number}. {violation.guarantee} · {violation.attribution} · {words.subject(violation)}",
-        *wrapped(
-            f"first in {violation.first}, seen {often}{shown_in}: {words.ATTRIBUTIONS[violation.attribution]}", "   "
-        ),
+        *([f"{number}. {violation.cause}", f"   {head}"] if violation.cause else [f"{number}. {head}"]),
+        *wrapped(f"First in {violation.first}, seen {often}{shown_in}: {words.explanation(violation)}.", "   "),
         *wrapped(words.rate(violation), "   "),
         *wrapped(violation.message, "   "),
+        *reason(violation, "   "),
         *wrapped(f"What the user would have seen: {violation.experience}", "   "),
         *proof(shown, "   "),
         *refusals(shown, "   "),
@@ -121,7 +126,19 @@ def violation_block(
         lines += wrapped(f"Steps: {words.listed(violation.steps, 12)}", "   ")
     for advice in safe_now(violation, entries):
         lines += wrapped(f"Next step: {advice}", "   ")
-    return [*lines, f"   Reproduce: {violation.reproduce}"]
+    return [*lines, f"   Reproduce: {violation.reproduce}", *(f"   {line}" for line in consequences(defect))]
+
+
+def reason(violation: Violation, indent: str) -> list[str]:
+    """The last lines of the log of what failed; [] if there are none."""
+    lines = [f"{indent}  {shortened(words.one_line(line), 2 * WIDTH)}" for line in violation.reason.splitlines()]
+    return [f"{indent}The log ends:", *lines] if lines else []
+
+
+def listed(defect: defects.Defect) -> list[str]:
+    """A defect in a few lines, without its proof."""
+    return [f"  {brief(defect.shown)}", *wrapped(words.rate(defect.shown), "    "), *reason(defect.shown, "    "),
+            *(f"  {line}" for line in consequences(defect))]  # fmt: skip
 
 
 def proof(shown: tuple[Row, ...], indent: str) -> list[str]:
@@ -155,12 +172,12 @@ def safe_now(violation: Violation, entries: dict[str, LedgerEntry]) -> list[str]
     return list(dict.fromkeys(entry.safe_now for entry in proving if entry.write and entry.happened not in QUIET))
 
 
-def consequences(defect: words.Defect) -> list[str]:
-    """The cause of a defect, and a line for each of its first further consequences."""
+def consequences(defect: defects.Defect) -> list[str]:
+    """How many further consequences a defect has, and a line for each of the first."""
     if not defect.others:
         return []
     more = len(defect.others) - CONSEQUENCES
-    lines = [f"{words.further(defect)}:", *(f"  {brief(other)}" for other in defect.others[:CONSEQUENCES])]
+    lines = [f"{defects.further(defect)}:", *(f"  {brief(other)}" for other in defect.others[:CONSEQUENCES])]
     return [*lines, *([f"  … and {more} more, all in verdict.json"] if more > 0 else [])]
 
 

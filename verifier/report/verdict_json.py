@@ -9,7 +9,8 @@ from typing import Any
 from verifier.checks.verdict import Judgement, StepVerdict, Violation
 from verifier.history.model import History, Operation, Replicas, Timing
 from verifier.plan.model import Count, Coverage, Plan
-from verifier.report import counting, phrasing
+from verifier.report import counting, defects, phrasing
+from verifier.report.defects import Defect
 from verifier.report.evidence import Entry, Evidence
 from verifier.report.format import Format
 
@@ -19,6 +20,7 @@ SCHEMA = 1
 def render(judgement: Judgement, history: History, plan: Plan, timing: Timing) -> str:
     """The verdict as JSON text that ends with a newline; equal values give equal bytes. Times are seconds."""
     evidence = Evidence(history)
+    shown = [entry for entry in judgement.violations if entry.fails or entry.attribution == "pre-existing"]
     document = {
         "schema": SCHEMA,
         "matrix": plan.matrix,
@@ -26,11 +28,7 @@ def render(judgement: Judgement, history: History, plan: Plan, timing: Timing) -
         "seed": plan.seed,
         "runtime": history.run.runtime,
         "steps": [_step(step) for step in judgement.steps],
-        "violations": [
-            _violation(violation, evidence)
-            for violation in judgement.violations
-            if violation.fails or violation.attribution == "pre-existing"
-        ],
+        "violations": [_violation(violation, evidence) for violation in shown],
         "coverage": _coverage(judgement.coverage),
         "timing": {
             "total_s": round(timing.total_s, 3),
@@ -44,6 +42,8 @@ def render(judgement: Judgement, history: History, plan: Plan, timing: Timing) -
         "confirmation": [_step(step) for step in judgement.confirmation],
         "unconfirmed": [_violation(violation, evidence) for violation in phrasing.unconfirmed(judgement)],
         "tolerated": [asdict(entry) for entry in judgement.tolerated],
+        "causes": [_defect(defect, shown) for defect in defects.added(judgement)],
+        "unused": list(judgement.unused),
     }
     return json.dumps(document, indent=2, ensure_ascii=True) + "\n"
 
@@ -89,6 +89,25 @@ def _violation(violation: Violation, evidence: Evidence) -> dict[str, Any]:
         "rate": violation.rate,
         "confirmed": violation.confirmed,
         "workers": _state(violation.workers),
+        "explanation": phrasing.explanation(violation),
+        "reason": violation.reason,
+    }
+
+
+def _defect(defect: Defect, shown: list[Violation]) -> dict[str, Any]:
+    """A defect with its violations, as positions in the list `violations` of the document."""
+    position = {id(violation): number for number, violation in enumerate(shown)}
+    violation = defect.shown
+    return {
+        "cause": defect.title,
+        "guarantee": violation.guarantee,
+        "attribution": violation.attribution,
+        "service": violation.service,
+        "operation": violation.operation,
+        "step": violation.first,
+        "count": defect.count,
+        "reason": violation.reason,
+        "violations": [position[id(entry)] for entry in defect.every],
     }
 
 
