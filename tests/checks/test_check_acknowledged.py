@@ -304,3 +304,40 @@ def test_an_empty_text_told_as_null_is_a_rendering() -> None:
 
     judgement = in_every_phase(play, "forward", builder=builder)
     assert "no lost write" not in {violation.guarantee for violation in judgement.violations}
+
+
+@pytest.mark.parametrize(("shown", "found"), [("<p>{}</p>", set()), ("<p>nobody</p>", {LOST})])
+def test_a_page_of_text_must_show_what_was_written(shown: str, found: set[Any]) -> None:
+    builder = HistoryBuilder()
+
+    def play(scenario: Scenario) -> None:
+        for _ in range(2):
+            user = builder.fresh("u")
+            email = f"{user}&co@example.org"
+            builder.send(f"PUT /users/{user}", scenario.first, 200, body={"email": email})
+            page = (shown if scenario.broken else "<p>{}</p>").format(email.replace("&", "&amp;"))
+            headers = {"Content-Type": "text/html; charset=utf-8"}
+            builder.send(f"GET /users/{user}", scenario.second, (200, page.encode()), index=1, headers=headers)
+            builder.replay = builder.fresh("again")
+
+    assert attributions(in_every_phase(play, "forward", builder=builder)) == found
+
+
+@pytest.mark.parametrize(("page", "found"), [(30, set()), (1000, {LOST})])
+def test_an_entry_may_stand_on_the_next_page_of_a_list_that_has_pages(page: int, found: set[Any]) -> None:
+    """The oldest entries come first. After the controls there are more of them than a page shows."""
+    builder, things = HistoryBuilder(), list[str]()
+
+    def play(scenario: Scenario) -> None:
+        for _ in range(5):
+            name = f"thing-{builder.fresh('')}-of-many"
+            builder.send("POST /things", scenario.first, 201, body={"name": name})
+            if page < 1000 or not scenario.broken:
+                things.append(name)
+            listed = [{"name": entry} for entry in things[-8:] if scenario.phase.startswith("control")] or [
+                {"name": entry} for entry in things[:page]
+            ]
+            builder.send("GET /things", scenario.second, (200, listed), index=1)
+            builder.replay = builder.fresh("again")
+
+    assert attributions(in_every_phase(play, "forward", builder=builder)) == found

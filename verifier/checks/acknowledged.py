@@ -31,7 +31,7 @@ from verifier.checks.reading_words import (
     nearest,
     read_otherwise,
 )
-from verifier.checks.readings import READS, Learned, kind_of, learn, readings, shown_before
+from verifier.checks.readings import PAGE, READS, Learned, kind_of, learn, readings, shown_before
 from verifier.checks.relations import NOTHING, Reading, Relations, absent
 from verifier.checks.renderings import EMPTY, distinctive, shown_at
 from verifier.checks.replays import Source, usual_classes
@@ -121,7 +121,9 @@ class _Look:
         tolerance, age = self._tolerance, operation.started - write.ended
         if write.outcome == "accepted" and tolerance.under_way(reading, pointer, shown):
             return
-        if tolerance.went_on(reading, pointer, wanted, shown) or tolerance.lags(reading, pointer, age, shown, wanted):
+        if tolerance.goes_on(reading, pointer) or tolerance.went_on(reading, pointer, wanted, shown):
+            return
+        if tolerance.lags(reading, pointer, age, shown, wanted):
             return
         self._add(reading, pointer, write, read_otherwise(reading, source, write, pointer))
 
@@ -158,6 +160,8 @@ class _Look:
     def _constant(self, reading: Reading, pointer: str) -> None:
         operation = reading.operation
         shown = reading.values.get(pointer)
+        if pointer == PAGE:
+            return
         if shown is None:
             if "*" not in pointer or not is_empty_list(reading, pointer):
                 return

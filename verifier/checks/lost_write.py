@@ -118,8 +118,9 @@ class _Look:
         return [
             _changed(self._context, reference, operation, pointer, wrote, (was, now), guarantee)
             for pointer, was, now in differences(known, body)
-            if not self._expected(operation, pointer, was, now)
+            if not self._rendered(operation, pointer, was, now)
             and not self._known(operation, pointer)
+            and not self._expected(operation, pointer, was, now)
             and not self._tells_otherwise(reference, operation, pointer)
             and (was, now) != (reference.version, operation.version)  # each tells its own name
         ]
@@ -132,22 +133,23 @@ class _Look:
             entry.startswith(below) for entry in values.broken.get(operation.id, ())
         )
 
-    def _expected(self, operation: Operation, pointer: str, was: Any, now: Any) -> bool:
-        """Whether a difference is no loss: what varies, what a version always shows, and another rendering.
+    def _rendered(self, operation: Operation, pointer: str, was: Any, now: Any) -> bool:
+        """Whether it is one value in two renderings, and the version tells values of this type in its own control."""
+        usual = same(was, now) and (
+            canonical(now) == EMPTY or kind(was) == kind(now) or self._learned.usual_kind(operation, pointer, now)
+        )
+        return usual and self._values.tolerance.grant(operation, pointer, RENDERING)
 
-        A rendering in another type is expected where the version has values of this type in its own control.
-        """
-        grant, learned = self._values.tolerance.grant, self._learned
+    def _expected(self, operation: Operation, pointer: str, was: Any, now: Any) -> bool:
+        """Whether a difference is no loss: what varies, what a version always shows, and a state that went on."""
+        grant = self._values.tolerance.grant
         if (operation.service, operation.name, pointer) in self._controls.noise:
             return grant(operation, pointer, VARIES)
         if self._controls.always(operation, pointer, now):
             return grant(operation, pointer, ALWAYS)
-        if same(was, now):
-            usual = canonical(now) == EMPTY or kind(was) == kind(now) or learned.usual_kind(operation, pointer, now)
-            return usual and grant(operation, pointer, RENDERING)
         if canonical(was) == EMPTY:
             return grant(operation, pointer, FILLED)
-        went = learned.advances_to(operation, pointer, canonical(was), canonical(now))
+        went = self._learned.advances_to(operation, pointer, canonical(was), canonical(now))
         return went and grant(operation, pointer, ON_ITS_WAY)
 
     def _tells_otherwise(self, reference: Operation, operation: Operation, pointer: str) -> bool:

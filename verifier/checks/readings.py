@@ -7,6 +7,7 @@ or the one that the client's read before showed. In a list a value only has to b
 
 from __future__ import annotations
 
+import html
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,16 +16,19 @@ from typing import Any
 from verifier.checks.context import Context
 from verifier.checks.relations import Kind, Place, Reading, Relations
 from verifier.checks.renderings import Values, kinds_of, values_of
-from verifier.checks.replays import Replays, find, origin
+from verifier.checks.replays import Replay, Replays, find, origin
 from verifier.checks.shapes import kind
 from verifier.contracts.expressions import body_json
 from verifier.history.model import Operation
 from verifier.history.outcome import SAFE
+from verifier.http.message import Response, header
 from verifier.pointers import MISSING
 
 MANY = 6  # samples that a constant needs
 STEADY = 20  # samples after which one version may be said to show two values and no third
 MOST_PAIRS, MOST_STATES = 256, 16  # kept of the states of one field
+PAGES = frozenset({"text/html", "text/plain", "application/xhtml+xml"})
+PAGE, LONG = "*text", 4  # where a text stands in a page is not asked; shorter ones stand in every page
 READS = frozenset({"replay", "live", "poll", "sweep"})
 
 
@@ -192,16 +196,28 @@ def readings(context: Context, *, teaching: bool) -> Iterator[Reading]:
         replay = replays.of(operation)
         if replay is None or replays.teaches(operation) is not teaching:
             continue
-        body = body_json(operation.response.body)
-        if body is MISSING:
-            continue
+        values = response_values(operation.response, replay)
+        if values is None or (PAGE in values and replays.is_shared(operation)):
+            continue  # a page that all clients share may go on on the next one
         kind = kind_of(operation)
         if kind == "read" and replay.reads.get(operation.index) is not operation:
             continue
         if kind == "write" and len(replay.attempts[operation.index]) > 1:
             continue  # what the responses to repeated requests have to share is another guarantee's
         place = (operation.service, operation.session, operation.index, kind)
-        yield Reading(operation, replay, place, values_of(body, replay.own))
+        yield Reading(operation, replay, place, values)
+
+
+def response_values(response: Response, replay: Replay) -> Values | None:
+    """The values that a response shows; of a page of text those of this client that stand somewhere in it."""
+    body = body_json(response.body)
+    if body is not MISSING:
+        return values_of(body, replay.own)
+    media = (header(response.headers, "Content-Type") or "").partition(";")[0].strip().lower()
+    if media not in PAGES or header(response.headers, "Content-Encoding") is not None:
+        return None
+    page = html.unescape(response.body.decode("utf-8", "replace"))
+    return {PAGE: frozenset(text for text in replay.texts if len(text) >= LONG and text in page)}
 
 
 def kind_of(operation: Operation) -> Kind:

@@ -7,6 +7,7 @@ answer that the verifier made is its own doing and teaches nothing about the ser
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -64,6 +65,11 @@ class Replay:
     def carrying(self, text: str) -> set[Source]:
         """The sources that carry a canonical text."""
         return self._named.get(text, set()) if self.sources else set()
+
+    @property
+    def texts(self) -> Collection[str]:
+        """Every canonical text that a write sent or was answered with."""
+        return self._named.keys() if self.sources else ()
 
     @property
     def own(self) -> set[str]:

@@ -12,13 +12,14 @@ from collections.abc import Collection
 from verifier.checks.context import Context
 from verifier.checks.readings import READS, Learned
 from verifier.checks.relations import NOTHING, Reading
-from verifier.checks.renderings import EMPTY, values_of
+from verifier.checks.renderings import EMPTY, shown_at, values_of
 from verifier.checks.replays import Origin, origin
 from verifier.contracts.expressions import body_json
 from verifier.history.model import Operation
 from verifier.pointers import MISSING
 
 READ_AGAIN = 0.1  # seconds after a write in which a cache may lag, if the same version reads it right afterwards
+FULL = 5  # clients that are shown as many entries as anybody is, where a list has pages
 TIMES = 3  # of the longest lag that a control shows: a mixture may be slower
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 LAG = "a cache lags no longer than in the controls"
@@ -31,6 +32,7 @@ ALWAYS = "the version shows it so in its control, too"
 RENDERING = "another rendering of the same value"
 REMOVED = "the version has no such endpoint, which is told as a break of compatibility"
 OTHERWISE = "one version always tells it in a way of its own"
+NEXT_PAGE = "the list is cut where it was full, and may go on"
 FILLED = "it was empty and holds a value now"
 Resource = tuple[str, Origin, str, str]
 
@@ -45,6 +47,7 @@ class Tolerance:
         for operation in context.history.operations:
             if operation.source in READS:
                 self._reads[self._resource(operation, operation.version)].append(operation)
+        self._shown_lengths: dict[tuple[str, str, str], Counter[int]] = {}
         self._versions = {(service, version) for service, *_, version in self._reads}
 
     def grant(self, operation: Operation, pointer: str, reason: str) -> bool:
@@ -56,6 +59,31 @@ class Tolerance:
         """Whether a response does not have yet what accepted work is to make: no value, or no entry in a list."""
         lacks = "*" in pointer or shown <= {EMPTY}
         return lacks and self.grant(reading.operation, pointer, UNDER_WAY)
+
+    def goes_on(self, reading: Reading, pointer: str) -> bool:
+        """Whether an entry may stand on another page of a list that all clients share.
+
+        Such a list stops growing: many clients are shown equally many entries, and nobody is shown more.
+        """
+        operation, at = reading.operation, pointer.partition("/*")[0]
+        if "*" not in pointer or not self._learned.replays.is_shared(operation):
+            return False
+        lengths = self._lengths(operation.service, operation.name, at)
+        most = max(lengths, default=0)
+        full = lengths[most] >= FULL and _length(operation, at) == most
+        return full and self.grant(operation, pointer, NEXT_PAGE)
+
+    def _lengths(self, service: str, name: str, at: str) -> Counter[int]:
+        """How many entries clients were shown in a list, with the number of reads that showed so many."""
+        place = (service, name, at)
+        if place not in self._shown_lengths:
+            self._shown_lengths[place] = Counter(
+                length
+                for operation in self._context.history.operations
+                if (operation.service, operation.name) == (service, name) and operation.source in ("replay", "live")
+                if (length := _length(operation, at)) is not None
+            )
+        return self._shown_lengths[place]
 
     def moves(self, reading: Reading, pointer: str) -> bool:
         """Whether a value changes without a write of this client: with time, or as a number that all clients share."""
@@ -120,3 +148,9 @@ class Tolerance:
 
     def _resource(self, operation: Operation, version: str) -> Resource:
         return (operation.service, origin(self._context, operation), operation.request.target, version)
+
+
+def _length(operation: Operation, at: str) -> int | None:
+    """How many entries a response shows in the list at a pointer."""
+    shown = shown_at(body_json(operation.response.body), at) if operation.response is not None else MISSING
+    return len(shown) if isinstance(shown, list) else None
