@@ -26,13 +26,13 @@ def broken(**values: Any) -> PlannedBreak:
     return PlannedBreak(**{field.name: known[field.name] for field in fields(PlannedBreak)})
 
 
-def judged(said: Declared, proof: Answer | str = "none") -> Judgement:
-    """A calm run in which the witness was answered in the first mixed step, or not sent."""
+def judged(said: Declared, proof: Answer | str = "none", used: str = "placeOrder") -> Judgement:
+    """A calm run in which the witness was answered in the first mixed step, or not sent. Clients send `used`."""
     builder = HistoryBuilder()
 
     def play(scenario: Scenario) -> None:
         for version in (scenario.first, scenario.second):
-            builder.send("GET /things/1", version, 200)
+            builder.send("GET /things/1", version, 200, name=used)
         if not isinstance(proof, str) and builder.steps[-1].id == "rollout.1" and builder.replay == "r1":
             builder.send("POST /orders", OLD, proof, source="proof", replay="proof-c1")
 
@@ -56,6 +56,19 @@ def test_a_break_on_paper_that_the_replica_takes_is_none() -> None:
 def test_a_break_that_hurts_nobody_in_this_rollout_is_none() -> None:
     assert judged(Declared(breaks=(broken(steps=(), callers=()),))).verdict == "pass"
     assert judged(Declared(breaks=(broken(steps=("never-run.1",)),))).verdict == "pass"
+
+
+def test_a_break_of_an_operation_that_no_caller_of_this_run_uses_is_listed_and_fails_nothing() -> None:
+    judgement = judged(Declared(breaks=(broken(),)), used="getOrder")
+    assert (judgement.verdict, judgement.violations) == ("pass", ())
+    assert judgement.unused == (f"orders {OLD} and {NEW}, placeOrder /body/gift: gift is not known",)
+    assert judged(Declared(breaks=(broken(verdict="unknown"),)), used="getOrder").verdict == "pass"
+    assert judged(Declared(breaks=(broken(),))).unused == ()
+
+
+def test_a_break_names_only_the_callers_that_use_the_operation() -> None:
+    (found,) = judged(Declared(breaks=(broken(callers=("orders 2.0", "clients built for 2.0")),))).violations
+    assert found.message.startswith("clients built for 2.0, meeting")
 
 
 def test_a_comparison_that_stayed_open_is_never_passed() -> None:

@@ -109,6 +109,15 @@ def test_the_safe_order_is_taken(registry: ContractRegistry) -> None:
     changed = [action.service for step in made.steps if step.kind == "replace" for action in step.actions]
     assert changed.index("back") < changed.index("front")
     assert "safe upgrade orders: back → front" in render(made)
+    assert made.declared.order.known
+
+
+def test_its_twin_where_no_contract_says_anything_no_order_is_called_safe() -> None:
+    made = plan(rollout(("front", "back"), safe=True), SESSION, 0, ContractRegistry())
+    assert made.declared.order is not None
+    assert (made.declared.order.count, made.declared.order.known) == (2, False)
+    assert "safe upgrade orders: unknown" in render(made)
+    assert "→ front" not in render(made)
 
 
 def test_without_a_safe_order_the_plan_says_what_to_expand(registry: ContractRegistry) -> None:

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import report_values as values
 
-from verifier.checks.verdict import Violation
-from verifier.report import defects, html, markdown, summary, text, verdict_json
+from verifier.checks.verdict import Tolerated, Violation
+from verifier.report import defects, html, junit, markdown, summary, text, verdict_json
 
 CAUSE = "total of orders is number here, string there"
 SHAPE = replace(values.DOUBLED, guarantee="compatible", message="/total is string", cause=CAUSE, count=4)
@@ -77,6 +77,47 @@ def test_what_is_not_listed_is_counted() -> None:
 def test_verdict_json_holds_every_violation_with_its_cause() -> None:
     found = json.loads(_rendered(ALL, verdict_json))["violations"]
     assert [entry["cause"] for entry in found] == [CAUSE, CAUSE, CAUSE, ""]
+    causes = json.loads(_rendered(ALL, verdict_json))["causes"]
+    assert [(entry["cause"], entry["violations"]) for entry in causes] == [
+        (CAUSE, [2, 0, 1]), ("idempotent · orders 1.4 + 2.1 · placeOrder", [3])
+    ]  # fmt: skip
+    assert causes[0]["count"] == sum(entry.count for entry in (SHAPE, LISTED, LOST))
+
+
+FORMATS = (text, markdown, html, junit, verdict_json)
+
+
+def test_the_end_of_the_log_stands_in_every_format() -> None:
+    reason = "Traceback:\nsqlite3.OperationalError: no such column: rank"
+    for how in FORMATS:
+        assert "OperationalError: no such column: rank" in _rendered((replace(LOST, reason=reason),), how)
+        assert "OperationalError" not in _rendered((LOST,), how)
+
+
+def test_a_rate_is_a_sentence_in_every_format_for_readers() -> None:
+    found = replace(LOST, rate="seen in 27 of 634 tries; with all old 0 of 937", confirmed=True)
+    for how in (text, markdown, html, junit):
+        shown = " ".join(_rendered((found,), how).split())
+        assert "Seen in 27 of 634 tries; with all old 0 of 937. Confirmed by repetition." in shown
+
+
+def test_what_does_not_fail_the_run_is_told_in_every_format() -> None:
+    unsure = replace(LOST, confirmed=False, message="it was so once")
+    tolerated = (Tolerated("orders getOrder: /clock", "it varies", 12),)
+    judgement = replace(
+        values.judgement((), ()), violations=(unsure,), tolerated=tolerated, unused=("nobody calls it",)
+    )
+    for how in FORMATS:
+        shown = how.render(judgement, values.history(), values.plan(), values.TIMING)
+        for said in ("it was so once", "it varies", "nobody calls it"):
+            assert said in shown
+        assert "Do not deploy" not in shown
+
+
+def test_what_follows_from_a_defect_is_not_told_as_unconfirmed_too() -> None:
+    unsure = replace(LISTED, confirmed=False)
+    assert defects.unconfirmed(values.judgement((LOST, unsure))) == []
+    assert [found.shown for found in defects.unconfirmed(values.judgement((unsure,)))] == [unsure]
 
 
 def test_markdown_and_the_page_tell_the_cause() -> None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import report_values as values
+from msgspec import structs
 
+from verifier.checks.verdict import Violation
 from verifier.contracts.order import Move, Order
+from verifier.history.model import Replicas, ServiceInfo
 from verifier.plan.model import Declared
 from verifier.report import summary
 
@@ -86,3 +89,63 @@ def test_safe_orders_are_named_or_what_to_expand_first() -> None:
         "No upgrade order is safe. Conflicts: orders placeOrder body required.",
         "1. expand orders: accept both",
     ]
+
+
+MIXED = (Replicas("a", "1", 1), Replicas("a", "2", 1), Replicas("b", "1", 1))
+
+
+def _orders(*violations: Violation, known: bool = True) -> list[str]:
+    """What is told of two orders that the contracts allow, where `a` was upgraded first."""
+    plan = replace(values.plan(), declared=Declared(order=Order((("a", "b"), ("b", "a")), 2, known=known)))
+    services = (ServiceInfo("a", ("1", "2"), "1", "2"), ServiceInfo("b", ("1", "2"), "1", "2"))
+    run = structs.replace(values.history().run, services=services)
+    judgement = values.judgement(violations, ())
+    steps = tuple(replace(step, state=MIXED) if step.id == "rollout.2" else step for step in judgement.steps)
+    return summary.orders(plan, replace(judgement, steps=steps), structs.replace(values.history(), run=run))
+
+
+def test_no_order_is_told_where_no_contract_says_anything() -> None:
+    assert _orders() == ["Safe upgrade orders: a → b; b → a."]
+    assert _orders(known=False) == []
+
+
+def test_an_order_that_a_violation_contradicts_is_not_told() -> None:
+    mixed = replace(values.DOUBLED, steps=("rollout.2",))
+    assert _orders(mixed) == ["Safe upgrade orders: b → a."]
+    assert _orders(replace(mixed, attribution="new-version")) == []
+    assert _orders(values.EARLIER) == ["Safe upgrade orders: a → b; b → a."]
+
+
+def test_the_point_of_no_return_is_the_step_of_the_cause() -> None:
+    """The step after going back shows it again: what did it is the migration, steps before."""
+    cause = "expand of orders 2.1 breaks orders 1.4"
+    first = replace(
+        values.DOUBLED, guarantee="no lost write", attribution="migration", steps=("rollout.1",), cause=cause
+    )
+    later = replace(
+        values.DOUBLED, guarantee="rollback safe", attribution="rollback", steps=("rollout.3",), cause=cause
+    )
+    said = summary.going_back(values.judgement((first, later)))
+    assert said.startswith("Point of no return: rollout.1 (start in rollout.1).")
+    alone = summary.going_back(values.judgement((first, replace(later, cause=""))))
+    assert alone.startswith("Point of no return: rollout.2 (replace in rollout.2).")
+
+
+def test_the_gravest_cause_is_named_then_what_was_confirmed_then_the_earliest() -> None:
+    light = replace(values.DOUBLED, guarantee="available", cause="a replica ends", confirmed=True)
+    sure = replace(light, cause="another", confirmed=True, guarantee="no lost write", steps=("rollout.4",))
+    unsure = replace(sure, cause="a third", confirmed=None, steps=("rollout.2",), lasting=True)
+    early = replace(sure, cause="the first", steps=("rollout.2",))
+    for found, gravest in (((light, sure), "another"), ((unsure, sure), "another"), ((sure, early), "the first")):
+        for order in (found, found[::-1]):
+            said = summary.sentence(values.judgement(order))
+            assert f"2 defects violate {len({entry.guarantee for entry in found})} " in said
+            assert f"The gravest: {gravest}. " in said
+    assert "Its cause: a replica ends. " in summary.sentence(values.judgement((light,)))
+
+
+def test_what_was_tried_again_is_counted() -> None:
+    judgement = values.judgement()
+    again = replace(judgement, confirmation=judgement.steps[2:3])
+    assert summary.confirmed(again, values.history()) == "Confirmed: tried again 2 times in 1 step."
+    assert summary.confirmed(judgement, values.history()) == ""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from verifier.checks.context import Context, called
+from verifier.checks.context import SENT, Context, called
 from verifier.checks.verdict import CheckResult, Finding, FindingKind
 from verifier.history.model import Operation
 from verifier.plan.model import Plan, PlannedBreak
@@ -15,17 +15,49 @@ REFUSED = frozenset({400, 405, 406, 413, 414, 415, 422, 431, 501})
 
 
 def check(context: Context, plan: Plan) -> CheckResult:
-    """A break hurts in each of its steps, unless its witness was sent and the replica took it after all."""
+    """A break hurts in each of its steps, unless its witness was sent and the replica took it after all.
+
+    It hurts where a caller of this run uses the operation: a client that was recorded, or a service that called it.
+    """
     result = CheckResult(GUARANTEE)
     proofs = {operation.replay: operation for operation in context.history.operations if operation.source == "proof"}
     for item in plan.declared.breaks:
         proof = proofs.get(f"proof-{item.id}")
         if proof is not None:
             result.ran(proof.step, proof.service, proof.name)
-        if item.verdict != "breaking" or taken(proof):
-            continue
-        result.findings += _findings(context, item, proof)
+        callers = _who_use(context, item)
+        if item.verdict == "breaking" and callers and not taken(proof):
+            result.findings += _findings(context, item, callers, proof)
     return result
+
+
+def unused(context: Context, plan: Plan) -> Iterator[str]:
+    """A sentence for each break that hurts no caller of this run: none uses the operation, or none meets the break."""
+    for item in plan.declared.breaks:
+        if item.verdict == "breaking" and not _who_use(context, item):
+            place = " ".join(part for part in (item.operation, item.pointer) if part)
+            yield f"{item.service} {item.old} and {item.new}, {place}: {item.message}"
+
+
+def _who_use(context: Context, item: PlannedBreak) -> tuple[str, ...]:
+    """The callers of a break that sent its operation in this run."""
+    senders = context.once(_senders)[item.service, item.operation]
+    services = {entry.name for entry in context.history.run.services}
+
+    def uses(caller: str) -> bool:
+        name = caller.rpartition(" ")[0]
+        return (name if name in services else "") in senders
+
+    return tuple(caller for caller in item.callers if uses(caller))
+
+
+def _senders(context: Context) -> dict[tuple[str, str], set[str]]:
+    """By service and operation: the services that sent it, "" for recorded clients."""
+    found: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for operation in context.history.operations:
+        if operation.source in SENT:
+            found[operation.service, operation.name].add(operation.caller if operation.source == "inner" else "")
+    return found
 
 
 def taken(proof: Operation | None) -> bool:
@@ -33,8 +65,9 @@ def taken(proof: Operation | None) -> bool:
     return proof is not None and proof.response is not None and proof.response.status < 400
 
 
-def _findings(context: Context, item: PlannedBreak, proof: Operation | None) -> Iterator[Finding]:
-    callers = ", ".join(item.callers)
+def _findings(
+    context: Context, item: PlannedBreak, callers: Sequence[str], proof: Operation | None
+) -> Iterator[Finding]:
     shown = f"; the proof: {called(proof)}" if proof is not None else ""
     witness = f"; for instance {item.witness!r}" if item.has_witness else ""
     direction = "request" if item.column.startswith("request") else "answer"
@@ -47,7 +80,8 @@ def _findings(context: Context, item: PlannedBreak, proof: Operation | None) -> 
             operation=item.operation,
             step=step,
             versions=context.versions(item.service, {item.old, item.new}),
-            message=f"{callers}, meeting {item.service} {item.meets}: {item.message} ({item.pointer}){witness}{shown}",
+            message=f"{', '.join(callers)}, meeting {item.service} {item.meets}: "
+            f"{item.message} ({item.pointer}){witness}{shown}",
             experience="a page that no longer loads"
             if direction == "answer"
             else "an error for what the other version takes",
@@ -102,6 +136,6 @@ def _refused(context: Context, own: Operation, other: Operation) -> Finding:
 def unresolved(context: Context, plan: Plan) -> Iterator[str]:
     """Comparisons that stayed open and hurt somebody: they never pass."""
     for item in plan.declared.breaks:
-        if item.verdict == "unknown" and item.steps:
+        if item.verdict == "unknown" and item.steps and _who_use(context, item):
             place = f"{item.operation} {item.pointer}"
             yield f"whether {item.service} {item.old} and {item.new} understand each other at {place} stayed open"

@@ -12,6 +12,7 @@ from verifier.checks.context import Context
 from verifier.checks.coverage import coverage
 from verifier.checks.crashes import CrashAttribution
 from verifier.checks.crashes import unknowns as unseen
+from verifier.checks.declared import unused
 from verifier.checks.grouping import with_causes
 from verifier.checks.guarantee import Guarantee
 from verifier.checks.registered import GUARANTEES
@@ -45,7 +46,9 @@ def judge(
     failing = any(violation.fails for violation in found)
     verdict: Verdict = "fail" if failing else "unknown" if unknowns else "pass"
     covered = coverage(context.history, plan)
-    return Judgement(verdict, found, steps, unknowns, covered, errors, again, _tolerated(results))
+    return Judgement(
+        verdict, found, steps, unknowns, covered, errors, again, _tolerated(results), tuple(unused(context, plan))
+    )
 
 
 def _tolerated(results: list[CheckResult]) -> tuple[Tolerated, ...]:

@@ -188,4 +188,4 @@ class Judgement:
     errors: tuple[CheckError, ...] = ()
     confirmation: tuple[StepVerdict, ...] = ()  # of the steps that tried again what was found; none in `steps`
     tolerated: tuple[Tolerated, ...] = ()
-    unused: tuple[str, ...] = ()  # breaks of operations that no caller of this run uses, each in a sentence
+    unused: tuple[str, ...] = ()  # breaks of contracts that hurt no caller of this run, each in a sentence

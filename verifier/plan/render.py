@@ -45,7 +45,9 @@ def _declared(said: Declared) -> list[str]:
         lines.append(f"  {item.verdict:<9} {item.service} {item.old} → {item.new} · {item.operation} · {item.column}")
         lines.append(f"  {'':<9} {item.message} ({item.pointer}); {impact}")
     lines += [f"  seam      {item.seam.message}; in {', '.join(item.steps)}" for item in said.seams]
-    if said.order is not None and said.order.orders:
+    if said.order is not None and not said.order.known:
+        lines.append("  safe upgrade orders: unknown, because no contract says how the services call each other")
+    elif said.order is not None and said.order.orders:
         lines.append(f"  safe upgrade orders: {'; '.join(' → '.join(order) for order in said.order.orders[:6])}")
     elif said.order is not None:
         lines.append(f"  no upgrade order is safe; conflicts: {', '.join(said.order.in_the_way)}")

@@ -23,7 +23,7 @@ IN_FULL = 8  # violations shown with their proof; the others get one line each
 ROWS = 12  # operations shown of one proof
 CONSEQUENCES = 6  # further consequences of one cause that get one line each
 REFUSALS = 2  # bodies of refused requests quoted for one proof
-UNUSED = "Breaks of the contracts in operations that no caller of this run uses (do not fail it)"
+UNUSED = "Breaks of the contracts that hurt no caller of this run (do not fail it)"
 TOLERATED = 6  # tolerated differences that get a line each
 WIDTH = 110
 
