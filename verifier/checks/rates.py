@@ -17,9 +17,11 @@ from math import comb
 
 from verifier.checks.context import Context
 from verifier.checks.verdict import Attribution, Finding
+from verifier.history.model import Operation
 
 SIGNIFICANCE = 0.01  # the chance of an excess this large, if both rates were equal, below which they are not
 
+TRAFFIC = ("planned", "live", "read back")
 Signature = tuple[str, ...]
 
 
@@ -49,18 +51,22 @@ class Rate:
 
 @dataclass(slots=True)
 class Rates:
-    """Counts of one run: tries by cell, service, operation and kind of disturbance; failures by cell and signature."""
+    """Counts of one run: tries by cell, service, operation, disturbance and traffic; failures by cell and signature.
+
+    Traffic is `live`, `planned` or `read back`: what a read-back shows is compared with read-backs.
+    """
 
     context: Context
     cells: dict[str, Attribution]
-    _tries: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
+    _tries: Counter[tuple[str, str, str, str, str]] = field(default_factory=Counter)
     _starts: Counter[tuple[str, str]] = field(default_factory=Counter)
-    _failures: dict[tuple[str, Signature], set[str]] = field(default_factory=lambda: defaultdict(set))
+    _failures: dict[tuple[str, Signature, str], set[str]] = field(default_factory=lambda: defaultdict(set))
 
     def __post_init__(self) -> None:
         for operation in self.context.history.operations:
             cell = self.cells.get(operation.step, "mixed")
-            self._tries[cell, operation.service, operation.name, self.context.family(operation)] += 1
+            family = self.context.family(operation)
+            self._tries[cell, operation.service, operation.name, family, self._traffic_of(operation)] += 1
         for event in self.context.history.replicas:
             if event.what == "started":
                 self._starts[self.cells.get(event.step, "mixed"), event.service] += 1
@@ -69,19 +75,35 @@ class Rates:
         """Take the failures in. `cell_of`: the cell of each finding, by its `id()`."""
         for finding in findings:
             shown = finding.evidence[-1] if finding.evidence else finding.message
-            self._failures[cell_of[id(finding)], finding.signature].add(shown)
+            operation = self.context.by_id.get(shown)
+            traffic = self._traffic_of(operation) if operation is not None else ""
+            self._failures[cell_of[id(finding)], finding.signature, traffic].add(shown)
 
-    def of(self, cell: str, signature: Signature) -> Rate:
-        """How often a cell shows a defect under its own kind of disturbance."""
+    def of(self, cell: str, signature: Signature, traffic: Iterable[str] = TRAFFIC) -> Rate:
+        """How often a cell shows a defect under its own kind of disturbance, in traffic of these kinds."""
         _, service, operation, _, family = signature
-        failures = len(self._failures.get((cell, signature), ()))
-        tries = self._tries[cell, service, operation, family] if operation else self._starts[cell, service]
-        return Rate(failures, max(failures, tries))
+        kinds = set(traffic) | {""}
+        failures = sum(len(self._failures.get((cell, signature, kind), ())) for kind in kinds)
+        tries = sum(self._tries[cell, service, operation, family, kind] for kind in kinds)
+        return Rate(failures, max(failures, tries if operation else self._starts[cell, service]))
 
     def excused(self, cell: str, control: str, signature: Signature) -> bool:
         """Whether a control shows a defect as often as a cell does: under the same disturbance, or under none.
 
         What a control shows undisturbed needs no disturbance to be its own.
         """
-        shown, undisturbed = self.of(cell, signature), (*signature[:-1], "")
-        return self.of(control, signature).excuses(shown) or self.of(control, undisturbed).excuses(shown)
+        kinds = {kind for kind in TRAFFIC if self._failures.get((cell, signature, kind))} or set(TRAFFIC)
+        shown, undisturbed = self.of(cell, signature, kinds), (*signature[:-1], "")
+        return any(
+            self._control(control, entry, kinds).excuses(shown) for entry in dict.fromkeys((signature, undisturbed))
+        )
+
+    def _control(self, control: str, signature: Signature, kinds: set[str]) -> Rate:
+        """The control's rate in the same traffic; in all, where it had none of that."""
+        matched = self.of(control, signature, kinds)
+        return matched if matched.tries else self.of(control, signature)
+
+    def _traffic_of(self, operation: Operation) -> str:
+        if operation.source == "sweep":
+            return "read back"
+        return "live" if self.context.root(operation).source == "live" else "planned"
