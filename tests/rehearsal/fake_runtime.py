@@ -107,6 +107,13 @@ class FakeRuntime:
     async def exited(self, replica: str) -> str | None:
         return self.gone.get(replica)
 
+    async def pause(self, replica: str) -> bool:
+        self.log.append(("pause", self.specs[replica].service, self.specs[replica].version))
+        return True
+
+    async def resume(self, replica: str) -> None:
+        self.log.append(("resume", self.specs[replica].service, self.specs[replica].version))
+
     async def command(self, spec: CommandSpec) -> CommandResult:
         self.log.append(("command", *spec.command))
         return CommandResult(self.migration, TAIL)

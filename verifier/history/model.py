@@ -76,7 +76,7 @@ class Step(Struct, frozen=True, gc=False):
 class ReplicaEvent(Struct, frozen=True, gc=False):
     """Something that happened to a replica.
 
-    `what` is one of: started, ready, served, stopped, killed, never-ready, exited, command-failed.
+    `what` is one of: started, ready, served, paused, resumed, stopped, killed, never-ready, exited, command-failed.
 
     `detail` of a replica that `exited` is how it ended, such as `exited with status 1`, and nothing else. `log` has the
     last lines of its log.

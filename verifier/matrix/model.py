@@ -23,6 +23,7 @@ FAULTS = (
     "late-arrival",
     "slow-read",
     "reorder",
+    "handover",
     "inner-duplicate",
     "inner-lost-answer",
     "inner-late-answer",

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from verifier.plan.faults import HANDOVER, can_hand_over, routed
 from verifier.plan.model import Fault, Path, Plan, PlannedStep, Replay, SessionShape, live_versions
 
 REPEATS = 10  # of each target in each step
@@ -78,7 +79,7 @@ def _replays(
             if "" in route or (target.fault is not None and fault is None):
                 break
             number += 1
-            yield Replay(f"r{number}", session.id, _through(route, fault), fault)
+            yield Replay(f"r{number}", session.id, routed(session, route, fault) if fault else route, fault)
 
 
 def _version(step: PlannedStep, service: str, wanted: str, turn: int) -> str:
@@ -106,15 +107,6 @@ def _fault(steps: Sequence[PlannedStep], at: int, session: SessionShape, fault: 
     first = _version(steps[at], fault.callee or exchange.service, fault.first, turn)
     serving = next((step for step in steps if step.id == until), steps[at])
     second = _version(serving, fault.callee or second_service, fault.second, turn + 1)
+    if fault.kind == HANDOVER and not can_hand_over(steps[at], exchange.service, first, second):
+        return None
     return replace(fault, first=first, second=second, until=until) if first and second else None
-
-
-def _through(route: tuple[str, ...], fault: Fault | None) -> tuple[str, ...]:
-    """The route with the fault's own versions at its exchange."""
-    if fault is None or fault.callee:
-        return route
-    row = list(route)
-    row[fault.index] = fault.first
-    if fault.kind == "reorder":
-        row[fault.index + 1] = fault.second
-    return tuple(row)

@@ -8,6 +8,7 @@ from verifier.plan.model import Fault, Path, PlannedStep, SessionShape, live_ver
 
 NOW = ("duplicate-at-once", "duplicate-after", "lost-answer", "reset", "late-arrival")
 DEFERRED = ("duplicate-next-step", "duplicate-after-rollback")
+HANDOVER = "handover"
 INNER = ("inner-duplicate", "inner-lost-answer", "inner-late-answer")
 
 # What disturbs a service in the same way: a control that has one of a family is a control for all of it.
@@ -20,6 +21,7 @@ FAMILIES = {
     "reset": "retry",
     "late-arrival": "retry",
     "reorder": "reorder",
+    HANDOVER: "handover",
     "inner-duplicate": "inner",
     "inner-lost-answer": "inner",
     "inner-late-answer": "inner",
@@ -53,6 +55,24 @@ def targets(sessions: Sequence[SessionShape]) -> list[tuple[SessionShape, int]]:
     return list(found.values())
 
 
+def accepting(sessions: Sequence[SessionShape]) -> list[tuple[SessionShape, int]]:
+    """The first exchange of each operation that accepts work, to be done after its response."""
+    found: dict[tuple[str, str], tuple[SessionShape, int]] = {}
+    for session in sessions:
+        for index, exchange in enumerate(session.exchanges):
+            if exchange.write and exchange.accepts and not exchange.lender:
+                found.setdefault((exchange.service, exchange.name), (session, index))
+    return list(found.values())
+
+
+def can_hand_over(step: PlannedStep, service: str, first: str, second: str) -> bool:
+    """Whether somebody is left to do the work: the other version, or in a state of one version another replica."""
+    counts = {entry.version: entry.count for entry in step.state if entry.service == service and entry.count}
+    if first not in counts or second not in counts:
+        return False
+    return first != second if len(counts) > 1 else counts[first] > 1
+
+
 def enumerate_faults(
     path: Path,
     step: PlannedStep,
@@ -61,6 +81,9 @@ def enumerate_faults(
     callees: Mapping[str, tuple[str, ...]],
 ) -> Iterator[tuple[SessionShape, Fault]]:
     """Every fault that is possible in this step. `callees` lists what each service calls, directly or indirectly."""
+    if HANDOVER in kinds:
+        for session, index in accepting(sessions):
+            yield from _handed_over(step, session, index)
     for session, index in targets(sessions):
         exchange = session.exchanges[index]
         live = live_versions(step.state, exchange.service)
@@ -81,6 +104,30 @@ def enumerate_faults(
                 yield from (
                     (session, Fault(kind, index, exchange.name, first, second)) for first in live for second in live
                 )
+
+
+def _handed_over(step: PlannedStep, session: SessionShape, index: int) -> Iterator[tuple[SessionShape, Fault]]:
+    exchange = session.exchanges[index]
+    live = live_versions(step.state, exchange.service)
+    for first in live:
+        for second in live:
+            if can_hand_over(step, exchange.service, first, second):
+                yield session, Fault(HANDOVER, index, exchange.name, first, second)
+
+
+def routed(session: SessionShape, route: Sequence[str], fault: Fault) -> tuple[str, ...]:
+    """A route with the versions of a fault at the exchanges that it concerns."""
+    row = list(route)
+    if not fault.callee:
+        row[fault.index] = fault.first
+    if fault.kind == "reorder":
+        row[fault.index + 1] = fault.second
+    if fault.kind == HANDOVER:  # the first version is paused from then on
+        service = session.exchanges[fault.index].service
+        for at in range(fault.index + 1, len(row)):
+            if session.exchanges[at].service == service:
+                row[at] = fault.second
+    return tuple(row)
 
 
 def _reordered(step: PlannedStep, session: SessionShape, index: int) -> Iterator[tuple[SessionShape, Fault]]:

@@ -21,7 +21,7 @@ class ExchangeShape:
     `free`: it does not depend on the response before it, so the two requests may be reordered.
     `lender` is the session that an exchange was taken from, "" for the session's own. For the checks: `recorded` is
     the recorded status (0: not known), and `polled` is true if its client waited for something, so that its repeated
-    reads are one exchange.
+    reads are one exchange. `accepts`: it is answered before its work is done.
     """
 
     name: str
@@ -31,6 +31,7 @@ class ExchangeShape:
     recorded: int = 0
     polled: bool = False
     lender: str = ""
+    accepts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,8 @@ class Fault:
     """One fault at the exchange `index`. `first` and `second` are the versions that serve the two attempts.
 
     `callee` names the service or partner of an inner fault; then the versions are the callee's ("" for partners).
-    `until` is the step in which a deferred duplicate is sent.
+    `until` is the step in which a deferred duplicate is sent. In a handover `first` accepts the work, and `second` has
+    to do it; where both are one version, another replica has to.
     """
 
     kind: str

@@ -14,7 +14,7 @@ from verifier.contracts.registry import ContractRegistry
 from verifier.matrix.model import Matrix
 from verifier.plan.calls import callees
 from verifier.plan.declared import compared, declared, generated, proofs, safe_order, with_safe_order
-from verifier.plan.faults import Cell, Key, cell, enumerate_faults, key
+from verifier.plan.faults import Cell, Key, cell, enumerate_faults, key, routed
 from verifier.plan.model import (
     Count,
     Coverage,
@@ -162,11 +162,7 @@ def _select(
 def _around(step: PlannedStep, session: SessionShape, fault: Fault, draw: random.Random) -> tuple[str, ...]:
     """A route for a replay with a fault. The versions of the other exchanges are random."""
     row = [draw.choice(live_versions(step.state, exchange.service) or ("",)) for exchange in session.exchanges]
-    if not fault.callee:
-        row[fault.index] = fault.first
-    if fault.kind == "reorder":
-        row[fault.index + 1] = fault.second
-    return tuple(row)
+    return routed(session, row, fault)
 
 
 def _coverage(matrix: Matrix, done: Sequence[Path], sessions: Sequence[SessionShape], tally: _Tally) -> Coverage:

@@ -150,10 +150,12 @@ def _gaps(script: Script) -> tuple[float, ...]:
 def _shape(name: str, replay_script: ReplayScript, registry: ContractRegistry, matrix: Matrix) -> SessionShape:
     exchanges = []
     script = replay_script.script
+    awaited = {step.waiting.write for step in script.steps if step.waiting is not None and step.waiting.until}
     prefix = name.removesuffix(script.session)  # distinguishes the sessions of several recordings
     for index, (step, service) in enumerate(zip(script.steps, replay_script.services, strict=True)):
-        request = step.exchange.request
-        known = registry.operation(service, matrix.service(service).old.name, request.method, request.path)
+        request, recorded, old = step.exchange.request, step.exchange.response.status, matrix.service(service).old.name
+        known = registry.operation(service, old, request.method, request.path)
+        completes = registry.completes(service, old, known.id) if known else None
         same_client = index > 0 and script.steps[index - 1].lender == step.lender
         free = same_client and step.waiting is None and not script.depends(index, index - 1)
         exchanges.append(
@@ -162,9 +164,10 @@ def _shape(name: str, replay_script: ReplayScript, registry: ContractRegistry, m
                 service,
                 request.method not in SAFE,
                 free,
-                recorded=step.exchange.response.status,
+                recorded=recorded,
                 polled=step.waiting is not None,
                 lender=f"{prefix}{step.lender}" if step.lender else "",
+                accepts=index in awaited or recorded == (completes.accepted if completes else 202),
             )
         )
     return SessionShape(name, tuple(exchanges))

@@ -20,6 +20,7 @@ from verifier.http.client import WireClient
 from verifier.plan.confirmation import confirmation
 from verifier.plan.model import Path as PlanPath
 from verifier.plan.model import PlannedStep
+from verifier.rehearsal.cohorts import Cohorts
 from verifier.rehearsal.confirming import targets
 from verifier.rehearsal.events import (
     ConfirmationBegan,
@@ -177,7 +178,9 @@ class Rehearsal:
         context.gateway.forget()
         system.step = path.id
         scripts, replaying = self.prepared.replay_scripts, self.prepared.matrix.replaying
-        driver = SessionReplayer(context, path.id, scripts, replaying, backlog=Backlog(path.kind))
+        driver = SessionReplayer(
+            context, path.id, scripts, replaying, backlog=Backlog(path.kind), pauser=Cohorts(system)
+        )
         try:
             await system.open_stores(path.id)
             self.boot += self.clock() - began

@@ -24,6 +24,7 @@ from verifier.http.wirefaults import Faults
 from verifier.matrix.model import Retry
 from verifier.plan.model import Fault
 from verifier.replay.credentials import Credentials
+from verifier.replay.handover import Handover
 from verifier.replay.listening import ListenLimits, listen_for_events
 from verifier.replay.misfits import Misfits
 from verifier.replay.waiting_times import WaitingTimes
@@ -73,6 +74,7 @@ class ReplayContext:
     credentials: Credentials | None = None  # inserted into requests as they are sent, nowhere else
     lines: Lines | None = None  # takes the lines of whole operations, where they need no masking
     waiting_times: WaitingTimes = field(default_factory=WaitingTimes)
+    handover: Handover | None = None  # of the replay that runs alone because of it
     misfits: Misfits = field(default_factory=Misfits)
     sent: int = 0
     answered: int = 0

@@ -14,6 +14,7 @@ from msgspec import structs
 from verifier.correlation import Player
 from verifier.history.model import Operation
 from verifier.http.message import Request, Response
+from verifier.plan.faults import HANDOVER
 from verifier.plan.model import Fault
 from verifier.replay.backlog import Backlog
 from verifier.replay.context import Attempt, ReplayContext
@@ -125,7 +126,9 @@ class Session:
 
     async def _with_fault(self, attempt: Attempt, request: Request, fault: Fault) -> tuple[list[Operation], Operation]:
         """All attempts of one disturbed exchange, and the one with whose response the client goes on."""
-        if fault.callee or fault.kind == "reorder":
+        if fault.kind == HANDOVER:
+            attempts = [await self._handed_over(attempt, request, fault)]
+        elif fault.callee or fault.kind == "reorder":
             attempts = [await self.context.send(attempt, request)]
             if not fault.callee:
                 self.context.record_fault(fault, attempts[0])
@@ -134,6 +137,19 @@ class Session:
             if fault.until:
                 self.deferred.setdefault(fault.until, []).append(DeferredDuplicate(attempt, request, fault))
         return attempts, attempts[0] if fault.kind == "duplicate-after" else attempts[-1]
+
+    async def _handed_over(self, attempt: Attempt, request: Request, fault: Fault) -> Operation:
+        """Send once, and pause whoever has accepted the work."""
+        context = self.context
+        operation = await context.send(structs.replace(attempt, version=fault.first, fault=fault.kind), request)
+        accepted = operation.response is not None and operation.response.status < 400
+        if context.handover is not None and accepted:
+            note = await context.handover.begin(fault, operation)
+            if note is None:
+                context.record_fault(fault, operation)
+            else:
+                context.record(note)
+        return operation
 
     async def _take(
         self, prepared: PreparedExchange, attempt: Attempt, attempts: list[Operation], seen: Operation

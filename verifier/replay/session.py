@@ -13,6 +13,7 @@ from verifier.gateway.gateway import Cause
 from verifier.gateway.traces import traceparent_end
 from verifier.history.model import Note, Operation, Source
 from verifier.matrix.model import Replaying
+from verifier.plan.faults import HANDOVER
 from verifier.plan.model import PlannedStep, Replay
 from verifier.replay.backlog import Backlog
 from verifier.replay.context import Attempt, ReplayContext
@@ -21,6 +22,7 @@ from verifier.replay.cursor import ReplayCursor
 from verifier.replay.exchange import Session
 from verifier.replay.fastpath import FastPath, Stop
 from verifier.replay.faults import DeferredDuplicate
+from verifier.replay.handover import Handover, Pauser
 from verifier.replay.pending import awaited_write
 from verifier.replay.polling import accepted_work, declared_completion
 from verifier.replay.prepared import PreparedExchange, prepared_exchanges
@@ -39,20 +41,29 @@ class SessionReplayer:
     deferred: dict[str, list[DeferredDuplicate]] = field(default_factory=dict)
     resources: Resources = field(default_factory=Resources)
     backlog: Backlog = field(default_factory=Backlog)
+    pauser: Pauser | None = None  # without one, work is not handed over
     _known_prepared: dict[str, tuple[PreparedExchange, ...]] = field(default_factory=dict)
 
     async def run(self, step: PlannedStep, progress: Callable[[], None]) -> None:
-        """Run the replays of a step: those with inner faults one at a time without traces, the others concurrently."""
+        """Run the replays of a step concurrently.
+
+        Those with inner faults run one at a time where traces are not passed on. Those that hand work over run last and
+        alone, because nobody else may use the replicas that are paused.
+        """
         self.context.gateway.step = step.id
         await self._send_deferred(step.id)
-        concurrent = [planned for planned in step.replays if not (planned.fault and planned.fault.callee)]
         with_inner_fault = [planned for planned in step.replays if planned.fault and planned.fault.callee]
+        handing_over = [planned for planned in step.replays if planned.fault and planned.fault.kind == HANDOVER]
+        others = {planned.id for planned in (*with_inner_fault, *handing_over)}
+        concurrent = [planned for planned in step.replays if planned.id not in others]
         await self.replay(step.id, concurrent, progress)
         if self.context.gateway.passes_traces:
             await self.replay(step.id, with_inner_fault, progress)
         else:
             for planned in with_inner_fault:
                 await self._run_alone(step.id, planned, progress)
+        for planned in handing_over:
+            await self._hand_over(step.id, planned, progress)
 
     async def replay(self, step: str, replays: Iterable[Replay], progress: Callable[[], None]) -> None:
         """Run replays concurrently, as many at a time as the matrix says; `progress` is called after each."""
@@ -85,6 +96,19 @@ class SessionReplayer:
             await self.replay(step, (planned,), progress)
         finally:
             self.context.gateway.alone = None
+
+    async def _hand_over(self, step: str, planned: Replay, progress: Callable[[], None]) -> None:
+        """Run one replay that pauses replicas, and let them go on at its end."""
+        context, handover = self.context, None
+        if self.pauser is not None:
+            handover = Handover(self.pauser, context.registry, context.waiting_times)
+        context.handover, context.waiting_times.learning = handover, False
+        try:
+            await self.replay(step, (planned,), progress)
+        finally:
+            context.handover, context.waiting_times.learning = None, True
+            if handover is not None:
+                await handover.end()
 
     def cursor(self, step: str, planned: Replay, source: Source = "replay") -> ReplayCursor:
         """A cursor at the beginning of a replay; the gateway is told of the replay."""

@@ -26,6 +26,7 @@ class WaitingTimes:
     """What the waitings of a run needed, by place. Controls come first in a plan, so later paths know of them."""
 
     needed: dict[Place, float] = field(default_factory=dict)  # seconds, the longest of a control of all old
+    learning: bool = True  # off while somebody who could do the work is paused
     _in_vain: Counter[tuple[str, str]] = field(default_factory=Counter)  # by step and operation
 
     def bound(self, place: Place, kind: PathKind, recorded: float) -> float:
@@ -48,9 +49,9 @@ class WaitingTimes:
 
     def ended(self, place: Place, kind: PathKind, seconds: float) -> None:
         """A waiting ended so many seconds after the acceptance."""
-        if kind == "control-old":
+        if kind == "control-old" and self.learning:
             self.needed[place] = max(seconds, self.needed.get(place, 0.0))
 
     def in_vain(self, step: str, operation: str) -> None:
         """A waiting for the work of an operation did not end within its bound."""
-        self._in_vain[step, operation] += 1
+        self._in_vain[step, operation] += self.learning

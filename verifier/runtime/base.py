@@ -133,6 +133,12 @@ class Runtime(Protocol):
     async def exited(self, replica: str) -> str | None:
         """Why a replica is no longer running, in one line that tells equal ends from others; None while it runs."""
 
+    async def pause(self, replica: str) -> bool:
+        """Stop all processes of a replica where they are, without telling them. Returns whether they stand still."""
+
+    async def resume(self, replica: str) -> None:
+        """Let a paused replica go on. It is no error if it has ended, or was not paused."""
+
     async def command(self, spec: CommandSpec) -> CommandResult:
         """Run a command to its end. Its output goes to the log."""
 

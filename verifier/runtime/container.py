@@ -58,6 +58,19 @@ class Container:
         with contextlib.suppress(*FAILURES):
             self._client.api.kill(self.id, signal=name)
 
+    def pause(self) -> bool:
+        """Blocking. Returns whether its processes stand still: not every engine can do that."""
+        try:
+            self._client.api.pause(self.id)
+        except FAILURES:
+            return False
+        return True
+
+    def resume(self) -> None:
+        """Blocking. It is no error if it is not paused, or has ended."""
+        with contextlib.suppress(*FAILURES):
+            self._client.api.unpause(self.id)
+
     def remove(self) -> None:
         """Blocking: kill it if it runs, and remove it with its anonymous volumes.
 

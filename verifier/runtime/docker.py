@@ -175,6 +175,14 @@ class DockerRuntime:
         memory = ", out of memory" if await self._all.call(container.out_of_memory) else ""
         return f"exited with status {container.ended.result()}{memory}"
 
+    async def pause(self, replica: str) -> bool:
+        container = self._replicas.get(replica)
+        return container is not None and await self._all.call(container.pause)
+
+    async def resume(self, replica: str) -> None:
+        if (container := self._replicas.get(replica)) is not None:
+            await self._all.call(container.resume)
+
     async def command(self, spec: CommandSpec) -> CommandResult:
         begin = size(spec.log)
         container = await self._all.start(lambda: self._run(spec.replica, spec.id, spec.command, 0), spec.log)

@@ -29,6 +29,7 @@ class Child:
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
+        self._paused: list[psutil.Process] = []
         self.ended: asyncio.Future[int] = asyncio.ensure_future(self._wait())
 
     @property
@@ -46,9 +47,7 @@ class Child:
 
     def _kill_group(self) -> bool:
         """Kill the whole group. True while some process of it has not ended."""
-        try:
-            os.killpg(self._process.pid, signals.SIGKILL)
-        except (ProcessLookupError, PermissionError):
+        if not self._signal_group(signals.SIGKILL):
             return False
         return any(_lives_in(process, self._process.pid) for process in psutil.process_iter())
 
@@ -60,6 +59,35 @@ class Child:
         if not self.ended.done():
             self._kill_group()
         await asyncio.shield(self.ended)
+
+    def pause(self) -> bool:
+        """Stop the whole group, and descendants that have left it. Returns whether they stand still."""
+        if self.ended.done() or not self._signal_group(signals.SIGSTOP):
+            return False
+        with contextlib.suppress(psutil.Error):
+            leader = psutil.Process(self._process.pid)
+            # A process that was just about to fork may have done so before it was stopped.
+            while new := [child for child in leader.children(recursive=True) if child not in self._paused]:
+                for child in new:
+                    with contextlib.suppress(psutil.Error):
+                        child.suspend()
+                self._paused += new
+        return True
+
+    def resume(self) -> None:
+        for child in reversed(self._paused):
+            with contextlib.suppress(psutil.Error):
+                child.resume()
+        self._paused.clear()
+        if not self.ended.done():
+            self._signal_group(signals.SIGCONT)
+
+    def _signal_group(self, signal: signals.Signals) -> bool:
+        try:
+            os.killpg(self._process.pid, signal)
+        except (ProcessLookupError, PermissionError):
+            return False
+        return True
 
     async def stop(self, signal: str, grace: float) -> int | None:
         """Signal the leader, wait up to `grace` seconds, then kill the group. Returns None if it was killed."""

@@ -89,6 +89,14 @@ class ProcessRuntime:
             return "not started"
         return f"exited with status {child.ended.result()}" if child.ended.done() else None
 
+    async def pause(self, replica: str) -> bool:
+        child = self._replicas.get(replica)
+        return child is not None and child.pause()
+
+    async def resume(self, replica: str) -> None:
+        if (child := self._replicas.get(replica)) is not None:
+            child.resume()
+
     async def command(self, spec: CommandSpec) -> CommandResult:
         begin, port = size(spec.log), spec.replica.port
         filled = [fill(part, port) for part in spec.command]
