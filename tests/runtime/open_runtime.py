@@ -40,6 +40,7 @@ async def main(name: str, run: str, directory: Path, image: str) -> None:
     store = StoreSpec("db", "postgres:15", "postgres", (), None, None, directory / "db", directory / "db.log")
     starts = [runtime.start(replica(number, directory, image)) for number in range(3)]
     await asyncio.gather(runtime.start_store(store), *starts)
+    assert await runtime.pause("orders-1.4-0")  # what stands still must end with the rest
     print("started", flush=True)
     await asyncio.Event().wait()
 

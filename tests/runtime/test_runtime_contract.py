@@ -140,6 +140,29 @@ def test_who_does_not_stop_is_killed(world: Any, fetch: Fetch) -> None:
     asyncio.run(scenario())
 
 
+def test_who_is_paused_stands_still_until_it_is_resumed(world: Any, fetch: Fetch) -> None:
+    async def scenario() -> None:
+        async with world.opened() as runtime:
+            address, other = [await runtime.start(world.replica(name)) for name in ("a", "b")]
+            assert isinstance(address, Address)
+            for _ in range(2):
+                assert await runtime.pause("a")
+                with pytest.raises(httpx.TimeoutException):
+                    await asyncio.to_thread(fetch, address, "/", 0.5)
+                assert (await asyncio.to_thread(fetch, other, "/"))[0] == 200
+                assert await runtime.exited("a") is None
+                await runtime.resume("a")
+                assert (await asyncio.to_thread(fetch, address, "/"))[0] == 200
+            assert not await runtime.pause("nobody")
+            await runtime.resume("nobody")
+            assert await runtime.pause("a")
+            assert await runtime.stop("a", "SIGKILL", 0.0) is None
+            assert await runtime.pause("b")  # and is closed so
+
+    asyncio.run(scenario())
+    assert left(world.run_id) == []
+
+
 def test_an_end_that_nobody_asked_for_is_noticed(world: Any, fetch: Fetch) -> None:
     async def scenario() -> None:
         async with world.opened() as runtime:

@@ -179,6 +179,26 @@ def test_workers_end_with_their_leader(process_world: Any) -> None:
     asyncio.run(scenario())
 
 
+def test_whoever_has_left_its_group_is_paused_too(process_world: Any) -> None:
+    code = (
+        "import subprocess, time; child = subprocess.Popen(['sleep', '600'], start_new_session=True); "
+        "print('ready', child.pid, flush=True); time.sleep(600)"
+    )
+
+    async def scenario() -> None:
+        async with process_world.opened() as runtime:
+            spec = process_world.replica("a", ready=Readiness("log", "ready"), command=("python3", "-c", code))
+            await runtime.start(spec)
+            child = psutil.Process(int(spec.log.read_text().split()[1]))
+            both = [child.parent(), child]
+            assert await runtime.pause("a")
+            assert {process.status() for process in both} == {psutil.STATUS_STOPPED}
+            await runtime.resume("a")
+            assert psutil.STATUS_STOPPED not in {process.status() for process in both}
+
+    asyncio.run(scenario())
+
+
 def empty(file: Path) -> bool:
     return file.stat().st_size == 0
 

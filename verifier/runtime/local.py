@@ -14,6 +14,7 @@ import psutil
 from verifier.errors import BrokenEnvironment
 
 _KILLED_WITHIN = 10.0  # seconds to wait for the kernel to end a killed process
+_STOPPED_WITHIN = 5.0  # seconds to wait for it to stop those that are to stand still
 
 
 def signal_number(name: str) -> signals.Signals:
@@ -60,18 +61,23 @@ class Child:
             self._kill_group()
         await asyncio.shield(self.ended)
 
-    def pause(self) -> bool:
+    async def pause(self) -> bool:
         """Stop the whole group, and descendants that have left it. Returns whether they stand still."""
         if self.ended.done() or not self._signal_group(signals.SIGSTOP):
             return False
-        with contextlib.suppress(psutil.Error):
+        try:
             leader = psutil.Process(self._process.pid)
-            # A process that was just about to fork may have done so before it was stopped.
-            while new := [child for child in leader.children(recursive=True) if child not in self._paused]:
-                for child in new:
-                    with contextlib.suppress(psutil.Error):
-                        child.suspend()
-                self._paused += new
+            async with asyncio.timeout(_STOPPED_WITHIN):
+                await _stands_still(leader)
+                # Each of them may have forked before it stood still.
+                while new := [child for child in leader.children(recursive=True) if child not in self._paused]:
+                    self._paused += new
+                    for child in new:
+                        with contextlib.suppress(psutil.Error):
+                            child.suspend()
+                            await _stands_still(child)
+        except (psutil.Error, TimeoutError):
+            return False
         return True
 
     def resume(self) -> None:
@@ -103,6 +109,12 @@ class Child:
             return self.ended.result()
         await self.kill()
         return None
+
+
+async def _stands_still(process: psutil.Process) -> None:
+    """Wait until a process that was sent SIGSTOP has taken it in."""
+    while process.status() not in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE):  # noqa: ASYNC110 - no event tells
+        await asyncio.sleep(0.001)
 
 
 def _lives_in(process: psutil.Process, group: int) -> bool:

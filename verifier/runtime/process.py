@@ -91,7 +91,7 @@ class ProcessRuntime:
 
     async def pause(self, replica: str) -> bool:
         child = self._replicas.get(replica)
-        return child is not None and child.pause()
+        return child is not None and await child.pause()
 
     async def resume(self, replica: str) -> None:
         if (child := self._replicas.get(replica)) is not None:
