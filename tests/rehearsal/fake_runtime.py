@@ -65,6 +65,9 @@ class FakeRuntime:
         self.data.clear()
         return f"pretend://{spec.name}"
 
+    async def seed_store(self, name: str, file: Path) -> None:
+        self.log.append(("seed", name, file.name))
+
     async def stop_store(self, name: str) -> None:
         self.log.append(("stop store", name))
         self.stores.discard(name)

@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -360,5 +361,30 @@ def test_no_backend_outlives_its_server(process_world: Any, how: str) -> None:
                     psutil.wait_procs([backend], timeout=10)
                 assert not backend.is_running() or backend.status() == psutil.STATUS_ZOMBIE
                 await asking
+
+    asyncio.run(scenario())
+
+
+SEED = "CREATE TABLE words (text TEXT); INSERT INTO words VALUES ('to begin with');"
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_a_file_of_sql_is_loaded(process_world: Any, kind: str) -> None:
+    good, bad = process_world.directory / "good.sql", process_world.directory / "bad.sql"
+    good.write_text(SEED)
+    bad.write_text("INSERT INTO nothing VALUES (1);")
+
+    async def scenario() -> None:
+        async with process_world.opened() as runtime:
+            url = await runtime.start_store(store(process_world, "db", kind))
+            await runtime.seed_store("db", good)
+            if kind == "sqlite":
+                with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as database:
+                    assert database.execute("SELECT text FROM words").fetchall() == [("to begin with",)]
+            else:
+                with psycopg.connect(url) as connection:
+                    assert connection.execute("SELECT text FROM words").fetchall() == [("to begin with",)]
+            with pytest.raises(BrokenEnvironment, match=r"store db: .*bad\.sql: .*nothing"):
+                await runtime.seed_store("db", bad)
 
     asyncio.run(scenario())

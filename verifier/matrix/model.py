@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
@@ -32,7 +32,10 @@ FAULTS = (
 
 @dataclass(frozen=True, slots=True)
 class Migrations:
-    """Commands to run once: `expand` before the first new replica, `migrate` and `contract` after the last old one."""
+    """Commands to run once: `expand` before the first new replica, `migrate` and `contract` after the last old one.
+
+    Those of the oldest version prepare fresh stores instead (`Version.preparation`).
+    """
 
     expand: tuple[str, ...] = ()
     migrate: tuple[str, ...] = ()
@@ -52,6 +55,16 @@ class Version:
     environment: Environment
     contract: Path | None
     migrations: Migrations = Migrations()
+    prepare: tuple[str, ...] = ()
+    seed: tuple[str, ...] = ()
+
+    @property
+    def preparation(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """What makes fresh stores ready for this version, each command with what it is: a schema, then data."""
+        migrations = self.migrations
+        staged = (("expand", migrations.expand), ("migrate", migrations.migrate), ("contract", migrations.contract))
+        commands = (("prepare", self.prepare),) if self.prepare else staged
+        return tuple((name, command) for name, command in (*commands, ("seed", self.seed)) if command)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +117,7 @@ class Store:
     environment: Environment
     port: int | None
     ready: Readiness | None
+    seed: Path | None = None  # SQL to load once into each fresh store
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +239,7 @@ class Matrix:
     faults: tuple[str, ...]
     budget: float  # seconds
     replaying: Replaying = Replaying()
+    caller: Environment = field(default=(), repr=False)  # variables of the caller that it uses; they may be secret
 
     @property
     def ports(self) -> dict[str, int]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from verifier.errors import BadInput
-from verifier.located import Located, Reader, load, walk
+from verifier.located import Located, Reader, load
 from verifier.matrix.model import (
     FAULTS,
     ROLLBACKS,
@@ -18,32 +19,42 @@ from verifier.matrix.model import (
     Rollout,
     Store,
 )
+from verifier.matrix.references import CallerEnvironment, PartsOf, check_references, every_part
 from verifier.matrix.replaying import read_replaying
 from verifier.matrix.services import read_readiness, read_service
 from verifier.matrix.traffic import read_traffic
 
 NAME = re.compile(r"[a-z][a-z0-9-]*[a-z0-9]")
-REFERENCE = re.compile(r"\$\{([^}]*)\}")
-_SHELL = re.compile(r"[^\w.-]")  # occurs in shell expansions such as `${DB#sqlite://}`, and in no reference
 T = TypeVar("T")
 
 
-def parse(file: Path, process_stores: Sequence[str]) -> Matrix:
+def parse(
+    file: Path,
+    process_stores: Sequence[str],
+    environ: Mapping[str, str] = os.environ,
+    parts_of: PartsOf = every_part,
+) -> Matrix:
     """The matrix of a file. `process_stores` are the stores that a matrix may name as `process` of a store.
 
+    `environ` holds the variables of `${env.NAME}`, and `parts_of` says by what a store can be called.
     Raises BadInput with all problems found.
     """
     file = file.resolve()
     reader = Reader()
     root = load(file)
     known = ("matrix", "services", "stores", "partners", "rollout", "traffic", "faults", "budget", "replay")
-    items = reader.mapping(root, known)
+    items = dict(reader.mapping(root, known))
+    check_references(reader, items, parts_of)
+    caller = CallerEnvironment(environ)
+    for section in {"services", "stores"} & items.keys():
+        items[section] = caller.filled(reader, items[section])
+    folder = file.parent
     for needed in ("services", "traffic"):
         if needed not in items:
             reader.problem(root, f"must declare {needed!r}")
-    services = _named(reader, items.get("services"), lambda name, at: read_service(reader, name, at, file.parent))
-    stores = _named(reader, items.get("stores"), lambda name, at: _store(reader, name, at, process_stores))
-    partners = _named(reader, items.get("partners"), lambda name, at: _partner(reader, name, at, file.parent))
+    services = _named(reader, items.get("services"), lambda name, at: read_service(reader, name, at, folder, caller))
+    stores = _named(reader, items.get("stores"), lambda name, at: _store(reader, name, at, process_stores, folder))
+    partners = _named(reader, items.get("partners"), lambda name, at: _partner(reader, name, at, folder))
     # Names count as declared even if their services are invalid, so that each mistake is reported once.
     names = tuple(reader.mapping(items.get("services")))
     matrix = Matrix(
@@ -53,15 +64,15 @@ def parse(file: Path, process_stores: Sequence[str]) -> Matrix:
         stores=stores,
         partners=partners,
         rollout=_rollout(reader, items.get("rollout"), names),
-        traffic=read_traffic(reader, items.get("traffic"), items.get("services"), names, file.parent),
+        traffic=read_traffic(reader, items.get("traffic"), items.get("services"), names, folder),
         faults=_faults(reader, items.get("faults")),
         budget=reader.seconds(items.get("budget"), 300.0),
         replaying=read_replaying(reader, items.get("replay")),
+        caller=tuple(sorted(caller.used.items())),
     )
     if services and all(len(service.versions) == 1 for service in services):
         reader.problem(items["services"], "no service has two versions: there is nothing to deploy")
     _check_names(reader, root, items)
-    _check_references(reader, items, {store.name for store in stores})
     reader.finish()
     if not services:
         raise BadInput.one(file, "declares no service", line=root.line, key="services")
@@ -79,8 +90,11 @@ def _named(reader: Reader, at: Located | None, one: Callable[[str, Located], T |
     return tuple(found)
 
 
-def _store(reader: Reader, name: str, at: Located, process_stores: Sequence[str]) -> Store:
-    items = reader.mapping(at, ("image", "process", "environment", "port", "ready"))
+def _store(reader: Reader, name: str, at: Located, process_stores: Sequence[str], folder: Path) -> Store:
+    items = reader.mapping(at, ("image", "process", "environment", "port", "ready", "seed"))
+    seed = reader.file(items.get("seed"), folder)
+    if seed is not None and seed.suffix != ".sql":
+        reader.problem(items["seed"], "must be a .sql file; a command stands beside the versions of a service: seed")
     process = items.get("process")
     stand_in: str | tuple[str, ...] | None = None
     if process is not None and isinstance(process.value, list):
@@ -96,6 +110,7 @@ def _store(reader: Reader, name: str, at: Located, process_stores: Sequence[str]
         environment=reader.pairs(items.get("environment")),
         port=reader.whole(items["port"], 0, 1, 65535) if "port" in items else None,
         ready=read_readiness(reader, items["ready"]) if "ready" in items else None,
+        seed=seed,
     )
 
 
@@ -142,16 +157,3 @@ def _check_names(reader: Reader, root: Located, items: dict[str, Located]) -> No
             if name in seen:
                 reader.problem(item, f"the name {name!r} is already taken by {seen[name]}")
             seen[name] = section
-
-
-def _check_references(reader: Reader, items: dict[str, Located], stores: Iterable[str]) -> None:
-    allowed = {f"stores.{name}.url" for name in stores}
-    services = items.get("services")
-    if services is None:
-        return
-    for at in walk(services):
-        if isinstance(at.value, str):
-            for name in REFERENCE.findall(at.value):
-                if name not in allowed and not _SHELL.search(name):
-                    known = ", ".join(sorted(f"${{{entry}}}" for entry in allowed)) or "none: no store is declared"
-                    reader.problem(at, f"${{{name}}} is not defined; known: {known}")

@@ -7,21 +7,26 @@ import signal
 from pathlib import Path
 
 from verifier.located import Located, Reader
+from verifier.matrix.environments import read_env_files, read_environment
 from verifier.matrix.model import KINDS, Migrations, Service, StopPolicy, Version
+from verifier.matrix.references import CallerEnvironment
 from verifier.runtime.base import Build, Readiness
 
-SHARED = ("image", "build", "command", "directory", "environment", "contract", "migrate")
+SHARED = (
+    "image", "build", "command", "directory", "environment", "env_file", "contract", "migrate", "prepare", "seed",
+)  # fmt: skip
 OWN = ("kind", "port", "ready", "replicas", "stop", "versions")
 
 
-def read_service(reader: Reader, name: str, at: Located, folder: Path) -> Service | None:
+def read_service(reader: Reader, name: str, at: Located, folder: Path, caller: CallerEnvironment) -> Service | None:
     """One service. Its keys apply to each of its versions, unless a version overrides them."""
     items = reader.mapping(at, (*SHARED, *OWN))
     shared = {key: items[key] for key in SHARED if key in items}
     versions = tuple(
-        _version(reader, version, item, shared, folder)
+        _version(reader, version, item, shared, folder, caller)
         for version, item in reader.mapping(items.get("versions")).items()
     )
+    _check_used(reader, reader.mapping(items.get("versions")), shared)
     if not versions:
         reader.problem(items.get("versions", at), f"service {name!r} needs its versions, oldest first")
     kind = reader.choice(items.get("kind"), KINDS, KINDS[0])
@@ -64,7 +69,25 @@ def _worker(reader: Reader, at: Located, items: dict[str, Located]) -> tuple[int
     return 0, ready
 
 
-def _version(reader: Reader, name: str, at: Located, shared: dict[str, Located], folder: Path) -> Version:
+def _check_used(reader: Reader, versions: dict[str, Located], shared: dict[str, Located]) -> None:
+    """Refuse keys without effect. The oldest version's are used on fresh stores, the newest one's in the rollout."""
+    for position, item in enumerate(versions.values()):
+        own = item.value if isinstance(item.value, dict) else {}
+        for key in ("prepare", "seed") if position else ():
+            if key in own:
+                reader.problem(own[key], "has no effect: fresh stores are made ready for the oldest version")
+        migrate = own.get("migrate")
+        if position or migrate is None:
+            continue
+        if "prepare" in {**shared, **own}:
+            reader.problem(migrate, "has no effect: `prepare` makes fresh stores ready for this version")
+        elif isinstance(migrate.value, dict) and "undo" in migrate.value:
+            reader.problem(migrate.value["undo"], "has no effect: nothing is older than this version")
+
+
+def _version(
+    reader: Reader, name: str, at: Located, shared: dict[str, Located], folder: Path, caller: CallerEnvironment
+) -> Version:
     own = reader.mapping(at, SHARED)
     items = {**shared, **own}
     if not {"image", "build", "command"} & set(items):
@@ -72,8 +95,10 @@ def _version(reader: Reader, name: str, at: Located, shared: dict[str, Located],
     directory = folder / reader.text(items.get("directory"), ".")
     if not directory.is_dir():
         reader.problem(items.get("directory", at), f"there is no folder {directory}")
-    environment = dict(reader.pairs(shared.get("environment")))
-    environment.update(reader.pairs(own.get("environment")))
+    environment: dict[str, str] = {}
+    for section in (shared, own):
+        environment |= read_env_files(reader, section.get("env_file"), folder, caller)
+        environment |= read_environment(reader, section.get("environment"), caller)
     return Version(
         name=name,
         image=reader.text(items["image"]) if "image" in items else None,
@@ -83,6 +108,8 @@ def _version(reader: Reader, name: str, at: Located, shared: dict[str, Located],
         environment=tuple(sorted(environment.items())),
         contract=reader.file(items.get("contract"), folder),
         migrations=_migrations(reader, items.get("migrate")),
+        prepare=_command(reader, items.get("prepare")) or (),
+        seed=_command(reader, items.get("seed")) or (),
     )
 
 

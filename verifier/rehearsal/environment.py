@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from urllib.parse import unquote, urlsplit
 
+from verifier.errors import BrokenEnvironment
 from verifier.runtime.base import Environment
 
-REFERENCE = re.compile(r"\$\{stores\.([^.}]+)\.url\}")
+REFERENCE = re.compile(r"\$\{stores\.([^.}]+)\.(url|host|port|user|password|database|path)\}")
 
 
 def environment_of(
@@ -21,7 +23,35 @@ def environment_of(
 
 
 def fill(value: str, stores: Mapping[str, str]) -> str:
-    return REFERENCE.sub(lambda found: stores[found.group(1)], value)
+    """The text with every `${stores.NAME.PART}` filled in; `stores` holds the URL of each store that runs.
+
+    Raises BrokenEnvironment for a part that the URL of the store does not have.
+    """
+    return REFERENCE.sub(lambda found: _part(found, stores[found[1]]), value)
+
+
+def _part(found: re.Match[str], url: str) -> str:
+    part = url if found[2] == "url" else parts(url).get(found[2])
+    if part is None:
+        raise BrokenEnvironment(f"{found[0]} stands for nothing: the store has no {found[2]}")
+    return part
+
+
+def parts(url: str) -> dict[str, str]:
+    """The parts of the URL of a store, decoded. A store that is a file or a folder has its path."""
+    split = urlsplit(url)
+    if not split.netloc:
+        path = unquote(split.path)
+        path = path.removeprefix("/") if split.scheme == "sqlite" else path  # sqlite:////absolute, as SQLAlchemy has it
+        return {"path": path, "database": path} if split.scheme == "sqlite" else {"path": path}
+    found = {
+        "host": split.hostname,
+        "port": str(split.port) if split.port is not None else None,
+        "user": split.username,
+        "password": split.password,
+        "database": split.path.removeprefix("/") or None,
+    }
+    return {name: unquote(text) for name, text in found.items() if text is not None}
 
 
 def rewrite(value: str, gateway: str, ports: Mapping[str, int]) -> str:

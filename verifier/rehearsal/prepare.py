@@ -27,10 +27,10 @@ from verifier.recording.load import load
 from verifier.recording.model import Recording, Session
 from verifier.recording.placeholders import sent
 from verifier.rehearsal.filtering import filtered
-from verifier.replay.credentials import Credentials, resolve
+from verifier.replay.credentials import Credentials, resolve, secret
 from verifier.replay.replay_script import ReplayScript
 from verifier.replay.session import service_of
-from verifier.runtime.stores.registered import PROCESS_STORES
+from verifier.runtime.stores.registered import PROCESS_STORES, parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def prepare(
     Secrets that the matrix names are read from `environ` and from files. If `environ` is None, they are not read, and
     the result can be shown but not run. Raises BadInput with every problem found.
     """
-    matrix = parse(file, PROCESS_STORES)
+    matrix = parse(file, PROCESS_STORES, os.environ if environ is None else environ, parts)
     if budget is not None:
         matrix = replace(matrix, budget=budget)
     problems: list[Problem] = []
@@ -75,7 +75,8 @@ def prepare(
     credentials = None
     try:
         declared = [credential for traffic in matrix.traffic for credential in traffic.credentials]
-        credentials = resolve(declared, matrix.file, environ) if environ is not None else None
+        hidden = {f"${{env.{name}}}": value for name, value in matrix.caller if secret(name, value)}
+        credentials = resolve(declared, matrix.file, environ, hidden) if environ is not None else None
     except BadInput as error:
         problems += error.problems
     if problems:

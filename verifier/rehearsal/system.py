@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from verifier.errors import BrokenEnvironment
@@ -15,8 +15,17 @@ from verifier.history.store import Record
 from verifier.http.client import WireClient
 from verifier.matrix.model import Matrix, Service, Version
 from verifier.plan.model import Action
-from verifier.rehearsal.environment import environment_of
-from verifier.runtime.base import CommandSpec, Environment, ReplicaSpec, Runtime, StartFailure, StoreSpec
+from verifier.rehearsal.environment import environment_of, fill
+from verifier.rehearsal.starting import Started, all_done, waves
+from verifier.runtime.base import (
+    CommandSpec,
+    Environment,
+    Readiness,
+    ReplicaSpec,
+    Runtime,
+    StartFailure,
+    StoreSpec,
+)
 from verifier.runtime.logs import tail
 
 Key = tuple[str, int, str]
@@ -47,6 +56,7 @@ class System:
     directory: Path
     stores: dict[str, str] = field(default_factory=dict)
     running: dict[Key, str] = field(default_factory=dict)
+    met: set[Started] = field(default_factory=set)  # versions that have started on the stores of this path
     started: int = 0
     step: str = ""
 
@@ -62,6 +72,26 @@ class System:
                     store.name, store.image, store.process, store.environment, store.port, store.ready, folder, log
                 )
             )
+        self.met.clear()
+        await self._prepare(path)
+
+    async def _prepare(self, path: str) -> None:
+        """Make fresh stores ready for the oldest versions: schemas, then data. Raises BrokenEnvironment."""
+        commands = [
+            (service, name, command) for service in self.matrix.services for name, command in service.old.preparation
+        ]
+        try:
+            for service, name, command in commands:
+                if name != "seed":
+                    await self._command(service, service.old, name, command)
+            for store in self.matrix.stores:
+                if store.seed is not None:
+                    await self.runtime.seed_store(store.name, store.seed)
+            for service, name, command in commands:
+                if name == "seed":
+                    await self._command(service, service.old, name, command)
+        except StepFailed as failure:
+            raise BrokenEnvironment(f"on the fresh stores of {path}: {failure}\n{failure.tail}".rstrip()) from None
 
     async def close_path(self) -> None:
         """Stop every replica and remove the stores."""
@@ -71,7 +101,10 @@ class System:
             del self.stores[name]
 
     async def carry_out(self, actions: tuple[Action, ...]) -> None:
-        """Carry out actions in order. Consecutive starts run at the same time. Raises StepFailed."""
+        """Carry out actions in order. Consecutive starts run at the same time, except the first of a version.
+
+        Raises StepFailed.
+        """
         waiting: list[Action] = []
         for action in (*actions, None):
             if action is not None and action.kind == "start":
@@ -83,12 +116,13 @@ class System:
                 await self._one(action)
 
     async def _start_together(self, actions: list[Action]) -> None:
-        results = await asyncio.gather(
-            *(self._start(action.service, action.slot, action.version) for action in actions), return_exceptions=True
-        )
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
+        queues, rest = waves(self.matrix, actions, self.met)
+        await all_done(*(self._start_in_turn(queue) for queue in queues))
+        await all_done(*(self._start_in_turn([action]) for action in rest))
+
+    async def _start_in_turn(self, actions: list[Action]) -> None:
+        for action in actions:
+            await self._start(action.service, action.slot, action.version)
 
     async def _one(self, action: Action) -> None:
         if action.kind == "stop":
@@ -127,6 +161,7 @@ class System:
             self._event(replica, service_name, version_name, "never-ready", f"{result.detail}\n{result.tail}".strip())
             raise StepFailed(f"{service_name} {version_name} did not become ready: {result.detail}", result.tail)
         self.running[service_name, slot, version_name] = replica
+        self.met.add((service_name, version_name))
         if service.serves:
             self.rotation.add(Endpoint(service_name, version_name, replica, result))
         self._event(replica, service_name, version_name, "ready")
@@ -152,17 +187,22 @@ class System:
     async def _migrate(self, action: Action) -> None:
         service = self.matrix.service(action.service)
         version = service.version(action.version)
-        command: tuple[str, ...] = getattr(version.migrations, action.stage)
+        await self._command(service, version, action.stage, getattr(version.migrations, action.stage))
+
+    async def _command(self, service: Service, version: Version, what: str, command: tuple[str, ...]) -> None:
+        """Run a command of a version to its end. Raises StepFailed if it fails."""
         self.started += 1
-        name = f"{action.service}-{action.version}-{action.stage}-{self.started}"
+        name = f"{service.name}-{version.name}-{what}-{self.started}"
         environment = environment_of(version.environment, self.stores, self.gateway.host, {})
         spec = self._spec(service, version, name, environment)
-        result = await self.runtime.command(CommandSpec(name, spec, command, spec.log))
+        filled = tuple(fill(part, self.stores) for part in command)
+        result = await self.runtime.command(CommandSpec(name, spec, filled, spec.log))
         if result.exit_code:
             detail = f"exit code {result.exit_code}\n{result.tail}".strip()
-            self._event(name, action.service, action.version, "command-failed", detail)
-            what = f"{action.stage} of {action.service} {action.version} failed: exit code {result.exit_code}"
-            raise StepFailed(what, result.tail)
+            self._event(name, service.name, version.name, "command-failed", detail)
+            raise StepFailed(
+                f"{what} of {service.name} {version.name} failed: exit code {result.exit_code}", result.tail
+            )
 
     async def _attached(self, service: Service, version: Version, replica: str) -> ReplicaSpec:
         """The spec of a replica with gateway addresses of its own."""
@@ -184,13 +224,22 @@ class System:
             port=service.port,
             image=version.image,
             build=version.build,
-            command=version.command,
+            command=self._filled(version.command),
             directory=version.directory,
             environment=environment,
             aliases=self._known(service),
-            readiness=service.ready,
+            readiness=self._ready(service.ready),
             log=log,
         )
+
+    def _filled(self, command: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        """A command with the addresses of the stores, once they run."""
+        if command is None or not self.stores:
+            return command
+        return tuple(fill(part, self.stores) for part in command)
+
+    def _ready(self, ready: Readiness) -> Readiness:
+        return replace(ready, value=fill(ready.value, self.stores)) if self.stores else ready
 
     async def provide(self) -> None:
         """Provide the images of all versions and stores, before the first path. Raises BrokenEnvironment."""

@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import quote, quote_plus
 
 from msgspec import structs
@@ -27,6 +28,8 @@ from verifier.matrix.model import Credential
 from verifier.recording.placeholders import standing
 from verifier.recording.secret_map import PREFIX
 
+_LONG = 8  # characters of a value that is masked whatever its name is
+_SECRET_NAME = re.compile(r"PASS|SECRET|TOKEN|KEY|CREDENTIAL|AUTH", re.IGNORECASE)
 SHORTEST = 4  # characters; a shorter text occurs everywhere by accident and could not be masked
 _LARGEST_FILE = 65536  # bytes
 _MADE = re.compile(rf"{PREFIX}[0-9a-f]{{24}}")
@@ -162,8 +165,19 @@ class Credentials:
         return without_content_encoding(headers), masked
 
 
-def resolve(declared: Iterable[Credential], file: Path, environ: Mapping[str, str]) -> Credentials | None:
-    """The secrets that a matrix (`file`) names; None where it names none.
+def secret(name: str, value: str) -> bool:
+    """Whether the value of a variable is masked: it is long enough to occur nowhere by accident, or named as one."""
+    return len(value) >= _LONG or (len(value) >= SHORTEST and _SECRET_NAME.search(name) is not None)
+
+
+def resolve(
+    declared: Iterable[Credential],
+    file: Path,
+    environ: Mapping[str, str],
+    hidden: Mapping[str, str] = MappingProxyType({}),
+) -> Credentials | None:
+    """The secrets that a matrix (`file`) names; None where it names none. `hidden` are further ones to mask, by what
+    stands in their place.
 
     Raises BadInput for each that is missing, empty, too short to be masked, or cannot be sent. No message contains
     a secret.
@@ -183,6 +197,7 @@ def resolve(declared: Iterable[Credential], file: Path, environ: Mapping[str, st
         secrets[credential.placeholder] = value
     if problems:
         raise BadInput(sorted(set(problems)))
+    secrets |= {name: value for name, value in hidden.items() if value not in secrets.values()}
     return Credentials(secrets) if secrets else None
 
 

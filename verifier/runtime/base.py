@@ -118,6 +118,9 @@ class Runtime(Protocol):
     async def start_store(self, spec: StoreSpec) -> str:
         """Start an empty store, wait until it is ready, and return the URL that replicas use."""
 
+    async def seed_store(self, name: str, file: Path) -> None:
+        """Run a file of SQL in a store that runs. Raises BrokenEnvironment if it fails or the store takes no SQL."""
+
     async def stop_store(self, name: str) -> None:
         """Remove a store and its data."""
 

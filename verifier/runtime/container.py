@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
+import tarfile
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +13,12 @@ from pathlib import Path
 import docker
 
 from verifier.runtime.base import Address
-from verifier.runtime.engine import FAILURES
+from verifier.runtime.engine import FAILURES, reason
+
+
+def _readable(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+    entry.mode = 0o644
+    return entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +94,20 @@ class Container:
             return bool(self._client.api.exec_inspect(created["Id"])["ExitCode"] == 0)
         except FAILURES:
             return False
+
+    def loads(self, file: Path, command: list[str]) -> str:
+        """Blocking: copy a file to /tmp in the container and run a command on it; what it said if it failed, or ""."""
+        archive = io.BytesIO()
+        with tarfile.open(fileobj=archive, mode="w") as tar:
+            tar.add(file, file.name, filter=_readable)
+        try:
+            self._client.api.put_archive(self.id, "/tmp", archive.getvalue())
+            created = self._client.api.exec_create(self.id, command)
+            output = bytes(self._client.api.exec_start(created["Id"]))
+            failed = self._client.api.exec_inspect(created["Id"])["ExitCode"] != 0
+        except FAILURES as error:
+            return reason(error)
+        return output.decode("utf-8", "replace").strip() or "it failed" if failed else ""
 
     def out_of_memory(self) -> bool:
         """Blocking: whether the kernel killed it because it was out of memory."""

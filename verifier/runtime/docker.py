@@ -27,8 +27,8 @@ _BUILDS_AT_ONCE = 2
 
 @dataclass(frozen=True, slots=True)
 class _Store:
+    spec: StoreSpec
     container: Container
-    directory: Path
 
 
 class DockerRuntime:
@@ -83,7 +83,7 @@ class DockerRuntime:
             within = spec.readiness.within if spec.readiness else _STORE_WITHIN
             failure = await self._all.ready(container, self._store_probe(spec, container, begin), within, begin)
             if failure is None:
-                self._stores[spec.name] = _Store(container, spec.directory)
+                self._stores[spec.name] = _Store(spec, container)
         if failure is not None:
             raise BrokenEnvironment(f"store {spec.name} did not start: {failure.detail}\n{failure.tail}")
         return registered.url(spec.image, spec.environment, spec.name, port)
@@ -112,11 +112,21 @@ class DockerRuntime:
         answers = kind.answers(spec.environment)
         return lambda: answers(self._all.address(container))
 
+    async def seed_store(self, name: str, file: Path) -> None:
+        store = self._stores[name]
+        kind = registered.of_image(store.spec.image)
+        if kind is None or kind.load_command is None:
+            raise BrokenEnvironment(f"store {name}: only the image postgres loads a .sql file")
+        command = kind.load_command(store.spec.environment, f"/tmp/{file.name}")
+        failure = await self._all.call(store.container.loads, file, command)
+        if failure:
+            raise BrokenEnvironment(f"store {name}: {file}: {failure}")
+
     async def stop_store(self, name: str) -> None:
         store = self._stores.pop(name, None)
         if store is not None:
             await self._all.discard(store.container)
-            await self._all.call(lambda: shutil.rmtree(store.directory, ignore_errors=True))
+            await self._all.call(lambda: shutil.rmtree(store.spec.directory, ignore_errors=True))
 
     async def start(self, spec: ReplicaSpec) -> Address | StartFailure:
         begin = size(spec.log)
@@ -198,7 +208,7 @@ class DockerRuntime:
 
     async def close(self) -> None:
         containers = [*self._replicas.values(), *(store.container for store in self._stores.values())]
-        folders = [store.directory for store in self._stores.values()]
+        folders = [store.spec.directory for store in self._stores.values()]
         self._replicas.clear()
         self._stores.clear()
         await self._all.close(containers)

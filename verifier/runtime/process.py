@@ -64,6 +64,9 @@ class ProcessRuntime:
     async def start_store(self, spec: StoreSpec) -> str:
         return await self._stores.start(spec)
 
+    async def seed_store(self, name: str, file: Path) -> None:
+        await self._stores.seed(name, file)
+
     async def stop_store(self, name: str) -> None:
         await self._stores.stop(name)
 

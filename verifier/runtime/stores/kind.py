@@ -57,6 +57,9 @@ class StoreKind:
 
     For the process runtime: `local` prepares a store that the matrix declares as `process: NAME`, or is None. `check`
     raises BrokenEnvironment if it cannot start on this machine.
+
+    `parts` are what a reference `${stores.NAME.PART}` can name of it. `load` runs a file of SQL in a local store, given
+    its URL; `load_command` is the command that does so in a container, given the path of the file there.
     """
 
     name: str
@@ -68,6 +71,9 @@ class StoreKind:
     answers: Callable[[Environment], Answers] = _tcp
     local: Local | None = None
     check: Callable[[StoreSpec], None] = _anywhere
+    parts: tuple[str, ...] = ("url", "host", "port")
+    load: Callable[[StoreSpec, str, Path], Awaitable[None]] | None = None
+    load_command: Callable[[Environment, str], list[str]] | None = None
 
     def command(self, entrypoint: list[str] | None) -> list[str] | None:
         """The command for an image with this entry point; None for the default command of the image."""

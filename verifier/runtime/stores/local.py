@@ -25,6 +25,8 @@ _QUIT_WITHIN = 10.0
 class _Store:
     """`signal` ends its server."""
 
+    spec: StoreSpec
+    url: str
     child: local.Child | None
     folders: tuple[Path, ...]
     signal: str
@@ -67,10 +69,20 @@ class LocalStores:
             if isinstance(outcome, StartFailure):
                 raise BrokenEnvironment(f"store {spec.name} did not start: {outcome.detail}\n{outcome.tail}")
             child, port = outcome, address.port
-        self._stores[spec.name] = _Store(child, tuple(folders), store.signal)
-        if store.url is not None:
-            return store.url(port)
-        return registered.url(spec.image, spec.environment, LOOPBACK, port)
+        url = store.url(port) if store.url is not None else registered.url(spec.image, spec.environment, LOOPBACK, port)
+        self._stores[spec.name] = _Store(spec, url, child, tuple(folders), store.signal)
+        return url
+
+    async def seed(self, name: str, file: Path) -> None:
+        """Run a file of SQL in a store that runs. Raises BrokenEnvironment."""
+        store = self._stores[name]
+        load = _kind(store.spec).load
+        if load is None:
+            raise BrokenEnvironment(f"store {name}: only sqlite and postgres load a .sql file")
+        try:
+            await load(store.spec, store.url, file)
+        except BrokenEnvironment as failure:
+            raise BrokenEnvironment(f"store {name}: {file}: {failure}") from None
 
     def _folder(self, spec: StoreSpec) -> Path:
         """The folder of a store in the temporary data of the run. It does not exist yet."""

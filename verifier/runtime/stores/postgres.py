@@ -21,6 +21,7 @@ from verifier.runtime.ports import LOOPBACK
 from verifier.runtime.stores.kind import Answers, LocalStore, StoreKind, exchange
 
 _WITHIN = 30.0
+_LOAD = ("-X", "-q", "-v", "ON_ERROR_STOP=1")
 _NEEDED = ("initdb", "postgres")
 
 # Temporary data need not reach the disk. These settings do not change what a transaction can see.
@@ -194,6 +195,26 @@ async def local(
     return LocalStore(job, lambda port: account.url(LOOPBACK, port), "SIGQUIT")
 
 
+async def load(spec: StoreSpec, url: str, file: Path) -> None:
+    """Run a file of SQL with psql, which stops at the first error."""
+    beside = binaries(spec.image) / "psql"
+    program = str(beside) if beside.exists() else shutil.which("psql")
+    if program is None:
+        raise BrokenEnvironment("a .sql file needs psql on this machine (Debian: postgresql-client)")
+    process = await asyncio.create_subprocess_exec(
+        program, *_LOAD, "-f", str(file), url,
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    output, _ = await process.communicate()
+    if process.returncode:
+        raise BrokenEnvironment(output.decode("utf-8", "replace").strip())
+
+
+def load_command(environment: Environment, file: str) -> list[str]:
+    account = Account.of(environment)
+    return ["psql", *_LOAD, "-f", file, "-U", account.user, "-d", account.database]
+
+
 def check(spec: StoreSpec) -> None:
     binaries(spec.image)
 
@@ -208,4 +229,7 @@ POSTGRES = StoreKind(
     answers=_answers,
     local=local,
     check=check,
+    load=load,
+    load_command=load_command,
+    parts=("url", "host", "port", "user", "password", "database"),
 )

@@ -12,4 +12,6 @@ def url(environment: Environment, host: str, port: int) -> str:
     return f"amqp://{user}:{password}@{host}:{port}/"
 
 
-RABBITMQ = StoreKind("rabbitmq", url, images=("rabbitmq",), port=5672)
+RABBITMQ = StoreKind(
+    "rabbitmq", url, images=("rabbitmq",), port=5672, parts=("url", "host", "port", "user", "password")
+)

@@ -16,4 +16,11 @@ async def redis_answers(at: Address) -> bool:
     return answer in (b"+PONG\r\n", b"-NOAUTH")
 
 
-REDIS = StoreKind("redis", url, images=("redis", "valkey"), port=6379, answers=lambda environment: redis_answers)
+REDIS = StoreKind(
+    "redis",
+    url,
+    images=("redis", "valkey"),
+    port=6379,
+    answers=lambda environment: redis_answers,
+    parts=("url", "host", "port", "database"),
+)

@@ -30,6 +30,19 @@ def of_process(process: str | tuple[str, ...]) -> StoreKind:
     return next((kind for kind in KINDS if kind.name == process and process in PROCESS_STORES), command.COMMAND)
 
 
+def parts(image: str | None, process: object) -> frozenset[str]:
+    """What `${stores.NAME.…}` can name of a store that is declared by this image, this process, or both."""
+    found = set[str]()
+    if image is not None:
+        kind = of_image(image)
+        found.update(kind.parts if kind is not None else StoreKind("").parts)
+    if isinstance(process, str):
+        found.update(of_process(process).parts)
+    elif process is not None:
+        found.update(command.COMMAND.parts)
+    return frozenset(found) or frozenset({"url"})
+
+
 def url(image: str | None, environment: Environment, host: str, port: int) -> str:
     """The URL of a store that listens on a host and port; `tcp://` for an unknown image."""
     kind = of_image(image)

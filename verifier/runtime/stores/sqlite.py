@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
+from verifier.errors import BrokenEnvironment
 from verifier.runtime.base import Environment, StoreSpec
 from verifier.runtime.stores.kind import LocalStore, StoreKind
 
@@ -19,4 +23,15 @@ async def local(
     return LocalStore(None, lambda port: f"sqlite:///{file}")
 
 
-SQLITE = StoreKind("sqlite", local=local)
+async def load(spec: StoreSpec, url: str, file: Path) -> None:
+    def run() -> None:
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as database:
+            database.executescript(file.read_text(encoding="utf-8"))
+
+    try:
+        await asyncio.to_thread(run)
+    except (OSError, UnicodeDecodeError, sqlite3.Error) as error:
+        raise BrokenEnvironment(str(error)) from None
+
+
+SQLITE = StoreKind("sqlite", local=local, load=load, parts=("url", "path", "database"))

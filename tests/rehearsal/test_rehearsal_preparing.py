@@ -1,0 +1,136 @@
+"""Fresh stores are made ready once; the first replica of a version starts alone and is awaited."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from tests.rehearsal.fake_runtime import FakeRuntime, matrix, rehearse
+from verifier.errors import BrokenEnvironment
+from verifier.matrix.model import Matrix, Migrations, Service, Store
+from verifier.plan.model import Action
+from verifier.rehearsal.environment import fill, parts
+from verifier.rehearsal.starting import waves
+from verifier.runtime.base import Address, ReplicaSpec, StartFailure
+
+
+def prepared_matrix(folder: Path, **changes: object) -> Matrix:
+    """The small matrix whose old version prepares the store, and whose store is seeded."""
+    made = matrix(folder)
+    (things,) = made.services
+    old = replace(things.old, prepare=("prepare", "${stores.db.url}"), seed=("seed", "it"))
+    (folder / "data.sql").write_text("")
+    things = replace(things, versions=(old, things.new))
+    stores = (replace(made.stores[0], seed=folder / "data.sql"),)
+    return replace(made, services=(things,), stores=stores, **changes)
+
+
+def paths(log: list[tuple[str, ...]]) -> list[list[tuple[str, ...]]]:
+    """What was done for each set of stores, after they started."""
+    found: list[list[tuple[str, ...]]] = []
+    for entry in log:
+        if entry[0] == "store":
+            found.append([])
+        elif found:
+            found[-1].append(entry)
+    return found
+
+
+def test_stores_are_prepared_and_seeded_once_per_path_before_the_first_replica(tmp_path: Path) -> None:
+    ran = rehearse(prepared_matrix(tmp_path), FakeRuntime(), tmp_path)
+    assert ran.error is None
+    every = paths(ran.runtime.log)
+    assert len(every) == len(ran.prepared.plan.paths)
+    for path in every:
+        assert path[:3] == [
+            ("command", "prepare", "pretend://db"),
+            ("seed", "db", "data.sql"),
+            ("command", "seed", "it"),
+        ]
+        assert path[3][0] == "start"
+        assert not [entry for entry in path[3:] if entry[0] in ("seed",) or entry[1:2] in (("prepare",), ("seed",))]
+
+
+def test_a_preparation_that_fails_breaks_the_environment_and_says_why(tmp_path: Path) -> None:
+    ran = rehearse(prepared_matrix(tmp_path), FakeRuntime(migration=3), tmp_path)
+    assert isinstance(ran.error, BrokenEnvironment)
+    assert "on the fresh stores of control-old-1: prepare of things 1 failed: exit code 3\nlast words" in str(ran.error)
+
+
+@dataclass
+class StartingRuntime(FakeRuntime):
+    """Notes how many replicas are starting at a time; the first of each version needs a while."""
+
+    starting: int = 0
+    alone: list[tuple[str, bool]] = field(default_factory=list)
+
+    async def start(self, spec: ReplicaSpec) -> Address | StartFailure:
+        self.starting += 1
+        try:
+            for _ in range(5):
+                await asyncio.sleep(0)
+            self.alone.append((spec.version, self.starting == 1))
+            return await super().start(spec)
+        finally:
+            self.starting -= 1
+
+
+def test_the_first_replica_of_a_version_starts_alone(tmp_path: Path) -> None:
+    runtime = StartingRuntime()
+    assert rehearse(matrix(tmp_path, replicas=3), runtime, tmp_path).error is None
+    assert runtime.alone[:3] == [("1", True), ("1", False), ("1", True)] or runtime.alone[:2] == [
+        ("1", True),
+        ("1", False),
+    ]
+
+
+def system(folder: Path) -> Matrix:
+    """A front end that calls an API on a store, which a worker shares, and another service with its own store."""
+    made = matrix(folder)
+    (things,) = made.services
+
+    def service(name: str, kind: str = "web", **environment: str) -> Service:
+        version = replace(things.old, environment=tuple(environment.items()), migrations=Migrations())
+        return replace(things, name=name, kind=kind, versions=(version,))
+
+    services = (
+        service("mailer", "worker", DB="${stores.db.url}"),
+        service("front", API="http://api:8080", DB="${stores.db.host}"),
+        service("api", DB="${stores.db.url}"),
+        service("other", DB="${stores.own.url}"),
+    )
+    return replace(made, services=services, stores=(made.stores[0], Store("own", None, "sqlite", (), None, None)))
+
+
+def test_those_that_share_a_store_start_one_after_the_other_callees_first_and_workers_last(tmp_path: Path) -> None:
+    made = system(tmp_path)
+    actions = [Action("start", service.name, "1", slot) for service in made.services for slot in (1, 2)]
+    queues, rest = waves(made, actions, ())
+    assert [[action.service for action in queue] for queue in queues] == [["api", "front", "mailer"], ["other"]]
+    assert [action.slot for action in rest] == [2, 2, 2, 2]
+    queues, rest = waves(made, actions, {("api", "1"), ("other", "1")})
+    assert [[action.service for action in queue] for queue in queues] == [["front", "mailer"]]
+    assert len(rest) == 6
+
+
+@pytest.mark.parametrize(
+    ("url", "wanted"),
+    [
+        ("sqlite:////tmp/a/db.sqlite", {"path": "/tmp/a/db.sqlite", "database": "/tmp/a/db.sqlite"}),
+        ("file:///tmp/a", {"path": "/tmp/a"}),
+        ("redis://127.0.0.1:6379/0", {"host": "127.0.0.1", "port": "6379", "database": "0"}),
+        (
+            "postgresql://us%40er:p%2Fw@h:5432/data",
+            {"host": "h", "port": "5432", "user": "us@er", "password": "p/w", "database": "data"},
+        ),
+    ],
+)
+def test_the_parts_of_a_store(url: str, wanted: dict[str, str]) -> None:
+    assert parts(url) == wanted
+    for name, value in wanted.items():
+        assert fill(f"<${{stores.db.{name}}}>", {"db": url}) == f"<{value}>"
+    with pytest.raises(BrokenEnvironment, match="stands for nothing"):
+        fill("${stores.db.user}", {"db": "tcp://h:1"})

@@ -1,0 +1,63 @@
+"""In which order replicas start: the first one of a version alone on its stores, as in operation.
+
+Services that make or change their own schema collide if two of them do so on an empty store at once. No service in
+operation meets an empty store with two replicas.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Iterable, Sequence
+
+from verifier.matrix.model import Matrix, Version
+from verifier.plan.calls import callees
+from verifier.plan.model import Action
+from verifier.rehearsal.environment import REFERENCE
+
+Started = tuple[str, str]  # service and version
+
+
+def waves(
+    matrix: Matrix, actions: Sequence[Action], started: Iterable[Started]
+) -> tuple[list[list[Action]], list[Action]]:
+    """Queues of first replicas and the remaining ones. `started` are the versions that have run on these stores.
+
+    Queues may go on at the same time, since their services share no store. Within one, each replica is awaited before
+    the next one starts: callees before callers, and workers last. The remaining replicas start together afterwards.
+    """
+    known, first, rest = set(started), list[Action](), list[Action]()
+    for action in actions:
+        key = (action.service, action.version)
+        (rest if key in known else first).append(action)
+        known.add(key)
+    queues: list[tuple[set[str], list[Action]]] = []
+    for action in first:
+        stores, queue = _stores(matrix.service(action.service).version(action.version)), [action]
+        for others in [entry for entry in queues if entry[0] & stores]:
+            queues.remove(others)
+            stores, queue = stores | others[0], [*others[1], *queue]
+        queues.append((stores, queue))
+    return [_in_order(matrix, queue) for _, queue in queues], rest
+
+
+def _stores(version: Version) -> set[str]:
+    """The stores that a version names."""
+    commands = (version.command or (), *(command for _, command in version.preparation))
+    texts = [*(value for _, value in version.environment), *(part for command in commands for part in command)]
+    return {found[0] for text in texts for found in REFERENCE.findall(text)}
+
+
+def _in_order(matrix: Matrix, queue: list[Action]) -> list[Action]:
+    reached = callees(matrix)
+
+    def rank(action: Action) -> tuple[bool, int]:
+        return not matrix.service(action.service).serves, len(reached[action.service])
+
+    return sorted(queue, key=rank)
+
+
+async def all_done(*work: Coroutine[None, None, None]) -> None:
+    """Wait for all, then raise what the first one of them raised."""
+    for result in await asyncio.gather(*work, return_exceptions=True):
+        if isinstance(result, BaseException):
+            raise result
