@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any, Final
 
 MISSING: Final[Any] = type("Missing", (), {"__slots__": (), "__repr__": lambda self: "MISSING"})()
 _INDEX = re.compile(r"0|[1-9][0-9]{0,9}")
 
 
+@lru_cache(maxsize=8192)
 def escape(name: str) -> str:
     """One token of a JSON pointer."""
     return name.replace("~", "~0").replace("/", "~1")

@@ -15,7 +15,7 @@ from typing import Any
 
 from verifier.checks.context import Context
 from verifier.checks.relations import Kind, Place, Reading, Relations
-from verifier.checks.renderings import Values, kinds_of, values_of
+from verifier.checks.renderings import Kinds, Values, single_values, values_of
 from verifier.checks.replays import Replay, Replays, find, origin
 from verifier.checks.shapes import kind
 from verifier.contracts.expressions import body_json
@@ -91,14 +91,14 @@ def learn(context: Context) -> Learned:
     replays = context.once(find)
     relations: dict[tuple[Place, str], Relations] = defaultdict(Relations)
     moving: dict[str, set[tuple[str, str, str]]] = defaultdict(set)
-    kinds: dict[tuple[str, str, str], dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    kinds: dict[tuple[str, str, str], Kinds] = defaultdict(Kinds)
     names: dict[Place, str] = {}
     last: dict[tuple[str, ...], Values] = {}
     for reading in readings(context, teaching=True):
         operation = reading.operation
         names[reading.place] = operation.name
-        for pointer, shown in kinds_of(body_json(operation.response.body if operation.response else b"")).items():
-            kinds[operation.service, operation.name, pointer][operation.version] |= shown
+        body = body_json(operation.response.body if operation.response else b"")
+        kinds[operation.service, operation.name, operation.version].learn(body)
         if reading.replay.teaches:
             relations[reading.place, operation.version].learn(reading, shown_before(reading))
         if reading.place[3] == "read-back":
@@ -114,15 +114,24 @@ def learn(context: Context) -> Learned:
         for pointer in known.held:
             at = (place[0], names[place], pointer)
             lags[at] = max(lags[at], known.lag(pointer))
+    by_pointer = _by_pointer(kinds)
     return Learned(
         replays,
         dict(relations),
         dict(by_place),
         dict(lags),
-        _moving(context, moving, kinds),
-        dict(kinds),
+        _moving(context, moving, by_pointer),
+        by_pointer,
         _advances(context),
     )
+
+
+def _by_pointer(kinds: dict[tuple[str, str, str], Kinds]) -> dict[tuple[str, str, str], dict[str, set[str]]]:
+    found: dict[tuple[str, str, str], dict[str, set[str]]] = defaultdict(dict)
+    for (service, operation, version), known in kinds.items():
+        for pointer, shown in known.found.items():
+            found[service, operation, pointer][version] = shown
+    return found
 
 
 def _moving(
@@ -167,14 +176,14 @@ def _advances(context: Context) -> dict[tuple[str, str, str], set[tuple[str, str
 
 
 def _shown_in_controls(context: Context) -> Iterator[tuple[Operation, Values]]:
-    """Every successful read of the controls that teaches, those of waiting clients with them."""
+    """What stands outside lists in each read of the controls that teaches, those of waiting clients with them."""
     replays = context.once(find)
     for operation in context.history.operations:
         answer = operation.response
         if operation.source not in READS or operation.request.method not in SAFE or not replays.teaches(operation):
             continue
         if answer is not None and answer.status // 100 == 2 and (body := body_json(answer.body)) is not MISSING:
-            yield operation, values_of(body)
+            yield operation, single_values(body)
 
 
 def _changes(before: Values, now: Values) -> Iterator[str]:

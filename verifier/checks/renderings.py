@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections import defaultdict
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
 
+from verifier.checks.by_identity import ByIdentity, Seen
 from verifier.checks.shapes import kind
 from verifier.contracts.expressions import body_json
 from verifier.http.message import Headers, header
@@ -37,6 +40,11 @@ def canonical(value: Any) -> str:
         return _number(repr(value))
     if not isinstance(value, str):
         return json.dumps(value, sort_keys=True)
+    return _text(value)
+
+
+@lru_cache(maxsize=65536)
+def _text(value: str) -> str:
     shown = value.strip()
     if len(shown) <= 64 and shown[:1] in "-0123456789":
         if _NUMBER.fullmatch(shown):
@@ -79,47 +87,84 @@ def values_of(body: Any, own: frozenset[str] | set[str] = frozenset()) -> Values
     Where entries of a list show one of the values `own`, those entries alone are looked at: a list that many clients
     share shows the entries of others beside them.
     """
+    if not own:
+        return _all_values(body)
     found: dict[str, set[str]] = {}
     _gather(body, "", own, found)
     return {pointer: frozenset(texts) for pointer, texts in found.items()}
 
 
-def _gather(value: Any, pointer: str, own: frozenset[str] | set[str], found: dict[str, set[str]]) -> None:
+def single_values(body: Any) -> Values:
+    """As `values_of`, but only what stands outside lists."""
+    found: dict[str, set[str]] = {}
+    _gather(body, "", None, found)
+    return {pointer: frozenset(texts) for pointer, texts in found.items()}
+
+
+def _gather(value: Any, pointer: str, own: frozenset[str] | set[str] | None, found: dict[str, set[str]]) -> None:
+    """`own` is None where lists are left out."""
     if isinstance(value, dict) and value:
         for name, item in value.items():
             _gather(item, f"{pointer}/{escape(name)}", own, found)
     elif isinstance(value, list) and value:
-        theirs = [item for item in value if isinstance(item, dict | list) and _shows(item, own)] if own else ()
-        for item in theirs or value[:MOST_ENTRIES]:
-            _gather(item, f"{pointer}/*", own, found)
+        if own is not None:
+            _gather_list(value, f"{pointer}/*", own, found)
     else:
         found.setdefault(pointer, set()).add(canonical(value))
 
 
-def _shows(value: Any, own: frozenset[str] | set[str]) -> bool:
-    """Whether an entry holds a text that tells whose it is; numbers and truth values cannot."""
-    if isinstance(value, str):
-        return value in own
-    if isinstance(value, dict):
-        return any(_shows(item, own) for item in value.values())
-    return isinstance(value, list) and any(_shows(item, own) for item in value)
+def _gather_list(value: list[Any], pointer: str, own: frozenset[str] | set[str], found: dict[str, set[str]]) -> None:
+    theirs = [item for item in value if isinstance(item, dict | list) and not own.isdisjoint(_texts_in(item))]
+    for item in theirs:
+        _gather(item, pointer, own, found)
+    if not theirs:
+        for suffix, texts in _values_of_entries(value).items():
+            found.setdefault(f"{pointer}{suffix}", set()).update(texts)
 
 
-def kinds_of(body: Any) -> dict[str, set[str]]:
-    """The JSON types at each pointer of a body."""
+def _compute_values_of_entries(entries: list[Any]) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
-    _gather_kinds(body, "", found)
+    for item in entries[:MOST_ENTRIES]:
+        for suffix, texts in (_all_values(item) if isinstance(item, dict | list) else {"": (canonical(item),)}).items():
+            found.setdefault(suffix, set()).update(texts)
     return found
 
 
-def _gather_kinds(value: Any, pointer: str, found: dict[str, set[str]]) -> None:
-    found.setdefault(pointer, set()).add(kind(value))
-    if isinstance(value, dict):
-        for name, item in value.items():
-            _gather_kinds(item, f"{pointer}/{escape(name)}", found)
-    elif isinstance(value, list):
-        for item in value[:MOST_ENTRIES]:
-            _gather_kinds(item, f"{pointer}/*", found)
+def _compute_values(value: Any) -> Values:
+    found: dict[str, set[str]] = {}
+    _gather(value, "", frozenset(), found)
+    return {pointer: frozenset(texts) for pointer, texts in found.items()}
+
+
+def _compute_texts(value: dict[str, Any] | list[Any]) -> frozenset[str]:
+    """The texts in a value, which tell whose it is; numbers and truth values cannot."""
+    items = value.values() if isinstance(value, dict) else value
+    found = {item for item in items if isinstance(item, str)}
+    return frozenset(found.union(*(_texts_in(item) for item in items if isinstance(item, dict | list))))
+
+
+_all_values = ByIdentity(_compute_values)
+_values_of_entries = ByIdentity(_compute_values_of_entries)
+_texts_in = ByIdentity(_compute_texts)
+
+
+class Kinds:
+    """The JSON types at each pointer of the bodies that were learned; entries of lists that are known teach nothing."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, set[str]] = defaultdict(set)
+        self._seen: dict[str, Seen] = defaultdict(Seen)
+
+    def learn(self, value: Any, pointer: str = "") -> None:
+        self.found[pointer].add(kind(value))
+        if isinstance(value, dict):
+            for name, item in value.items():
+                self.learn(item, f"{pointer}/{escape(name)}")
+        elif isinstance(value, list):
+            seen = self._seen[pointer]
+            for item in value[:MOST_ENTRIES]:
+                if seen.add(item):
+                    self.learn(item, f"{pointer}/*")
 
 
 def sent_values(target: str, headers: Headers, body: bytes) -> Values:

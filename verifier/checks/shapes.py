@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from verifier.checks.by_identity import Seen
 from verifier.contracts.expressions import body_json
 from verifier.http.message import Response, header
 from verifier.pointers import MISSING, escape, names
@@ -41,6 +42,8 @@ class Shape:
     always: set[str] = field(default_factory=set)
     items: Shape | None = None
     objects: int = 0
+    _learned: Seen = field(default_factory=Seen, compare=False)  # entries of lists
+    _fitting: Seen = field(default_factory=Seen, compare=False)  # entries that fit what is known so far
 
     def learn(self, value: Any) -> None:
         self.types.add(kind(value))
@@ -51,8 +54,10 @@ class Shape:
                 self.fields.setdefault(name, Shape()).learn(item)
         elif isinstance(value, list):
             for item in value:
-                self.items = self.items or Shape()
-                self.items.learn(item)
+                if self._learned.add(item):
+                    self.items = self.items or Shape()
+                    self.items.learn(item)
+                    self._fitting = Seen()
 
     def misfits(self, value: Any, pointer: str = "") -> Iterator[Misfit]:
         """Every place where a value does not fit."""
@@ -70,7 +75,14 @@ class Shape:
                     yield from self.fields[name].misfits(item, f"{pointer}/{escape(name)}")
         elif isinstance(value, list) and self.items is not None:
             for item in value:
-                yield from self.items.misfits(item, f"{pointer}/*")
+                if item in self._fitting:
+                    continue
+                fits = True
+                for misfit in self.items.misfits(item, f"{pointer}/*"):
+                    fits = False
+                    yield misfit
+                if fits:
+                    self._fitting.add(item)
 
 
 def kind(value: Any) -> str:

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs, quote
 
+from verifier.contracts.shared_json import decode
 from verifier.http.message import Request, Response, header
 from verifier.paths import path_values
 from verifier.pointers import MISSING, value_at
@@ -108,7 +109,7 @@ def body_json(body: bytes) -> Any:
     if not body:
         return MISSING
     try:
-        return json.loads(body)
+        return decode(body)
     except (ValueError, RecursionError):
         return MISSING
 

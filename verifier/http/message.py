@@ -39,7 +39,10 @@ class Response(Struct, frozen=True, gc=False, omit_defaults=True):
 def header(headers: Headers, name: str) -> str | None:
     """The first value of a header, by case-insensitive name."""
     wanted = name.lower()
-    return next((value for key, value in headers if key.lower() == wanted), None)
+    for key, value in headers:  # as a loop, because it is asked for several times per message
+        if key.lower() == wanted:
+            return value
+    return None
 
 
 def with_header(headers: Headers, name: str, value: str) -> Headers:
