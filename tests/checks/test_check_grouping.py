@@ -245,6 +245,17 @@ def test_a_failed_call_between_services_is_one_defect_whoever_waits_for_it() -> 
     assert title == f"orders {NEW} answers requests for /things with 500"
 
 
+def test_the_service_that_refused_a_call_leads_and_not_the_one_that_waited_for_it() -> None:
+    builder = _controls()
+    for version in (OLD, NEW):
+        builder.step("control-old" if version == OLD else "forward", live={"orders": (OLD, NEW), "front": ("1",)})
+        outer = builder.send("GET /a", "1", 502 if version == NEW else 200, service="front", index=3)
+        builder.send("GET /things/1", version, 422 if version == NEW else 200, of=outer, source="inner", caller="front")
+        builder.send("GET /things/1", version, 422 if version == NEW else 200, index=1)
+    (found,) = defects.added(builder.judge())
+    assert (found.shown.service, [other.service for other in found.others]) == ("orders", ["front"])
+
+
 def test_what_a_session_is_answered_after_a_failed_write_follows_from_it() -> None:
     builder = _controls()
     builder.step("forward")
@@ -270,20 +281,33 @@ def test_its_twin_a_refusal_that_also_comes_after_a_write_that_was_done_does_not
     assert len(causes(builder.judge())) == 2
 
 
-def test_work_that_does_not_end_and_its_failed_reads_are_one_defect() -> None:
+def _waited(last: Any, of: Any = (200, {"status": "pending"})) -> list[tuple[str, set[str]]]:
+    """In a mixture, work that was accepted is read three times: `of` twice, then `last`."""
     builder = HistoryBuilder.of_orders()
 
     def play(scenario: Scenario) -> None:
         placed = builder.send("POST /orders", scenario.first, (202, {"id": builder.fresh("o"), "status": "pending"}))
-        for number in range(3):
-            last = 404 if scenario.broken and number == 2 else (200, {"id": "o", "status": "pending"})
-            answer = last if scenario.broken else (200, {"id": "o", "status": "done"})
+        pending: Any = (200, {"status": "pending"})
+        answers = (of, of, last) if scenario.broken else (pending, pending, (200, {"status": "done"}))
+        for answer in answers:
             builder.send("GET /orders/o1", scenario.second, answer, of=placed, source="poll", index=1)
 
-    found = causes(in_every_phase(play, "forward", builder=builder))
-    titles = [title for title, guarantees in found if "completes" in guarantees]
-    assert titles == ["work that orders accepted with placeOrder does not end"]
-    assert not any(guarantees == {"compatible"} and "getOrder" in title for title, guarantees in found)
+    return [
+        (title, guarantees & {"completes", "compatible", "available"})
+        for title, guarantees in causes(in_every_phase(play, "forward", builder=builder))
+    ]
+
+
+def test_work_that_does_not_end_and_its_failed_reads_are_one_defect() -> None:
+    found = _waited((200, {"status": "pending"}), 404)
+    assert ("work that orders accepted with placeOrder does not end", {"completes", "compatible"}) in found
+
+
+def test_its_twin_work_that_could_not_be_read_follows_from_the_failure_of_the_reads() -> None:
+    found = _waited(500)
+    assert [guarantees for title, guarantees in found if "answers requests for /orders with 500" in title] == [
+        {"completes", "available"}
+    ]
 
 
 def test_requests_that_are_cut_when_a_replica_is_stopped_are_one_defect() -> None:

@@ -96,12 +96,14 @@ def removed(evidence: Evidence) -> Iterator[Link]:
 def unended(evidence: Evidence) -> Iterator[Link]:
     """Accepted work that does not end, with the failed reads of that work and the effects that it did not have.
 
-    Compares the accepted operations by their ids: those of a violation, and those that its reads were made for.
+    Compares the accepted operations by their ids: those of a violation, and those that its reads were made for. Work
+    whose last read failed is no cause: whether it ended is not known, and the failure of that read is told elsewhere.
     """
     owner: dict[str, int] = {}  # the violation that tells of accepted work, by the id of the work
     for number, entry in enumerate(evidence.found):
         if entry.violation.guarantee == completes.GUARANTEE:
-            owner.update((finding.evidence[0], number) for finding in entry.findings if finding.evidence)
+            shown = zip(entry.findings, evidence.failures[number], strict=True)
+            owner.update((finding.evidence[0], number) for finding, last in shown if not last.failed)
     if not owner:
         return
     by_id = evidence.context.by_id
@@ -113,8 +115,8 @@ def unended(evidence: Evidence) -> Iterator[Link]:
             works.append(next((owner[name] for name in ids if name in owner), None))
         if works and None not in works:
             (work, _), *_ = Counter(works).most_common(1)
-            shown = evidence.found[work or 0].violation
-            cause = f"work that {shown.service} accepted with {shown.operation} does not end"
+            accepted = evidence.found[work or 0].violation
+            cause = f"work that {accepted.service} accepted with {accepted.operation} does not end"
             leads = entry.violation.guarantee == completes.GUARANTEE
             yield Link(number, ("work", work), cause, leads)
 
@@ -145,7 +147,9 @@ def same_failure(evidence: Evidence) -> Iterator[Link]:
             continue
         places = {(f.service, f.version, f.operation, f.status) for f in failures}
         keys = frozenset(_place(evidence, *place) for place in places)
-        yield Link(number, ("failure", keys), title=_failing(evidence, *min(places)))
+        own = evidence.found[number].violation.service
+        leads = {service for service, *_ in places} == {own}  # not those that only waited for the service that failed
+        yield Link(number, ("failure", keys), leads=leads, title=_failing(evidence, *min(places)))
 
 
 def _place(evidence: Evidence, service: str, version: str, operation: str, status: int) -> tuple[str, ...]:

@@ -108,13 +108,13 @@ class Evidence:
         return Failure(finding.step, operation.service, operation.version, operation.name, status, operation.id)
 
     def _behind(self, operation: Operation) -> Operation:
-        """The failed call that a failed request waited for, and so on: where the failure began."""
+        """The failed or refused call that a failed request waited for, and so on: where the failure began."""
         seen = {operation.id}
         while is_failed(operation):
             calls = [
                 entry
                 for entry in self.context.children.get(operation.id, ())
-                if entry.source == "inner" and is_failed(entry) and entry.id not in seen
+                if entry.source == "inner" and entry.id not in seen and (is_failed(entry) or _is_refused(entry))
             ]
             if not calls:
                 break
@@ -132,6 +132,10 @@ class Evidence:
 def is_failed(operation: Operation) -> bool:
     """Whether a request was not answered, or with an error of the server."""
     return operation.response is None or operation.response.status >= 500
+
+
+def _is_refused(operation: Operation) -> bool:
+    return operation.response is not None and operation.response.status >= 400
 
 
 def field_of(finding: Finding) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from verifier.checks.context import Context
 from verifier.checks.verdict import Attribution, Violation
+from verifier.history.model import ServiceInfo
 
 
 def explanation(context: Context, violation: Violation) -> str:
@@ -23,7 +24,7 @@ def explanation(context: Context, violation: Violation) -> str:
         "new-version": f"{new} shows it alone",
         "migration": f"{old} shows it after {migrations or 'the migration'}, before any replica of {new} runs",
         "upgrade": f"{new} shows it on data that {old} wrote{changed_by}, with no replica of {old} left",
-        "mixed": _mixed(context, violation, set(changed)) or f"{new} shows it on data that {old} and {new} wrote",
+        "mixed": _mixed(context, violation, changed) or f"{new} shows it on data that {old} and {new} wrote",
         "rollback": f"{old} shows it on data that {new} wrote",
     }
     return told[violation.attribution]
@@ -35,13 +36,13 @@ def listed(items: Iterable[str]) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
-def _mixed(context: Context, violation: Violation, changed: set[str]) -> str:
-    """The versions that ran together in the first step with several that shows it; "" if no such step shows it."""
+def _mixed(context: Context, violation: Violation, changed: Mapping[str, ServiceInfo]) -> str:
+    """The versions that ran together in the first step with old and new that shows it; "" if no such step shows it."""
     for name in (violation.step, *violation.steps):
         step = context.steps.get(name)
         running = [entry for entry in step.state if entry.service in changed] if step is not None else []
-        met = list(dict.fromkeys(f"{entry.service} {entry.version}" for entry in running))
-        if len(met) > 1:
+        if len({entry.version == changed[entry.service].old for entry in running}) > 1:
+            met = dict.fromkeys(f"{entry.service} {entry.version}" for entry in running)
             return f"it appears only while {listed(met)} run side by side"
     versions = [f"{violation.service} {version}" for version in violation.versions]
     met_live = violation.service in changed and len(versions) > 1

@@ -24,7 +24,7 @@ def with_causes(context: Context, found: Sequence[Attributed]) -> tuple[Violatio
     leading: set[int] = set()
     for rule in RULES:
         links = list(rule(evidence))
-        leading |= {link.number for link in links if link.leads}
+        leading |= {link.number for link in links if link.leads and groups.name(link.number) in ("", link.cause)}
         for together in _by_key(links):
             groups.link(together)
     violations = [entry.violation for entry in found]
