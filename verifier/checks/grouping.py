@@ -24,9 +24,10 @@ def with_causes(context: Context, found: Sequence[Attributed]) -> tuple[Violatio
     leading: set[int] = set()
     for rule in RULES:
         links = list(rule(evidence))
-        leading |= {link.number for link in links if link.leads and groups.name(link.number) in ("", link.cause)}
         for together in _by_key(links):
             groups.link(together)
+        # What has another cause after all follows from that one and does not lead.
+        leading |= {link.number for link in links if link.leads and groups.name(link.number) == link.cause}
     violations = [entry.violation for entry in found]
     causes = groups.causes(violations)
     return tuple(
