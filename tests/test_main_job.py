@@ -46,7 +46,7 @@ def test_a_retry_across_versions_charges_twice(runtime: str, tmp_path: Path) -> 
     assert (status, verdict["verdict"]) == (1, "fail"), told
     doubled = [item for item in added(verdict) if item["guarantee"] == "idempotent"]
     assert doubled, told
-    assert {item["attribution"] for item in doubled} == {"mixed"}
+    assert "mixed" in {item["attribution"] for item in doubled} <= {"mixed", "upgrade"}
     shown = doubled[0]
     assert shown["versions"] == ["1.4", "2.1"]
     assert shown["service"] == "orders"

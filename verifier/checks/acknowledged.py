@@ -34,11 +34,14 @@ from verifier.checks.reading_words import (
 from verifier.checks.readings import PAGE, READS, Learned, kind_of, learn, readings, shown_before
 from verifier.checks.relations import NOTHING, Reading, Relations, absent
 from verifier.checks.renderings import EMPTY, distinctive, shown_at
+from verifier.checks.repeated_keys import KEY
 from verifier.checks.replays import Source, usual_classes
 from verifier.checks.shapes import kind
 from verifier.checks.tolerance import Tolerance
 from verifier.checks.verdict import Finding, FindingKind
 from verifier.history.model import Operation
+from verifier.history.outcome import SAFE
+from verifier.http.message import header
 from verifier.plan.faults import FAMILIES
 from verifier.pointers import MISSING
 
@@ -128,9 +131,12 @@ class _Look:
         self._add(reading, pointer, write, read_otherwise(reading, source, write, pointer))
 
     def _counts(self, reading: Reading, source: Source) -> bool:
-        """Whether a write has said this for good. Accepted work answers with states that pass."""
+        """Whether a write has said this for good. Accepted work answers with states that pass.
+
+        What a repeated write is answered with is a matter of its key (`repeated_keys.py`), and no reading.
+        """
         options = reading.replay.sources.get(source)
-        if not options:
+        if not options or _repeats(reading.operation, reading.replay.write(source[0])):
             return False
         accepted = source[1] == "answered" and reading.replay.write(source[0]).outcome == "accepted"
         return not accepted or all(distinctive(text) for option in options for text in option)
@@ -224,6 +230,15 @@ class _Look:
             cause=self._retyped(reading, pointer),
         )
         self._found.findings[operation.id].append(found)
+
+
+def _repeats(operation: Operation, write: Operation) -> bool:
+    """Whether a write is the same one again: with the same key, or without one and with the same body."""
+    one, other = operation.request, write.request
+    if one.method in SAFE or (one.method, one.target) != (other.method, other.target):
+        return False
+    keys = header(one.headers, KEY), header(other.headers, KEY)
+    return keys[0] == keys[1] if any(keys) else one.body == other.body
 
 
 def _family(fault: str) -> str:
