@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
 import socket
@@ -10,7 +11,6 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -379,7 +379,7 @@ def test_a_file_of_sql_is_loaded(process_world: Any, kind: str) -> None:
             url = await runtime.start_store(store(process_world, "db", kind))
             await runtime.seed_store("db", good)
             if kind == "sqlite":
-                with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as database:
+                with contextlib.closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as database:
                     assert database.execute("SELECT text FROM words").fetchall() == [("to begin with",)]
             else:
                 with psycopg.connect(url) as connection:
@@ -388,3 +388,52 @@ def test_a_file_of_sql_is_loaded(process_world: Any, kind: str) -> None:
                 await runtime.seed_store("db", bad)
 
     asyncio.run(scenario())
+
+
+# Starts a process in a session of its own; with `hidden`, one that has no environment, and so no mark.
+FAMILY = """
+import os, subprocess, sys, time
+given = dict(PATH=os.environ["PATH"]) if sys.argv[1] == "hidden" else None
+child = subprocess.Popen(["sleep", "600"], start_new_session=True, env=given)
+print("child", child.pid, flush=True)
+if sys.argv[1] == "crash":
+    os._exit(5)
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("how", ["stop", "kill", "hidden", "crash"])
+def test_a_replica_ends_with_all_its_processes_in_whichever_session(process_world: Any, how: str) -> None:
+    """While another replica, which does the same, loses nothing."""
+
+    async def child_of(name: str, way: str, runtime: Any) -> psutil.Process:
+        spec = process_world.replica(
+            name, ready=Readiness("log", "^child"), command=("python3", "-c", FAMILY, way)
+        )  # fmt: skip
+        await runtime.start(spec)
+        return psutil.Process(int(spec.log.read_text().split()[1]))
+
+    async def scenario() -> None:
+        async with process_world.opened() as runtime:
+            other = await child_of("other", "stop", runtime)
+            if how == "crash":
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    gone = await child_of("a", how, runtime)
+                    while await runtime.exited("a") is None:  # noqa: ASYNC110 - the runtime tells no event
+                        await asyncio.sleep(0.01)
+                    assert not alive(gone)
+            else:
+                gone = await child_of("a", how, runtime)
+                assert alive(gone)
+                await runtime.stop("a", "SIGKILL" if how == "kill" else "SIGTERM", 10.0)
+                assert not alive(gone)
+            assert alive(other)
+
+    asyncio.run(scenario())
+
+
+def alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

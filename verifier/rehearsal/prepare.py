@@ -27,7 +27,8 @@ from verifier.recording.load import load
 from verifier.recording.model import Recording, Session
 from verifier.recording.placeholders import sent
 from verifier.rehearsal.filtering import filtered
-from verifier.replay.credentials import Credentials, resolve, secret
+from verifier.rehearsal.hidden import hidden
+from verifier.replay.credentials import Credentials, resolve
 from verifier.replay.replay_script import ReplayScript
 from verifier.replay.session import service_of
 from verifier.runtime.stores.registered import PROCESS_STORES, parts
@@ -75,8 +76,7 @@ def prepare(
     credentials = None
     try:
         declared = [credential for traffic in matrix.traffic for credential in traffic.credentials]
-        hidden = {f"${{env.{name}}}": value for name, value in matrix.caller if secret(name, value)}
-        credentials = resolve(declared, matrix.file, environ, hidden) if environ is not None else None
+        credentials = resolve(declared, matrix.file, environ, hidden(matrix.caller)) if environ is not None else None
     except BadInput as error:
         problems += error.problems
     if problems:

@@ -28,8 +28,6 @@ from verifier.matrix.model import Credential
 from verifier.recording.placeholders import standing
 from verifier.recording.secret_map import PREFIX
 
-_LONG = 8  # characters of a value that is masked whatever its name is
-_SECRET_NAME = re.compile(r"PASS|SECRET|TOKEN|KEY|CREDENTIAL|AUTH", re.IGNORECASE)
 SHORTEST = 4  # characters; a shorter text occurs everywhere by accident and could not be masked
 _LARGEST_FILE = 65536  # bytes
 _MADE = re.compile(rf"{PREFIX}[0-9a-f]{{24}}")
@@ -163,11 +161,6 @@ class Credentials:
         if masked is plain:
             return headers, body
         return without_content_encoding(headers), masked
-
-
-def secret(name: str, value: str) -> bool:
-    """Whether the value of a variable is masked: it is long enough to occur nowhere by accident, or named as one."""
-    return len(value) >= _LONG or (len(value) >= SHORTEST and _SECRET_NAME.search(name) is not None)
 
 
 def resolve(

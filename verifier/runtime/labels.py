@@ -13,6 +13,7 @@ LABEL = "verifier.run"
 OWNER_LABEL = "verifier.owner"
 ENVIRONMENT = "VERIFIER_RUN"
 OWNER_ENVIRONMENT = "VERIFIER_OWNER"
+TREE_ENVIRONMENT = "VERIFIER_TREE"  # the same in a process that was started and in all that descend from it
 
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,80}")
 _FOLDER = "verifier-run-"

@@ -15,7 +15,7 @@ import psutil
 
 from verifier.errors import BrokenEnvironment
 from verifier.runtime.identity import ProcessIdentity, start_of
-from verifier.runtime.labels import ENVIRONMENT, OWNER_ENVIRONMENT, scratch, scratch_folders
+from verifier.runtime.labels import ENVIRONMENT, OWNER_ENVIRONMENT, TREE_ENVIRONMENT, scratch, scratch_folders
 
 Kind = Literal["process", "container", "network", "volume", "folder"]
 OWNER_FILE = "owner"
@@ -71,6 +71,31 @@ def kill_processes(run: str, sessions: Mapping[int, str] | None = None) -> list[
         chosen.update((pid, others.pop(pid)) for pid in below)
     chosen.pop(os.getpid(), None)
     return [item for process in chosen.values() for item in _kill(process, run)]
+
+
+def kill_tree(mark: str, known: Iterable[psutil.Process]) -> bool:
+    """Kill living processes with the mark of a tree, the known ones of it, and all their descendants.
+
+    Returns whether there were any. A process that left its session keeps the mark in its environment.
+    """
+    before = {process.pid: process for process in known}
+    parents: dict[int, int] = {}
+    chosen: dict[int, psutil.Process] = {}
+    others: dict[int, psutil.Process] = {}
+    for process in psutil.process_iter():
+        try:
+            parents[process.pid] = process.ppid()
+            mine = process.environ().get(TREE_ENVIRONMENT) == mark or before.get(process.pid) == process
+            (chosen if mine else others)[process.pid] = process
+        except (psutil.Error, OSError):
+            continue  # gone, a zombie, or owned by another user
+    while below := [pid for pid in others if parents[pid] in chosen]:
+        chosen.update((pid, others.pop(pid)) for pid in below)
+    chosen.pop(os.getpid(), None)
+    for process in chosen.values():
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    return bool(chosen)
 
 
 def _kill(process: psutil.Process, run: str) -> list[Leftover]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import secrets
 import signal as signals
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,8 @@ from pathlib import Path
 import psutil
 
 from verifier.errors import BrokenEnvironment
+from verifier.runtime.labels import TREE_ENVIRONMENT
+from verifier.runtime.leftovers import kill_tree
 
 _KILLED_WITHIN = 10.0  # seconds to wait for the kernel to end a killed process
 _STOPPED_WITHIN = 5.0  # seconds to wait for it to stop those that are to stand still
@@ -26,10 +29,16 @@ def signal_number(name: str) -> signals.Signals:
 
 
 class Child:
-    """A started process. When the leader ends, the rest of its group is killed, as in a container."""
+    """A started process. When the leader ends, all that descend from it are killed, as in a container.
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    They are found by their group, by `mark` in their environment if they left it, and as descendants of the leader when
+    its end was asked for, if they hide their environment.
+    """
+
+    def __init__(self, process: asyncio.subprocess.Process, mark: str) -> None:
         self._process = process
+        self._mark = mark
+        self._tree: set[psutil.Process] = set()
         self._paused: list[psutil.Process] = []
         self.ended: asyncio.Future[int] = asyncio.ensure_future(self._wait())
 
@@ -44,6 +53,9 @@ class Child:
         while self._kill_group() and left > 0:
             await asyncio.sleep(pause)
             left, pause = left - pause, min(2 * pause, 0.05)
+        while await asyncio.to_thread(kill_tree, self._mark, self._tree) and left > 0:
+            await asyncio.sleep(pause)
+            left, pause = left - pause, min(2 * pause, 0.05)
         return code if code >= 0 else 128 - code
 
     def _kill_group(self) -> bool:
@@ -52,12 +64,17 @@ class Child:
             return False
         return any(_lives_in(process, self._process.pid) for process in psutil.process_iter())
 
+    def _note_tree(self) -> None:
+        with contextlib.suppress(psutil.Error):
+            self._tree.update(psutil.Process(self._process.pid).children(recursive=True))
+
     async def result(self) -> int:
         """Wait for the end. Cancelling the wait does not end the process."""
         return await asyncio.shield(self.ended)
 
     async def kill(self) -> None:
         if not self.ended.done():
+            self._note_tree()
             self._kill_group()
         await asyncio.shield(self.ended)
 
@@ -96,12 +113,13 @@ class Child:
         return True
 
     async def stop(self, signal: str, grace: float) -> int | None:
-        """Signal the leader, wait up to `grace` seconds, then kill the group. Returns None if it was killed."""
+        """Signal the leader, wait up to `grace` seconds, then kill all. Returns None if it was killed."""
         number = signal_number(signal)
         if number is signals.SIGKILL:
             await self.kill()
             return None
         if not self.ended.done():
+            self._note_tree()
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(number)
             await asyncio.wait({self.ended}, timeout=grace)
@@ -127,14 +145,15 @@ def _lives_in(process: psutil.Process, group: int) -> bool:
 async def spawn(command: Sequence[str], environment: dict[str, str], directory: Path, log: Path) -> Child:
     """Start a command; standard output and error are appended to the log. Raises OSError if it cannot start."""
     log.parent.mkdir(parents=True, exist_ok=True)
+    mark = secrets.token_hex(8)
     with log.open("ab") as output:
         process = await asyncio.create_subprocess_exec(
             *command,
-            env=environment,
+            env=environment | {TREE_ENVIRONMENT: mark},
             cwd=directory,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             start_new_session=True,
         )
-    return Child(process)
+    return Child(process, mark)
