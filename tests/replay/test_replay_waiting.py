@@ -301,9 +301,9 @@ def test_waiting_is_brief_once_enough_for_the_same_work_have_not_ended() -> None
     assert times.is_brief("a", "POST /jobs")
     assert not times.is_brief("b", "POST /jobs"), "another step proves it anew"
     assert not times.is_brief("a", "POST /mails")
-    assert times.brief(place) == 1.0
+    assert times.brief(place) == 0.25
     times.ended(place, "control-old", 4.0)
-    assert times.brief(place) == 8.0, "never less than work takes that is done"
+    assert times.brief(place) == 12.0, "never less than work takes that is done"
 
 
 # --- the backlog of a path ---

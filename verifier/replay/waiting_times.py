@@ -14,7 +14,7 @@ LEAST_IN_CONTROL = 40.0  # seconds: nothing is known yet, and leases of 30 s are
 LONGEST_IN_CONTROL = 120.0  # seconds: a recorded client may have come back after its lunch
 FACTOR = 10.0  # times what the recording or a control needed
 MOST_MORE = 30.0  # seconds beyond what a control needed: open work is followed later, too
-BRIEF = 1.0  # seconds, where enough others have waited in vain
+BRIEF = 0.25  # seconds, where enough others have waited in vain
 ENOUGH = 3  # waitings of one kind of work in one step that have not ended
 
 # A waiting in vain takes its whole bound. Three of them prove as much as thirty, so the others of their step are brief:
@@ -40,8 +40,8 @@ class WaitingTimes:
         return max(LEAST, min(FACTOR * needed, needed + MOST_MORE))
 
     def brief(self, place: Place) -> float:
-        """Seconds for a waiting that is brief: what the controls needed, twice over, and some more."""
-        return max(BRIEF, 2 * self.needed.get(place, 0.0))
+        """Seconds for a waiting that is brief: three times what the controls needed."""
+        return max(BRIEF, 3 * self.needed.get(place, 0.0))
 
     def is_brief(self, step: str, operation: str) -> bool:
         """Whether enough waitings for the work of an operation have not ended in a step to prove it."""
