@@ -10,8 +10,9 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from verifier.contracts.completion import Completes
 from verifier.contracts.expressions import parse, parse_address
-from verifier.contracts.guarantees import Assumption, Completes, Effect, Freshness, Idempotent, read
+from verifier.contracts.guarantees import Assumption, Effect, Freshness, Idempotent, read
 from verifier.contracts.registry import ContractRegistry, version_contract
 from verifier.errors import BadInput, Problem
 from verifier.http.message import Request, Response

@@ -8,7 +8,8 @@ from verifier.checks import ends
 from verifier.checks.context import Context, called
 from verifier.checks.guarantee import Guarantee
 from verifier.checks.verdict import CheckResult, Finding
-from verifier.contracts.guarantees import Completes, OperationGuarantees
+from verifier.contracts.completion import Completes
+from verifier.contracts.guarantees import OperationGuarantees
 from verifier.history.model import Operation
 from verifier.plan.model import Plan
 

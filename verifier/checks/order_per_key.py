@@ -24,8 +24,9 @@ from itertools import accumulate
 from verifier.checks.context import Context, called
 from verifier.checks.guarantee import Guarantee
 from verifier.checks.verdict import CheckResult, Finding
+from verifier.contracts.completion import expression
 from verifier.contracts.expressions import Expression
-from verifier.contracts.guarantees import Declaration, OperationGuarantees, expression
+from verifier.contracts.guarantees import Declaration, OperationGuarantees
 from verifier.history.model import Operation
 from verifier.located import Located, Reader
 from verifier.plan.model import Plan

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from verifier.contracts.guarantees import Completes, Declaration, Guarantees, OperationGuarantees, read
+from verifier.contracts.completion import Completes
+from verifier.contracts.guarantees import Declaration, Guarantees, OperationGuarantees, read
 from verifier.contracts.load import load
 from verifier.contracts.lookup import ServiceLookup
 from verifier.contracts.model import Contract, ContractOperation

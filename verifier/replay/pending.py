@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from verifier.contracts.guarantees import Completes
+from verifier.contracts.completion import Completes
 from verifier.history.model import Operation
 from verifier.history.outcome import SAFE
 from verifier.http.message import Response

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from verifier.contracts.guarantees import Completes
+from verifier.contracts.completion import Completes
 from verifier.history.model import Operation
 from verifier.http.message import Headers, Request, Response
 from verifier.replay.awaited import AwaitedWork, Goal
