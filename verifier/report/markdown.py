@@ -7,7 +7,7 @@ import re
 from verifier.checks.verdict import Judgement
 from verifier.history.model import History, Timing
 from verifier.plan.model import Plan
-from verifier.report import defects, summary
+from verifier.report import accepted, defects, summary
 from verifier.report import phrasing as words
 from verifier.report.evidence import Evidence, rows
 from verifier.report.format import Format
@@ -57,6 +57,8 @@ def render(judgement: Judgement, history: History, plan: Plan, timing: Timing) -
             ["**From the contracts**", "", *(f"{plain(shortened(sentence, 1000))}  " for sentence in orders), ""]
         )
     parts.append(_table(judgement, history))
+    if work := accepted.lines(history):
+        parts.append(folded("Accepted work", [f"- {plain(line)}" for line in work]))
     parts.append(_folded_defects("already present before the rollout (does not fail it)", defects.earlier(judgement)))
     parts.append(_folded_defects("not seen again when repeated (does not fail it)", defects.unconfirmed(judgement)))
     if judgement.tolerated:

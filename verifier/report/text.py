@@ -11,7 +11,7 @@ from tabulate import tabulate
 from verifier.checks.verdict import Judgement, Violation
 from verifier.history.model import History, Operation, Timing
 from verifier.plan.model import Coverage, Plan
-from verifier.report import counting, defects, summary
+from verifier.report import accepted, counting, defects, summary
 from verifier.report import phrasing as words
 from verifier.report.bodies import excerpt
 from verifier.report.evidence import Evidence, Row, rows
@@ -42,6 +42,8 @@ def render(judgement: Judgement, history: History, plan: Plan, timing: Timing) -
     ):
         if found:
             blocks.append([title, *chain.from_iterable(listed(item) for item in found)])
+    if work := accepted.lines(history):
+        blocks.append(["Accepted work", *chain.from_iterable(wrapped(sentence, "  ") for sentence in work)])
     if judgement.unknowns:
         blocks.append(["Not verified", *(line for entry in judgement.unknowns for line in wrapped(f"? {entry}", "  "))])
     if judgement.tolerated:
