@@ -115,5 +115,8 @@ def test_a_run_that_is_killed_or_interrupted_leaves_nothing(
 
     left = names[killed.out]
     until(lambda: not killed.left(left), f"of {left} is left: {killed.left(left)}")
+    assert not (killed.out / "verdict.json").exists()
+    assert '"verdict": "unknown"' in (interrupted.out / "verdict.json").read_text()
     for run in (killed, interrupted):
-        assert not (run.out / "verdict.json").exists()
+        again = subprocess.run([VERIFIER, "judge", run.out], capture_output=True, text=True, timeout=BOUND, check=False)
+        assert again.returncode == 3, "judged as far as it came"

@@ -1,7 +1,7 @@
 """A service that keeps words in memory, with nothing but the standard library: `python one_service.py WAY --port 8080`.
 
 PUT /words/NAME keeps the body's text, GET /words/NAME reads it. Ways to be: `well`; `deaf` never becomes ready and says
-so; `dies` says why and ends with status 3.
+so; `dies` says why and ends with status 3; `fails` answers every request with 500.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from json_service import JsonHandler, parser, serve
 def handler(way: str, folder: Path) -> type[JsonHandler]:
     class Words(JsonHandler):
         def do_GET(self) -> None:
+            if way == "fails" and self.path != "/healthz":
+                return self.answer(500, {"error": "no oracle"})
             if self.path == "/healthz":
                 return self.answer(503 if way == "deaf" else 200, {"way": way})
             file = folder / self.path.rpartition("/")[2]
@@ -24,6 +26,8 @@ def handler(way: str, folder: Path) -> type[JsonHandler]:
             return self.answer(200, json.loads(file.read_text()))
 
         def do_PUT(self) -> None:
+            if way == "fails":
+                return self.answer(500, {"error": "no oracle"})
             text = json.loads(self.sent())["text"]
             name = self.path.rpartition("/")[2]
             (folder / name).write_text(json.dumps({"name": name, "text": text}))
@@ -34,7 +38,7 @@ def handler(way: str, folder: Path) -> type[JsonHandler]:
 
 def main() -> None:
     words = parser()
-    words.add_argument("way", choices=("well", "deaf", "dies"))
+    words.add_argument("way", choices=("well", "deaf", "dies", "fails"))
     options = words.parse_args()
     if options.way != "well":
         print(f"the oracle is {options.way} today", flush=True)

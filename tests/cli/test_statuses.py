@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
 import sys
+import time
+import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
 
-from tests.cli.small_matrix import ENTRIES, MATRIX, NAME, entry, recording, verifier, write
+from tests.cli.small_matrix import ENTRIES, MATRIX, NAME, VERIFIER, entry, recording, verifier, write
 from verifier.cli import main as entry_point
 from verifier.errors import BrokenEnvironment
 
@@ -111,7 +115,10 @@ def test_an_old_replica_that_never_becomes_ready_breaks_the_environment(way: str
     assert status == 4, told
     assert f"in the control control-old-1: words 1 did not become ready: {why}" in told
     assert f"the oracle is {way} today" in told, "the end of its log"
-    assert not (tmp_path / "run" / "verdict.json").exists()
+    document = json.loads((tmp_path / "run" / "verdict.json").read_text())
+    assert document["verdict"] == "error"
+    assert why in document["error"]
+    assert ElementTree.parse(tmp_path / "run" / "junit.xml").find(".//error") is not None
 
 
 @pytest.mark.parametrize(
@@ -175,3 +182,44 @@ def test_a_mistake_of_the_verifiers_own_is_no_verdict(
         entry_point.main()
     assert ended.value.code == status
     assert capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_service_that_answers_nothing_as_recorded_ends_the_run_with_its_log(tmp_path: Path) -> None:
+    """Its twin is the service of every other test here."""
+    matrix = write(tmp_path, OTHER)
+    matrix.write_text(matrix.read_text().replace("well, --port", "fails, --port"))
+    status, told = run(matrix, tmp_path / "run")
+    assert (status, verdict(tmp_path / "run")) == (3, "unknown"), told
+    shown = " ".join(told.split())
+    assert "the run ended after its first step, because no replay there was answered as recorded: PUT /words/" in shown
+    assert "was answered 500, and 200 is recorded" in shown
+    assert "the oracle is fails today" in shown, "the end of the log"
+    assert json.loads((tmp_path / "run" / "verdict.json").read_text())["timing"]["total_s"] < 30
+    steps = [step["id"] for step in json.loads((tmp_path / "run" / "verdict.json").read_text())["steps"]]
+    assert steps == ["control-old-1.1"]
+    assert verifier("judge", tmp_path / "run").returncode == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_run_is_judged_as_far_as_it_came(tmp_path: Path, number: int, status: int) -> None:
+    matrix, out = write(tmp_path, OTHER), tmp_path / "run"
+    command = [VERIFIER, "run", matrix, "--runtime", "process", "--out", out]
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as running:
+        until = time.monotonic() + 120
+        while not (out / "logs").is_dir() or len(list((out / "logs").glob("words-1-*"))) < 2:
+            assert running.poll() is None
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        running.send_signal(number)
+        told, _ = running.communicate(timeout=120)
+    assert running.returncode == status, told
+    assert verdict(out) == "unknown"
+    assert "the run was interrupted" in " ".join(told.split())
+    assert verifier("judge", out).returncode == 3
+    (out / "timing.json").unlink()
+    (out / "verdict.json").unlink()
+    assert verifier("judge", out).returncode == 3, "as after a run that was killed"

@@ -44,7 +44,8 @@ def judge(
         for confirming in (False, True)
     )
     failing = any(violation.fails for violation in found)
-    verdict: Verdict = "fail" if failing else "unknown" if unknowns else "pass"
+    interrupted = any(note.kind == "interrupted" for note in history.notes)
+    verdict: Verdict = "fail" if failing and not interrupted else "unknown" if unknowns else "pass"
     covered = coverage(context.history, plan)
     return Judgement(
         verdict, found, steps, unknowns, covered, errors, again, _tolerated(results), tuple(unused(context, plan))
@@ -117,6 +118,8 @@ def _unknowns(
     if missing:
         yield f"{len(missing)} planned steps were not run: {', '.join(missing[:5])}{' …' if len(missing) > 5 else ''}"
     for note in history.notes:
+        if note.kind in ("ended-early", "interrupted"):
+            yield note.message
         if note.kind == "count":
             yield f"the counts of the run do not add up: {note.message}"
     yield from recording_fit.misfits(context, plan)

@@ -1,4 +1,6 @@
-"""Ctrl-C: the first one stops a run in order. A second one ends the process at once; the watcher then cleans up."""
+"""Ctrl-C and SIGTERM: the first one stops a run in order. A second one ends the process at once; the watcher then
+cleans up.
+"""
 
 from __future__ import annotations
 
@@ -10,30 +12,40 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 INTERRUPTED = 130
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interrupted(KeyboardInterrupt):
+    """A run was stopped in order by a signal. `status` is the exit status, as a shell reports it."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__()
+        self.status = status
 
 
 async def interruptible(work: Coroutine[Any, Any, T]) -> T:
-    """Await `work`. After a Ctrl-C, raises KeyboardInterrupt once `work` has cleaned up.
+    """Await `work`. After a signal, raises Interrupted once `work` has cleaned up.
 
-    A process that was started with SIGINT ignored keeps ignoring it.
+    A process that was started with a signal ignored keeps ignoring it.
     """
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        return await work
-    task, loop, count = asyncio.current_task(), asyncio.get_running_loop(), 0
+    signals = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    task, loop, status = asyncio.current_task(), asyncio.get_running_loop(), 0
 
-    def stop() -> None:
-        nonlocal count
-        count += 1
-        if count > 1 or task is None:
-            os._exit(INTERRUPTED)
+    def stop(number: int) -> None:
+        nonlocal status
+        if status or task is None:
+            os._exit(128 + number)
+        status = 128 + number
         task.cancel()
 
-    loop.add_signal_handler(signal.SIGINT, stop)
+    for number in signals:
+        loop.add_signal_handler(number, stop, number)
     try:
         return await work
     except asyncio.CancelledError:
-        if count:
-            raise KeyboardInterrupt from None
+        if status:
+            raise Interrupted(status) from None
         raise
     finally:
-        loop.remove_signal_handler(signal.SIGINT)
+        for number in signals:
+            loop.remove_signal_handler(number)

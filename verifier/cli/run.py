@@ -11,11 +11,12 @@ from pathlib import Path
 import click
 import uvloop
 
-from verifier.cli.interrupt import interruptible
+from verifier.cli.interrupt import Interrupted, interruptible
 from verifier.cli.progress import Progress
-from verifier.errors import BadInput
+from verifier.errors import BadInput, BrokenEnvironment
 from verifier.history.store import read
 from verifier.located import parse_seconds
+from verifier.rehearsal.broken import write_errors
 from verifier.rehearsal.judging import EXIT, judge_new
 from verifier.rehearsal.prepare import prepare
 from verifier.rehearsal.run_directory import stored_plan, stored_timing
@@ -54,18 +55,31 @@ def run(
     prepared = prepare(matrix, seed, seconds(budget))
     for note in prepared.notes:
         click.echo(f"note: {note}", err=True)
-    chosen = select(choice)
     directory = _directory(out, prepared.matrix.name)
     run_id = f"{plain(prepared.matrix.name)[:20]}-{secrets.token_hex(4)}"
-    runtime = make(chosen.name, run_id, directory)
-    with Progress(sys.stderr) as progress:
-        timing = uvloop.run(interruptible(Rehearsal(prepared, runtime, chosen.reason, directory, progress).run()))
-    judgement = judge_new(directory, timing)
+    interrupted = 0
+    try:
+        chosen = select(choice)
+        runtime = make(chosen.name, run_id, directory)
+        with Progress(sys.stderr) as progress:
+            rehearsal = Rehearsal(prepared, runtime, chosen.reason, directory, progress)
+            try:
+                uvloop.run(interruptible(rehearsal.run()))
+            except Interrupted as stopped:
+                interrupted = stopped.status
+                if not (directory / "history" / "run.json").is_file():
+                    raise  # nothing had begun
+    except BrokenEnvironment as broken:
+        write_errors(directory, prepared.plan, choice, str(broken))
+        raise
+    judgement = judge_new(directory, rehearsal.timing)
     shown = text.render(judgement, read(directory), stored_plan(directory), stored_timing(directory))
     click.echo(shown, nl=False)
     files = ", ".join(entry.file for entry in FORMATS if entry.file)
     click.echo(f"run directory: {directory} ({files}, history/, logs/)")
-    context.exit(EXIT[judgement.verdict])
+    if interrupted:
+        click.echo("Interrupted; judged as far as it came. Everything that the run started has been removed.", err=True)
+    context.exit(interrupted or EXIT[judgement.verdict])
 
 
 def seconds(budget: str | None) -> float | None:

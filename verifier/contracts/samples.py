@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from verifier.contracts.regex_inclusion import Strings, Unsupported, example
@@ -253,16 +255,30 @@ def generated(document: dict[str, Any] | bool, count: int, seed: int) -> tuple[A
         return ()  # overflows the engine's stack
     found: list[Any] = []
     try:
-        strategy = build(document, draft=20, formats=dict(get_default_format_strategies()))
+        with _own_home():
+            strategy = build(document, draft=20, formats=dict(get_default_format_strategies()))
 
-        @seeded(seed)
-        @settings(max_examples=count, database=None, deadline=None, phases=[Phase.generate],
-                  suppress_health_check=list(HealthCheck))  # fmt: skip
-        @given(strategy)
-        def draw(value: Any) -> None:
-            found.append(value)
+            @seeded(seed)
+            @settings(max_examples=count, database=None, deadline=None, phases=[Phase.generate],
+                      suppress_health_check=list(HealthCheck))  # fmt: skip
+            @given(strategy)
+            def draw(value: Any) -> None:
+                found.append(value)
 
-        draw()
+            draw()
     except (SchemathesisError, HypothesisException, ValueError, RecursionError):
         return tuple(found)
     return tuple(found)
+
+
+@contextmanager
+def _own_home() -> Iterator[None]:
+    """A temporary home for the engine, which otherwise keeps tables of characters in the working directory."""
+    from hypothesis.configuration import set_hypothesis_home_dir
+
+    with TemporaryDirectory() as folder:
+        set_hypothesis_home_dir(folder)
+        try:
+            yield
+        finally:
+            set_hypothesis_home_dir(None)

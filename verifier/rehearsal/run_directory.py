@@ -122,5 +122,8 @@ def _with_author(step: PlannedStep, authors: Mapping[str, str]) -> PlannedStep:
 
 
 def stored_timing(directory: Path) -> Timing:
+    """The durations of a run; zero if it was killed before it could store them."""
+    if not (directory / "timing.json").is_file():
+        return Timing(0.0, 0.0, 0.0, 0.0)
     timing: Timing = read_value(directory / "timing.json", Timing)
     return timing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import time
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from verifier.http.client import WireClient
 from verifier.plan.confirmation import confirmation
 from verifier.plan.model import Path as PlanPath
 from verifier.plan.model import PlannedStep
+from verifier.rehearsal import early_end
 from verifier.rehearsal.cohorts import Cohorts
 from verifier.rehearsal.confirming import targets
 from verifier.rehearsal.events import (
@@ -59,6 +61,12 @@ class Rehearsal:
     replaying: float = 0.0
     _began: float = field(default=0.0)
     _now: Callable[[], float] = field(default=time.monotonic)
+    _ended_early: bool = False
+
+    @property
+    def timing(self) -> Timing:
+        """The durations so far."""
+        return Timing(self.clock() - self._began, self.boot, self.replaying, 0.0)
 
     async def run(self) -> Timing:
         """Run the plan. Raises BrokenEnvironment. In any case the runtime is closed and the history is complete."""
@@ -77,12 +85,15 @@ class Rehearsal:
                 await self._on_runtime(writer)
         except BrokenEnvironment as broken:
             raise BrokenEnvironment(self._masked(str(broken))) from None
+        except (asyncio.CancelledError, KeyboardInterrupt):
+            writer.add(Note("", "interrupted", "the run was interrupted: what comes later was not tested"))
+            raise
         finally:
             writer.close()
             shutil.rmtree(directory / "stores", ignore_errors=True)
             if secrets is not None:
                 secrets.mask_files(directory / "logs")
-        return Timing(self.clock() - self._began, self.boot, self.replaying, 0.0)
+        return self.timing
 
     def _masked(self, text: str) -> str:
         """A text from a service, with the secrets of real accounts masked."""
@@ -117,7 +128,9 @@ class Rehearsal:
             await system.provide()
             self.boot += self._now()
             for path in self.prepared.plan.paths:
-                await self._path(path, system, context)
+                await self._path(path, system, context, writer)
+                if self._ended_early:
+                    return
             await self._confirm(writer, system, context)
             if context.sent != context.answered + context.failed:
                 record(Note("", "count", f"{context.sent} sent, {context.answered} answered, {context.failed} failed"))
@@ -170,9 +183,9 @@ class Rehearsal:
             if self.clock() >= until:
                 context.record(Note("", "not-run", f"{path.id} was not run: the confirmation has used up its budget"))
             else:
-                await self._path(path, system, context)
+                await self._path(path, system, context, writer)
 
-    async def _path(self, path: PlanPath, system: System, context: ReplayContext) -> None:
+    async def _path(self, path: PlanPath, system: System, context: ReplayContext, writer: HistoryWriter) -> None:
         self.emit(PathBegan(path))
         began = self.clock()
         context.gateway.forget()
@@ -184,13 +197,13 @@ class Rehearsal:
         try:
             await system.open_stores(path.id)
             self.boot += self.clock() - began
-            await self._steps(path, system, driver)
+            await self._steps(path, system, driver, writer)
         finally:
             began = self.clock()
             await system.close_path()
             self.boot += self.clock() - began
 
-    async def _steps(self, path: PlanPath, system: System, driver: SessionReplayer) -> None:
+    async def _steps(self, path: PlanPath, system: System, driver: SessionReplayer, writer: HistoryWriter) -> None:
         """Carry out the steps in order. After a failed step only the next rollback follows, as in a deployment."""
         failed = False
         for step in path.steps:
@@ -200,6 +213,13 @@ class Rehearsal:
             if failed:
                 break
             failed = not ended
+            if early_end.is_first(self.prepared.plan, step):
+                writer.flush()
+                plan, directory = self.prepared.plan, self.directory
+                if why := early_end.why(read(directory), plan, step, directory):
+                    driver.context.record(Note("", "ended-early", why))
+                    self._ended_early = True
+                    return
 
     async def _step(self, path: PlanPath, step: PlannedStep, system: System, driver: SessionReplayer) -> bool:
         """Carry out one step. Returns whether the path can continue."""
