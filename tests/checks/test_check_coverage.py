@@ -8,8 +8,8 @@ from msgspec import structs
 
 from tests.checks.history_builder import NEW, OLD, HistoryBuilder
 from verifier.checks.coverage import coverage
-from verifier.history.model import FaultInjected
-from verifier.plan.model import Count, Coverage, ExchangeShape, Fault, LeftOut, Plan, Replay, SessionShape
+from verifier.history.model import FaultInjected, Note
+from verifier.plan.model import FOR_BUDGET, Count, Coverage, ExchangeShape, Fault, LeftOut, Plan, Replay, SessionShape
 
 PAIRS = ((OLD, OLD), (OLD, NEW), (NEW, OLD), (NEW, NEW))
 TOTALS = Coverage(Count(2, 2), Count(1, 1), Count(4, 4), Count(2, 3), (LeftOut("x", "y", 1),))
@@ -114,3 +114,18 @@ def test_partners_that_nobody_called_are_told() -> None:
     )
     told = [[item.what for item in coverage(each, plan).left_out] for each in (history, uncalled)]
     assert ["partners" in each for each in told] == [False, True]
+
+
+def test_what_the_budget_left_out_is_counted_and_told_apart() -> None:
+    """Of two faulted replays one sent nothing. The note of its step says why; without it, the fault was in vain."""
+    builder, plan = planned()
+    builder.replay = "r5"
+    sent = structs.replace(builder.send("POST /a", OLD, 200), step="rollout.2")
+    operations = (*builder.operations[:-1], sent)
+    told = (Note("rollout.2", "not-run", f"1 of 2 faulted replays were left out {FOR_BUDGET}"),)
+    faults = (happened("rollout.2", "r5", "duplicate-after"),)
+    for notes, expected in ((told, LeftOut("faulted replays", FOR_BUDGET, 1, 2)), ((), None)):
+        found = coverage(structs.replace(builder.history(), operations=operations, faults=faults, notes=notes), plan)
+        assert found.faults == Count(1, 3)
+        assert [item for item in found.left_out if item.total] == ([expected] if expected else [])
+        assert ("planned faults" in [item.what for item in found.left_out]) is (expected is None)

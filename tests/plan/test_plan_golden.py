@@ -21,7 +21,7 @@ PLANS: dict[str, tuple[Matrix, bool]] = {
     "rollback-every-state": (shop(rollback="every-state"), False),
     "rollback-none": (shop(rollback="none"), False),
     "order-any": (shop(every_order=True, rollback="none"), False),
-    "replays": (shop(rollback="none", budget=20.0), True),
+    "replays": (shop(rollback="none", budget=3.2), True),
 }
 
 

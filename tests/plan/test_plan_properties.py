@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from tests.plan.systems import SESSIONS, matrices, matrix, service, sessions, shop, version
 from verifier.matrix.model import FAULTS, Matrix
+from verifier.plan.faults import Key, key
 from verifier.plan.model import ExchangeShape, Fault, Path, Plan, PlannedStep, SessionShape
-from verifier.plan.planner import plan
+from verifier.plan.planner import MOST_PER_SECOND, plan
 from verifier.plan.render import render
 from verifier.plan.states import orders
 
@@ -338,12 +339,33 @@ def test_coverage_is_what_counting_gives(data: st.DataObject) -> None:
 def test_a_step_has_no_more_replays_than_its_share_of_the_budget(data: st.DataObject) -> None:
     system = data.draw(matrices())
     made = plan(system, data.draw(sessions(system)), 2)
-    share = max(4, int(system.budget * 8 / len(made.steps)))
+    share = max(4, int(system.budget * MOST_PER_SECOND / len(made.steps)))
     for path in made.paths:
         for step in path.steps:
             plain = [(replay.session, replay.route) for replay in step.replays if replay.fault is None]
             assert len(plain) == len(set(plain)) * (2 if path.kind.startswith("control") else 1)
             assert len(step.replays) - len(plain) <= max(0, share - len(set(plain)))
+
+
+@quick
+@given(st.data())
+def test_faults_stand_in_rounds_with_the_same_order_of_kinds_in_all_steps(data: st.DataObject) -> None:
+    system = data.draw(matrices())
+    shapes = data.draw(sessions(system))
+    by_id = {shape.id: shape for shape in shapes}
+    after: set[tuple[Key, Key]] = set()
+    for step in plan(system, shapes, 2).steps:
+        kinds = [
+            key(by_id[replay.session].exchanges[replay.fault.index].service, replay.fault)
+            for replay in step.replays
+            if replay.fault
+        ]
+        rounds = [kinds[:at].count(kind) for at, kind in enumerate(kinds)]
+        assert rounds == sorted(rounds)
+        for first in set(rounds):
+            together = [kind for kind, number in zip(kinds, rounds, strict=True) if number == first]
+            after |= set(combinations(together, 2))
+    assert not any((second, first) in after for first, second in after)
 
 
 def test_services_of_one_version_make_no_other_order() -> None:

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from msgspec import structs
 
 from verifier.checks.verdict import Judgement, Tolerated
+from verifier.plan.model import FOR_BUDGET, LeftOut
 from verifier.report import markdown, text
 from verifier.report.phrasing import printable
 
@@ -95,3 +96,11 @@ def test_what_was_tolerated_is_listed_with_its_reason_and_the_rest_is_counted() 
     many = replace(few, tolerated=tuple(Tolerated(f"orders getOrder: /{at}", "it varies", 1) for at in range(9)))
     assert "  1 × orders getOrder: /5: it varies\n  and 3 more, in verdict.json\n" in rendered(many)
     assert "Tolerated" not in rendered(values.judgement())
+
+
+def test_a_pass_says_what_the_budget_left_out() -> None:
+    judgement = values.judgement((), ())
+    coverage = replace(judgement.coverage, left_out=(LeftOut("faulted replays", FOR_BUDGET, 3, 90),))
+    told = rendered(replace(judgement, coverage=coverage))
+    assert "Left out for the budget: 3 of 90 faulted replays." in told.replace("\n", " ")
+    assert "  left out for the budget: 3 of 90 faulted replays" in told.splitlines()

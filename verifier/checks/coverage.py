@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from itertools import combinations, pairwise
 
 from verifier.history.model import History
-from verifier.plan.model import Count, Coverage, Fault, LeftOut, Plan, PlannedStep, Replay
+from verifier.plan.model import FOR_BUDGET, Count, Coverage, Fault, LeftOut, Plan, PlannedStep, Replay
 
 Cell = tuple[str, str, str, str, str, str]
 Pair = tuple[str, int, int, str, str]
@@ -31,10 +31,20 @@ def coverage(history: History, plan: Plan) -> Coverage:
         for replay in step.replays
         if replay.fault and _where(step, replay, replay.fault) in happened
     }
+    skipped = _skipped(history, plan, happened)
+    tried_in_vain = {
+        _cell(replay, replay.fault, services)
+        for step in plan.steps
+        for replay in step.replays
+        if replay.fault and (step.id, replay.id) not in skipped
+    }
     missed = len(planned_cells - cells)
     left_out = list(plan.coverage.left_out)
-    if missed:
-        left_out.append(LeftOut("planned faults", "the replay ended before, or the call was never made", missed))
+    if skipped:
+        every = sum(replay.fault is not None for step in plan.steps for replay in step.replays)
+        left_out.append(LeftOut("faulted replays", FOR_BUDGET, len(skipped), every))
+    if in_vain := len(planned_cells & tried_in_vain - cells):
+        left_out.append(LeftOut("planned faults", "the replay ended before, or the call was never made", in_vain))
     routes = _routes(history, plan)
     if (unmet := plan.coverage.routes.covered - routes) > 0:
         left_out.append(LeftOut("planned routes", "the replay ended before, or another version answered", unmet))
@@ -49,6 +59,21 @@ def coverage(history: History, plan: Plan) -> Coverage:
         faults=Count(plan.coverage.faults.covered - missed, plan.coverage.faults.total),
         left_out=tuple(left_out),
     )
+
+
+def _skipped(history: History, plan: Plan, happened: set[tuple[str, str, str]]) -> set[tuple[str, str]]:
+    """The faulted replays (step, replay) that sent nothing, in the steps of which a note says that the budget left
+    some out.
+    """
+    steps = {note.step for note in history.notes if note.kind == "not-run" and FOR_BUDGET in note.message}
+    sent = {(operation.step, operation.replay) for operation in history.operations}
+    return {
+        (step.id, replay.id)
+        for step in plan.steps
+        if step.id in steps
+        for replay in step.replays
+        if replay.fault and (step.id, replay.id) not in sent and _where(step, replay, replay.fault) not in happened
+    }
 
 
 def _where(step: PlannedStep, replay: Replay, fault: Fault) -> tuple[str, str, str]:

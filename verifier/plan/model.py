@@ -11,6 +11,7 @@ from verifier.history.model import Phase, Replicas
 from verifier.http.message import Request
 
 ActionKind = Literal["start", "stop", "replace", "restart", "migrate"]
+FOR_BUDGET = "for the budget"  # why faulted replays are left out of a run, in its notes and its coverage
 PathKind = Literal["control-old", "control-new", "control-upgrade", "rollout"]
 
 
@@ -122,9 +123,12 @@ class Path:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
+    """Something that was not covered: `count` times, of `total` where that is known."""
+
     what: str
     why: str
     count: int
+    total: int = 0
 
 
 @dataclass(frozen=True, slots=True)

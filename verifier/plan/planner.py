@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import combinations, product
 from math import factorial
 
@@ -14,7 +15,7 @@ from verifier.contracts.registry import ContractRegistry
 from verifier.matrix.model import Matrix
 from verifier.plan.calls import callees
 from verifier.plan.declared import compared, declared, generated, proofs, safe_order, with_safe_order
-from verifier.plan.faults import Cell, Key, cell, enumerate_faults, key, routed
+from verifier.plan.faults import HANDOVER, Cell, Key, cell, enumerate_faults, key, routed
 from verifier.plan.model import (
     Count,
     Coverage,
@@ -31,7 +32,7 @@ from verifier.plan.routes import routes
 from verifier.plan.states import MOST_ORDERS, orders, paths, upgraded
 
 NOTHING = ContractRegistry()
-REPLAYS_PER_SECOND = 8.0  # sustained by two slow services on two cores; converts the budget to a number of replays
+MOST_PER_SECOND = 50.0  # replays planned at most per second of the budget, which a run keeps by its clock
 
 
 @dataclass(slots=True)
@@ -53,7 +54,7 @@ def plan(matrix: Matrix, sessions: Sequence[SessionShape], seed: int, registry: 
     drafted = paths(matrix)
     calls = callees(matrix)
     count = sum(len(path.steps) for path in drafted)
-    limit = max(4, int(matrix.budget * REPLAYS_PER_SECOND / count))
+    limit = max(4, int(matrix.budget * MOST_PER_SECOND / count))
     tally = _Tally()
     done = tuple(
         replace(
@@ -110,7 +111,7 @@ def _replays(
     tally.every_cell.update(cell(session.exchanges[fault.index].service, fault) for session, fault in possible)
     if step.phase != "control-old":  # no alarm without a matched control
         possible = [entry for entry in possible if _key(*entry) in tally.controlled]
-    faulted = _select(possible, max(0, limit), draw, tally.cells)
+    faulted = _select(possible, max(0, limit), draw, seed, tally.cells)
     if step.phase == "control-old":
         tally.controlled.update(_key(*entry) for entry in faulted)
     planned += [(session, _around(step, session, fault, draw), fault) for session, fault in faulted]
@@ -145,18 +146,38 @@ def _row(live: Sequence[tuple[str, ...]], picks: dict[int, int]) -> tuple[str, .
 
 
 def _select(
-    possible: list[tuple[SessionShape, Fault]], limit: int, draw: random.Random, covered: Counter[Cell]
+    possible: list[tuple[SessionShape, Fault]], limit: int, draw: random.Random, seed: int, covered: Counter[Cell]
 ) -> list[tuple[SessionShape, Fault]]:
-    """Select at most `limit` faults: least covered first, then those with different versions, then at random."""
+    """At most `limit` faults in the order in which they run: rounds with one fault of each kind.
+
+    The kinds stand in the same order in all steps, so that a beginning of this list has the same kinds everywhere.
+    Those that cannot run beside others come last in each round. Among the faults of one kind the least covered comes
+    first, then one with different versions, then a random one.
+    """
     keyed = [
         (covered[cell(session.exchanges[fault.index].service, fault)], fault.first == fault.second, draw.random(), at)
         for at, (session, fault) in enumerate(possible)
     ]
-    taken = sorted(at for *_, at in sorted(keyed)[:limit])
-    for at in taken:
-        session, fault = possible[at]
-        covered[cell(session.exchanges[fault.index].service, fault)] += 1
-    return [possible[at] for at in taken]
+    rounds: Counter[Key] = Counter()
+    ordered: list[tuple[int, float, int]] = []
+    for *_, at in sorted(keyed):
+        kind = _key(*possible[at])
+        ordered.append((rounds[kind], _rank(seed, kind), at))
+        rounds[kind] += 1
+    cut = sorted(ordered)[:limit]
+    taken = [possible[at] for *_, at in sorted(cut, key=lambda entry: (entry[0], _lane(possible[entry[2]][1])))]
+    covered.update(cell(session.exchanges[fault.index].service, fault) for session, fault in taken)
+    return taken
+
+
+@lru_cache(maxsize=4096)
+def _rank(seed: int, kind: Key) -> float:
+    """Where a kind of faults stands in every step of a plan."""
+    return random.Random(f"{seed}/{kind}").random()
+
+
+def _lane(fault: Fault) -> int:
+    return 2 if fault.kind == HANDOVER else 1 if fault.callee else 0
 
 
 def _around(step: PlannedStep, session: SessionShape, fault: Fault, draw: random.Random) -> tuple[str, ...]:

@@ -39,6 +39,7 @@ from verifier.rehearsal.prepare import Prepared, preparation_notes, run_info
 from verifier.rehearsal.run_directory import keep_inputs
 from verifier.rehearsal.system import StepFailed, System
 from verifier.replay.backlog import Backlog
+from verifier.replay.budget import Budget
 from verifier.replay.context import ReplayContext
 from verifier.replay.live import live_traffic
 from verifier.replay.readback import sweep
@@ -59,6 +60,7 @@ class Rehearsal:
     wall: Callable[[], float] = time.time
     boot: float = 0.0
     replaying: float = 0.0
+    _budget: Budget | None = None
     _began: float = field(default=0.0)
     _now: Callable[[], float] = field(default=time.monotonic)
     _ended_early: bool = False
@@ -127,6 +129,7 @@ class Rehearsal:
             self.emit(Doing("providing images"))
             await system.provide()
             self.boot += self._now()
+            self._budget = Budget(self.prepared.matrix.budget, self.prepared.plan, self._now)
             for path in self.prepared.plan.paths:
                 await self._path(path, system, context, writer)
                 if self._ended_early:
@@ -192,7 +195,13 @@ class Rehearsal:
         system.step = path.id
         scripts, replaying = self.prepared.replay_scripts, self.prepared.matrix.replaying
         driver = SessionReplayer(
-            context, path.id, scripts, replaying, backlog=Backlog(path.kind), pauser=Cohorts(system)
+            context,
+            path.id,
+            scripts,
+            replaying,
+            backlog=Backlog(path.kind),
+            pauser=Cohorts(system),
+            budget=None if path.confirms else self._budget,
         )
         try:
             await system.open_stores(path.id)
@@ -261,15 +270,26 @@ class Rehearsal:
         async with live_traffic(driver, step.id) if step.live else nullcontext():
             await system.carry_out(step.actions)
         self.boot += self.clock() - began
-        began = self.clock()
+        began, budget = self.clock(), driver.budget
+        if budget is not None:
+            budget.begin(step)
+        try:
+            await self._replay(path, step, driver)
+        finally:
+            self.replaying += self.clock() - began
+            if budget is not None and (left_out := budget.end()) is not None:
+                driver.context.record(left_out)
+        await system.note_exits()
+
+    async def _replay(self, path: PlanPath, step: PlannedStep, driver: SessionReplayer) -> None:
         await driver.run(step, lambda: self.emit(ReplayEnded(step)))
+        if driver.budget is not None:
+            driver.budget.replayed()
         await driver.backlog.follow(driver.context, step.id, last=step is path.steps[-1])
         await driver.prove(step)
         # A control reads back twice. What differs between the two reads is nondeterministic.
         for turn in (1, 2) if path.kind != "rollout" else (1,):
             await sweep(driver, step.id, turn)
-        self.replaying += self.clock() - began
-        await system.note_exits()
 
 
 def run_clock(clock: Callable[[], float], began: float) -> Callable[[], float]:

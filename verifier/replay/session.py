@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
 from urllib.parse import urlsplit
 
 from msgspec import structs
@@ -16,6 +17,7 @@ from verifier.matrix.model import Replaying
 from verifier.plan.faults import HANDOVER
 from verifier.plan.model import PlannedStep, Replay
 from verifier.replay.backlog import Backlog
+from verifier.replay.budget import Budget
 from verifier.replay.context import Attempt, ReplayContext
 from verifier.replay.credentials import rejection_message
 from verifier.replay.cursor import ReplayCursor
@@ -42,28 +44,35 @@ class SessionReplayer:
     resources: Resources = field(default_factory=Resources)
     backlog: Backlog = field(default_factory=Backlog)
     pauser: Pauser | None = None  # without one, work is not handed over
+    budget: Budget | None = None  # without one, every replay runs
     _known_prepared: dict[str, tuple[PreparedExchange, ...]] = field(default_factory=dict)
 
     async def run(self, step: PlannedStep, progress: Callable[[], None]) -> None:
-        """Run the replays of a step concurrently.
+        """Run the replays of a step in their order: neighbours run concurrently.
 
-        Those with inner faults run one at a time where traces are not passed on. Those that hand work over run last and
-        alone, because nobody else may use the replicas that are paused.
+        Those with inner faults run one at a time where traces are not passed on. Those that hand work over run alone,
+        because nobody else may use the replicas that are paused. The planner puts either kind together.
         """
         self.context.gateway.step = step.id
         await self._send_deferred(step.id)
-        with_inner_fault = [planned for planned in step.replays if planned.fault and planned.fault.callee]
-        handing_over = [planned for planned in step.replays if planned.fault and planned.fault.kind == HANDOVER]
-        others = {planned.id for planned in (*with_inner_fault, *handing_over)}
-        concurrent = [planned for planned in step.replays if planned.id not in others]
-        await self.replay(step.id, concurrent, progress)
-        if self.context.gateway.passes_traces:
-            await self.replay(step.id, with_inner_fault, progress)
-        else:
-            for planned in with_inner_fault:
-                await self._run_alone(step.id, planned, progress)
-        for planned in handing_over:
-            await self._hand_over(step.id, planned, progress)
+        for lane, batch in groupby(step.replays, _lane):
+            admitted = self._admitted(list(batch), progress)
+            if lane == "handover":
+                for planned in admitted:
+                    await self._hand_over(step.id, planned, progress)
+            elif lane == "inner" and not self.context.gateway.passes_traces:
+                for planned in admitted:
+                    await self._run_alone(step.id, planned, progress)
+            else:
+                await self.replay(step.id, admitted, progress)
+
+    def _admitted(self, replays: Iterable[Replay], progress: Callable[[], None]) -> Iterator[Replay]:
+        """The replays that the budget admits, each asked for when it is about to start."""
+        for planned in replays:
+            if self.budget is None or self.budget.admits(planned):
+                yield planned
+            else:
+                progress()
 
     async def replay(self, step: str, replays: Iterable[Replay], progress: Callable[[], None]) -> None:
         """Run replays concurrently, as many at a time as the matrix says; `progress` is called after each."""
@@ -181,6 +190,13 @@ class SessionReplayer:
             waits_for_client = awaited_write(self.replay_scripts[attempt.session], attempt.index, completes) is not None
             if not waits_for_client and not await work.wait(self.context):
                 self.backlog.add(work)
+
+
+def _lane(planned: Replay) -> str:
+    fault = planned.fault
+    if fault is None or not (fault.callee or fault.kind == HANDOVER):
+        return "together"
+    return "inner" if fault.callee else "handover"
 
 
 def service_of(host: str, services: Mapping[str, int], fallback: str) -> str:

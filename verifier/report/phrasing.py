@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from verifier.checks.registered import GUARANTEES
 from verifier.checks.verdict import Judgement, StepVerdict, Violation
 from verifier.history.model import Replicas
+from verifier.plan.model import LeftOut
 
 HEADS = {guarantee.name: guarantee.head for guarantee in GUARANTEES}
 SYMBOLS = {"pass": "✓", "fail": "✗", "before": "!", "unknown": "?", "": "–"}
@@ -75,6 +76,13 @@ def listed(items: Iterable[str], most: int) -> str:
     every = list(items)
     more = len(every) - most
     return ", ".join(every[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+def left_out(item: LeftOut) -> str:
+    """What was not covered: `left out for the budget: 3 of 90 faulted replays`."""
+    if item.total:
+        return f"left out {item.why}: {item.count} of {item.total} {item.what}"
+    return f"left out: {item.count} × {item.what}: {item.why}"
 
 
 def subject(violation: Violation) -> str:

@@ -34,10 +34,15 @@ def sentence(judgement: Judgement) -> str:
 def _nothing_added(judgement: Judgement) -> str:
     old = len(defects.earlier(judgement))
     before = f" {words.counted(old, 'defect')} already existed in the old version." if old else ""
+    before += "".join(f" {_sentence(words.left_out(item))}" for item in judgement.coverage.left_out if item.total)
     if judgement.verdict == "unknown":
         items = words.counted(len(judgement.unknowns), "item")
         return f"No defect was found, but {items} could not be verified, so the verdict is not a pass.{before}"
     return f"The rollout broke nothing that was tested in {words.counted(len(judgement.steps), 'step')}.{before}"
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _position(judgement: Judgement, step: str) -> int:

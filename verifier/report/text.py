@@ -200,9 +200,7 @@ def coverage_lines(coverage: Coverage) -> list[str]:
         ("faults (operation × fault × version pair)", coverage.faults),
     ]
     covered = [f"  {count.covered} of {count.total} {what}" for what, count in counts]
-    left = chain.from_iterable(
-        wrapped(f"left out: {item.count} × {item.what}: {item.why}", "  ") for item in coverage.left_out
-    )
+    left = chain.from_iterable(wrapped(words.left_out(item), "  ") for item in coverage.left_out)
     return ["Covered", *covered, *left]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from verifier.checks.verdict import Judgement, StepVerdict, Violation
 from verifier.history.model import History, Operation, Replicas, Timing
-from verifier.plan.model import Count, Coverage, Plan
+from verifier.plan.model import Count, Coverage, LeftOut, Plan
 from verifier.report import counting, defects, phrasing
 from verifier.report.defects import Defect
 from verifier.report.evidence import Entry, Evidence
@@ -138,8 +138,13 @@ def _coverage(coverage: Coverage) -> dict[str, Any]:
         "transitions": _count(coverage.transitions),
         "routes": _count(coverage.routes),
         "faults": _count(coverage.faults),
-        "left_out": [{"what": item.what, "why": item.why, "count": item.count} for item in coverage.left_out],
+        "left_out": [_left_out(item) for item in coverage.left_out],
     }
+
+
+def _left_out(item: LeftOut) -> dict[str, Any]:
+    found = {"what": item.what, "why": item.why, "count": item.count}
+    return {**found, "total": item.total} if item.total else found
 
 
 def _counts(history: History) -> dict[str, Any]:
