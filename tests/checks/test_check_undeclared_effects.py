@@ -242,3 +242,46 @@ def test_each_write_of_a_session_owes_its_own_calls() -> None:
 
     judgement = found(play, "forward")
     assert judgement == {(HONEST, "mixed")}
+
+
+def started_by_old(builder: HistoryBuilder) -> str:
+    """Controls whose calls come a moment later, and a rollout whose first state has just accepted an order.
+
+    Returns the reference of that order.
+    """
+    for _ in range(2):
+        builder.step("control-old")
+        for number in range(4):
+            builder.replay = f"r{number}"
+            _, reference = order(builder, OLD)
+            builder.send("GET /orders", OLD, (200, []), index=1)
+            builder.send("GET /orders", OLD, (200, []), index=1, replay="another")
+            notified(builder, reference, OLD)
+    builder.step("forward", kind="start", live={"orders": (OLD,)})
+    _, reference = order(builder, OLD)
+    builder.send("GET /orders", OLD, (200, []), index=1)
+    return reference
+
+
+@pytest.mark.parametrize(
+    ("calls", "expected"),
+    [(0, {(HONEST, "mixed")}), (1, set()), (2, {(ONCE, "mixed")})],
+)
+def test_what_the_mixture_does_to_older_work_is_the_mixtures(calls: int, expected: set[tuple[str, str]]) -> None:
+    builder = HistoryBuilder()
+    reference = started_by_old(builder)
+    builder.step("forward")
+    for _ in range(calls):
+        notified(builder, reference, NEW)
+    for _ in range(20):
+        builder.send("GET /orders", NEW, (200, []), index=1, replay="another")
+    assert attributions(builder.judge()) == expected
+
+
+@pytest.mark.parametrize("gone_on", [True, False])
+def test_work_that_the_end_of_a_path_cut_off_is_not_missing(gone_on: bool) -> None:
+    builder = HistoryBuilder()
+    started_by_old(builder)
+    for _ in range(20 if gone_on else 0):
+        builder.send("GET /orders", OLD, (200, []), index=1, replay="another")
+    assert {found.guarantee for found in builder.judge().violations} == ({HONEST} if gone_on else set())

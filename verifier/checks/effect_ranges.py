@@ -11,8 +11,10 @@ instead, or one more, its own control is the reference for that operation.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import ceil
+from typing import TypeVar
 
 from verifier.checks.context import Context
 from verifier.checks.partner_calls import Called, Replayed, Source, called_name, is_write, replays
@@ -25,6 +27,7 @@ AT_LEAST = 1.0  # seconds; a lower limit of that
 AGAIN = "again"  # the family of replays in which a write was repeated without a planned fault
 NEVER = 1 << 30
 
+T = TypeVar("T", int, float)
 Place = tuple[str, int]  # session, index of a write
 Range = tuple[int, int]  # the least and the most calls
 Ranges = Mapping[Called, Range]
@@ -95,15 +98,25 @@ class _Causes:
         return max((index for index, _ in known if index <= limit), default=-1)
 
 
+@dataclass(frozen=True, slots=True)
+class _Timing:
+    """When the calls for a write come: `delay` seconds after its response, after `sent` and before the end of `before`.
+
+    These are indices of exchanges of the session.
+    """
+
+    delay: float
+    sent: int
+    before: int
+
+
 @dataclass(slots=True)
 class EffectRanges:
     """What the controls teach, and every acknowledged write that causes calls there."""
 
     context: Context
     written: list[Written] = field(default_factory=list)
-    _longest: dict[Place, float] = field(default_factory=dict)  # seconds from the response to the latest call
-    _sent: dict[Place, int] = field(default_factory=lambda: defaultdict(int))  # the exchange sent before the last call
-    _before: dict[Place, int] = field(default_factory=lambda: defaultdict(int))  # the exchange whose end calls precede
+    _timing: dict[Place, _Timing] = field(default_factory=dict)
     _ends: dict[str, float] = field(default_factory=dict)  # of each path
     _ranges: dict[tuple[Place, str, str], dict[Called, Range]] = field(default_factory=dict)  # with control and family
 
@@ -119,10 +132,8 @@ class EffectRanges:
             causes[replayed.session].learn_order(replayed)
         for replayed in found:
             self._assign(replayed, causes[replayed.session])
-        for entry in self.written:
-            if self._teaches(entry.replayed) and not entry.family:
-                self._time(entry)
-        self.written = [entry for entry in self.written if entry.place in self._longest]
+        self._learn_times()
+        self.written = [entry for entry in self.written if entry.place in self._timing]
         self._count()
 
     def _assign(self, replayed: Replayed, causes: _Causes) -> None:
@@ -145,18 +156,18 @@ class EffectRanges:
         return family or (AGAIN if len(writes) > len(set(writes)) else "")
 
     def _teaches(self, replayed: Replayed) -> bool:
-        return bool(replayed.control(self.context)) and not replayed.live
+        return bool(replayed.control) and not replayed.live
 
-    def _time(self, entry: Written) -> None:
-        ended: dict[int, float] = defaultdict(float)
-        for operation in entry.replayed.operations:
-            ended[operation.index] = max(ended[operation.index], operation.ended)
-        for call in (call for calls in entry.calls.values() for call in calls):
-            place = entry.place
-            self._longest[place] = max(self._longest.get(place, -1.0), call.started - entry.ended)
-            self._sent[place] = max(self._sent[place], entry.replayed.reached(call.started))
-            later = (at for at in sorted(ended) if at >= entry.operation.index and ended[at] >= call.started)
-            self._before[place] = max(self._before[place], next(later, NEVER))
+    def _learn_times(self) -> None:
+        """When calls come, as nearly all of them do: in the control of the old version where that makes any."""
+        controls: dict[Place, dict[str, list[tuple[float, int, int]]]] = defaultdict(lambda: defaultdict(list))
+        for entry in self.written:
+            if self._teaches(entry.replayed) and not entry.family:
+                controls[entry.place][entry.replayed.control] += _times(entry)
+        for place, found in controls.items():
+            for times in [found[name] for name in ("control-old", "control-new") if found[name]][:1]:
+                delays, sent, before = zip(*times, strict=True)
+                self._timing[place] = _Timing(_nearly_all(delays), _nearly_all(sent), _nearly_all(before))
 
     def settled(self, entry: Written) -> bool:
         """Whether every call for a write has been made that is to be expected.
@@ -165,24 +176,31 @@ class EffectRanges:
         what makes them. And the end of a path cuts calls off. So the session must have gone through an exchange that
         they always preceded in the controls, or the path must have gone on for much longer than they took there.
         """
-        reached = max(operation.index for operation in entry.replayed.operations)
-        if reached < self._sent[entry.place]:
+        timing = self._timing[entry.place]
+        if max(operation.index for operation in entry.replayed.operations) < timing.sent:
             return False
-        longest = self._longest[entry.place]
-        if self._ends.get(entry.replayed.path, 0.0) - entry.ended >= max(AT_LEAST, PATIENCE * longest):
+        if self._ends.get(entry.replayed.path, 0.0) - entry.ended >= max(AT_LEAST, PATIENCE * timing.delay):
             return True
-        if entry.family and longest > 0:
+        if entry.family and timing.delay > 0:
             return False
         return any(
-            operation.index >= self._before[entry.place] and operation.outcome in ("ok", "accepted")
+            operation.index >= timing.before and operation.outcome in ("ok", "accepted")
             for operation in entry.replayed.operations
         )
+
+    def due(self, entry: Written) -> str:
+        """The step in which the calls for a write were to come: one after its own where that ended too soon."""
+        moment, step = entry.ended + self._timing[entry.place].delay, self.context.steps[entry.operation.step]
+        for following in self.context.history.steps:
+            if following.path == step.path and step.ended < moment and following.started >= step.ended:
+                step = following
+        return step.id
 
     def _count(self) -> None:
         seen: dict[tuple[Place, str, str], list[Mapping[Called, list[Operation]]]] = defaultdict(list)
         for entry in self.written:
             if self._teaches(entry.replayed) and self.settled(entry):
-                seen[entry.place, entry.replayed.control(self.context), entry.family].append(entry.calls)
+                seen[entry.place, entry.replayed.control, entry.family].append(entry.calls)
         for key, all_calls in seen.items():
             share = 0.0 if key[2] else USUAL * len(all_calls)
             self._ranges[key] = {
@@ -209,6 +227,21 @@ class EffectRanges:
             optional = name in gone or name not in old
             ranges[name] = (0 if optional else min(least for least, _ in counts), max(most for _, most in counts))
         return Expected(ranges, gone, added)
+
+
+def _times(entry: Written) -> Iterator[tuple[float, int, int]]:
+    """For each call: its delay, the last exchange sent before it, and the first that ended after it."""
+    ended: dict[int, float] = defaultdict(float)
+    for operation in entry.replayed.operations:
+        ended[operation.index] = max(ended[operation.index], operation.ended)
+    for call in (call for calls in entry.calls.values() for call in calls):
+        later = (at for at in sorted(ended) if at >= entry.operation.index and ended[at] > call.started)
+        yield call.started - entry.ended, entry.replayed.reached(call.started), next(later, NEVER)
+
+
+def _nearly_all(values: Sequence[T]) -> T:
+    """The value that at most one in twenty exceeds."""
+    return sorted(values)[ceil((1 - USUAL) * len(values)) - 1]
 
 
 def _usual(counts: Counter[int], share: float) -> Range:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from verifier.checks.carried import contained, generated, of_request, of_response, telling, words
-from verifier.checks.context import Context, as_control
+from verifier.checks.context import Context
 from verifier.history.model import Operation
 from verifier.history.outcome import SAFE
 
@@ -25,13 +25,15 @@ ENOUGH = 3  # replays that must agree before a short value, such as a number, li
 class Replayed:
     """One replay of a session on one set of stores, late duplicates included.
 
-    `values`: the telling values of its writes; `short`: the others, by their source.
+    `control` is the control that it belongs to, "" for none. `values`: the telling values of its writes; `short`: the
+    others, by their source.
     """
 
     path: str
     step: str
     session: str
     live: bool
+    control: str
     operations: list[Operation] = field(default_factory=list)
     values: dict[str, set[Source]] = field(default_factory=lambda: defaultdict(set))
     short: dict[Source, str] = field(default_factory=dict)
@@ -44,11 +46,6 @@ class Replayed:
     def reached(self, moment: float) -> int:
         """The last exchange that was sent before a moment; -1 for none."""
         return max((entry.index for entry in self.operations if entry.started <= moment), default=-1)
-
-    def control(self, context: Context) -> str:
-        """The control that it belongs to, "" for none."""
-        step = context.steps.get(self.step)
-        return (as_control(step) or "") if step is not None else ""
 
 
 def is_write(operation: Operation) -> bool:
@@ -67,12 +64,13 @@ def replays(context: Context) -> list[Replayed]:
         by_path[replayed.path].append(replayed)
     for path, called in calls.items():
         _link(by_path[path], called)
-    _link_short(context, found, calls)
+    _link_short(found, calls)
     return found
 
 
 def _replays(context: Context) -> list[Replayed]:
     found: dict[tuple[str, str, str], Replayed] = {}
+    controls = _controls(context)
     for operation in context.client_operations():
         first = context.root(operation)
         if operation.source == "sweep" or not first.session:
@@ -80,11 +78,21 @@ def _replays(context: Context) -> list[Replayed]:
         key = (context.path(first), first.step, first.replay)
         replayed = found.get(key)
         if replayed is None:
-            replayed = found[key] = Replayed(key[0], first.step, first.session, first.source == "live")
+            replayed = found[key] = Replayed(
+                key[0], first.step, first.session, first.source == "live", controls.get(key[0], "")
+            )
         replayed.operations.append(operation)
         if is_write(operation):
             _learn(replayed, operation)
     return list(found.values())
+
+
+def _controls(context: Context) -> dict[str, str]:
+    """The controls by path. In one, a single version meets its own data to the end, so that late calls are its own."""
+    phases: dict[str, set[str]] = defaultdict(set)
+    for step in context.history.steps:
+        phases[step.path].add(step.phase)
+    return {path: min(found) for path, found in phases.items() if found in ({"control-old"}, {"control-new"})}
 
 
 def _learn(replayed: Replayed, operation: Operation) -> None:
@@ -130,7 +138,7 @@ def called_name(call: Operation) -> Called:
     return call.service, f"{method} {'/'.join(segments)}"
 
 
-def _link_short(context: Context, found: list[Replayed], calls: dict[str, list[Operation]]) -> None:
+def _link_short(found: list[Replayed], calls: dict[str, list[Operation]]) -> None:
     """Link by numbers and other short values, in sessions that no telling value links.
 
     Such a value is equal to another by chance, so its place in the request and its place in the call must go together
@@ -151,7 +159,7 @@ def _link_short(context: Context, found: list[Replayed], calls: dict[str, list[O
     pairs: dict[tuple[str, Source], set[tuple[Called, str]]] = {}
     seen: dict[tuple[str, Source], set[str]] = defaultdict(set)
     for replayed, source, text in owned:
-        if replayed.control(context) and not any(entry.fault for entry in replayed.operations):
+        if replayed.control and not any(entry.fault for entry in replayed.operations):
             key = (replayed.session, source)
             here = at.get((replayed.path, text), set())
             pairs[key] = pairs[key] & here if key in pairs else set(here)

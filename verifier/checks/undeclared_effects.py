@@ -23,12 +23,12 @@ def check_fewer(context: Context, guarantee: str) -> CheckResult:
     """Acknowledged writes for which a partner was called less often than in the controls."""
     result = CheckResult(guarantee)
     for entry, expected, ranges in _compared(context, result):
-        if ranges.settled(entry):
-            for name, (least, _) in expected.ranges.items():
-                if len(entry.calls.get(name, ())) < least:
-                    result.findings.append(_fewer(context, guarantee, entry, expected, name))
-            if expected.replaced and not any(name in entry.calls for name in (*expected.replaced, *expected.replacing)):
-                result.findings.append(_fewer(context, guarantee, entry, expected, min(expected.replaced)))
+        if not ranges.settled(entry):
+            continue
+        missing = [name for name, (least, _) in expected.ranges.items() if len(entry.calls.get(name, ())) < least]
+        if expected.replaced and not any(name in entry.calls for name in (*expected.replaced, *expected.replacing)):
+            missing.append(min(expected.replaced))
+        result.findings += [_fewer(context, guarantee, ranges.due(entry), entry, expected, name) for name in missing]
     return result
 
 
@@ -59,17 +59,17 @@ def _compared(context: Context, result: CheckResult) -> Iterator[tuple[Written, 
             yield entry, expected, ranges
 
 
-def _fewer(context: Context, guarantee: str, entry: Written, expected: Expected, name: Called) -> Finding:
+def _fewer(context: Context, guarantee: str, step: str, entry: Written, expected: Expected, name: Called) -> Finding:
     operation, calls = entry.operation, entry.calls.get(name, [])
     shown = max(entry.replayed.operations, key=lambda found: (found.outcome == "ok", found.ended))
     others = [call for other, found in entry.calls.items() if other not in expected.ranges for call in found]
     told = f"; instead {_ledger(others)}" if others else f"; {_ledger(calls)}" if calls else ""
-    live = context.live(operation.step, operation.service)
+    live = context.live(operation.step, operation.service) | context.live(step, operation.service)
     return Finding(
         guarantee=guarantee,
         service=operation.service,
         operation=operation.name,
-        step=operation.step,
+        step=step,
         versions=context.versions(operation.service, {operation.version, shown.version} | live),
         message=f"acknowledged ({called(operation)}), but {' '.join(name)} was called {_times(len(calls))} for it, "
         f"in the controls {_usual(expected, name)}{told}",
@@ -83,13 +83,13 @@ def _fewer(context: Context, guarantee: str, entry: Written, expected: Expected,
 def _more(
     context: Context, guarantee: str, entry: Written, expected: Expected, name: Called, calls: list[Operation]
 ) -> Finding:
-    operation = entry.operation
+    operation, latest = entry.operation, max(calls, key=lambda call: call.started)
     callers = {call.caller_version for call in calls if call.caller == operation.service}
     return Finding(
         guarantee=guarantee,
         service=operation.service,
         operation=operation.name,
-        step=operation.step,
+        step=latest.step if latest.started > entry.ended else operation.step,
         versions=context.versions(operation.service, {operation.version} | callers),
         message=f"{' '.join(name)} was called {_times(len(calls))} for one request ({called(operation)}), "
         f"in the controls {_usual(expected, name)}: {_ledger(calls)}",
