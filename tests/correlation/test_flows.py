@@ -8,7 +8,7 @@ import pytest
 from tests.correlation.building import answer, body, play, request, script
 from verifier.correlation import Rules
 from verifier.errors import BadInput
-from verifier.http.message import header
+from verifier.http.message import Response, header
 
 TOKEN, OTHER = "tok-9f8e7d6c5b4a3f2e", "tok-0a1b2c3d4e5f6a7b"
 
@@ -319,3 +319,28 @@ def test_a_short_value_is_not_followed_where_the_names_do_not_continue_each_othe
     )
     sent, _ = play(made, answer(200, {"items": [], given: "50"}))
     assert sent[1] == made.steps[1].exchange.request
+
+
+@pytest.mark.parametrize(
+    "element",
+    [
+        '<script src="{}"></script>',
+        '<img alt="a chart" src="{}">',
+        '<img srcset="{} 2x, /small.png 1x">',
+        '<link rel="stylesheet" href="{}">',
+        '<source type="video/mp4" src="{}">',
+    ],
+)
+def test_what_a_page_loads_is_taken_from_the_page(element: str) -> None:
+    """Each build names its files by their content, so the page says what to ask for."""
+
+    def page(name: str) -> Response:
+        body = f"<!doctype html><title>Shop</title>{element.format(name)}".encode()
+        return Response(200, (("Content-Type", "text/html; charset=utf-8"),), body)
+
+    old, new = "/assets/app-273a8e66c4796e9c.js", "/assets/app-9d1f04b2aa6e5c70.js"
+    made = script(
+        (request("GET", "/"), page(old)), (request("GET", old), Response(200, (("Content-Type", "text/plain"),), b"x"))
+    )
+    sent, _ = play(made, page(new))
+    assert sent[-1].target == new

@@ -1,9 +1,10 @@
-"""The values of an HTML page that a browser sends back: form fields, tokens in `meta`, links."""
+"""The values of an HTML page that a browser sends back: form fields, tokens in `meta`, links, what it loads."""
 
 from __future__ import annotations
 
 from html.parser import HTMLParser
 
+_LOADED = frozenset({"script", "img", "iframe", "source", "audio", "video", "track", "embed"})
 _LARGEST = 4 * 1024 * 1024  # bytes looked at
 
 
@@ -28,6 +29,17 @@ class _Page(HTMLParser):
             self._link = (given["href"], [given.get("rel", "")])
         elif tag == "link" and given.get("href"):
             self._add(tag, given.get("rel", ""), "href", given["href"])
+        elif tag in _LOADED:
+            self._loaded(tag, given)
+
+    def _loaded(self, tag: str, given: dict[str, str]) -> None:
+        """What a browser loads with the page: a build has other names for its files than the one before."""
+        label = given.get("id") or given.get("alt") or given.get("type", "")
+        if given.get("src"):
+            self._add(tag, label, "src", given["src"])
+        for candidate in given.get("srcset", "").split(","):
+            if address := candidate.strip().partition(" ")[0]:
+                self._add(tag, label, "srcset", address)
 
     def handle_data(self, data: str) -> None:
         if self._link is not None:
