@@ -161,3 +161,28 @@ def test_only_sql_is_loaded_into_a_store(folder: Path) -> None:
     assert seeded.stores[0].seed == folder / "data.sql"
     (found,) = problems(folder, MATRIX.replace("{process: sqlite}", "{process: sqlite, seed: words.har}"))
     assert "must be a .sql file" in found.message
+
+
+@pytest.mark.parametrize(
+    ("declared", "key", "message"),
+    [
+        ("{kind: redis, image: our-cache}", "", ""),
+        ("{kind: redis}", "", ""),
+        ("{process: directory, content: .}", "", ""),
+        ("{process: file, content: words.har}", "", ""),
+        ("{process: file, content: .}", "stores.more.content", "there is no file"),
+        ("{process: directory, content: words.har}", "stores.more.content", "there is no directory"),
+        ("{process: sqlite, content: words.har}", "stores.more.content", "has no effect"),
+        ("{kind: oracle}", "stores.more.kind", "must be one of"),
+        ("{}", "stores.more", "needs an 'image'"),
+    ],
+)
+def test_stores_by_one_word(folder: Path, declared: str, key: str, message: str) -> None:
+    text = MATRIX.replace("stores: {", f"stores: {{more: {declared}, ")
+    if not key:
+        more = next(store for store in read(folder, text).stores if store.name == "more")
+        assert more.process in ("redis", "directory", "file")
+        assert more.content is None or more.content.exists()
+    else:
+        (found,) = problems(folder, text)
+        assert (found.key, message in found.message) == (key, True), found

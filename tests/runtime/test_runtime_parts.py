@@ -241,9 +241,9 @@ def test_kinds_of_stores_are_told_apart() -> None:
     assert len(set(names)) == len(names) > 0
     assert len(set(images)) == len(images) > 0
     assert all(kind.port for kind in KINDS if kind.images)
-    assert PROCESS_STORES == ("sqlite", "postgres")
+    assert PROCESS_STORES == ("sqlite", "postgres", "redis", "rabbitmq", "nats", "file", "directory")
     assert [of_process(name).name for name in PROCESS_STORES] == list(PROCESS_STORES)
-    for command in ("command", "redis", ("sqlite",), ("nats", "-p", "{port}")):
+    for command in ("command", "mysql", ("sqlite",), ("nats", "-p", "{port}")):
         assert of_process(command).name == "command"
 
 

@@ -118,6 +118,8 @@ class Store:
     port: int | None
     ready: Readiness | None
     seed: Path | None = None  # SQL to load once into each fresh store
+    kind: str | None = None  # the kind of store, where the name of the image does not tell it
+    content: Path | None = None  # what a file or folder holds to begin with
 
 
 @dataclass(frozen=True, slots=True)

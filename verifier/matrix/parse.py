@@ -91,18 +91,24 @@ def _named(reader: Reader, at: Located | None, one: Callable[[str, Located], T |
 
 
 def _store(reader: Reader, name: str, at: Located, process_stores: Sequence[str], folder: Path) -> Store:
-    items = reader.mapping(at, ("image", "process", "environment", "port", "ready", "seed"))
+    items = reader.mapping(at, ("image", "process", "kind", "environment", "port", "ready", "seed", "content"))
     seed = reader.file(items.get("seed"), folder)
     if seed is not None and seed.suffix != ".sql":
         reader.problem(items["seed"], "must be a .sql file; a command stands beside the versions of a service: seed")
+    kind = reader.choice(items["kind"], process_stores, process_stores[0]) if "kind" in items else None
     process = items.get("process")
-    stand_in: str | tuple[str, ...] | None = None
+    stand_in: str | tuple[str, ...] | None = kind
     if process is not None and isinstance(process.value, list):
         stand_in = reader.texts(process)
     elif process is not None:
         stand_in = reader.choice(process, process_stores, process_stores[0])
-    if "image" not in items and process is None:
+    if not {"image", "process", "kind"} & items.keys():
         reader.problem(at, "needs an 'image' (Docker runtime), a 'process' (process runtime) or both")
+    content = folder / reader.text(items["content"]) if "content" in items else None
+    if content is not None and stand_in not in ("file", "directory"):
+        reader.problem(items["content"], "has no effect: only the stores file and directory begin with content")
+    elif content is not None and not (content.is_dir() if stand_in == "directory" else content.is_file()):
+        reader.problem(items["content"], f"there is no {stand_in} {content}")
     return Store(
         name=name,
         image=reader.text(items["image"]) if "image" in items else None,
@@ -111,6 +117,8 @@ def _store(reader: Reader, name: str, at: Located, process_stores: Sequence[str]
         port=reader.whole(items["port"], 0, 1, 65535) if "port" in items else None,
         ready=read_readiness(reader, items["ready"]) if "ready" in items else None,
         seed=seed,
+        kind=kind,
+        content=content.resolve() if content is not None else None,
     )
 
 

@@ -75,6 +75,7 @@ def _parts(at: Located, parts_of: PartsOf) -> Collection[str]:
     items = at.value if isinstance(at.value, dict) else {}
     image, process = (items[name].plain() if name in items else None for name in ("image", "process"))
     named = items["kind"].plain() if "kind" in items else None
+    image = None if named is not None else image
     return parts_of(image if isinstance(image, str) else None, process if process is not None else named)
 
 

@@ -13,7 +13,7 @@ from verifier.gateway.rotation import Endpoint, Rotation
 from verifier.history.model import ReplicaEvent
 from verifier.history.store import Record
 from verifier.http.client import WireClient
-from verifier.matrix.model import Matrix, Service, Version
+from verifier.matrix.model import Matrix, Service, Store, Version
 from verifier.plan.model import Action
 from verifier.rehearsal.environment import environment_of, fill
 from verifier.rehearsal.starting import Started, all_done, waves
@@ -67,11 +67,7 @@ class System:
             folder.mkdir(parents=True)
             log = self.directory / "logs" / f"{path}-{store.name}.log"
             log.parent.mkdir(parents=True, exist_ok=True)
-            self.stores[store.name] = await self.runtime.start_store(
-                StoreSpec(
-                    store.name, store.image, store.process, store.environment, store.port, store.ready, folder, log
-                )
-            )
+            self.stores[store.name] = await self.runtime.start_store(_store_spec(store, folder, log))
         self.met.clear()
         await self._prepare(path)
 
@@ -252,16 +248,7 @@ class System:
                     )
                 replicas.append(self._spec(service, version, f"{service.name}-{version.name}", ()))
         stores = tuple(
-            StoreSpec(
-                store.name,
-                store.image,
-                store.process,
-                store.environment,
-                store.port,
-                store.ready,
-                self.directory,
-                self.directory / "logs" / f"{store.name}.log",
-            )
+            _store_spec(store, self.directory, self.directory / "logs" / f"{store.name}.log")
             for store in self.matrix.stores
         )
         await self.runtime.provide(tuple(replicas), stores)
@@ -291,3 +278,8 @@ class System:
 
     def _event(self, replica: str, service: str, version: str, what: str, detail: str = "", log: str = "") -> None:
         self.record(ReplicaEvent(self.step, replica, service, version, what, self.clock(), detail, log))
+
+
+def _store_spec(store: Store, folder: Path, log: Path) -> StoreSpec:
+    declared = (store.name, store.image, store.process, store.environment, store.port, store.ready)
+    return StoreSpec(*declared, folder, log, store.kind, store.content)

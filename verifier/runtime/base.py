@@ -65,6 +65,8 @@ class StoreSpec:
     readiness: Readiness | None
     directory: Path  # empty and private to this store, for files
     log: Path
+    kind: str | None = None  # the kind of store, where the name of the image does not tell it
+    content: Path | None = None  # what a file or folder holds to begin with
 
 
 @dataclass(frozen=True, slots=True)

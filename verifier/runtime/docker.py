@@ -71,7 +71,7 @@ class DockerRuntime:
             raise BrokenEnvironment("\n".join(map(str, problems)))
 
     async def start_store(self, spec: StoreSpec) -> str:
-        kind = registered.of_image(spec.image)
+        kind = registered.of_store(spec.image, spec.kind)
         port = spec.port or (kind.port if kind is not None else 0)
         if not spec.image or not port:
             missing = "`port`, as its image is not one whose port is known" if spec.image else "`image`"
@@ -86,12 +86,12 @@ class DockerRuntime:
                 self._stores[spec.name] = _Store(spec, container)
         if failure is not None:
             raise BrokenEnvironment(f"store {spec.name} did not start: {failure.detail}\n{failure.tail}")
-        return registered.url(spec.image, spec.environment, spec.name, port)
+        return registered.url(spec.image, spec.environment, spec.name, port, spec.kind)
 
     def _run_store(self, spec: StoreSpec, port: int) -> tuple[str, HostPath]:
         image = str(spec.image)
         config = self._all.client.images.get(image).attrs.get("Config") or {}
-        kind = registered.of_image(image)
+        kind = registered.of_store(image, spec.kind)
         identity = testcontainer.run(
             image,
             environment=kind.environment(spec.environment) if kind is not None else dict(spec.environment),
@@ -106,7 +106,7 @@ class DockerRuntime:
     def _store_probe(self, spec: StoreSpec, container: Container, begin: int) -> Probe:
         if spec.readiness:
             return self._all.probe(spec.readiness, container, begin)
-        kind = registered.of_image(spec.image)
+        kind = registered.of_store(spec.image, spec.kind)
         if kind is None:
             return self._all.probe(Readiness("tcp", ""), container, begin)
         answers = kind.answers(spec.environment)
@@ -114,9 +114,9 @@ class DockerRuntime:
 
     async def seed_store(self, name: str, file: Path) -> None:
         store = self._stores[name]
-        kind = registered.of_image(store.spec.image)
+        kind = registered.of_store(store.spec.image, store.spec.kind)
         if kind is None or kind.load_command is None:
-            raise BrokenEnvironment(f"store {name}: only the image postgres loads a .sql file")
+            raise BrokenEnvironment(f"store {name}: only postgres loads a .sql file")
         command = kind.load_command(store.spec.environment, f"/tmp/{file.name}")
         failure = await self._all.call(store.container.loads, file, command)
         if failure:

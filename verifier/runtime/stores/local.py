@@ -69,7 +69,11 @@ class LocalStores:
             if isinstance(outcome, StartFailure):
                 raise BrokenEnvironment(f"store {spec.name} did not start: {outcome.detail}\n{outcome.tail}")
             child, port = outcome, address.port
-        url = store.url(port) if store.url is not None else registered.url(spec.image, spec.environment, LOOPBACK, port)
+        url = (
+            store.url(port)
+            if store.url is not None
+            else registered.url(spec.image, spec.environment, LOOPBACK, port, spec.kind)
+        )
         self._stores[spec.name] = _Store(spec, url, child, tuple(folders), store.signal)
         return url
 

@@ -1,9 +1,20 @@
-"""RabbitMQ, with the configuration of its official image."""
+"""RabbitMQ, as its official image is configured."""
 
 from __future__ import annotations
 
-from verifier.runtime.base import Environment
-from verifier.runtime.stores.kind import StoreKind
+import secrets
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from verifier.runtime.base import Address, Environment, Readiness, StoreSpec
+from verifier.runtime.launch import Job
+from verifier.runtime.ports import LOOPBACK
+from verifier.runtime.stores.kind import LocalStore, StoreKind, exchange
+from verifier.runtime.stores.program import program
+
+_PROGRAMS = ("rabbitmq-server",)
+_WITHIN = 60.0  # seconds; the machine of its language starts slowly
 
 
 def url(environment: Environment, host: str, port: int) -> str:
@@ -12,6 +23,46 @@ def url(environment: Environment, host: str, port: int) -> str:
     return f"amqp://{user}:{password}@{host}:{port}/"
 
 
+async def rabbitmq_answers(at: Address) -> bool:
+    """Whether a server opens a connection of AMQP 0-9-1: it answers the header of the protocol with a method frame."""
+    return await exchange(at, b"AMQP\x00\x00\x09\x01", 1) == b"\x01"
+
+
+async def local(
+    spec: StoreSpec, own_folder: Callable[[], Path], complete: Callable[[Environment], dict[str, str]]
+) -> LocalStore:
+    """A node with a name, a home and data of its own, so that it meets no other node of this machine."""
+    folder = own_folder()
+    folder.mkdir()
+    (folder / "plugins").write_text("[].\n")
+    own = {
+        "HOME": str(folder),
+        "RABBITMQ_NODENAME": f"{spec.name}-{secrets.token_hex(4)}@localhost",
+        "RABBITMQ_NODE_IP_ADDRESS": LOOPBACK,
+        "RABBITMQ_NODE_PORT": "{port}",
+        "RABBITMQ_MNESIA_BASE": str(folder / "data"),
+        "RABBITMQ_LOG_BASE": str(folder / "log"),
+        "RABBITMQ_LOGS": "-",
+        "RABBITMQ_PID_FILE": str(folder / "pid"),
+        "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "plugins"),
+    }
+    environment = tuple({**own, **dict(spec.environment)}.items())
+    ready = replace(spec.readiness or Readiness("tcp", "", _WITHIN), kind="tcp")
+    job = Job((program(spec, _PROGRAMS, "rabbitmq-server"),), environment, folder, spec.log, ready, rabbitmq_answers)
+    return LocalStore(job, lambda port: url(spec.environment, LOOPBACK, port))
+
+
+def check(spec: StoreSpec) -> None:
+    program(spec, _PROGRAMS, "rabbitmq-server")
+
+
 RABBITMQ = StoreKind(
-    "rabbitmq", url, images=("rabbitmq",), port=5672, parts=("url", "host", "port", "user", "password")
+    "rabbitmq",
+    url,
+    images=("rabbitmq",),
+    port=5672,
+    answers=lambda environment: rabbitmq_answers,
+    parts=("url", "host", "port", "user", "password"),
+    local=local,
+    check=check,
 )

@@ -1,9 +1,18 @@
-"""Redis, and Valkey, which uses the same protocol."""
+"""Redis, and Valkey, which uses its protocol."""
 
 from __future__ import annotations
 
-from verifier.runtime.base import Address, Environment
-from verifier.runtime.stores.kind import StoreKind, exchange
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from verifier.runtime.base import Address, Environment, Readiness, StoreSpec
+from verifier.runtime.launch import Job
+from verifier.runtime.ports import LOOPBACK
+from verifier.runtime.stores.kind import LocalStore, StoreKind, exchange
+from verifier.runtime.stores.program import program
+
+_PROGRAMS = ("redis-server", "valkey-server")
 
 
 def url(environment: Environment, host: str, port: int) -> str:
@@ -11,9 +20,28 @@ def url(environment: Environment, host: str, port: int) -> str:
 
 
 async def redis_answers(at: Address) -> bool:
-    """Whether a server responds to PING or asks for a password. While it loads its data, it does neither."""
+    """Whether a server answers PING, or at least asks for a password; while it loads its data it does neither."""
     answer = await exchange(at, b"*1\r\n$4\r\nPING\r\n", 7)
     return answer in (b"+PONG\r\n", b"-NOAUTH")
+
+
+async def local(
+    spec: StoreSpec, own_folder: Callable[[], Path], complete: Callable[[Environment], dict[str, str]]
+) -> LocalStore:
+    """A server without a file of settings, which keeps its data in memory."""
+    folder = own_folder()
+    folder.mkdir()
+    command = (
+        program(spec, _PROGRAMS, "redis-server"), "--port", "{port}", "--bind", LOOPBACK, "--dir", str(folder),
+        "--save", "", "--appendonly", "no", "--daemonize", "no",
+    )  # fmt: skip
+    ready = replace(spec.readiness or Readiness("tcp", "", 30.0), kind="tcp")
+    job = Job(command, spec.environment, folder, spec.log, ready, redis_answers)
+    return LocalStore(job, lambda port: url(spec.environment, LOOPBACK, port))
+
+
+def check(spec: StoreSpec) -> None:
+    program(spec, _PROGRAMS, "redis-server")
 
 
 REDIS = StoreKind(
@@ -23,4 +51,6 @@ REDIS = StoreKind(
     port=6379,
     answers=lambda environment: redis_answers,
     parts=("url", "host", "port", "database"),
+    local=local,
+    check=check,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from verifier.runtime.base import Environment
-from verifier.runtime.stores import command, nats, postgres, rabbitmq, redis, sqlite
+from verifier.runtime.stores import command, files, nats, postgres, rabbitmq, redis, sqlite
 from verifier.runtime.stores.kind import StoreKind, tcp_url
 
 KINDS: tuple[StoreKind, ...] = (
@@ -12,11 +12,18 @@ KINDS: tuple[StoreKind, ...] = (
     redis.REDIS,
     rabbitmq.RABBITMQ,
     nats.NATS,
+    files.FILE,
+    files.DIRECTORY,
     command.COMMAND,
 )
 
 # The names that a matrix may use as `process` of a store. A command is a list and has no name.
 PROCESS_STORES = tuple(kind.name for kind in KINDS if kind.local is not None and kind is not command.COMMAND)
+
+
+def of_store(image: str | None, kind: str | None) -> StoreKind | None:
+    """The kind of a store in a container: the declared one, else that of its image."""
+    return next((entry for entry in KINDS if entry.name == kind), None) if kind is not None else of_image(image)
 
 
 def of_image(image: str | None) -> StoreKind | None:
@@ -43,7 +50,7 @@ def parts(image: str | None, process: object) -> frozenset[str]:
     return frozenset(found) or frozenset({"url"})
 
 
-def url(image: str | None, environment: Environment, host: str, port: int) -> str:
-    """The URL of a store that listens on a host and port; `tcp://` for an unknown image."""
-    kind = of_image(image)
+def url(image: str | None, environment: Environment, host: str, port: int, named: str | None = None) -> str:
+    """The URL of a store that listens on a host and port; `tcp://` for an unknown image and no declared kind."""
+    kind = of_store(image, named)
     return (kind.url if kind is not None else tcp_url)(environment, host, port)
