@@ -69,16 +69,22 @@ class FieldReaches:
 
 @dataclass(frozen=True, slots=True)
 class EntryAppears:
-    """More places than `places` show a value of the session; `listed` counts places in lists only."""
+    """More places than `places` show a value of the session; `listed` counts places in lists only.
+
+    With `leaves`, no more places than that show it.
+    """
 
     value: OwnValue
     places: int = 0
     listed: bool = True
+    leaves: bool = False
 
-    kind = "appears"
+    @property
+    def kind(self) -> str:
+        return "leaves" if self.leaves else "appears"
 
     def holds(self, shown: ResponseView) -> bool:
-        return shown.count(self.value, self.listed) > self.places
+        return self._is_there(shown) is not self.leaves
 
     def with_values(self, change: Callable[[OwnValue], OwnValue]) -> EntryAppears:
         return replace(self, value=change(self.value))
@@ -89,38 +95,13 @@ class EntryAppears:
 
     @property
     def wanted(self) -> str:
-        return f"entry {brief(self.value.text)} appears"
+        return f"entry {brief(self.value.text)} {self.kind}"
 
     def last(self, shown: ResponseView) -> str:
-        return "entry present" if self.holds(shown) else "entry absent"
+        return "entry present" if self._is_there(shown) else "entry absent"
 
-
-@dataclass(frozen=True, slots=True)
-class EntryLeaves:
-    """No more places than `places` show a value of the session; `listed` counts places in lists only."""
-
-    value: OwnValue
-    places: int = 0
-    listed: bool = True
-
-    kind = "leaves"
-
-    def holds(self, shown: ResponseView) -> bool:
-        return shown.count(self.value, self.listed) <= self.places
-
-    def with_values(self, change: Callable[[OwnValue], OwnValue]) -> EntryLeaves:
-        return replace(self, value=change(self.value))
-
-    @property
-    def own(self) -> tuple[OwnValue, ...]:
-        return (self.value,)
-
-    @property
-    def wanted(self) -> str:
-        return f"entry {brief(self.value.text)} leaves"
-
-    def last(self, shown: ResponseView) -> str:
-        return "entry absent" if self.holds(shown) else "entry present"
+    def _is_there(self, shown: ResponseView) -> bool:
+        return shown.count(self.value, self.listed) > self.places
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +171,7 @@ class StatusIs:
         return f"status {shown.status}"
 
 
-Condition = FieldReaches | EntryAppears | EntryLeaves | CountReaches | StatusIs
+Condition = FieldReaches | EntryAppears | CountReaches | StatusIs
 
 
 def _changed(path: Path, change: Callable[[OwnValue], OwnValue]) -> Path:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from verifier.correlation.analysis.own_values import OwnValues
-from verifier.correlation.conditions import CountReaches, EntryAppears, EntryLeaves, FieldReaches
+from verifier.correlation.conditions import CountReaches, EntryAppears, FieldReaches
 from verifier.correlation.response_view import OwnValue, Path, ResponseView, carries
 from verifier.correlation.text.json import as_text
 from verifier.correlation.text.names import words
@@ -112,7 +112,7 @@ def _differences(before: Any, after: Any, path: Path, own: Sequence[OwnValue]) -
 
 def changed_entries(
     shown: Sequence[ResponseView], known: OwnValues, exchanges: Sequence[Exchange], accepted: bool
-) -> list[EntryAppears | EntryLeaves]:
+) -> list[EntryAppears]:
     """The values of the session that more places show in the end than at the beginning, or fewer.
 
     Of each exchange that introduced values one is enough; those of writes say most, and those that nothing showed
@@ -134,7 +134,10 @@ def changed_entries(
             if last.count(value, listed) < first.count(value, listed)
         }
         if gone:
-            return [EntryLeaves(value, last.count(value, listed), listed) for value in _one_each(gone, exchanges)]
+            return [
+                EntryAppears(value, last.count(value, listed), listed, leaves=True)
+                for value in _one_each(gone, exchanges)
+            ]
     return []
 
 

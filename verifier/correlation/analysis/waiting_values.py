@@ -9,7 +9,7 @@ from verifier.correlation.analysis.own_values import is_telling, request_values,
 from verifier.correlation.analysis.slots import SlotTable
 from verifier.correlation.analysis.sources import Source
 from verifier.correlation.analysis.values import SessionValues
-from verifier.correlation.conditions import Condition, CountReaches, EntryLeaves, StatusIs, count_at
+from verifier.correlation.conditions import Condition, CountReaches, EntryAppears, StatusIs, count_at
 from verifier.correlation.model import ScriptStep
 from verifier.correlation.response_view import OwnValue, ResponseView
 from verifier.correlation.text.classes import is_short_id, is_unique
@@ -54,7 +54,7 @@ class WaitingValues:
         values: dict[OwnValue, OwnValue] = {}
         for own in condition.own:
             known = self._own(own, index)
-            if known is None or (isinstance(condition, EntryLeaves) and known.slot is None):
+            if known is None or (isinstance(condition, EntryAppears) and condition.leaves and known.slot is None):
                 return None
             values[own] = known
         made = condition.with_values(values.__getitem__)
