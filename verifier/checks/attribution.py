@@ -171,13 +171,23 @@ def _confirmed(
 ) -> bool | None:
     """Whether a defect was seen again when it was tried again; None where it was not.
 
+    What no replay shows is not tried again: requests that are made up from a contract, and what contracts alone say.
     What the confirmation alone shows must show twice: one failure in many more tries is what chance gives.
     """
     confirming = {step.id for step in context.history.steps if step.confirms}
     again = sum(finding.step in confirming for finding in group)
     if again:
         return again > 1 or again < len(group)
-    return False if any(attributions.cell_of(step) == attribution for step in confirming) else None
+    tried = any(attributions.cell_of(step) == attribution for step in confirming)
+    return False if tried and any(_replayed(context, finding) for finding in group) else None
+
+
+def _replayed(context: Context, finding: Finding) -> bool:
+    """Whether a replay, or the start of a replica, shows a finding."""
+    proof = [context.by_id[name] for name in finding.evidence if name in context.by_id]
+    return any(context.root(operation).source != "proof" for operation in proof) or (
+        not proof and bool(finding.evidence)
+    )
 
 
 def _cut_off(context: Context, attributions: _Attributions) -> list[tuple[Finding, Finding]]:

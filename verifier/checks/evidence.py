@@ -142,7 +142,9 @@ def field_of(finding: Finding) -> str:
     """The member of a body that a finding is about, wherever the body stands in a list; "" if it names none."""
     if finding.kind not in (FindingKind.SHAPE, FindingKind.CHANGED):
         return ""
-    fields = [name for name in names(finding.detail.partition(" ")[2]) if name not in ("", "*") and not is_index(name)]
+    how, _, pointer = finding.detail.partition(" ")
+    told = names(pointer) if how in ("shape", "changed") else [finding.detail]
+    fields = [name for name in told if name not in ("", "*") and not is_index(name)]
     return fields[-1] if fields else ""
 
 

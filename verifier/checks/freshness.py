@@ -9,7 +9,7 @@ from typing import Any
 from verifier.checks.completes import shown_state
 from verifier.checks.context import Context, called
 from verifier.checks.guarantee import Guarantee
-from verifier.checks.verdict import CheckResult, Finding
+from verifier.checks.verdict import CheckResult, Finding, FindingKind
 from verifier.contracts.expressions import body_json
 from verifier.contracts.guarantees import OperationGuarantees
 from verifier.history.model import Operation
@@ -185,6 +185,7 @@ def _finding(context: Context, write: Operation, read: Operation, name: str, bef
         message=f"{name} was written as {before} ({called(write)}), then read as {after} ({called(read)})",
         experience="I changed it and the old value came back",
         evidence=(write.id, read.id),
+        kind=FindingKind.CHANGED,
         detail=name,
         family=context.family(read),
     )
