@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 
-from verifier.checks.cells import cells
+from verifier.checks.cells import CONTROLS, cells
 from verifier.checks.context import Context
 from verifier.checks.rates import Rates, Signature
 from verifier.checks.verdict import ROLLBACK, Attribution, Finding, Violation
@@ -76,7 +76,7 @@ class _Attributions:
         """Where a control shows it as often, the control's; else the cell's own."""
         cell = self._of[id(finding)]
         if finding.after is not None:
-            return "pre-existing" if "control-old" in finding.after.phases else "new-version"
+            return next(cell for phase, cell in CONTROLS.items() if phase in finding.after.phases)
         for simpler in SIMPLER[cell]:
             if (simpler, finding.signature) in self._alone or self.rates.excused(cell, simpler, finding.signature):
                 return simpler

@@ -106,22 +106,26 @@ class CrashAttribution:
             self._note(operation, ended)
 
     def _unserved(self, event: ReplicaEvent, path: str, nobodys: list[Operation]) -> Iterator[Operation]:
-        """Requests for a version that should have been there, until another replica of it came up."""
-        back = min(
-            (
-                other.at
-                for other in self._context.history.replicas
-                if other.what == "ready"
-                and (other.service, other.version) == (event.service, event.version)
-                and other.at > event.at
-                and _path(self._context, other) == path
-            ),
-            default=float("inf"),
-        )
+        """Requests for a version that should have been there, until another replica of it came up.
+
+        Requests that no version at all could serve name none. They wait for any replica of the service.
+        """
+        ready = [
+            other
+            for other in self._context.history.replicas
+            if other.what == "ready"
+            and other.service == event.service
+            and other.at > event.at
+            and _path(self._context, other) == path
+        ]
+        back = min((other.at for other in ready if other.version == event.version), default=float("inf"))
+        any_back = min((other.at for other in ready), default=float("inf"))
         for operation in nobodys:
-            meant = (operation.service, operation.version) == (event.service, event.version)
+            if operation.service != event.service or operation.error != "refused" or operation.started < event.at:
+                continue
             live = event.version in self._context.live(operation.step, event.service)
-            if meant and live and operation.error == "refused" and event.at <= operation.started < back:
+            meant = operation.version == event.version and live and operation.started < back
+            if meant or (not operation.version and operation.started < any_back):
                 yield operation
 
     def _note(self, operation: Operation, ended: _Ended) -> None:
