@@ -118,7 +118,12 @@ class System:
 
     async def _start_in_turn(self, actions: list[Action]) -> None:
         for action in actions:
-            await self._start(action.service, action.slot, action.version)
+            await self._start_if_needed(action.service, action.slot, action.version)
+
+    async def _start_if_needed(self, service: str, slot: int, version: str) -> None:
+        """Start a replica, unless it runs: on the way back from a replacement that failed, it has never left."""
+        if (service, slot, version) not in self.running:
+            await self._start(service, slot, version)
 
     async def _one(self, action: Action) -> None:
         if action.kind == "stop":
@@ -126,10 +131,11 @@ class System:
         elif action.kind == "restart":
             await self._restart(action)
         elif action.kind == "replace":
-            leaving = [key for key in self.running if key[:2] == (action.service, action.slot)]
-            await self._start(action.service, action.slot, action.version)
-            for key in leaving:
-                await self._stop(*key)
+            key = (action.service, action.slot, action.version)
+            leaving = [other for other in self.running if other[:2] == key[:2] and other != key]
+            await self._start_if_needed(*key)
+            for other in leaving:
+                await self._stop(*other)
         else:
             await self._migrate(action)
 
