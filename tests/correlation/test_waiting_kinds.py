@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.correlation.building import answer, playing, request, script
 from verifier.correlation import Waiting
-from verifier.correlation.conditions import CountReaches, EntryAppears, EntryLeaves, FieldReaches, StatusIs
+from verifier.correlation.conditions import CountReaches, EntryAppears, FieldReaches, StatusIs
 from verifier.http.message import Request, Response
 
 MINE, OTHER, THIRD = (f"n-{letter * 3}7f3a9c51e2b84d06" for letter in "abc")
@@ -91,7 +91,7 @@ def test_an_entry_is_known_by_a_short_id_under_its_name_only() -> None:
 
 def test_an_entry_that_leaves_a_queue() -> None:
     (condition,) = the_waiting(ACCEPT, *reads("/queue", entries(OTHER, MINE), entries(OTHER, MINE), entries())).until
-    assert isinstance(condition, EntryLeaves) and condition.value.text == MINE
+    assert isinstance(condition, EntryAppears) and condition.leaves and condition.value.text == MINE
 
 
 def test_a_search_that_repeats_what_it_was_asked_for_shows_the_entry_only_in_the_end() -> None:
