@@ -16,7 +16,7 @@ from testcontainers.core.config import testcontainers_config
 from verifier.errors import BrokenEnvironment
 from verifier.runtime import engine as engines
 from verifier.runtime import images
-from verifier.runtime.base import Address, Build, CommandSpec, StoreSpec
+from verifier.runtime.base import Address, Build, CommandSpec, Readiness, StoreSpec
 from verifier.runtime.labels import LABEL
 from verifier.runtime.stores.postgres import Account
 
@@ -207,5 +207,39 @@ def test_an_engine_elsewhere_is_named(docker_world: Any, monkeypatch: Any, tmp_p
         with pytest.raises(BrokenEnvironment, match="no container engine answers: No such file"):
             async with docker_world.opened():
                 pass
+
+    asyncio.run(scenario())
+
+
+def test_a_file_of_sql_is_loaded_into_a_store_of_a_declared_kind(docker_world: Any) -> None:
+    file, bad = docker_world.directory / "data.sql", docker_world.directory / "bad.sql"
+    file.write_text("CREATE TABLE words (text TEXT); INSERT INTO words VALUES ('to begin with');")
+    bad.write_text("INSERT INTO nothing VALUES (1);")
+
+    async def scenario() -> None:
+        async with docker_world.opened() as runtime:
+            url = await runtime.start_store(store(docker_world, "db", "postgres:15", kind="postgres"))
+            assert url.startswith("postgresql://")
+            await runtime.seed_store("db", file)
+            with pytest.raises(BrokenEnvironment, match="already exists"):
+                await runtime.seed_store("db", file)
+            with pytest.raises(BrokenEnvironment, match=r"store db: .*bad\.sql: .*nothing"):
+                await runtime.seed_store("db", bad)
+
+    asyncio.run(scenario())
+
+
+def test_a_worker_without_a_port_is_ready_by_its_log_and_publishes_nothing(docker_world: Any) -> None:
+    code = "import time; print('waiting for jobs', flush=True); time.sleep(600)"
+
+    async def scenario() -> None:
+        async with docker_world.opened() as runtime:
+            ready = Readiness("log", "waiting for jobs")
+            spec = replace(docker_world.replica("mailer", ready=ready, command=("python", "-c", code)), port=0)
+            assert isinstance(await runtime.start(spec), Address)
+            assert await runtime.exited("mailer") is None
+            (found,) = containers(docker_world.run_id)
+            assert not found["NetworkSettings"]["Ports"]
+            assert await runtime.stop("mailer", "SIGKILL", 1.0) is None
 
     asyncio.run(scenario())
