@@ -330,3 +330,27 @@ def test_a_rate_and_an_explanation_are_sentences_with_names() -> None:
     assert found.explanation == (
         f"orders {OLD} shows it after expand of orders {NEW}, before any replica of orders {NEW} runs"
     )
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_a_read_back_of_open_work_is_a_consequence_unless_it_shows_something_else(own: bool) -> None:
+    """Undeclared work that never ends shows as open whenever it is read back; `own`: once it shows a third state."""
+    builder = HistoryBuilder()
+
+    def play(scenario: Scenario) -> None:
+        for number in range(4):
+            builder.replay = f"{scenario.first}{scenario.second}{number}"
+            name, state = builder.fresh("j"), "queued" if scenario.broken else "done"
+            job = builder.send("POST /jobs", scenario.first, (202, {"id": name}), index=0)
+            read = builder.send(f"GET /jobs/{name}", scenario.second, (200, {"id": name, "state": state}), index=1)
+            builder.end(job, "open" if scenario.broken else "ended", state, last=read.id)
+            shown = "broken" if own and scenario.broken and number == 3 else state
+            builder.sweep(read, scenario.second, (200, {"id": name, "state": shown}))
+
+    judgement = in_every_phase(play, "forward", builder=builder)
+    follows = ("work that orders accepted with POST /jobs does not end", {"completes", "no lost write"})
+    if own:
+        assert {"completes"} in [guarantees for _, guarantees in causes(judgement)]
+        assert {"no lost write"} in [guarantees for _, guarantees in causes(judgement)]
+    else:
+        assert causes(judgement) == [follows]

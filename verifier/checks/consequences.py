@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterator
 
 from verifier.checks import breaking, completes
 from verifier.checks.evidence import Evidence, Link, field_of
-from verifier.checks.verdict import FindingKind
+from verifier.checks.renderings import shown_at
+from verifier.checks.verdict import Finding, FindingKind
+from verifier.contracts.expressions import body_json
 from verifier.history.outcome import SAFE
 
 REMOVED = frozenset({404, 405, 410, 501})  # what is answered for an operation that does not exist
@@ -98,12 +100,14 @@ def unended(evidence: Evidence) -> Iterator[Link]:
 
     Compares the accepted operations by their ids: those of a violation, and those that its reads were made for. Work
     whose last read failed is no cause: whether it ended is not known, and the failure of that read is told elsewhere.
+    A read-back that shows a member as the last read of the work did shows the same open work; one that shows another
+    value does not. It can be wrong where a member is wrong from the beginning and its work does not end either.
     """
-    owner: dict[str, int] = {}  # the violation that tells of accepted work, by the id of the work
+    owner: dict[str, int] = {}  # the violation that tells of accepted work, by the ids of the work and its last read
     for number, entry in enumerate(evidence.found):
         if entry.violation.guarantee == completes.GUARANTEE:
             shown = zip(entry.findings, evidence.failures[number], strict=True)
-            owner.update((finding.evidence[0], number) for finding, last in shown if not last.failed)
+            owner.update((name, number) for finding, last in shown if not last.failed for name in finding.evidence)
     if not owner:
         return
     by_id = evidence.context.by_id
@@ -112,13 +116,29 @@ def unended(evidence: Evidence) -> Iterator[Link]:
         for finding in entry.findings:
             proof = [by_id[name] for name in finding.evidence if name in by_id]
             ids = (name for operation in proof for name in (operation.id, operation.parent))
-            works.append(next((owner[name] for name in ids if name in owner), None))
+            work = next((owner[name] for name in ids if name in owner), None)
+            works.append(work if _shows_no_more(evidence, finding) else None)
         if works and None not in works:
             (work, _), *_ = Counter(works).most_common(1)
             accepted = evidence.found[work or 0].violation
             cause = f"work that {accepted.service} accepted with {accepted.operation} does not end"
             leads = entry.violation.guarantee == completes.GUARANTEE
             yield Link(number, ("work", work), cause, leads)
+
+
+def _shows_no_more(evidence: Evidence, finding: Finding) -> bool:
+    """Whether a finding about a member that a read-back shows finds it as the read before did; true of all others."""
+    read = evidence.context.by_id.get(finding.evidence[-1]) if finding.evidence else None
+    if finding.kind is not FindingKind.CHANGED or read is None or read.source != "sweep":
+        return True
+    before = evidence.context.by_id.get(read.parent)
+    pointer = finding.detail.partition(" ")[2]
+    shown = [
+        shown_at(body_json(operation.response.body), pointer)
+        for operation in (before, read)
+        if operation is not None and operation.response is not None
+    ]
+    return len(shown) == 2 and shown[0] == shown[1]
 
 
 def same_field(evidence: Evidence) -> Iterator[Link]:
