@@ -74,8 +74,8 @@ def test_a_placeholder_that_no_request_carries_is_bad_input_and_the_near_one_is_
     (problem,) = caught.value.problems
     assert (problem.line, "did you mean 'redacted-0123456789abcdee'?" in problem.message) == (9, True)
     twin = write(tmp_path, "redacted-0123456789abcdee: {env: WORD}", password="redacted-0123456789abcdee")
-    assert prepare(twin, 0, environ={"WORD": "hunter22"}).credentials is not None
-    assert prepare(twin, 0, environ=None).credentials is None
+    assert prepare(twin, 0, environ={"WORD": "hunter22"})[0].credentials is not None
+    assert prepare(twin, 0, environ=None)[0].credentials is None
 
 
 def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_a_placeholder_is_sent_as_it_is_recorded_in_every_replay(tmp_path: Path)
         file = write(tmp_path, *lines, password=name)
         if not lines:
             file.write_text(MATRIX.replace("    credentials:\n", ""))
-        (track,) = prepare(file, 0, environ={"WORD": "hunter22"}).replay_scripts.values()
+        (track,) = prepare(file, 0, environ={"WORD": "hunter22"})[0].replay_scripts.values()
         headers = dict(track.player("1", 0.0).request(1).headers)
         assert headers["X-Device"] == name
         assert [report.rule.startswith(f"credentials: {{{name}: ") for report in track.script.steps[1].unmatched] == (

@@ -114,12 +114,12 @@ def test_the_plan_tells_it_already(folder: Path, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(BadInput, match="KEY is not set"):
         prepare(folder / "m.yaml", 0, environ=None)
     monkeypatch.setenv("KEY", "anything")
-    assert prepare(folder / "m.yaml", 0, environ=None).credentials is None
+    assert prepare(folder / "m.yaml", 0, environ=None)[0].credentials is None
 
 
 def test_the_caller_s_values_are_masked(folder: Path) -> None:
     (folder / "m.yaml").write_text(MATRIX)
-    hidden = prepare(folder / "m.yaml", 0, environ=CALLER | {"B": "on"}).credentials
+    hidden = prepare(folder / "m.yaml", 0, environ=CALLER | {"B": "on"})[0].credentials
     assert hidden is not None
     assert hidden.mask_text(f"the key is {CALLER['KEY']}, on") == "the key is ${env.KEY}, on"
 

@@ -127,7 +127,7 @@ def recorded(folder: Path, matrix: str) -> Path:
 
 
 def test_a_plan_keeps_what_was_recorded_of_its_sessions(tmp_path: Path) -> None:
-    made = prepare(recorded(tmp_path, MATRIX), 0).plan
+    made = prepare(recorded(tmp_path, MATRIX), 0)[0].plan
     order = ExchangeShape("POST /orders", "words", True, recorded=201)
     assert made.sessions == (
         SessionShape("anna", (order,)),
@@ -145,7 +145,7 @@ def test_a_plan_keeps_what_was_recorded_of_its_sessions(tmp_path: Path) -> None:
 
 def test_lenders_are_called_as_the_plan_calls_them(tmp_path: Path) -> None:
     """Of two recordings, the sessions of each have its number before their names."""
-    made = prepare(recorded(tmp_path, TWICE), 0)
+    made = prepare(recorded(tmp_path, TWICE), 0)[0]
     assert [shape.id for shape in made.plan.sessions] == ["1-anna", "1-clerk", "2-anna", "2-clerk"]
     assert [shape.exchanges[0].lender for shape in made.plan.sessions] == ["", "1-anna", "", "2-anna"]
     assert [note.message for note in borrowings(made)] == [

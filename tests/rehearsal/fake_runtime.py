@@ -18,6 +18,7 @@ from verifier.history.store import read
 from verifier.http.message import Request, Response
 from verifier.http.server import Listener, Peer, Reply, serve
 from verifier.matrix.model import Matrix, Migrations, Partner, Rollout, Service, StopPolicy, Store, Version
+from verifier.matrix.pairs import pairs
 from verifier.plan.model import ExchangeShape, SessionShape
 from verifier.plan.planner import plan
 from verifier.rehearsal.prepare import Prepared
@@ -180,7 +181,7 @@ def prepared(made: Matrix) -> Prepared:
     shapes = (SessionShape("s1", (ExchangeShape("PUT /things/{}", "things", True),
                                   ExchangeShape("GET /things/{}", "things", False))),)  # fmt: skip
     registry = ContractRegistry()
-    return Prepared(made, registry, (), replay_scripts, plan(made, shapes, 0, registry), str(made.file))
+    return Prepared(pairs(made)[0], registry, (), replay_scripts, plan(made, shapes, 0, registry), str(made.file))
 
 
 def rehearse(made: Matrix, runtime: FakeRuntime, folder: Path) -> Ran:

@@ -34,7 +34,7 @@ def test_borrowed_exchanges_are_the_session_s_own_but_for_pace_and_order(tmp_pat
     ]
     (tmp_path / "words.har").write_text(recording(entries))
     (tmp_path / "m.yaml").write_text(MATRIX)
-    made = prepare(tmp_path / "m.yaml", 0)
+    made = prepare(tmp_path / "m.yaml", 0)[0]
     replay_script = made.replay_scripts["clerk"]
     names = [(step.lender, step.name) for step in replay_script.script.steps]
     assert names == [("", "POST /carts"), ("anna", "POST /orders"), ("", "GET /orders/{}"), ("", "POST /notes")]
@@ -59,7 +59,7 @@ def test_borrowed_exchanges_are_the_session_s_own_but_for_pace_and_order(tmp_pat
 def test_a_recording_of_one_session_borrows_nothing(tmp_path: Path) -> None:
     (tmp_path / "words.har").write_text(recording(ENTRIES))
     (tmp_path / "m.yaml").write_text(MATRIX)
-    assert list(borrowings(prepare(tmp_path / "m.yaml", 0))) == []
+    assert list(borrowings(prepare(tmp_path / "m.yaml", 0)[0])) == []
 
 
 def test_what_was_prepared_without_its_secrets_cannot_be_run(tmp_path: Path) -> None:

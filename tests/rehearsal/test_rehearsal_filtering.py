@@ -31,7 +31,7 @@ ENTRIES = [
 def prepared(folder: Path, *lines: str) -> Prepared:
     (folder / "words.har").write_text(recording(ENTRIES))
     (folder / "m.yaml").write_text(MATRIX + "".join(f"    {line}\n" for line in lines))
-    return prepare(folder / "m.yaml", 0)
+    return prepare(folder / "m.yaml", 0)[0]
 
 
 def targets(made: Prepared) -> list[str]:

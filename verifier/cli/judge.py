@@ -7,7 +7,9 @@ from pathlib import Path
 import click
 
 from verifier.rehearsal.judging import EXIT, judge_again
+from verifier.rehearsal.pairs import has_pairs, judge_pairs_again
 from verifier.report import text
+from verifier.report.pairs_formats import MERGED
 
 
 @click.command()
@@ -18,6 +20,10 @@ def judge(context: click.Context, run: Path) -> None:
 
     The reports in the run directory are rewritten. Exit status: 0 pass, 1 fail, 2 bad input, 3 unknown.
     """
+    if has_pairs(run):
+        merged = judge_pairs_again(run)
+        click.echo(MERGED["text"](merged), nl=False)
+        context.exit(EXIT[merged.verdict])
     judgement, history, plan, timing = judge_again(run)
     click.echo(text.render(judgement, history, plan, timing), nl=False)
     context.exit(EXIT[judgement.verdict])

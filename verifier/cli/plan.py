@@ -10,6 +10,7 @@ import msgspec
 from verifier.cli.run import seconds
 from verifier.plan.render import render
 from verifier.rehearsal.prepare import prepare
+from verifier.report.phrasing import printable
 
 
 @click.command()
@@ -19,15 +20,21 @@ from verifier.rehearsal.prepare import prepare
 @click.option("--format", "shape", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option("--replays", is_flag=True, help="List every replay with its route and fault.")
 def plan(matrix: Path, seed: int, budget: str | None, shape: str, replays: bool) -> None:
-    """Print what `run` would do: every path, step, replay and fault.
+    """Print what `run` would do: every path, step, replay and fault, of each pair of versions.
 
     Nothing is started and no container engine is needed.
     """
     prepared = prepare(matrix, seed, seconds(budget), environ=None)
-    for note in prepared.notes:
+    for note in dict.fromkeys(note for entry in prepared for note in entry.notes):
         click.echo(f"note: {note}", err=True)
-    made = prepared.plan
+    several = len(prepared) > 1
     if shape == "json":
-        click.echo(msgspec.json.format(msgspec.json.encode(made)).decode())
-    else:
-        click.echo(render(made, replays=replays), nl=False)
+        pairs = [{"old": entry.pair.old, "new": entry.pair.new, "plan": entry.plan} for entry in prepared]
+        value = {"pairs": pairs} if several else prepared[0].plan
+        click.echo(msgspec.json.format(msgspec.json.encode(value)).decode())
+        return
+    texts = [
+        (printable(f"pair {entry.pair}") + "\n" if several else "") + render(entry.plan, replays=replays)
+        for entry in prepared
+    ]
+    click.echo("\n".join(texts), nl=False)

@@ -8,8 +8,10 @@ import click
 
 from verifier.errors import BadInput
 from verifier.rehearsal.judging import load_and_judge
+from verifier.rehearsal.pairs import has_pairs, load_pairs
 from verifier.rehearsal.run_directory import stored_timing
 from verifier.report.formats import FORMATS
+from verifier.report.pairs_formats import MERGED
 
 RENDERERS = {entry.name: entry.render for entry in FORMATS}
 
@@ -25,8 +27,11 @@ def report(run: Path, shape: str, out: Path | None) -> None:
 
     The run directory is not changed. The exit status does not depend on the verdict.
     """
-    judgement, history, plan = load_and_judge(run)
-    rendered = RENDERERS[shape](judgement, history, plan, stored_timing(run))
+    if has_pairs(run):
+        rendered = MERGED[shape](load_pairs(run, (shape,)))
+    else:
+        judgement, history, plan = load_and_judge(run)
+        rendered = RENDERERS[shape](judgement, history, plan, stored_timing(run))
     if out is None:
         click.echo(rendered, nl=False)
         return

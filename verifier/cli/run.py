@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import re
 import secrets
-import sys
 import time
 from pathlib import Path
 
 import click
-import uvloop
 
-from verifier.cli.interrupt import Interrupted, interruptible
-from verifier.cli.progress import Progress
+from verifier.cli.rehearse import rehearse
 from verifier.errors import BadInput, BrokenEnvironment
-from verifier.history.store import read
 from verifier.located import parse_seconds
+from verifier.matrix.pairs import safe_name
 from verifier.rehearsal.broken import write_errors
-from verifier.rehearsal.judging import EXIT, judge_new
+from verifier.rehearsal.judging import EXIT
 from verifier.rehearsal.prepare import prepare
-from verifier.rehearsal.run_directory import stored_plan, stored_timing
-from verifier.rehearsal.walk import Rehearsal
-from verifier.report import text
 from verifier.report.formats import FORMATS
-from verifier.runtime.select import AUTO, RUNTIMES, make, select
+from verifier.runtime.select import AUTO, RUNTIMES, select
 
 
 @click.command()
@@ -53,33 +46,20 @@ def run(
     Exit status: 0 pass, 1 fail, 2 bad input, 3 unknown (something was not tested), 4 broken environment (no verdict).
     """
     prepared = prepare(matrix, seed, seconds(budget))
-    for note in prepared.notes:
+    for note in dict.fromkeys(note for pair in prepared for note in pair.notes):
         click.echo(f"note: {note}", err=True)
-    directory = _directory(out, prepared.matrix.name)
-    run_id = f"{plain(prepared.matrix.name)[:20]}-{secrets.token_hex(4)}"
-    interrupted = 0
+    directory = _directory(out, prepared[0].matrix.name)
     try:
-        chosen = select(choice)
-        runtime = make(chosen.name, run_id, directory)
-        with Progress(sys.stderr) as progress:
-            rehearsal = Rehearsal(prepared, runtime, chosen.reason, directory, progress)
-            try:
-                uvloop.run(interruptible(rehearsal.run()))
-            except Interrupted as stopped:
-                interrupted = stopped.status
-                if not (directory / "history" / "run.json").is_file():
-                    raise  # nothing had begun
+        ended = rehearse(prepared, select(choice), directory)
     except BrokenEnvironment as broken:
-        write_errors(directory, prepared.plan, choice, str(broken))
+        write_errors(directory, prepared[0].plan, choice, str(broken))
         raise
-    judgement = judge_new(directory, rehearsal.timing)
-    shown = text.render(judgement, read(directory), stored_plan(directory), stored_timing(directory))
-    click.echo(shown, nl=False)
+    click.echo(ended.report, nl=False)
     files = ", ".join(entry.file for entry in FORMATS if entry.file)
-    click.echo(f"run directory: {directory} ({files}, history/, logs/)")
-    if interrupted:
+    click.echo(f"run directory: {directory} ({files}, {ended.folders})")
+    if ended.interrupted:
         click.echo("Interrupted; judged as far as it came. Everything that the run started has been removed.", err=True)
-    context.exit(interrupted or EXIT[judgement.verdict])
+    context.exit(ended.interrupted or EXIT[ended.verdict])
 
 
 def seconds(budget: str | None) -> float | None:
@@ -92,14 +72,9 @@ def seconds(budget: str | None) -> float | None:
     return found
 
 
-def plain(name: str) -> str:
-    """A matrix's name, made safe as part of a folder's or a container's name."""
-    return re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-.")[:60] or "run"
-
-
 def _directory(out: Path | None, name: str) -> Path:
     """Make a new, empty folder. An existing run is never overwritten."""
-    directory = out or Path(".verifier") / f"{plain(name)}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+    directory = out or Path(".verifier") / f"{safe_name(name)}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise BadInput.one(directory, "already exists and is not an empty folder", key="--out")
     try:

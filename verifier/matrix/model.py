@@ -82,7 +82,11 @@ class StopPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One service. A worker has no port (0): it gets no traffic, and only its life is watched."""
+    """One service. A worker has no port (0): it gets no traffic, and only its life is watched.
+
+    In the matrix of one pair (`pairs.pairs`), `versions` are the old and the new one, `before` are those older than
+    both, and `skipped` are those between them. All are sorted oldest first.
+    """
 
     name: str
     port: int
@@ -91,6 +95,8 @@ class Service:
     stop: StopPolicy
     versions: tuple[Version, ...]
     kind: str = "web"
+    before: tuple[Version, ...] = ()
+    skipped: tuple[Version, ...] = ()
 
     @property
     def serves(self) -> bool:
@@ -105,8 +111,21 @@ class Service:
     def new(self) -> Version:
         return self.versions[-1]
 
+    @property
+    def all_versions(self) -> tuple[Version, ...]:
+        """Every version that plays a part in this pair, oldest first."""
+        return (*self.before, self.old, *self.skipped, *self.versions[1:])
+
     def version(self, name: str) -> Version:
-        return next(version for version in self.versions if version.name == name)
+        return next(version for version in self.all_versions if version.name == name)
+
+    def migrating(self, stage: str) -> tuple[Version, ...]:
+        """The versions whose migrations of a stage an upgrade runs: the skipped ones, then the new one.
+
+        `undo` runs in the opposite order.
+        """
+        found = tuple(version for version in (*self.skipped, *self.versions[1:]) if getattr(version.migrations, stage))
+        return found[::-1] if stage == "undo" else found
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +261,7 @@ class Matrix:
     budget: float  # seconds
     replaying: Replaying = Replaying()
     caller: Environment = field(default=(), repr=False)  # variables of the caller that it uses; they may be secret
+    pairs: str | tuple[tuple[str, str], ...] = "adjacent"  # or all, or names of versions, the older one first
 
     @property
     def ports(self) -> dict[str, int]:

@@ -19,6 +19,7 @@ from verifier.matrix.model import (
     Rollout,
     Store,
 )
+from verifier.matrix.pairs import read_pairs
 from verifier.matrix.references import CallerEnvironment, PartsOf, check_references, every_part
 from verifier.matrix.replaying import read_replaying
 from verifier.matrix.services import read_readiness, read_service
@@ -42,7 +43,7 @@ def parse(
     file = file.resolve()
     reader = Reader()
     root = load(file)
-    known = ("matrix", "services", "stores", "partners", "rollout", "traffic", "faults", "budget", "replay")
+    known = ("matrix", "services", "stores", "partners", "rollout", "traffic", "faults", "budget", "replay", "pairs")
     items = dict(reader.mapping(root, known))
     check_references(reader, items, parts_of)
     caller = CallerEnvironment(environ)
@@ -69,6 +70,7 @@ def parse(
         budget=reader.seconds(items.get("budget"), 300.0),
         replaying=read_replaying(reader, items.get("replay")),
         caller=tuple(sorted(caller.used.items())),
+        pairs=read_pairs(reader, items.get("pairs"), services),
     )
     if services and all(len(service.versions) == 1 for service in services):
         reader.problem(items["services"], "no service has two versions: there is nothing to deploy")

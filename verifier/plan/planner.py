@@ -200,11 +200,6 @@ def _coverage(matrix: Matrix, done: Sequence[Path], sessions: Sequence[SessionSh
     missing = len(tally.every_cell) - len(tally.cells)
     if missing:
         left_out.append(LeftOut("operation × fault × version pair", "beyond the budget", missing))
-    for service in matrix.services:
-        for version in service.versions[1:-1]:
-            left_out.append(
-                LeftOut(f"{service.name} {version.name}", "the rollout goes from the first to the last version", 1)
-            )
     if matrix.rollout.every_order:
         every = factorial(len(upgraded(matrix)))
         if every > MOST_ORDERS:

@@ -113,7 +113,7 @@ def _staged(matrix: Matrix, *stages: str) -> list[Action]:
         Action("migrate", service.name, service.new.name, stage=stage)
         for service in upgraded(matrix)
         for stage in stages
-        if getattr(service.new.migrations, stage)
+        if service.migrating(stage)
     ]
 
 
@@ -192,7 +192,7 @@ def _waves(matrix: Matrix, service: Service) -> list[list[int]]:
 
 
 def _expand(draft: _Draft, service: Service) -> None:
-    if not service.new.migrations.expand:
+    if not service.migrating("expand"):
         return
     label = f"{service.name} {service.new.name}"
     draft.add(
@@ -237,7 +237,7 @@ def _back_and_forth(draft: _Draft, matrix: Matrix, done: list[tuple[Service, lis
     staged = {
         service.name: service
         for service, _ in done
-        if undo and service.new.migrations.undo and service.new.migrations.expand
+        if undo and service.migrating("undo") and service.migrating("expand")
     }
     if staged:
         undone = [Action("migrate", name, service.new.name, 0, "undo") for name, service in staged.items()]
@@ -252,7 +252,7 @@ def _finish(draft: _Draft, services: list[Service]) -> None:
         actions = [
             Action("migrate", service.name, service.new.name, 0, stage)
             for service in services
-            if getattr(service.new.migrations, stage)
+            if service.migrating(stage)
         ]
         if actions:
             names = ", ".join(f"{action.service} {action.version}" for action in actions)

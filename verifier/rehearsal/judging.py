@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from msgspec import structs
@@ -29,7 +29,9 @@ def load_and_judge(directory: Path) -> tuple[Judgement, History, Plan]:
     return judge(history, stored_contracts(directory), plan), history, plan
 
 
-def judge_new(directory: Path, timing: Timing, clock: Callable[[], float] = time.monotonic) -> Judgement:
+def judge_new(
+    directory: Path, timing: Timing, clock: Callable[[], float] = time.monotonic
+) -> tuple[Judgement, History, Plan, Timing]:
     """Judge a run that has just ended, and store the reports and the durations."""
     began = clock()
     judgement, history, plan = load_and_judge(directory)
@@ -38,7 +40,7 @@ def judge_new(directory: Path, timing: Timing, clock: Callable[[], float] = time
                      boot_s=round(timing.boot_s, 3), replay_s=round(timing.replay_s, 3))  # fmt: skip
     write_value(directory / "timing.json", timing)
     write_reports(directory, judgement, history, plan, timing)
-    return judgement
+    return judgement, history, plan, timing
 
 
 def judge_again(directory: Path) -> tuple[Judgement, History, Plan, Timing]:
@@ -59,9 +61,14 @@ def write_reports(directory: Path, judgement: Judgement, history: History, plan:
         texts[CHECK_ERRORS] = "\n".join(
             f"{error.guarantee}: {error.message}\n\n{error.traceback}" for error in judgement.errors
         )
+    write_texts(directory, texts)
+    if not judgement.errors:
+        (directory / CHECK_ERRORS).unlink(missing_ok=True)
+
+
+def write_texts(directory: Path, texts: Mapping[str, str]) -> None:
+    """Write each file beside its name and rename it, so that none is ever half written."""
     for name, text in texts.items():
         part = directory / f"{name}.part"
         part.write_text(text, encoding="utf-8")
         part.replace(directory / name)
-    if not judgement.errors:
-        (directory / CHECK_ERRORS).unlink(missing_ok=True)

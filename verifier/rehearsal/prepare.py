@@ -19,6 +19,7 @@ from verifier.history.outcome import SAFE
 from verifier.history.store import SCHEMA
 from verifier.http.coding import limit_accept_encoding
 from verifier.matrix.model import Matrix, Traffic
+from verifier.matrix.pairs import Pair, left_out, pairs, versions
 from verifier.matrix.parse import parse
 from verifier.plan.model import ExchangeShape, Plan, SessionShape
 from verifier.plan.planner import plan
@@ -36,7 +37,9 @@ from verifier.runtime.stores.registered import PROCESS_STORES, parts
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    matrix: Matrix
+    """One pair of versions, ready to run. `versions` are those of the compatibility table of all pairs."""
+
+    pair: Pair
     registry: ContractRegistry
     contracts: tuple[tuple[str, str, Path], ...]  # service, version, file
     replay_scripts: dict[str, ReplayScript]
@@ -44,12 +47,18 @@ class Prepared:
     named: str  # path of the matrix as given on the command line
     credentials: Credentials | None = None  # never stored
     notes: tuple[str, ...] = ()  # unusual inputs that do not prevent a run
+    versions: tuple[str, ...] = ()
+
+    @property
+    def matrix(self) -> Matrix:
+        """The matrix with the versions of this pair alone."""
+        return self.pair.matrix
 
 
 def prepare(
     file: Path, seed: int, budget: float | None = None, environ: Mapping[str, str] | None = os.environ
-) -> Prepared:
-    """Read all inputs of a matrix and make its plan; `budget` (seconds) overrides the matrix's.
+) -> tuple[Prepared, ...]:
+    """Read all inputs of a matrix and make the plan of each of its pairs; `budget` (seconds) overrides the matrix's.
 
     Secrets that the matrix names are read from `environ` and from files. If `environ` is None, they are not read, and
     the result can be shown but not run. Raises BadInput with every problem found.
@@ -57,6 +66,23 @@ def prepare(
     matrix = parse(file, PROCESS_STORES, os.environ if environ is None else environ, parts)
     if budget is not None:
         matrix = replace(matrix, budget=budget)
+    found: list[Prepared] = []
+    problems: list[Problem] = []
+    every = pairs(matrix)
+    notes = left_out(matrix, every)
+    for pair in every:
+        try:
+            found.append(replace(_prepared(pair, notes, file, seed, environ), versions=versions(matrix)))
+        except BadInput as error:
+            problems += error.problems
+    if problems:
+        raise BadInput(sorted(set(problems)))
+    return tuple(found)
+
+
+def _prepared(pair: Pair, told: tuple[str, ...], file: Path, seed: int, environ: Mapping[str, str] | None) -> Prepared:
+    """One pair with its plan. `told` are the notes so far. Raises BadInput."""
+    matrix = pair.matrix
     problems: list[Problem] = []
     contracts = _contracts(matrix)
     entries: list[VersionContract] = []
@@ -67,7 +93,7 @@ def prepare(
             problems += error.problems
     replay_scripts: dict[str, ReplayScript] = {}
     registry = ContractRegistry(tuple(entries))
-    notes: list[str] = []
+    notes = list(told)
     for number, traffic in enumerate(matrix.traffic, 1):
         try:
             replay_scripts |= _replay_scripts(matrix, traffic, number, notes)
@@ -83,7 +109,7 @@ def prepare(
         raise BadInput(sorted(set(problems)))
     shapes = tuple(_shape(name, replay_script, registry, matrix) for name, replay_script in replay_scripts.items())
     made = plan(matrix, shapes, seed, registry)
-    return Prepared(matrix, registry, contracts, replay_scripts, made, str(file), credentials, tuple(notes))
+    return Prepared(pair, registry, contracts, replay_scripts, made, str(file), credentials, tuple(notes))
 
 
 def _contracts(matrix: Matrix) -> tuple[tuple[str, str, Path], ...]:

@@ -56,6 +56,32 @@ def _in_order(matrix: Matrix, queue: list[Action]) -> list[Action]:
     return sorted(queue, key=rank)
 
 
+def earlier(matrix: Matrix) -> tuple[Action, ...]:
+    """What leads from stores of the oldest versions to stores of the old ones of a pair, as releases did in operation.
+
+    Each set of versions starts once, because a migration changes the schema that the version before it creates. Then
+    it stops, and the next version's migrations run. Without migrations nothing has to be done.
+    """
+    chains = {service.name: (*service.before, service.old) for service in matrix.services}
+    if not any(_staged(name, version) for name, chain in chains.items() for version in chain[1:]):
+        return ()
+    actions: list[Action] = []
+    for place in range(max(map(len, chains.values())) - 1):
+        running = [(name, chain[min(place, len(chain) - 1)].name) for name, chain in chains.items()]
+        actions += [Action("start", name, version, 1) for name, version in running]
+        actions += [Action("stop", name, version, 1) for name, version in running]
+        for name, chain in chains.items():
+            actions += _staged(name, chain[place + 1]) if place + 1 < len(chain) else ()
+    return tuple(actions)
+
+
+def _staged(service: str, version: Version) -> list[Action]:
+    stages = ("expand", "migrate", "contract")
+    return [
+        Action("migrate", service, version.name, stage=stage) for stage in stages if getattr(version.migrations, stage)
+    ]
+
+
 async def all_done(*work: Coroutine[None, None, None]) -> None:
     """Wait for all, then raise what the first one of them raised."""
     for result in await asyncio.gather(*work, return_exceptions=True):

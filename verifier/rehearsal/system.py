@@ -16,7 +16,7 @@ from verifier.http.client import WireClient
 from verifier.matrix.model import Matrix, Service, Store, Version
 from verifier.plan.model import Action
 from verifier.rehearsal.environment import environment_of, fill
-from verifier.rehearsal.starting import Started, all_done, waves
+from verifier.rehearsal.starting import Started, all_done, earlier, waves
 from verifier.runtime.base import (
     CommandSpec,
     Environment,
@@ -59,6 +59,7 @@ class System:
     met: set[Started] = field(default_factory=set)  # versions that have started on the stores of this path
     started: int = 0
     step: str = ""
+    unrecorded: bool = False
 
     async def open_stores(self, path: str) -> None:
         """Start fresh, empty stores for one path."""
@@ -72,22 +73,28 @@ class System:
         await self._prepare(path)
 
     async def _prepare(self, path: str) -> None:
-        """Make fresh stores ready for the oldest versions: schemas, then data. Raises BrokenEnvironment."""
-        commands = [
-            (service, name, command) for service in self.matrix.services for name, command in service.old.preparation
-        ]
+        """Make fresh stores ready for the old versions. Raises BrokenEnvironment.
+
+        The oldest versions bring their schemas, then data. Versions between them and the old ones follow in turn.
+        """
+        oldest = [(service, (*service.before, service.old)[0]) for service in self.matrix.services]
+        commands = [(service, version, *entry) for service, version in oldest for entry in version.preparation]
         try:
-            for service, name, command in commands:
+            for service, version, name, command in commands:
                 if name != "seed":
-                    await self._command(service, service.old, name, command)
+                    await self._command(service, version, name, command)
             for store in self.matrix.stores:
                 if store.seed is not None:
                     await self.runtime.seed_store(store.name, store.seed)
-            for service, name, command in commands:
+            for service, version, name, command in commands:
                 if name == "seed":
-                    await self._command(service, service.old, name, command)
+                    await self._command(service, version, name, command)
+            self.unrecorded = True  # what earlier versions do here is no part of the rollout
+            await self.carry_out(earlier(self.matrix))
         except StepFailed as failure:
             raise BrokenEnvironment(f"on the fresh stores of {path}: {failure}\n{failure.tail}".rstrip()) from None
+        finally:
+            self.unrecorded = False
 
     async def close_path(self) -> None:
         """Stop every replica and remove the stores."""
@@ -189,7 +196,8 @@ class System:
     async def _migrate(self, action: Action) -> None:
         service = self.matrix.service(action.service)
         version = service.version(action.version)
-        await self._command(service, version, action.stage, getattr(version.migrations, action.stage))
+        for entry in service.migrating(action.stage) if version is service.new else (version,):
+            await self._command(service, entry, action.stage, getattr(entry.migrations, action.stage))
 
     async def _command(self, service: Service, version: Version, what: str, command: tuple[str, ...]) -> None:
         """Run a command of a version to its end. Raises StepFailed if it fails."""
@@ -236,9 +244,7 @@ class System:
 
     def _filled(self, command: tuple[str, ...] | None) -> tuple[str, ...] | None:
         """A command with the addresses of the stores, once they run."""
-        if command is None or not self.stores:
-            return command
-        return tuple(fill(part, self.stores) for part in command)
+        return command and (tuple(fill(part, self.stores) for part in command) if self.stores else command)
 
     def _ready(self, ready: Readiness) -> Readiness:
         return replace(ready, value=fill(ready.value, self.stores)) if self.stores else ready
@@ -247,7 +253,7 @@ class System:
         """Provide the images of all versions and stores, before the first path. Raises BrokenEnvironment."""
         replicas = []
         for service in self.matrix.services:
-            for version in service.versions:
+            for version in service.all_versions:
                 if self.runtime.name == "process" and version.command is None:
                     raise BrokenEnvironment(
                         f"{service.name} {version.name} has no command: the process runtime cannot run an image"
@@ -283,7 +289,8 @@ class System:
         return self.directory / "logs" / f"{name}.log"
 
     def _event(self, replica: str, service: str, version: str, what: str, detail: str = "", log: str = "") -> None:
-        self.record(ReplicaEvent(self.step, replica, service, version, what, self.clock(), detail, log))
+        if not self.unrecorded:
+            self.record(ReplicaEvent(self.step, replica, service, version, what, self.clock(), detail, log))
 
 
 def _store_spec(store: Store, folder: Path, log: Path) -> StoreSpec:

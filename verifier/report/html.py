@@ -123,7 +123,7 @@ def render(judgement: Judgement, history: History, plan: Plan, timing: Timing) -
         "legend": phrasing.LEGEND,
         "unused": UNUSED,
     }
-    return _template().render(values).rstrip() + "\n"
+    return template("page.html").render(values).rstrip() + "\n"
 
 
 def _defects(every: list[tuple[Defect, Violation]], shown: list[Shown]) -> list[ShownDefect]:
@@ -135,7 +135,8 @@ def _defects(every: list[tuple[Defect, Violation]], shown: list[Shown]) -> list[
 
 
 @cache
-def _template() -> Template:
+def template(name: str) -> Template:
+    """A template of this package. It escapes every value and makes control characters visible."""
     environment = Environment(
         loader=PackageLoader("verifier", "report"),
         autoescape=True,
@@ -144,7 +145,7 @@ def _template() -> Template:
         lstrip_blocks=True,
         finalize=lambda value: phrasing.printable(value) if type(value) is str else value,
     )
-    return environment.get_template("page.html")
+    return environment.get_template(name)
 
 
 def _row(

@@ -67,10 +67,10 @@ def render(judgement: Judgement, history: History, plan: Plan, timing: Timing) -
         parts.append(folded(UNUSED, [f"- {plain(shortened(line, 500))}" for line in unused(judgement)]))
     coverage = [*coverage_lines(judgement.coverage)[1:], "", sent_line(history), timing_line(timing)]
     parts.append(folded("Coverage and timing", fence("\n".join(coverage))))
-    return _fitting(parts)
+    return fitting(parts)
 
 
-def _fitting(parts: list[list[str]]) -> str:
+def fitting(parts: list[list[str]]) -> str:
     """The parts in order, without those that would make the comment too long. The text says how many are missing."""
     lines: list[str] = []
     size = left_out = 0

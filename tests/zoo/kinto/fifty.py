@@ -50,7 +50,7 @@ class Result:
 
 def replayed(matrix: Path, times: int, seed: int = 0) -> Result:
     """Raises BadInput and BrokenEnvironment as a run does."""
-    prepared = prepare(matrix, seed)
+    prepared = prepare(matrix, seed)[0]
     prepared = replace(prepared, plan=_many(prepared, times))
     with tempfile.TemporaryDirectory(prefix="fifty-") as folder:
         directory = Path(folder) / "run"

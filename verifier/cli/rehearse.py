@@ -1,0 +1,103 @@
+"""Rehearses the pairs of a matrix one after the other, and judges what was run."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import click
+import uvloop
+
+from verifier.checks.verdict import Verdict
+from verifier.cli.interrupt import Interrupted, interruptible
+from verifier.cli.progress import Progress
+from verifier.errors import BrokenEnvironment
+from verifier.matrix.pairs import safe_name
+from verifier.rehearsal.broken import write_errors
+from verifier.rehearsal.judging import judge_new
+from verifier.rehearsal.pairs import Index, Judged, StoredPair, merged_run, result, store_index, write_merged
+from verifier.rehearsal.prepare import Prepared
+from verifier.rehearsal.walk import Rehearsal
+from verifier.report import text
+from verifier.report.pairs_formats import MERGED
+from verifier.report.phrasing import printable
+from verifier.runtime.select import Selection, make
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A run that was judged. `interrupted` is the exit status after a signal, 0 without one."""
+
+    verdict: Verdict
+    report: str
+    interrupted: int
+    folders: str  # of the run directory
+
+
+def rehearse(prepared: Sequence[Prepared], chosen: Selection, directory: Path) -> Ended:
+    """Rehearse every pair, judge it, and write the reports into an empty folder. Raises BrokenEnvironment.
+
+    A single pair is run in this folder, and several are run in folders below it.
+    """
+    if len(prepared) > 1:
+        return _pairs(prepared, chosen, directory)
+    judged, interrupted = _rehearsed(prepared[0], chosen, directory)
+    return Ended(judged[0].verdict, text.render(*judged), interrupted, "history/, logs/")
+
+
+def _pairs(prepared: Sequence[Prepared], chosen: Selection, directory: Path) -> Ended:
+    """One complete run after the other, each on a runtime of its own.
+
+    A pair whose environment breaks has no verdict, and the others are still run. If all break, so does the whole. An
+    interrupted pair is judged as far as it came, and the later ones are not run.
+    """
+    plan = prepared[0].plan
+    stored = [StoredPair(entry.pair.old, entry.pair.new, entry.pair.name) for entry in prepared]
+    results = [result(pair, None) for pair in stored]
+    index = Index(plan.matrix, plan.seed, chosen.name, plan.tool, prepared[0].versions, tuple(stored))
+    store_index(directory, index)
+    interrupted = 0
+    for at, entry in enumerate(prepared):
+        click.echo(printable(f"pair {entry.pair} ({at + 1} of {len(prepared)})"), err=True)
+        folder = directory / stored[at].directory
+        folder.mkdir(parents=True)
+        judged: Judged | None = None
+        try:
+            judged, interrupted = _rehearsed(entry, chosen, folder)
+            stored[at] = replace(stored[at], reason="")
+        except BrokenEnvironment as broken:
+            click.echo(printable(f"The environment broke; no verdict of {entry.pair}. {broken}"), err=True)
+            write_errors(folder, entry.plan, chosen.name, str(broken))
+            stored[at] = replace(stored[at], reason=f"the environment broke: {str(broken).partition(chr(10))[0]}")
+        except Interrupted as stopped:  # before this pair had begun
+            interrupted = stopped.status
+        results[at] = result(stored[at], judged)
+        store_index(directory, replace(index, pairs=tuple(stored)))
+        if interrupted:
+            break
+    if not interrupted and all(entry.document is None for entry in results):
+        raise BrokenEnvironment(f"no pair could be run; of {results[0]}, {results[0].reason}")
+    run = merged_run(index, tuple(results))
+    write_merged(directory, run)
+    return Ended(run.verdict, MERGED["text"](run), interrupted, "pairs/")
+
+
+def _rehearsed(prepared: Prepared, chosen: Selection, directory: Path) -> tuple[Judged, int]:
+    """Run and judge one pair in an empty folder. The number is the exit status after a signal, 0 without one.
+
+    Raises BrokenEnvironment, and Interrupted if nothing had begun.
+    """
+    runtime = make(chosen.name, f"{safe_name(prepared.matrix.name)[:20]}-{secrets.token_hex(4)}", directory)
+    interrupted = 0
+    with Progress(sys.stderr) as progress:
+        rehearsal = Rehearsal(prepared, runtime, chosen.reason, directory, progress)
+        try:
+            uvloop.run(interruptible(rehearsal.run()))
+        except Interrupted as stopped:
+            interrupted = stopped.status
+            if not (directory / "history" / "run.json").is_file():
+                raise
+    return judge_new(directory, rehearsal.timing), interrupted

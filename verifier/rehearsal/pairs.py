@@ -1,0 +1,95 @@
+"""A run of several pairs: `pairs.json`, a complete run in `pairs/NAME/` for each pair, and the merged reports.
+
+RUN/pairs.json  pairs/OLD-NEW/…  verdict.json  report.html  junit.xml
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from verifier.checks.verdict import Judgement
+from verifier.history.model import History, Timing
+from verifier.history.store import read_value, write_value
+from verifier.plan.model import Plan
+from verifier.rehearsal.judging import judge_again, load_and_judge, write_texts
+from verifier.rehearsal.run_directory import stored_timing
+from verifier.report.formats import FORMATS
+from verifier.report.pairs import PairResult, PairsRun
+from verifier.report.pairs_formats import MERGED
+
+INDEX = "pairs.json"
+INTERRUPTED = "the run ended before it"
+WRITTEN = ("text", *(entry.name for entry in FORMATS if entry.file))  # formats that every run renders
+Judged = tuple[Judgement, History, Plan, Timing]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPair:
+    """`reason` says why the pair has no verdict; "" if it has one."""
+
+    old: str
+    new: str
+    name: str
+    reason: str = INTERRUPTED
+
+    @property
+    def directory(self) -> str:
+        """Relative to the run directory."""
+        return f"pairs/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    matrix: str
+    seed: int
+    runtime: str
+    tool: str
+    versions: tuple[str, ...]
+    pairs: tuple[StoredPair, ...]
+
+
+def has_pairs(directory: Path) -> bool:
+    """Whether this is the directory of a run of several pairs."""
+    return (directory / INDEX).is_file()
+
+
+def store_index(directory: Path, index: Index) -> None:
+    write_value(directory / INDEX, index)
+
+
+def result(pair: StoredPair, judged: Judged | None, formats: Collection[str] = WRITTEN) -> PairResult:
+    """A pair with its reports in these formats; without a judgement it was not run."""
+    if judged is None:
+        return PairResult(pair.old, pair.new, pair.name, pair.directory, None, {}, pair.reason)
+    reports = {entry.name: entry.render(*judged) for entry in FORMATS if entry.name in {*formats, "json"}}
+    return PairResult(pair.old, pair.new, pair.name, pair.directory, json.loads(reports["json"]), reports)
+
+
+def merged_run(index: Index, results: tuple[PairResult, ...]) -> PairsRun:
+    return PairsRun(index.matrix, index.seed, index.runtime, index.tool, index.versions, results)
+
+
+def load_pairs(directory: Path, formats: Collection[str]) -> PairsRun:
+    """Read and judge a stored run of several pairs, with the reports in these formats. Raises BadInput."""
+    return _loaded(directory, formats, lambda run: (*load_and_judge(run), stored_timing(run)))
+
+
+def judge_pairs_again(directory: Path) -> PairsRun:
+    """Judge every pair of a stored run with the current checks, and rewrite all reports. Raises BadInput."""
+    run = _loaded(directory, WRITTEN, judge_again)
+    write_merged(directory, run)
+    return run
+
+
+def write_merged(directory: Path, run: PairsRun) -> None:
+    """Write the merged reports; no file is ever half written."""
+    write_texts(directory, {entry.file: MERGED[entry.name](run) for entry in FORMATS if entry.file})
+
+
+def _loaded(directory: Path, formats: Collection[str], judged: Callable[[Path], Judged]) -> PairsRun:
+    index: Index = read_value(directory / INDEX, Index)
+    found = (result(pair, None if pair.reason else judged(directory / pair.directory), formats) for pair in index.pairs)
+    return merged_run(index, tuple(found))
