@@ -10,7 +10,9 @@ import pytest
 
 from tests.rehearsal.fake_runtime import FakeRuntime, matrix, rehearse
 from verifier.errors import BrokenEnvironment
+from verifier.history.store import read
 from verifier.matrix.model import Matrix, Migrations, Service, Store
+from verifier.matrix.pairs import pairs
 from verifier.plan.model import Action
 from verifier.rehearsal.environment import fill, parts
 from verifier.rehearsal.starting import waves
@@ -134,3 +136,32 @@ def test_the_parts_of_a_store(url: str, wanted: dict[str, str]) -> None:
         assert fill(f"<${{stores.db.{name}}}>", {"db": url}) == f"<{value}>"
     with pytest.raises(BrokenEnvironment, match="stands for nothing"):
         fill("${stores.db.user}", {"db": "tcp://h:1"})
+
+
+def test_stores_of_a_later_pair_go_through_the_earlier_versions(tmp_path: Path) -> None:
+    """The oldest version prepares, seeds and starts, it stops, and the migrations of the old version follow.
+
+    The earlier replica takes no part in the rollout: the history has no event of it.
+    """
+    made = prepared_matrix(tmp_path)
+    (things,) = made.services
+    second = replace(things.new, migrations=Migrations(expand=("expand", "2"), contract=("contract", "2")))
+    third = replace(things.new, name="3", migrations=Migrations(expand=("expand", "3")))
+    three = replace(made, services=(replace(things, versions=(things.old, second, third)),))
+    later = pairs(three)[1].matrix
+    ran = rehearse(later, FakeRuntime(), tmp_path)
+    assert ran.error is None
+    for path in paths(ran.runtime.log):
+        begun = [entry for entry in path if entry[0] != "stop"][:8]
+        assert begun == [
+            ("command", "prepare", "pretend://db"),
+            ("seed", "db", "data.sql"),
+            ("command", "seed", "it"),
+            ("start", "things", "1"),
+            ("command", "expand", "2"),
+            ("command", "contract", "2"),
+            ("start", "things", "2"),
+            ("start", "things", "2"),
+        ]
+        assert path[4] == ("stop", "things", "1")
+    assert {event.version for event in read(ran.directory).replicas} == {"2", "3"}

@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from verifier.cli.run import seconds
-from verifier.plan.render import render
+from verifier.plan.render import render_pairs
 from verifier.rehearsal.prepare import prepare
 from verifier.report.phrasing import printable
 
@@ -27,14 +27,10 @@ def plan(matrix: Path, seed: int, budget: str | None, shape: str, replays: bool)
     prepared = prepare(matrix, seed, seconds(budget), environ=None)
     for note in dict.fromkeys(note for entry in prepared for note in entry.notes):
         click.echo(f"note: {note}", err=True)
-    several = len(prepared) > 1
     if shape == "json":
         pairs = [{"old": entry.pair.old, "new": entry.pair.new, "plan": entry.plan} for entry in prepared]
-        value = {"pairs": pairs} if several else prepared[0].plan
+        value = {"pairs": pairs} if len(pairs) > 1 else prepared[0].plan
         click.echo(msgspec.json.format(msgspec.json.encode(value)).decode())
         return
-    texts = [
-        (printable(f"pair {entry.pair}") + "\n" if several else "") + render(entry.plan, replays=replays)
-        for entry in prepared
-    ]
-    click.echo("\n".join(texts), nl=False)
+    plans = [(printable(str(entry.pair)), entry.plan) for entry in prepared]
+    click.echo(render_pairs(plans, replays=replays), nl=False)

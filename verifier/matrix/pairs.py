@@ -35,14 +35,16 @@ def pairs(matrix: Matrix) -> tuple[Pair, ...]:
     skip versions. A service with fewer versions stays at its last. A pair is named after the service with the most
     versions. An explicit pair names two versions of a service; a service that does not have both is upgraded by
     position, from and to the versions at the same places. Earlier versions of a pair make its fresh stores ready
-    (`Service.before`), and skipped ones bring their migrations (`Service.skipped`).
+    (`Service.before`), and skipped ones bring their migrations (`Service.skipped`). The matrix of a pair has that one
+    pair.
     """
     found: dict[str, Pair] = {}
     for names, places in _wanted(matrix):
         name = _unused(f"{safe_name(names[0])}-{safe_name(names[1])}", found)
         services = tuple(_upgraded(service, *_places(service, names, places)) for service in matrix.services)
         traffic = _traffic(matrix, services)
-        found[name] = Pair(*names, name, replace(matrix, services=services, traffic=traffic))
+        own = replace(matrix, services=services, traffic=traffic, pairs=PAIRINGS[0])
+        found[name] = Pair(*names, name, own)
     return tuple(found.values())
 
 
@@ -147,7 +149,8 @@ def _upgraded(service: Service, old: int, new: int) -> Service:
     """The service with the versions at these places; with one version if both are the same."""
     every = service.versions
     running = (every[old],) if old == new else (every[old], every[new])
-    return replace(service, versions=running, before=every[:old], skipped=every[old + 1 : new])
+    before, skipped = (*service.before, *every[:old]), (*service.skipped, *every[old + 1 : new])
+    return replace(service, versions=running, before=before, skipped=skipped)
 
 
 def _traffic(matrix: Matrix, services: Sequence[Service]) -> tuple[Traffic, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 from verifier.plan.model import Coverage, Declared, Plan, PlannedStep, Replay, SessionShape
 
@@ -20,6 +21,14 @@ def render(plan: Plan, *, replays: bool = False) -> str:
         for step in path.steps:
             lines += _step(step, replays)
     return "\n".join([*lines, "", *_declared(plan.declared), *_coverage(plan.coverage)]) + "\n"
+
+
+def render_pairs(plans: Sequence[tuple[str, Plan]], *, replays: bool = False) -> str:
+    """The plan of each pair of versions, `OLD → NEW`, under its name. A single plan stands alone."""
+    texts = [render(plan, replays=replays) for _, plan in plans]
+    if len(plans) == 1:
+        return texts[0]
+    return "\n".join(f"pair {name}\n{text}" for (name, _), text in zip(plans, texts, strict=True))
 
 
 def borrowing(session: SessionShape) -> str:

@@ -1,0 +1,56 @@
+"""Three versions end to end: each adjacent pair is run, and one bad pair fails the whole."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.small_matrix import verifier
+from tests.zoo.readings import test_readings as readings
+
+OFFICE = readings.HERE / "office.py"
+
+
+def rehearse(folder: Path, release: str) -> tuple[int, dict[str, Any], str]:
+    """Versions 1, then a release with a migration, then the same once more under another environment."""
+    text = readings.MATRIX.format(release=release, python=json.dumps(sys.executable), office=json.dumps(str(OFFICE)))
+    third = (
+        f'      "3":\n        command: [{json.dumps(sys.executable)}, {json.dumps(str(OFFICE))}, {release}, '
+        '--port, "{port}"]\n        environment: {RELEASE: "3"}\nstores:'
+    )
+    (folder / "matrix.yaml").write_text(text.replace("stores:", third, 1), encoding="utf-8")
+    (folder / "old.har").write_text(json.dumps(readings.har()), encoding="utf-8")
+    done = verifier("run", "matrix.yaml", "--runtime", "process", "--out", "run", cwd=folder)
+    assert (folder / "run" / "verdict.json").is_file(), done.stdout + done.stderr
+    found: dict[str, Any] = json.loads((folder / "run" / "verdict.json").read_text(encoding="utf-8"))
+    return done.returncode, found, done.stdout
+
+
+@pytest.mark.slow
+def test_a_bad_version_in_between_fails_the_whole(tmp_path: Path) -> None:
+    """The second pair is safe on its own: its stores were migrated before any of its versions started."""
+    status, found, told = rehearse(tmp_path, "split")
+    assert (status, found["verdict"]) == (1, "fail"), told
+    assert [(entry["old"], entry["new"], entry["verdict"]) for entry in found["pairs"]] == [
+        ("1", "2", "fail"),
+        ("2", "3", "pass"),
+    ], told
+    assert {(entry["pair"], entry["attribution"]) for entry in found["violations"]} == {("1-2", "mixed")}
+    again = verifier("judge", "run", cwd=tmp_path)
+    assert again.returncode == 1
+    assert again.stdout in told, "judged again, the run tells the same"
+    for pair in found["pairs"]:
+        assert (tmp_path / "run" / pair["directory"] / "report.html").is_file()
+
+
+@pytest.mark.slow
+def test_three_safe_versions_pass(tmp_path: Path) -> None:
+    status, found, told = rehearse(tmp_path, "kind")
+    assert (status, found["verdict"], found["violations"]) == (0, "pass", []), told
+    assert [entry["verdict"] for entry in found["pairs"]] == ["pass", "pass"]
+    planned = verifier("plan", "matrix.yaml", cwd=tmp_path)
+    assert [line for line in planned.stdout.split("\n") if line.startswith("pair ")] == ["pair 1 → 2", "pair 2 → 3"]
