@@ -124,6 +124,10 @@ def test_junit_has_the_suites_of_every_pair_and_an_error_for_one_that_was_not_ru
     assert int(root.get("tests", "")) == len(root.findall(".//testcase"))
 
 
+def test_every_format_can_tell_of_several_pairs() -> None:
+    assert tuple(MERGED) == NAMES
+
+
 @pytest.mark.parametrize("attack", hostile.ATTACKS)
 def test_hostile_text_stays_text_in_every_format(attack: str) -> None:
     judgement, history, plan = hostile.run(attack)
