@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.benchmarks.contracts.documents import documents
 from tests.cli.small_matrix import ENTRIES, MATRIX, NAME, VERIFIER, entry, recording, verifier, write
 from verifier.cli import main as entry_point
 from verifier.errors import BrokenEnvironment
@@ -223,3 +224,11 @@ def test_an_interrupted_run_is_judged_as_far_as_it_came(tmp_path: Path, number: 
     (out / "timing.json").unlink()
     (out / "verdict.json").unlink()
     assert verifier("judge", out).returncode == 3, "as after a run that was killed"
+
+
+def test_planning_says_that_it_compares_large_contracts(tmp_path: Path) -> None:
+    for name, document in zip("12", documents(60), strict=True):
+        (tmp_path / f"{name}.json").write_text(json.dumps(document))
+    text = MATRIX.replace('"1": {', '"1": {contract: 1.json, ').replace('"2": {', '"2": {contract: 2.json, ')
+    done = verifier("plan", write(tmp_path, text))
+    assert (done.returncode, done.stderr) == (0, "comparing the contracts of words: 60 operations\n")

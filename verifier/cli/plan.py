@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -24,7 +25,7 @@ def plan(matrix: Path, seed: int, budget: str | None, shape: str, replays: bool)
 
     Nothing is started and no container engine is needed.
     """
-    prepared = prepare(matrix, seed, seconds(budget), environ=None)
+    prepared = prepare(matrix, seed, seconds(budget), environ=None, say=partial(click.echo, err=True))
     for note in dict.fromkeys(note for entry in prepared for note in entry.notes):
         click.echo(f"note: {note}", err=True)
     if shape == "json":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from functools import partial
 from pathlib import Path
 
 import click
@@ -45,7 +46,7 @@ def run(
 
     Exit status: 0 pass, 1 fail, 2 bad input, 3 unknown (something was not tested), 4 broken environment (no verdict).
     """
-    prepared = prepare(matrix, seed, seconds(budget))
+    prepared = prepare(matrix, seed, seconds(budget), say=partial(click.echo, err=True))
     for note in dict.fromkeys(note for pair in prepared for note in pair.notes):
         click.echo(f"note: {note}", err=True)
     directory = _directory(out, prepared[0].matrix.name)

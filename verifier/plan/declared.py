@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations
 
 from verifier.contracts.compare import compare
 from verifier.contracts.expectations import Party, seams
-from verifier.contracts.generate import requests, witness_request
-from verifier.contracts.impact import Caller, State, impacts
+from verifier.contracts.generate import witness_request
+from verifier.contracts.impact import Caller, Impact, State, impacts
 from verifier.contracts.order import MEETING, Conflict, Order, conflicts, safe_orders
 from verifier.contracts.registry import ContractRegistry
 from verifier.contracts.verdicts import Comparison
@@ -18,7 +19,6 @@ from verifier.plan.calls import direct_callees
 from verifier.plan.model import Declared, Path, PlannedBreak, PlannedStep, Proof, SeamBreak
 from verifier.pointers import MISSING
 
-MADE = 3  # generated requests for each operation
 Compared = list[tuple[Service, str, str, Comparison]]
 
 
@@ -77,7 +77,7 @@ def declared(
 
     `entries` are the services that recorded clients address.
     """
-    states = list(_states(paths))
+    states = list(states_of(paths))
     found = [
         item
         for service, old, new, comparison in comparisons
@@ -87,7 +87,7 @@ def declared(
     return Declared(numbered, tuple(_seams(matrix, registry, states)), order)
 
 
-def _states(paths: Sequence[Path]) -> Iterator[State]:
+def states_of(paths: Sequence[Path]) -> Iterator[State]:
     for path in paths:
         for step in path.steps:
             services = dict.fromkeys(entry.service for entry in step.state)
@@ -99,7 +99,7 @@ def _states(paths: Sequence[Path]) -> Iterator[State]:
             )
 
 
-def _callers(matrix: Matrix, service: Service, old: str, new: str, entries: frozenset[str]) -> list[Caller]:
+def callers_of(matrix: Matrix, service: Service, old: str, new: str, entries: frozenset[str]) -> list[Caller]:
     """The callers of a service: recorded clients and other services, each built for the version it came with."""
     direct = direct_callees(matrix)
     found = []
@@ -123,9 +123,12 @@ def _breaks(
     states: list[State],
     entries: frozenset[str],
 ) -> Iterator[PlannedBreak]:
-    found = impacts(service.name, old, new, comparison, states, _callers(matrix, service, old, new, entries))
+    found = impacts(service.name, old, new, comparison, states, callers_of(matrix, service, old, new, entries))
+    by_finding: dict[int, list[Impact]] = defaultdict(list)
+    for impact in found:
+        by_finding[id(impact.finding)].append(impact)
     for finding in comparison.findings:
-        here = [impact for impact in found if impact.finding is finding]
+        here = by_finding[id(finding)]
         _, meets = MEETING[finding.column]
         has = finding.witness is not MISSING
         writer = registry.contract(service.name, new if meets == "old" else old)
@@ -172,64 +175,3 @@ def proofs(said: Declared, step: PlannedStep) -> tuple[Proof, ...]:
         for item in said.breaks
         if item.request is not None and item.steps[:1] == (step.id,)
     )
-
-
-def generated(
-    matrix: Matrix, registry: ContractRegistry, paths: Sequence[Path], entries: frozenset[str], seed: int
-) -> dict[str, list[Proof]]:
-    """By step: requests generated from each version's contract, for that version and for the other one.
-
-    Each version first receives its own requests in its control, which shows what a correct response is. It receives
-    the other version's requests in the first step in which a caller built for that version meets it. In
-    other steps no caller would send them, so they would prove nothing.
-    """
-    found: dict[str, list[Proof]] = {}
-    states = list(_states(paths))
-    for service in matrix.services:
-        old, new = service.old.name, service.new.name
-        if old == new or not all(registry.contract(service.name, name) for name in (old, new)):
-            continue
-        made = {name: _made(registry, service, name, seed) for name in (old, new)}
-        callers = _callers(matrix, service, old, new, entries)
-        for written_for, target in ((old, old), (new, new), (old, new), (new, old)):
-            holders = [caller for caller in callers if caller.built_for == written_for]
-            step = (
-                _alone(states, service, target)
-                if written_for == target
-                else _version_pair(states, service, target, holders)
-            )
-            found.setdefault(step, []).extend(replace(item, version=target) for item in made[written_for])
-    found.pop("", None)
-    return found
-
-
-def _alone(states: list[State], service: Service, version: str) -> str:
-    """The first step in which this is the only live version of the service. It belongs to a control."""
-    return next((step for step, live in states if dict(live).get(service.name) == (version,)), "")
-
-
-def _version_pair(states: list[State], service: Service, version: str, callers: list[Caller]) -> str:
-    """The first step in which one of the callers runs together with a version."""
-    for step, live in states:
-        there = dict(live)
-        if version in there.get(service.name, ()):
-            for caller in callers:
-                if not caller.service or caller.version in there.get(caller.service, ()):
-                    return step
-    return ""
-
-
-def _made(registry: ContractRegistry, service: Service, version: str, seed: int) -> list[Proof]:
-    contract = registry.contract(service.name, version)
-    return [
-        Proof(
-            f"made:{service.name}:{version}:{operation.id}:{number}",
-            service.name,
-            version,
-            operation.id,
-            request,
-            version,
-        )
-        for operation in (contract.operations if contract is not None else ())
-        for number, request in enumerate(requests(contract, operation, MADE, seed) if contract else (), 1)
-    ]

@@ -14,8 +14,9 @@ from verifier import __version__
 from verifier.contracts.registry import ContractRegistry
 from verifier.matrix.model import Matrix
 from verifier.plan.calls import callees
-from verifier.plan.declared import compared, declared, generated, proofs, safe_order, with_safe_order
+from verifier.plan.declared import compared, declared, proofs, safe_order, with_safe_order
 from verifier.plan.faults import HANDOVER, Cell, Key, cell, enumerate_faults, key, routed
+from verifier.plan.made import generated, unused
 from verifier.plan.model import (
     Count,
     Coverage,
@@ -67,9 +68,13 @@ def plan(matrix: Matrix, sessions: Sequence[SessionShape], seed: int, registry: 
         for path in drafted
     )
     coverage = _coverage(matrix, done, sessions, tally)
+    if count := unused(matrix, registry, sessions):
+        why = "no caller of the run is known to use them, so no requests are made up for them"
+        left_out = LeftOut("operations of contracts", why, count)
+        coverage = replace(coverage, left_out=(*coverage.left_out, left_out))
     entries = frozenset(exchange.service for session in sessions for exchange in session.exchanges)
     said = declared(matrix, registry, comparisons, order, done, entries)
-    made = generated(matrix, registry, done, entries, seed)
+    made = generated(matrix, registry, done, sessions, seed)
     proven = tuple(
         replace(
             path,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -34,6 +34,8 @@ from verifier.replay.replay_script import ReplayScript
 from verifier.replay.session import service_of
 from verifier.runtime.stores.registered import PROCESS_STORES, parts
 
+LARGE = 50  # operations of a contract
+
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
@@ -56,9 +58,15 @@ class Prepared:
 
 
 def prepare(
-    file: Path, seed: int, budget: float | None = None, environ: Mapping[str, str] | None = os.environ
+    file: Path,
+    seed: int,
+    budget: float | None = None,
+    environ: Mapping[str, str] | None = os.environ,
+    say: Callable[[str], object] = lambda text: None,
 ) -> tuple[Prepared, ...]:
     """Read all inputs of a matrix and make the plan of each of its pairs; `budget` (seconds) overrides the matrix's.
+
+    The pairs share the budget equally. `say` is told what is about to take seconds.
 
     Secrets that the matrix names are read from `environ` and from files. If `environ` is None, they are not read, and
     the result can be shown but not run. Raises BadInput with every problem found.
@@ -68,11 +76,11 @@ def prepare(
         matrix = replace(matrix, budget=budget)
     found: list[Prepared] = []
     problems: list[Problem] = []
-    every = pairs(matrix)
+    every = pairs(replace(matrix, budget=matrix.budget / max(1, len(pairs(matrix)))))
     notes = left_out(matrix, every)
     for pair in every:
         try:
-            found.append(replace(_prepared(pair, notes, file, seed, environ), versions=versions(matrix)))
+            found.append(replace(_prepared(pair, notes, file, seed, environ, say), versions=versions(matrix)))
         except BadInput as error:
             problems += error.problems
     if problems:
@@ -80,7 +88,14 @@ def prepare(
     return tuple(found)
 
 
-def _prepared(pair: Pair, told: tuple[str, ...], file: Path, seed: int, environ: Mapping[str, str] | None) -> Prepared:
+def _prepared(
+    pair: Pair,
+    told: tuple[str, ...],
+    file: Path,
+    seed: int,
+    environ: Mapping[str, str] | None,
+    say: Callable[[str], object],
+) -> Prepared:
     """One pair with its plan. `told` are the notes so far. Raises BadInput."""
     matrix = pair.matrix
     problems: list[Problem] = []
@@ -108,8 +123,19 @@ def _prepared(pair: Pair, told: tuple[str, ...], file: Path, seed: int, environ:
     if problems:
         raise BadInput(sorted(set(problems)))
     shapes = tuple(_shape(name, replay_script, registry, matrix) for name, replay_script in replay_scripts.items())
+    for sentence in _lengthy(matrix, registry):
+        say(sentence)
     made = plan(matrix, shapes, seed, registry)
     return Prepared(pair, registry, contracts, replay_scripts, made, str(file), credentials, tuple(notes))
+
+
+def _lengthy(matrix: Matrix, registry: ContractRegistry) -> Iterator[str]:
+    """A sentence for each service whose contracts are so large that it takes seconds to compare them."""
+    for service in matrix.services:
+        known = [registry.contract(service.name, version.name) for version in service.versions]
+        count = max((len(contract.operations) for contract in known if contract is not None), default=0)
+        if len(known) > 1 and count >= LARGE:
+            yield f"comparing the contracts of {service.name}: {count} operations"
 
 
 def _contracts(matrix: Matrix) -> tuple[tuple[str, str, Path], ...]:
