@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from tests.cli.small_matrix import verifier
+from tests.cli.small_matrix import MATRIX, verifier, write
 from tests.zoo.readings import test_readings as readings
 
 OFFICE = readings.HERE / "office.py"
+WORDS = '{command: [python, one_service.py, %s, --port, "{port}", --folder, "FOLDER"], environment: {RELEASE: "%s"}}'
 
 
 def rehearse(folder: Path, release: str) -> tuple[int, dict[str, Any], str]:
@@ -54,3 +55,28 @@ def test_three_safe_versions_pass(tmp_path: Path) -> None:
     assert [entry["verdict"] for entry in found["pairs"]] == ["pass", "pass"]
     planned = verifier("plan", "matrix.yaml", cwd=tmp_path)
     assert [line for line in planned.stdout.split("\n") if line.startswith("pair ")] == ["pair 1 → 2", "pair 2 → 3"]
+
+
+def words(folder: Path, *ways: str) -> tuple[int, dict[str, Any], str]:
+    """Versions of a small service by what each does: `well`, or `dies` instead of getting ready."""
+    folder.mkdir()
+    before, _, after = MATRIX.partition("    versions:\n")
+    lines = "".join(f'      "{at}": {WORDS % (way, at)}\n' for at, way in enumerate(ways, 1))
+    text = f"{before}    versions:\n{lines}rollout:{after.partition('rollout:')[2]}"
+    done = verifier("run", write(folder, text), "--runtime", "process", "--out", folder / "run", cwd=folder)
+    found: dict[str, Any] = json.loads((folder / "run" / "verdict.json").read_text(encoding="utf-8"))
+    return done.returncode, found, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_a_pair_whose_environment_breaks_is_no_pass_and_hides_no_other(tmp_path: Path) -> None:
+    """The last version does not start: the first pair is told all the same. If every pair breaks, so does the whole."""
+    status, found, told = words(tmp_path / "last", "well", "well", "dies")
+    assert (status, found["verdict"]) == (3, "unknown"), told
+    assert [entry["verdict"] for entry in found["pairs"]] == ["pass", "not run"], told
+    assert any(
+        entry.startswith("2 → 3 was not run: the environment broke: in the control") for entry in found["unknowns"]
+    )
+    assert "words 3 did not become ready" in told
+    status, found, told = words(tmp_path / "middle", "well", "dies", "well")
+    assert (status, found["verdict"]) == (4, "error"), told
