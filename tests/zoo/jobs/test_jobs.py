@@ -123,9 +123,11 @@ def rehearsed(
 @pytest.mark.slow
 def test_work_that_old_ticks_off_unseen_is_missed_wherever_it_would_show(tmp_path: Path) -> None:
     """A list that grows meanwhile, a second page, a search, a 404, an ETag."""
-    found = told(rehearsed(tmp_path, "lost", WAITED))
+    verdict = rehearsed(tmp_path, "lost", WAITED)
+    found, causes = told(verdict), [entry["cause"] for entry in verdict["causes"]]
     accepting = {f"PUT /{kind}/{{}}" if kind == "pages" else f"POST /{kind}" for kind in WAITED}
     assert {("completes", "mixed", operation) for operation in accepting} <= found
+    assert len(causes) == len(WAITED), causes
 
 
 @pytest.mark.slow
@@ -148,7 +150,7 @@ def test_work_that_is_done_twice_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_work_that_ends_only_after_going_back_does_not_complete(tmp_path: Path) -> None:
-    verdict = rehearsed(tmp_path, "heir", ("listed", "reports"), rollback="every-state")
+    verdict = rehearsed(tmp_path, "heir", ("listed", "reports"), rollback="ends")
     assert {("completes", "mixed", "POST /listed"), ("completes", "mixed", "POST /reports")} <= told(verdict)
     back = {step["id"] for step in verdict["steps"] if step["kind"] == "roll back"}
     messages = [entry["message"] for entry in verdict["violations"] if entry["guarantee"] == "completes"]
@@ -157,5 +159,5 @@ def test_work_that_ends_only_after_going_back_does_not_complete(tmp_path: Path) 
 
 @pytest.mark.slow
 def test_work_that_the_other_does_before_going_back_is_silent(tmp_path: Path) -> None:
-    verdict = rehearsed(tmp_path, "heir-ready", ("listed", "reports"), rollback="every-state")
+    verdict = rehearsed(tmp_path, "heir-ready", ("listed", "reports"), rollback="ends")
     assert (verdict["verdict"], verdict["violations"]) == ("pass", [])

@@ -57,4 +57,9 @@ def test_the_same_code_on_both_sides_is_silent(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_work_under_a_name_that_old_workers_throw_away_does_not_complete(tmp_path: Path) -> None:
-    assert ("completes", "mixed", "POST /jobs") in told(rehearsed(tmp_path, "renamed", "none", "none"))
+    verdict = rehearsed(tmp_path, "renamed", "none", "none")
+    assert ("completes", "mixed", "POST /jobs") in told(verdict)
+    causes = [entry["cause"] for entry in verdict["causes"]]
+    assert causes == ["work that sums accepted with POST /jobs does not end"], (
+        "what reads show of it is no other defect"
+    )
