@@ -277,6 +277,88 @@ def test_a_removed_endpoint_breaks_compatibility_and_loses_nothing() -> None:
     assert LOST in attributions(play(False))
 
 
+def test_a_removed_endpoint_loses_nothing_where_its_control_never_got_that_far_either() -> None:
+    """The session reads it twice, and stops at the first answer that is not there."""
+
+    def play(removed: bool) -> Judgement:
+        builder = HistoryBuilder()
+
+        def scenario(scenario: Scenario) -> None:
+            for index in (0, 2):
+                name = builder.fresh("t")
+                gone = scenario.second == NEW and removed
+                builder.send(f"PUT /things/{name}", scenario.first, 200, index=index)
+                shown = 404 if gone else (200, {"text": "kept"})
+                read = builder.send(f"GET /things/{name}", scenario.second, shown, index=index + 1)
+                if gone:
+                    return
+                lost = scenario.first == NEW and (removed or scenario.broken)
+                builder.sweep(read, scenario.first, 404 if lost else (200, {"text": "kept"}))
+
+        return in_every_phase(scenario, *(() if removed else ("forward",)), builder=builder)  # type: ignore[arg-type]
+
+    assert attributions(play(True)) == {("compatible", "new-version")}
+    assert LOST in attributions(play(False))
+
+
+@pytest.mark.parametrize(("of_old", "found"), [(500, False), ((200, {"sum": 1}), True)])
+def test_what_old_can_never_show_is_not_lost_where_new_has_mended_it(of_old: Any, found: bool) -> None:
+    """Old answers 500, as recorded; new shows it, and old still does not."""
+    builder = HistoryBuilder()
+
+    def play(scenario: Scenario) -> None:
+        name, right = builder.fresh("t"), (200, {"sum": 1})
+        builder.send(f"PUT /things/{name}", scenario.first, 200)
+        shown = right if scenario.second == NEW else of_old
+        read = builder.send(f"GET /things/{name}/sum", scenario.second, shown, index=1)
+        if shown == right:
+            builder.sweep(read, scenario.first, 500 if scenario.first == OLD and scenario.broken else shown)
+
+    assert (LOST in attributions(in_every_phase(play, "forward", builder=builder))) is found
+
+
+@pytest.mark.parametrize("shows", [in_cents, as_written])
+def test_an_error_that_old_always_gives_hides_nothing_else_of_its_session(shows: Shows) -> None:
+    builder = HistoryBuilder()
+
+    def play(scenario: Scenario) -> None:
+        builder.send("GET /sum", scenario.first, 500, index=9)
+        _bill(scenario, shows, shows, {})
+
+    judgement = in_every_phase(play, "forward", builder=builder)
+    found = [entry.message for entry in judgement.violations if entry.guarantee == "no lost write"]
+    assert any("amount was written as" in message for message in found) is (shows is in_cents)
+
+
+@pytest.mark.parametrize(
+    ("of_old", "of_new", "found"),
+    [
+        ({"note": ""}, {"note": None}, False),
+        ({"note": "kept"}, {"note": None}, True),
+        ({"note": ""}, {"note": 0}, True),
+        ({"notes": [{"a": ""}, {"a": "b"}]}, {"notes": [{"a": None}, {"a": "b"}]}, False),
+        ({"notes": [{"a": ""}, {"a": "b"}]}, {"notes": [{"a": None}, {"a": None}]}, True),
+    ],
+)
+def test_an_empty_text_may_be_null_and_another_one_may_not(of_old: Any, of_new: Any, found: bool) -> None:
+    """The same operation shows a text elsewhere, so old never tells null."""
+    builder = HistoryBuilder()
+
+    def play(scenario: Scenario) -> None:
+        name = builder.fresh("t")
+        builder.send(f"PUT /things/{name}", scenario.first, 200)
+        shown = of_new if scenario.second == NEW else of_old
+        read = builder.send(f"GET /things/{name}", scenario.second, (200, shown), index=1)
+        for version in {scenario.first, scenario.second}:
+            builder.sweep(read, version, (200, of_new if version == NEW else of_old))
+        builder.send(f"GET /things/{name}", scenario.second, (200, {"note": "a", "notes": [{"a": "b"}]}), index=2)
+
+    judgement = in_every_phase(play, builder=builder)
+    assert (judgement.verdict, bool(judgement.violations)) == (("fail", True) if found else ("pass", False))
+    tolerated = {entry.reason for entry in judgement.tolerated}
+    assert ("an empty text is told as null" in tolerated) is not found
+
+
 def test_members_that_never_were_anything_but_null_may_be_missing() -> None:
     def play(known: Any) -> Judgement:
         builder = HistoryBuilder()

@@ -17,6 +17,8 @@ from verifier.checks import declared
 from verifier.checks.baseline import Baseline, comes_later, shape_key
 from verifier.checks.causes import retyped
 from verifier.checks.context import CLIENT, Context, called
+from verifier.checks.empty_texts import REASON as EMPTY_TEXT
+from verifier.checks.empty_texts import EmptyTexts
 from verifier.checks.eventshapes import with_value
 from verifier.checks.files import Files
 from verifier.checks.guarantee import Guarantee
@@ -48,14 +50,14 @@ def check(context: Context, plan: Plan) -> CheckResult:
 def check_answers(context: Context) -> CheckResult:
     result = CheckResult(GUARANTEE)
     baseline, validators = Baseline(context), _Validators(context)
-    files, provenance = Files(context), Provenance(context)
+    files, provenance, empty = Files(context), Provenance(context), EmptyTexts(context)
     for operation in context.history.operations:
         if operation.response is None or operation.response.status >= 500:
             continue
         if operation.source in CLIENT:
             result.ran(operation.step, operation.service, operation.name)
             found = [
-                *_against_controls(context, operation, operation.response, baseline, validators),
+                *_against_controls(context, operation, operation.response, baseline, validators, empty, result),
                 *_other_files(context, operation, operation.response, files),
             ]
             result.findings += (_explained(context, operation, finding, provenance) for finding in found)
@@ -67,7 +69,13 @@ def check_answers(context: Context) -> CheckResult:
 
 
 def _against_controls(
-    context: Context, operation: Operation, response: Response, baseline: Baseline, validators: _Validators
+    context: Context,
+    operation: Operation,
+    response: Response,
+    baseline: Baseline,
+    validators: _Validators,
+    empty: EmptyTexts,
+    result: CheckResult,
 ) -> Iterable[Finding]:
     known = baseline.known(baseline.place(operation))
     status = response.status // 100
@@ -85,6 +93,9 @@ def _against_controls(
     for misfit in _misfits(operation, response, baseline):
         pointer = misfit.pointer
         if _superseded_by_poll(context, operation) or validators.allows(operation, response, pointer):
+            continue
+        if empty.explain(operation, misfit):
+            result.tolerated[f"{operation.service} {operation.name}: {pointer}", EMPTY_TEXT] += 1
             continue
         message = f"{called(operation)}: {pointer or 'the body'} {misfit.what}"
         found = _finding(context, operation, message, FindingKind.SHAPE, f"shape {pointer}")

@@ -15,13 +15,13 @@ from verifier.checks.available import broken_replicas
 from verifier.checks.causes import retyped
 from verifier.checks.context import Context, called
 from verifier.checks.guarantee import Guarantee
-from verifier.checks.readback import GONE, LATE, NOT_THERE, Controls, Removals, body_of, removed_endpoints
+from verifier.checks.readback import GONE, LATE, NOT_THERE, Controls, Endpoints, Removals, body_of
 from verifier.checks.readings import learn
 from verifier.checks.relations import Place
 from verifier.checks.renderings import EMPTY, canonical, same
 from verifier.checks.replays import Origin, origin
 from verifier.checks.shapes import kind
-from verifier.checks.tolerance import ALWAYS, FILLED, ON_ITS_WAY, OTHERWISE, REMOVED, RENDERING, VARIES
+from verifier.checks.tolerance import ALWAYS, BROKEN, FILLED, ON_ITS_WAY, OTHERWISE, REMOVED, RENDERING, VARIES
 from verifier.checks.values import NOTHING, differences
 from verifier.checks.verdict import ROLLBACK, CheckResult, Finding, FindingKind
 from verifier.history.model import Operation
@@ -83,7 +83,7 @@ class _Look:
         self._disturbed = _disturbed(context)
         self._controls = Controls(context)
         self._removals = Removals(context)
-        self._removed = removed_endpoints(context)
+        self._endpoints = Endpoints(context)
         self._values = context.once(acknowledged.check)
         self._learned = context.once(learn)
         self._first: dict[tuple[str, str], tuple[Operation, Any]] = {}
@@ -95,9 +95,12 @@ class _Look:
         if not status or status >= 300:
             if status in GONE and self._removals.may_be_gone(operation):
                 return []
-            read = (operation.service, operation.version, operation.session, operation.index)
-            if status in NOT_THERE and read in self._removed:
+            read = (operation.service, operation.version, operation.name)
+            if status in NOT_THERE and read in self._endpoints.removed:
                 self._values.tolerance.grant(operation, "", REMOVED)
+                return []
+            if status >= 500 and read in self._endpoints.broken:
+                self._values.tolerance.grant(operation, "", BROKEN)
                 return []
             at = (operation.service, operation.session, operation.index)
             where = f" at {operation.session}#{operation.index}" if at in self._controls.lost else ""

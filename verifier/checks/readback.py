@@ -149,30 +149,38 @@ class Removals:
         return (self.context.path(operation), operation.service, operation.request.target)
 
 
-def removed_endpoints(context: Context) -> set[tuple[str, str, str, int]]:
-    """Reads that a version by itself never has: service, version, session and exchange.
+@dataclass(slots=True)
+class Endpoints:
+    """What versions by themselves never show, by service, version and operation.
 
-    In its own control every client that sends this read, or another one of the same operation, is told that nothing
-    is there. Such an endpoint was removed. That is a break of compatibility, and no lost write.
+    `removed`: in its own control the version answers every client that nothing is there. Such an endpoint was removed.
+    That is a break of compatibility, and no lost write.
+    `broken`: by itself the old version answers every client with an error of the server. What it never could show is
+    not lost when a newer version shows it and the old one still does not.
+
+    Both compare all reads of an operation in the control of one version. They can be wrong where one operation name
+    stands for endpoints of several kinds.
     """
-    missing: dict[tuple[str, str, str], set[Place]] = defaultdict(set)
-    there: set[tuple[str, str, str]] = set()
-    for operation in context.history.operations:
-        if operation.source not in ("replay", "live") or operation.request.method not in SAFE:
-            continue
-        if operation.response is None or not context.phase(operation).startswith("control"):
-            continue
-        name = (operation.service, operation.version, operation.name)
-        if operation.response.status in NOT_THERE:
-            missing[name].add(_place(operation))
-        elif operation.response.status < 400:
-            there.add(name)
-    return {
-        (service, version, session, index)
-        for (service, version, name), places in missing.items()
-        if (service, version, name) not in there
-        for _, session, index in places
-    }
+
+    context: Context
+    removed: set[tuple[str, str, str]] = field(default_factory=set)
+    broken: set[tuple[str, str, str]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        statuses: dict[tuple[str, str, str], set[int]] = defaultdict(set)
+        by_itself: dict[tuple[str, str, str], set[int]] = defaultdict(set)
+        for operation in self.context.history.operations:
+            if operation.source not in ("replay", "live") or operation.request.method not in SAFE:
+                continue
+            phase = self.context.phase(operation)
+            if operation.response is None or not phase.startswith("control"):
+                continue
+            name = (operation.service, operation.version, operation.name)
+            statuses[name].add(operation.response.status)
+            if phase == "control-old":
+                by_itself[name].add(operation.response.status)
+        self.removed = {name for name, found in statuses.items() if found & NOT_THERE and min(found) >= 400}
+        self.broken = {name for name, found in by_itself.items() if min(found) >= 500}
 
 
 def _around(operation: Operation) -> Iterator[str]:

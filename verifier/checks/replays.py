@@ -20,6 +20,7 @@ from verifier.http.message import header
 from verifier.pointers import MISSING
 
 Origin = tuple[str, str]  # step, replay
+Exchange = tuple[str, str, int]  # service, session, index
 Side = Literal["sent", "answered"]
 Source = tuple[int, Side, str]  # exchange of the session, request or response, pointer
 MOST_VALUES = 400  # pointers of one body that are taken as sources; a longer one is a listing
@@ -36,7 +37,7 @@ class Replay:
     attempts: dict[int, list[Operation]] = field(default_factory=lambda: defaultdict(list))
     reads: dict[int, Operation] = field(default_factory=dict)
     faults: set[str] = field(default_factory=set)
-    broken: bool = False  # a request had no response, or one that tells of a defect of the server
+    broken: bool = False  # a request had no response, or an error of the server that is not always there
     _sources: dict[Source, list[frozenset[str]]] | None = None
     _named: dict[str, set[Source]] = field(default_factory=lambda: defaultdict(set))
     _own: set[str] = field(default_factory=set)
@@ -132,6 +133,7 @@ class Replays:
 def find(context: Context) -> Replays:
     """Index a history once; use it with `context.once`."""
     found: dict[Origin, Replay] = {}
+    usual = _usual_errors(context)
     readers: dict[tuple[str, ...], set[Origin]] = defaultdict(set)
     for operation in context.history.operations:
         if operation.source not in ("replay", "live"):
@@ -140,7 +142,7 @@ def find(context: Context) -> Replays:
         replay = found.get(place)
         if replay is None:
             replay = found[place] = Replay(_control(context, place[0]))
-        _add(replay, operation)
+        _add(replay, operation, usual)
         if operation.request.method in SAFE:
             readers[_asked(context, operation)].add(place)
     return Replays(found, {asked for asked, places in readers.items() if len(places) > 1}, context)
@@ -153,10 +155,28 @@ def _control(context: Context, step: str) -> Phase | None:
     return control if control in ("control-old", "control-new") else None
 
 
-def _add(replay: Replay, operation: Operation) -> None:
+def _usual_errors(context: Context) -> set[Exchange]:
+    """The exchanges that the old version by itself always answers with an error of the server (5xx).
+
+    The recording has the error, too, as a rule. The rest of such a session says as much about the services as another
+    one: an error that is always there tells of no defect that others do not have.
+    """
+    failed: dict[Exchange, set[bool]] = defaultdict(set)
+    for operation in context.history.operations:
+        if operation.source in ("replay", "live") and _control(context, operation.step) == "control-old":
+            failed[_exchange(operation)].add(operation.response is not None and operation.response.status >= 500)
+    return {exchange for exchange, found in failed.items() if found == {True}}
+
+
+def _exchange(operation: Operation) -> Exchange:
+    return (operation.service, operation.session, operation.index)
+
+
+def _add(replay: Replay, operation: Operation, usual_errors: set[Exchange]) -> None:
     if operation.fault:
         replay.faults.add(operation.fault)
-    if operation.response is None or operation.response.status >= 500:
+    failed = operation.response is None or operation.response.status >= 500
+    if failed and (operation.response is None or _exchange(operation) not in usual_errors):
         replay.broken = True
     if operation.request.method in SAFE:
         replay.reads[operation.index] = operation
