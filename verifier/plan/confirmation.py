@@ -17,6 +17,7 @@ from verifier.plan.faults import HANDOVER, can_hand_over, routed
 from verifier.plan.model import Fault, Path, Plan, PlannedStep, Replay, SessionShape, live_versions
 
 REPEATS = 10  # of each target in each step
+REPEATS_ALONE = 3  # of one that runs by itself and waits for work to end
 MOST_TARGETS = 12
 PREFIX = "confirm-"
 
@@ -70,7 +71,8 @@ def _replays(
         session = shapes.get(target.session)
         if session is None:
             continue
-        for repeat in range(REPEATS):
+        alone = target.fault is not None and target.fault.kind == HANDOVER
+        for repeat in range(REPEATS_ALONE if alone else REPEATS):
             route = tuple(
                 _version(steps[at], exchange.service, target.route[index] if target.route else "", index + repeat)
                 for index, exchange in enumerate(session.exchanges)

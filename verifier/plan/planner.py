@@ -116,6 +116,8 @@ def _replays(
     tally.every_cell.update(cell(session.exchanges[fault.index].service, fault) for session, fault in possible)
     if step.phase != "control-old":  # no alarm without a matched control
         possible = [entry for entry in possible if _key(*entry) in tally.controlled]
+    # A handover runs alone and waits for work to end: one for each pair of versions is what its time is worth.
+    possible = [entry for entry in possible if entry[1].kind != HANDOVER or not tally.cells[_cell(*entry)]]
     faulted = _select(possible, max(0, limit), draw, seed, tally.cells)
     if step.phase == "control-old":
         tally.controlled.update(_key(*entry) for entry in faulted)
@@ -123,6 +125,10 @@ def _replays(
     return tuple(
         Replay(f"r{number}", session.id, row, fault) for number, (session, row, fault) in enumerate(planned, 1)
     )
+
+
+def _cell(session: SessionShape, fault: Fault) -> Cell:
+    return cell(session.exchanges[fault.index].service, fault)
 
 
 def _key(session: SessionShape, fault: Fault) -> Key:
