@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from textwrap import shorten
 
 from verifier.checks.attribution import Attributed
 from verifier.checks.consequences import RULES
@@ -16,6 +17,8 @@ from verifier.checks.context import Context
 from verifier.checks.evidence import Evidence, Link
 from verifier.checks.explaining import explanation
 from verifier.checks.verdict import Violation
+
+LONGEST_TITLE = 100  # characters of a message that names a cause
 
 
 def with_causes(context: Context, found: Sequence[Attributed]) -> tuple[Violation, ...]:
@@ -86,7 +89,11 @@ class _Groups:
         found = [""] * self.count
         for root, group in members.items():
             titles = (title for number in group if (title := self._titles.get(number, "")))
-            several = next(titles, violations[group[0]].message) if len(group) > 1 else ""
+            several = (
+                next(titles, shorten(violations[group[0]].message, LONGEST_TITLE, placeholder=" …"))
+                if len(group) > 1
+                else ""
+            )
             for number in group:
                 found[number] = self._names.get(root, several)
         return found
