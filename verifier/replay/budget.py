@@ -7,6 +7,9 @@ step are left out. They are the last in an order that is the same in all steps (
 budget leaves out the same kinds of faults in the controls and in the later states. A later state never tries a kind of
 fault that no control with all old has tried.
 
+Waiting for work that never ends can use up more than a share before the first fault. A small reserve is therefore kept
+for the faults of such a step and of those after it.
+
 Starting and stopping replicas does not count. Replays under way and waiting that has begun are let end.
 """
 
@@ -20,6 +23,7 @@ from verifier.history.model import Note
 from verifier.plan.faults import Key, key
 from verifier.plan.model import FOR_BUDGET, Fault, Plan, PlannedStep, Replay
 
+RESERVE = 0.15  # of the budget; a run may take this much longer
 UNKNOWN_TAIL = 0.25  # of its share, for what the first step does after its replays
 
 
@@ -39,10 +43,14 @@ class Budget:
     _until: float = 0.0
     _replayed: float = 0.0
     _tail: float | None = None
+    _reserve: float = 0.0
+    _floor: float = 0.0  # seconds that the faults of the step have in any case
+    _first: float | None = None  # when the first fault could start
     _skipped: int = 0
     _unmatched: int = 0
 
     def __post_init__(self) -> None:
+        self._reserve = RESERVE * self.seconds
         faults = {step.id: _faulted(step) for step in self.plan.steps}
         usual = max(1.0, sum(faults.values()) / max(1, len(faults)))  # what a step does besides its faults
         self._weights = {step: usual + count for step, count in faults.items()}
@@ -56,7 +64,8 @@ class Budget:
         """The replaying of a step begins. Earlier steps that were never reached leave it their shares."""
         for earlier in list(takewhile(lambda name: name != step.id, self._weights)):
             del self._weights[earlier]
-        share = max(0.0, self.seconds - self.spent) * self._weights[step.id] / sum(self._weights.values())
+        part = self._weights[step.id] / sum(self._weights.values())
+        share, self._floor, self._first = max(0.0, self.seconds - self.spent) * part, self._reserve * part, None
         del self._weights[step.id]
         self._step, self._skipped, self._unmatched = step, 0, 0
         self._began = self._replayed = self.clock()
@@ -67,9 +76,10 @@ class Budget:
         fault, step = replay.fault, self._step
         if fault is None or step is None:
             return True
-        kind, control = self._key(replay, fault), step.phase == "control-old"
+        now, kind, control = self.clock(), self._key(replay, fault), step.phase == "control-old"
+        self._first = now if self._first is None else self._first
         unmatched = not control and kind not in self._tried
-        if unmatched or self.clock() >= self._until:
+        if unmatched or now >= max(self._until, self._first + self._floor):
             self._skipped += 1
             self._unmatched += unmatched
             return False
@@ -80,6 +90,8 @@ class Budget:
     def replayed(self) -> None:
         """The replays of the step have ended; open work, proofs and the read-back follow."""
         self._replayed = self.clock()
+        if self._first is not None:
+            self._reserve = max(0.0, self._reserve - max(0.0, self._replayed - max(self._until, self._first)))
 
     def end(self) -> Note | None:
         """The step has ended. The note says what was left out."""
