@@ -19,7 +19,7 @@ from verifier.replay.waiting_times import WaitingTimes
 
 LEAST = 2.0  # seconds that a pause lasts where nobody does the work; the shortest bound of a waiting is longer
 FACTOR = 3.0  # times what the work needed in the control of all old
-MOST = 20.0  # seconds
+MOST = 5.0  # seconds; work that waits longer for somebody else, such as for a lease, waits for its acceptor
 
 
 class Pauser(Protocol):
