@@ -8,7 +8,7 @@ of each replica does the work. All is in the SQLite file that DATABASE_URL names
 
 `1`           takes what is open, and ticks off unseen what it does not know (form 2)
 `ready`       knows both forms and writes the one that `1` knows: `1` can live beside it
-`lost`        knows both forms and writes form 2
+`lost`        knows both forms and writes form 2, and looks for work so seldom that `1` is there first
 `twice`       takes a lock of its own, so that `1` may do the same work at the same time
 `heir`        `1` leaves all work to it while it lives, and it does only what it wrote itself
 `heir-ready`  `1` leaves all work to it while it lives, and it does all of it
@@ -32,8 +32,8 @@ from urllib.parse import parse_qs, urlsplit
 
 RELEASES = ("1", "ready", "lost", "twice", "heir", "heir-ready")
 KINDS = ("listed", "paged", "searched", "reports", "pages", "hooks", "counted")
-PAUSE = 0.02  # seconds between two looks for work
-WORK = 0.05  # seconds that a job takes
+PAUSE, LONG_PAUSE = 0.02, 0.4  # seconds between two looks for work
+WORK = {"hooks": 0.05, "counted": 0.05}  # seconds that a job takes; the others take none
 PAGE = 2  # titles
 TABLES = (
     "CREATE TABLE IF NOT EXISTS jobs (number INTEGER PRIMARY KEY, id TEXT, kind TEXT, sent TEXT, form INTEGER, "
@@ -47,6 +47,7 @@ class Jobs:
         self.release, self.file, self.me = release, file, uuid.uuid4().hex
         self.writes = 2 if release in ("lost", "heir") else 1
         self.rank = 2 if release.startswith("heir") else 1
+        self.pause = LONG_PAUSE if release == "lost" else PAUSE
         self.stopping = threading.Event()
 
     @contextmanager
@@ -83,13 +84,13 @@ class Jobs:
         return (row[0], json.loads(row[1])) if row else (0, None)
 
     def work(self) -> None:
-        while not self.stopping.wait(PAUSE):
+        while not self.stopping.wait(self.pause):
             for number, kind, sent, form in self._taken():
                 if self.release == "1" and form > 1:
                     continue  # it knows no such form, and has taken it all the same
                 if kind == "hooks":
                     self._deliver(json.loads(sent)["reference"])
-                self.stopping.wait(WORK)
+                self.stopping.wait(WORK.get(kind, 0))
                 with self.database() as db:
                     db.execute("UPDATE jobs SET runs = runs + 1, taken = 1, locked = 1 WHERE number = ?", (number,))
 
