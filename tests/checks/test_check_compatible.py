@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -11,8 +12,10 @@ import pytest
 
 from tests.checks.history_builder import NEW, OLD, Answer, HistoryBuilder, Scenario, attributions, in_every_phase
 from tests.checks.order_scenarios import healthy_session, place_order, poll_order
+from verifier.checks.judge import judge
 from verifier.checks.verdict import Judgement
 from verifier.contracts.registry import ContractRegistry, version_contract
+from verifier.plan.model import ExchangeShape, SessionShape
 
 FOUND = {("compatible", "mixed")}
 
@@ -143,6 +146,39 @@ def test_polls_that_were_polled_past_do_not_alarm() -> None:
     builder = HistoryBuilder()
     judgement = in_every_phase(lambda scenario: play(scenario, {"state": "done"}), "forward", builder=builder)
     assert attributions(judgement) == FOUND
+
+
+@pytest.mark.parametrize(("first", "found"), [(404, set()), ((200, {"state": "queued"}), FOUND)])
+def test_which_read_of_a_waiting_comes_first_after_the_work_is_done_is_chance(first: Answer, found: Any) -> None:
+    """The controls read twice, the mixture four times. Where no read of the controls met a 404, a 404 is news."""
+    builder = HistoryBuilder()
+
+    def play(scenario: Scenario) -> None:
+        for version in (scenario.first, scenario.second):
+            pending: Answer = 404 if scenario.broken else first
+            read = builder.send("GET /jobs/1", version, pending)
+            for poll in (*([pending] * 2 if scenario.broken else []), (200, {"state": "done"})):
+                builder.send("GET /jobs/1", version, poll, of=read, source="poll")
+
+    assert attributions(in_every_phase(play, "forward", builder=builder)) == found
+
+
+@pytest.mark.parametrize(("passing", "found"), [((404,), set()), ((), FOUND)])
+def test_the_recording_shows_how_unfinished_work_is_answered(passing: tuple[int, ...], found: Any) -> None:
+    """In the controls the work was always done before its first read; in the mixture it takes longer once."""
+    builder = HistoryBuilder()
+
+    def play(scenario: Scenario) -> None:
+        for version in (scenario.first, scenario.second):
+            read = builder.send("GET /jobs/1", version, 404 if scenario.broken else 200)
+            if scenario.broken:
+                builder.send("GET /jobs/1", version, 200, of=read, source="poll")
+
+    in_every_phase(play, "forward", builder=builder)
+    exchange = ExchangeShape("GET /jobs/1", "orders", False, recorded=200, polled=True, passing=passing)
+    plan = replace(builder.plan(), sessions=(SessionShape("s1", (exchange,)),))
+    judgement = judge(builder.history(), builder.registry, plan)
+    assert {entry for entry in attributions(judgement) if entry[0] == "compatible"} == found
 
 
 def _done() -> dict[str, Any]:

@@ -135,7 +135,7 @@ def test_a_plan_keeps_what_was_recorded_of_its_sessions(tmp_path: Path) -> None:
             "clerk",
             (
                 lent(order, "anna"),
-                ExchangeShape("GET /orders/{}", "words", False, recorded=200, polled=True),
+                ExchangeShape("GET /orders/{}", "words", False, recorded=200, polled=True, passing=(202,)),
                 ExchangeShape("POST /notes", "words", True, free=True, recorded=409),
             ),
         ),

@@ -12,6 +12,7 @@ from verifier.contracts.expressions import body_json
 from verifier.history.model import Operation
 from verifier.history.outcome import SAFE
 from verifier.http.message import Response
+from verifier.plan.model import Plan
 from verifier.pointers import MISSING
 
 Place = tuple[str, int, str, str]
@@ -26,8 +27,14 @@ IN_TURN = ("", "duplicate", "retry")
 class Baseline:
     """What the old version did by itself, learned from the controls with all old."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, plan: Plan | None = None) -> None:
         self._context = context
+        sessions = plan.sessions if plan is not None else ()
+        self._on_the_way = {
+            (session.id, index): {status // 100 for status in exchange.passing}
+            for session in sessions
+            for index, exchange in enumerate(session.exchanges)
+        }
         self._swapped: dict[tuple[str, str], set[int]] = defaultdict(set)
         for operation in context.client_operations():
             if operation.fault == REORDER:
@@ -77,9 +84,24 @@ class Baseline:
                 self.classes[place] |= found
 
     def place(self, operation: Operation) -> Place:
-        """Where in the traffic an answer belongs; live traffic belongs where undisturbed replays do."""
-        source = "replay" if operation.source == "live" else operation.source
-        return (operation.session, operation.index, source, self._disturbed_by(operation))
+        """Where in the traffic an answer belongs; live traffic belongs where undisturbed replays do.
+
+        All reads of one waiting belong to one place: which of them is the first to come after the work is done is
+        chance, so 404 at a second read says no more than 404 at the first. It can be wrong where a version takes the
+        answer of finished work back; what is read after the waiting shows that.
+        """
+        repeats = operation.source == "live" or self._repeats_a_read(operation)
+        return (
+            operation.session,
+            operation.index,
+            "replay" if repeats else operation.source,
+            self._disturbed_by(operation),
+        )
+
+    def _repeats_a_read(self, operation: Operation) -> bool:
+        """Whether it is a poll of what its session was reading, and not of an address that a contract declares."""
+        first = self._context.by_id.get(operation.parent)
+        return operation.source == "poll" and first is not None and first.name == operation.name
 
     def _disturbed_by(self, operation: Operation) -> str:
         if operation.fault in LATE:
@@ -115,8 +137,13 @@ class Baseline:
         return self._reached[first.step, first.replay] < self._furthest[first.session]
 
     def known(self, at: Place) -> set[int]:
-        """The status classes seen at a place. Two requests at once may come out as any one after the other would."""
+        """The status classes seen at a place. Two requests at once may come out as any one after the other would.
+
+        Where work was always done before it was read in the controls, the recording still says how it looks before.
+        """
         found = set(self.classes.get(at, ()))
+        if found:
+            found |= self._on_the_way.get(at[:2], set())
         if found and at[3] == AT_ONCE:
             for family in IN_TURN:
                 found |= self.classes.get((*at[:3], family), set())

@@ -41,15 +41,15 @@ RETRY_LATER = frozenset({409, 425, 429, 503})
 
 def check(context: Context, plan: Plan) -> CheckResult:
     """What was answered, what the contracts declare, and how made-up requests were answered."""
-    result = check_answers(context)
+    result = check_answers(context, plan)
     result.add(declared.check(context, plan))
     result.add(declared.check_made(context, plan))
     return result
 
 
-def check_answers(context: Context) -> CheckResult:
+def check_answers(context: Context, plan: Plan) -> CheckResult:
     result = CheckResult(GUARANTEE)
-    baseline, validators = Baseline(context), _Validators(context)
+    baseline, validators = Baseline(context, plan), _Validators(context)
     files, provenance, empty = Files(context), Provenance(context), EmptyTexts(context)
     for operation in context.history.operations:
         if operation.response is None or operation.response.status >= 500:

@@ -22,7 +22,8 @@ class ExchangeShape:
     `free`: it does not depend on the response before it, so the two requests may be reordered.
     `lender` is the session that an exchange was taken from, "" for the session's own. For the checks: `recorded` is
     the recorded status (0: not known), and `polled` is true if its client waited for something, so that its repeated
-    reads are one exchange. `accepts`: it is answered before its work is done.
+    reads are one exchange; `passing` are then the recorded statuses that did not end the waiting. `accepts`: it is
+    answered before its work is done.
     """
 
     name: str
@@ -33,6 +34,7 @@ class ExchangeShape:
     polled: bool = False
     lender: str = ""
     accepts: bool = False
+    passing: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -221,6 +221,7 @@ def _shape(name: str, replay_script: ReplayScript, registry: ContractRegistry, m
                 polled=step.waiting is not None,
                 lender=f"{prefix}{step.lender}" if step.lender else "",
                 accepts=index in awaited or recorded == (completes.accepted if completes else 202),
+                passing=step.waiting.passing if step.waiting is not None else (),
             )
         )
     return SessionShape(name, tuple(exchanges))
