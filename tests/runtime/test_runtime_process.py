@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import random
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -400,6 +401,25 @@ if sys.argv[1] == "crash":
     os._exit(5)
 time.sleep(600)
 """
+
+
+def test_an_end_is_known_as_soon_as_the_process_is_gone(process_world: Any) -> None:
+    """Although the rest of its tree is looked for only then: a stop that follows at once is no end that was asked for."""
+    code = "import os, signal; print('up', os.getpid(), flush=True); signal.sigwait({signal.SIGUSR1}); os._exit(3)"
+    ending = ("python3", "-c", f"import signal; signal.pthread_sigmask(signal.SIG_BLOCK, {{signal.SIGUSR1}}); {code}")
+
+    async def scenario() -> None:
+        async with process_world.opened() as runtime:
+            for name in "abcdefgh":
+                spec = process_world.replica(name, ready=Readiness("log", "^up"), command=ending)
+                await runtime.start(spec)
+                replica = psutil.Process(int(spec.log.read_text().split()[1]))
+                replica.send_signal(signal.SIGUSR1)
+                while alive(replica):
+                    pass  # without giving way: nothing else of this process gets to know before
+                assert await runtime.exited(name) == "exited with status 3"
+
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("how", ["stop", "kill", "hidden", "crash"])

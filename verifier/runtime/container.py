@@ -109,6 +109,13 @@ class Container:
             return reason(error)
         return output.decode("utf-8", "replace").strip() or "it failed" if failed else ""
 
+    def runs(self) -> bool:
+        """Blocking: whether it has not ended. It knows sooner than `ended`, which waits for the rest of the log."""
+        try:
+            return str(self._client.api.inspect_container(self.id)["State"]["Status"]) not in ("exited", "dead")
+        except FAILURES:
+            return True  # whoever waits for its end will know
+
     def out_of_memory(self) -> bool:
         """Blocking: whether the kernel killed it because it was out of memory."""
         try:

@@ -180,10 +180,11 @@ class DockerRuntime:
         container = self._replicas.get(replica)
         if container is None:
             return "not started"
-        if not container.ended.done():
+        if not container.ended.done() and await self._all.call(container.runs):
             return None
+        status = await container.ended
         memory = ", out of memory" if await self._all.call(container.out_of_memory) else ""
-        return f"exited with status {container.ended.result()}{memory}"
+        return f"exited with status {status}{memory}"
 
     async def pause(self, replica: str) -> bool:
         container = self._replicas.get(replica)

@@ -68,6 +68,15 @@ class Child:
         with contextlib.suppress(psutil.Error):
             self._tree.update(psutil.Process(self._process.pid).children(recursive=True))
 
+    def runs(self) -> bool:
+        """Whether the leader has not ended. It knows sooner than `ended`, which waits until all of the tree is gone."""
+        if self.ended.done() or self._process.returncode is not None:
+            return False
+        try:
+            return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+        except ChildProcessError:  # it has been waited for already
+            return False
+
     async def result(self) -> int:
         """Wait for the end. Cancelling the wait does not end the process."""
         return await asyncio.shield(self.ended)

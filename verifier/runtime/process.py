@@ -90,7 +90,7 @@ class ProcessRuntime:
         child = self._replicas.get(replica)
         if child is None:
             return "not started"
-        return f"exited with status {child.ended.result()}" if child.ended.done() else None
+        return None if child.runs() else f"exited with status {await child.result()}"
 
     async def pause(self, replica: str) -> bool:
         child = self._replicas.get(replica)
