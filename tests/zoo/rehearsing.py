@@ -18,14 +18,14 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """One exchange of a client, `pause` seconds after the one before. `user` names its session in `X-Session`."""
+    """One exchange of a client, `pause` seconds after the one before. `X-Session` tells its `user`, if any."""
 
     method: str
     path: str
     sent: Any
     status: int
     shown: Any
-    user: str = "one"
+    user: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     told: Mapping[str, str] = field(default_factory=dict)  # response headers
     pause: float = 1.0
@@ -35,7 +35,7 @@ def har(host: str, exchanges: Iterable[Recorded]) -> dict[str, Any]:
     entries, at = [], START
     for exchange in exchanges:
         at += timedelta(seconds=exchange.pause)
-        headers = {"Host": host, "X-Session": exchange.user, **exchange.headers}
+        headers = {"Host": host, **({"X-Session": exchange.user} if exchange.user else {}), **exchange.headers}
         request: dict[str, Any] = {"method": exchange.method, "url": f"http://{host}{exchange.path}"}
         if exchange.sent is not None:
             headers["Content-Type"] = "application/json"
@@ -58,6 +58,13 @@ def _pairs(headers: Mapping[str, str]) -> list[dict[str, str]]:
 
 def rehearse(folder: Path, matrix: str, recording: dict[str, Any], seed: int = 0) -> dict[str, Any]:
     """Run a matrix whose recording is `old.har`; the content of its `verdict.json`."""
+    return rehearse_and_report(folder, matrix, recording, seed)[0]
+
+
+def rehearse_and_report(
+    folder: Path, matrix: str, recording: dict[str, Any], seed: int = 0
+) -> tuple[dict[str, Any], str]:
+    """The content of `verdict.json`, and the report of the terminal on one line."""
     (folder / "old.har").write_text(json.dumps(recording), encoding="utf-8")
     (folder / "matrix.yaml").write_text(matrix, encoding="utf-8")
     command = [str(VERIFIER), "run", "matrix.yaml", "--runtime", "process", "--seed", str(seed), "--out", "run"]
@@ -67,7 +74,12 @@ def rehearse(folder: Path, matrix: str, recording: dict[str, Any], seed: int = 0
     assert ended.returncode in (0, 1), ended.stdout + ended.stderr
     found: dict[str, Any] = json.loads((folder / "run" / "verdict.json").read_text(encoding="utf-8"))
     assert ended.returncode == (1 if found["verdict"] == "fail" else 0), ended.stdout
-    return found
+    return found, " ".join(ended.stdout.split())
+
+
+def filled(matrix: str, script: Path, **values: str) -> str:
+    """The text of a matrix with the Python of this process, and the script of the service as {service}."""
+    return matrix.format(python=json.dumps(sys.executable), service=json.dumps(str(script)), **values)
 
 
 def told(verdict: dict[str, Any]) -> set[tuple[str, str, str]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.zoo.rehearsing import Recorded, har, rehearse, told
+from tests.zoo.rehearsing import Recorded, filled, har, rehearse, told
 
 HERE = Path(__file__).parent
 NAMES = uuid.UUID("b51d6e7c-2f90-4a83-8c1e-97d04e3fa6b2")
@@ -26,8 +24,8 @@ services:
     environment: {{DATABASE_URL: "${{stores.db.url}}"}}
     stop: {{signal: SIGTERM, grace: 5s}}
     versions:
-      "1": {{command: [{python}, {catalogue}, "1", --port, "{{port}}"]}}
-      "2": {{command: [{python}, {catalogue}, {release}, --port, "{{port}}"]}}
+      "1": {{command: [{python}, {service}, "1", --port, "{{port}}"]}}
+      "2": {{command: [{python}, {service}, {release}, --port, "{{port}}"]}}
 stores: {{db: {{process: sqlite}}}}
 faults: [duplicate-at-once, lost-answer]
 rollout: {{strategy: rolling, rollback: ends}}
@@ -48,9 +46,7 @@ def recorded() -> Iterator[Recorded]:
 
 
 def rehearsed(folder: Path, release: str) -> dict[str, Any]:
-    python, catalogue = json.dumps(sys.executable), json.dumps(str(HERE / "catalogue.py"))
-    matrix = MATRIX.format(release=release, python=python, catalogue=catalogue)
-    return rehearse(folder, matrix, har("catalogue:8000", recorded()))
+    return rehearse(folder, filled(MATRIX, HERE / "catalogue.py", release=release), har("catalogue:8000", recorded()))
 
 
 @pytest.mark.slow

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import re
-import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from tests.zoo.rehearsing import Recorded, filled, har, rehearse_and_report
+
 HERE = Path(__file__).parent
-VERIFIER = Path(sys.executable).with_name("verifier")
 NAMES = uuid.UUID("9b1de5ab-1f43-4f5b-9d5e-8a0a3f2c6e71")
 MATRIX = """
 matrix: notebook-{release}
@@ -26,10 +24,10 @@ services:
     environment: {{DATABASE_URL: "${{stores.db.url}}"}}
     stop: {{signal: SIGTERM, grace: 5s}}
     versions:
-      "1": {{command: [{python}, {notebook}, "1", --port, "{{port}}"]}}
+      "1": {{command: [{python}, {service}, "1", --port, "{{port}}"]}}
       "2":
-        command: [{python}, {notebook}, {release}, --port, "{{port}}"]
-        migrate: {{expand: [{python}, {notebook}, {release}, --migrate]}}
+        command: [{python}, {service}, {release}, --port, "{{port}}"]
+        migrate: {{expand: [{python}, {service}, {release}, --migrate]}}
 stores: {{db: {{process: sqlite}}}}
 faults: [duplicate-at-once]
 rollout: {{strategy: rolling, rollback: every-state}}
@@ -37,48 +35,20 @@ traffic: [{{recording: old.har, client: "1"}}]
 """
 
 
-def recorded() -> Iterator[tuple[str, str, Any, Any]]:
-    """Method, path, body and response of each exchange of one client."""
+def recorded() -> Iterator[Recorded]:
     notes = []
     for word in ("first", "second"):
         name = str(uuid.uuid5(NAMES, word))
         notes.append({"name": name, "text": f"{word} {name}"})
-        yield "PUT", f"/notes/{name}", {"text": notes[-1]["text"]}, notes[-1]
-        yield "GET", f"/notes/{name}", None, notes[-1]
-    yield "GET", "/notes", None, {"notes": notes}
-    yield "GET", "/about", None, {"title": "a notebook"}
+        yield Recorded("PUT", f"/notes/{name}", {"text": notes[-1]["text"]}, 200, notes[-1])
+        yield Recorded("GET", f"/notes/{name}", None, 200, notes[-1])
+    yield Recorded("GET", "/notes", None, 200, {"notes": notes})
+    yield Recorded("GET", "/about", None, 200, {"title": "a notebook"})
 
 
-def har() -> dict[str, Any]:
-    entries = []
-    for second, (method, path, sent, shown) in enumerate(recorded()):
-        headers = [{"name": "Host", "value": "notebook:8000"}]
-        request: dict[str, Any] = {"method": method, "url": f"http://notebook:8000{path}", "headers": headers}
-        if sent is not None:
-            headers.append({"name": "Content-Type", "value": "application/json"})
-            request["postData"] = {"mimeType": "application/json", "text": json.dumps(sent)}
-        content = {"mimeType": "application/json", "text": json.dumps(shown)}
-        entries.append({
-            "startedDateTime": f"2026-01-01T00:00:{second:02}.000Z",
-            "time": 1,
-            "request": request,
-            "response": {"status": 200, "headers": [], "content": content},
-        })  # fmt: skip
-    return {"log": {"version": "1.2", "creator": {"name": "test", "version": "1"}, "entries": entries}}
-
-
-def rehearse(folder: Path, release: str) -> tuple[dict[str, Any], str]:
-    """Run the matrix of a release: the content of its `verdict.json`, and the report."""
-    (folder / "old.har").write_text(json.dumps(har()), encoding="utf-8")
-    python, notebook = json.dumps(sys.executable), json.dumps(str(HERE / "notebook.py"))
-    text = MATRIX.format(release=release, python=python, notebook=notebook)
-    (folder / "matrix.yaml").write_text(text, encoding="utf-8")
-    command = [VERIFIER, "run", "matrix.yaml", "--runtime", "process", "--out", "run"]
-    ended = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, timeout=400, stdin=subprocess.DEVNULL, check=False
-    )
-    assert ended.returncode in (0, 1), ended.stdout + ended.stderr
-    return json.loads((folder / "run" / "verdict.json").read_text(encoding="utf-8")), " ".join(ended.stdout.split())
+def rehearsed(folder: Path, release: str) -> tuple[dict[str, Any], str]:
+    matrix = filled(MATRIX, HERE / "notebook.py", release=release)
+    return rehearse_and_report(folder, matrix, har("notebook:8000", recorded()))
 
 
 @pytest.mark.slow
@@ -93,7 +63,7 @@ def rehearse(folder: Path, release: str) -> tuple[dict[str, Any], str]:
     ],
 )
 def test_every_cause_is_one_defect(release: str, causes: list[str], reason: str, tmp_path: Path) -> None:
-    found, report = rehearse(tmp_path, release)
+    found, report = rehearsed(tmp_path, release)
     titles = [entry["cause"] for entry in found["causes"]]
     assert len(titles) == len(causes), titles
     for title, wanted in zip(titles, causes, strict=True):
@@ -107,5 +77,5 @@ def test_every_cause_is_one_defect(release: str, causes: list[str], reason: str,
 
 @pytest.mark.slow
 def test_the_same_code_has_no_defect(tmp_path: Path) -> None:
-    found, _ = rehearse(tmp_path, "same")
+    found, _ = rehearsed(tmp_path, "same")
     assert (found["verdict"], found["causes"], found["violations"]) == ("pass", [], [])

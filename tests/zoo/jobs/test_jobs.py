@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -11,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.zoo.rehearsing import Recorded, har, rehearse, told
+from tests.zoo.rehearsing import Recorded, filled, har, rehearse, told
 
 HERE = Path(__file__).parent
 NAMES = uuid.UUID("0c9be5a7-41f3-4d7e-93a5-6d2f8b7c1e90")
@@ -26,8 +24,8 @@ services:
     environment: {{DATABASE_URL: "${{stores.db.url}}", HOOK_URL: "http://hook:9090"}}
     stop: {{signal: SIGTERM, grace: 5s}}
     versions:
-      "1": {{command: [{python}, {jobs}, "1", --port, "{{port}}"]}}
-      "2": {{command: [{python}, {jobs}, {release}, --port, "{{port}}"]}}
+      "1": {{command: [{python}, {service}, "1", --port, "{{port}}"]}}
+      "2": {{command: [{python}, {service}, {release}, --port, "{{port}}"]}}
 stores: {{db: {{process: sqlite}}}}
 partners: {{hook: {{}}}}
 faults: {faults}
@@ -115,8 +113,7 @@ CLIENTS = {"listed": listed, "paged": paged, "searched": searched, "reports": re
 def rehearsed(
     folder: Path, release: str, kinds: Iterable[str], faults: str = "none", rollback: str = "none"
 ) -> dict[str, Any]:
-    python, jobs = json.dumps(sys.executable), json.dumps(str(HERE / "jobs.py"))
-    matrix = MATRIX.format(release=release, faults=faults, rollback=rollback, python=python, jobs=jobs)
+    matrix = filled(MATRIX, HERE / "jobs.py", release=release, faults=faults, rollback=rollback)
     return rehearse(folder, matrix, har("jobs:8000", (each for kind in kinds for each in CLIENTS[kind]())))
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.zoo.rehearsing import Recorded, har, rehearse, told
+from tests.zoo.rehearsing import Recorded, filled, har, rehearse, told
 
 HERE = Path(__file__).parent
 NAMES = uuid.UUID("e4b3a8b2-5d0e-4c51-9c7b-08d1f5a6c3e7")
@@ -25,8 +23,8 @@ services:
     environment: {{DATABASE_URL: "${{stores.db.url}}"}}
     stop: {{signal: SIGTERM, grace: 5s}}
     versions:
-      "1": {{command: [{python}, {sums}, "1", --port, "{{port}}"]}}
-      "2": {{command: [{python}, {sums}, {release}, --port, "{{port}}"]}}
+      "1": {{command: [{python}, {service}, "1", --port, "{{port}}"]}}
+      "2": {{command: [{python}, {service}, {release}, --port, "{{port}}"]}}
 stores: {{db: {{process: sqlite}}}}
 faults: {faults}
 rollout: {{strategy: rolling, rollback: {rollback}}}
@@ -44,8 +42,7 @@ def recorded() -> Iterator[Recorded]:
 
 
 def rehearsed(folder: Path, release: str, faults: str, rollback: str, seed: int = 0) -> dict[str, Any]:
-    python, sums = json.dumps(sys.executable), json.dumps(str(HERE / "sums.py"))
-    matrix = MATRIX.format(release=release, faults=faults, rollback=rollback, python=python, sums=sums)
+    matrix = filled(MATRIX, HERE / "sums.py", release=release, faults=faults, rollback=rollback)
     return rehearse(folder, matrix, har("sums:8000", recorded()), seed)
 
 
