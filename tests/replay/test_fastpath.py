@@ -7,18 +7,20 @@ import gzip
 import io
 import json
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec import structs
 
 from tests.correlation.building import answer, request
+from tests.history.test_history_store import RUN
 from tests.replay.harness import Arrival, ReplayHarness, replay, replay_harness, run_bounded, step
 from tests.replay.recordings import CHANGE, CREATE, LOOK, shop
 from verifier.contracts.model import Contract, ContractOperation
 from verifier.contracts.registry import ContractRegistry, VersionContract
 from verifier.history.model import Operation
-from verifier.history.store import Lines
+from verifier.history.store import HistoryWriter, Lines, read
 from verifier.http.message import Response
 from verifier.http.server import Reply
 
@@ -222,6 +224,29 @@ def test_a_new_replica_is_met_within_the_fast_path() -> None:
             assert Counter(entry.replica for entry in harness.operations[4:]) == {"orders-1-1": 4, "orders-1-2": 4}
 
     run_bounded(scenario())
+
+
+def test_long_bodies_of_its_lines_are_kept_by_content(tmp_path: Path) -> None:
+    upload = (request("POST", "/things", "u" * 5000), answer(201, {"id": "t-1"}))
+    pairs = (upload, (request("GET", "/things"), answer(200, ["x" * 5000])), upload)
+
+    async def handle(arrival: Arrival) -> Response:
+        return pairs[0 if arrival.request.method == "POST" else 1][1]
+
+    async def scenario() -> None:
+        async with replay_harness(handle, "1", "2") as harness:
+            writer = HistoryWriter(tmp_path, RUN)
+            harness.context.lines, harness.context.record = writer.lines, writer.add
+            planned = [replay("1", "2", "1", id=f"r{number}") for number in range(20)]
+            await harness.replayer(*pairs, concurrency=1).run(step(*planned), lambda: None)
+            writer.close()
+
+    run_bounded(scenario())
+    found = read(tmp_path).operations
+    assert [entry.request.body for entry in found] == [sent.body for sent, _ in pairs] * 20
+    assert [entry.response and entry.response.body for entry in found] == [got.body for _, got in pairs] * 20
+    assert (tmp_path / "history" / "bodies.jsonl").read_bytes().count(b"\n") == 2
+    assert (tmp_path / "history" / "operations.jsonl").stat().st_size < 60 * 1000
 
 
 def test_an_error_within_a_callback_reaches_the_run() -> None:

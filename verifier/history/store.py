@@ -1,14 +1,15 @@
 """Histories on disk: one JSON line per record, one file per kind, appended during the run.
 
     RUN/history/run.json  operations.jsonl  steps.jsonl  replicas.jsonl  faults.jsonl  notes.jsonl
-                     ends.jsonl
+                     ends.jsonl  bodies.jsonl
 
-Bodies are base64, so every value can be read back equal. Reading ignores a last line that a kill cut off. A line may
-omit fields that have their default value.
+Bodies are base64, so every value can be read back equal; long ones are in a file of their own (`bodies.py`). Reading
+ignores a last line that a kill cut off. A line may omit fields that have their default value.
 """
 
 from __future__ import annotations
 
+from binascii import b2a_base64
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -16,6 +17,7 @@ from typing import IO, Any, TypeVar
 import msgspec
 
 from verifier.errors import BadInput
+from verifier.history.bodies import NAME, BodyReader, BodyWriter
 from verifier.history.line import storable
 from verifier.history.model import End, FaultInjected, History, Note, Operation, ReplicaEvent, RunInfo, Step
 
@@ -31,7 +33,7 @@ FILES: dict[type, str] = {
     End: "ends.jsonl",
 }
 
-SCHEMA, WITH_ENDS = 2, 2  # the current schema, and the first one with ends of accepted work
+SCHEMA, WITH_ENDS = 3, 2  # the current schema, and the first one with ends of accepted work
 
 MOST = 64  # waiting lines before they are written
 LARGE = 1 << 14  # bytes; longer lines are written at once
@@ -43,11 +45,16 @@ class Lines(list[str]):
     After appending a line, the caller calls `relieve` if there are MOST lines or if the line is LARGE.
     """
 
-    __slots__ = ("_file",)
+    __slots__ = ("_bodies", "_file")
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], bodies: BodyWriter | None = None) -> None:
         super().__init__()
         self._file = file
+        self._bodies = bodies
+
+    def body(self, data: bytes) -> str:
+        """A body as a line has it: in base64, or a reference to a long one."""
+        return self._bodies.base64(data) if self._bodies is not None else b2a_base64(data, newline=False).decode()
 
     def relieve(self) -> None:
         """Write all waiting lines. Only whole lines are written, so a kill cuts off at most the last one."""
@@ -64,12 +71,16 @@ class HistoryWriter:
         (folder / "run.json").write_bytes(msgspec.json.format(msgspec.json.encode(run)))
         # The files are buffered, because an unbuffered `write` may write only a part, as on a nearly full disk.
         self._files: dict[type, IO[bytes]] = {kind: (folder / name).open("wb") for kind, name in FILES.items()}
-        self._waiting = {kind: Lines(file) for kind, file in self._files.items()}
+        self._bodies_file = (folder / NAME).open("wb")
+        self._bodies = BodyWriter(self._bodies_file)
+        self._waiting = {kind: Lines(file, self._bodies) for kind, file in self._files.items()}
         self.lines = self._waiting[Operation]  # of operations, for callers that build the line themselves
         self._encode = msgspec.json.Encoder().encode
 
     def add(self, record: Record) -> None:
         """Append a record. A lone surrogate is stored as U+FFFD, because UTF-8 cannot encode it."""
+        if isinstance(record, Operation):
+            record = self._bodies.refer(record)
         try:
             line = self._encode(record)
         except UnicodeEncodeError:
@@ -86,12 +97,15 @@ class HistoryWriter:
 
     def close(self) -> None:
         self.flush()
-        for file in self._files.values():
+        for file in (*self._files.values(), self._bodies_file):
             file.close()
 
 
 def records(directory: Path, kind: type[R]) -> Iterator[R]:
-    """The records of one kind, in order, read line by line. Raises BadInput for an invalid line."""
+    """The records of one kind, in order, read line by line. Raises BadInput for an invalid line.
+
+    Operations have references in the place of long bodies (`BodyReader`).
+    """
     file = directory / "history" / FILES[kind]
     decode = msgspec.json.Decoder(kind).decode
     try:
@@ -113,7 +127,7 @@ def read(directory: Path) -> History:
     run: RunInfo = read_value(file, RunInfo)
     return History(
         run=run,
-        operations=tuple(records(directory, Operation)),
+        operations=tuple(map(BodyReader(directory).restore, records(directory, Operation))),
         steps=tuple(records(directory, Step)),
         replicas=tuple(records(directory, ReplicaEvent)),
         faults=tuple(records(directory, FaultInjected)),

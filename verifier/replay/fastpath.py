@@ -15,7 +15,8 @@ from enum import Enum, auto
 from functools import lru_cache
 
 from verifier.gateway.rotation import Endpoint, InFlight
-from verifier.history.line import base64, encode, place, produced_text, text
+from verifier.history.bodies import LONG
+from verifier.history.line import encode, place, produced_text, text
 from verifier.history.model import Operation
 from verifier.history.store import LARGE, MOST
 from verifier.http.client import SendResult
@@ -184,6 +185,7 @@ class FastPath:
                         else:
                             produced_json = produced_text(produced)
                         context.answered += 1
+                        data = response.body
                         lines.append(
                             serializer.line(
                                 values,
@@ -192,10 +194,16 @@ class FastPath:
                                 place=replay_fields,
                                 served=served.text,
                                 content=(
-                                    serializer.content if serializer.body is None else base64(serializer.body(values))
+                                    serializer.content
+                                    if serializer.body is None
+                                    else lines.body(serializer.body(values))
                                 ),
                                 headers=headers_json,
-                                body=b2a_base64(response.body, newline=False).decode(),
+                                body=(
+                                    b2a_base64(data, newline=False).decode()
+                                    if len(data) <= LONG and data[:1] != b"\0"  # not `kept_apart`
+                                    else lines.body(data)
+                                ),
                                 started=conn.stamp,
                                 ended=encode(now).decode(),
                                 produced=produced_json,

@@ -8,6 +8,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from verifier.correlation import ScriptStep
+from verifier.history.bodies import kept_apart
 from verifier.history.line import base64, operation_line, produced_text
 from verifier.history.model import Outcome
 from verifier.http.encode import encode_request
@@ -42,8 +43,8 @@ class SpecialisedSerializer(Struct, frozen=True, gc=False):
 
     text: Callable[[list[str], str, str], bytes]
     line: LineSerializer
-    body: Callable[[list[str]], bytes] | None  # of the request, where it depends on values
-    content: str  # the body where it does not, in base64
+    body: Callable[[list[str]], bytes] | None  # of the request, where it depends on values or is long
+    content: str  # the body otherwise, in base64
     produced: str  # the beginning of a line's end, up to the one value produced; "" where it may be several
 
 
@@ -77,7 +78,7 @@ def specialised_serializer(
     )
     if text is None or line is None or body is None:
         return None
-    constant = step.template is None or step.template.body is None
+    constant = (step.template is None or step.template.body is None) and not kept_apart(recorded)
     produced = (
         produced_text(((extractions[0].locator.expression, ""),)).removesuffix('"]]') if len(extractions) == 1 else ""
     )
