@@ -404,7 +404,7 @@ time.sleep(600)
 
 
 def test_an_end_is_known_as_soon_as_the_process_is_gone(process_world: Any) -> None:
-    """Although the rest of its tree is looked for only then: a stop that follows at once is no end that was asked for."""
+    """Although the rest of its tree is looked for only then: a stop right after it is no end that was asked for."""
     code = "import os, signal; print('up', os.getpid(), flush=True); signal.sigwait({signal.SIGUSR1}); os._exit(3)"
     ending = ("python3", "-c", f"import signal; signal.pthread_sigmask(signal.SIG_BLOCK, {{signal.SIGUSR1}}); {code}")
 
