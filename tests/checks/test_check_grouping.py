@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from msgspec import structs
 
 from tests.checks.history_builder import NEW, OLD, HistoryBuilder, Scenario, in_every_phase
+from verifier.checks.grouping import title_of
 from verifier.checks.verdict import Judgement
 from verifier.history.model import Operation
 from verifier.report import defects
@@ -354,3 +356,15 @@ def test_a_read_back_of_open_work_is_a_consequence_unless_it_shows_something_els
         assert {"no lost write"} in [guarantees for _, guarantees in causes(judgement)]
     else:
         assert causes(judgement) == [follows]
+
+
+def test_what_no_rule_names_is_named_by_the_operation_and_the_gravest_guarantee() -> None:
+    (violation, *_) = in_every_phase(_missing, "forward").violations
+    placed = replace(violation, operation="placeOrder")
+    found = [replace(placed, guarantee=guarantee) for guarantee in ("compatible", "idempotent", "available")]
+    assert title_of(found) == "placeOrder of orders violates 'idempotent'"
+    assert title_of([replace(violation, operation="")]) == f"orders violates {violation.guarantee!r}"
+
+
+def _missing(scenario: Scenario) -> None:
+    scenario.builder.send("GET /things/1", scenario.second, 404 if scenario.broken else 200)

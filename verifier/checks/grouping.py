@@ -6,19 +6,17 @@ order of their precedence. Violations that an earlier rule gave different causes
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from textwrap import shorten
 
 from verifier.checks.attribution import Attributed
 from verifier.checks.consequences import RULES
 from verifier.checks.context import Context
 from verifier.checks.evidence import Evidence, Link
 from verifier.checks.explaining import explanation
+from verifier.checks.registered import SEVERITY
 from verifier.checks.verdict import Violation
-
-LONGEST_TITLE = 100  # characters of a message that names a cause
 
 
 def with_causes(context: Context, found: Sequence[Attributed]) -> tuple[Violation, ...]:
@@ -83,19 +81,21 @@ class _Groups:
 
     def causes(self, violations: Sequence[Violation]) -> list[str]:
         """The cause of each violation: the name of its set, else the title of several, else ""."""
+        names: Counter[str] = Counter()
         members: dict[int, list[int]] = defaultdict(list)
         for number in range(self.count):
             members[self._root(number)].append(number)
         found = [""] * self.count
         for root, group in members.items():
-            titles = (title for number in group if (title := self._titles.get(number, "")))
-            several = (
-                next(titles, shorten(violations[group[0]].message, LONGEST_TITLE, placeholder=" …"))
-                if len(group) > 1
-                else ""
-            )
+            name = self._names.get(root, "")
+            if not name and len(group) > 1:
+                titles = (title for number in group if (title := self._titles.get(number, "")))
+                name = next(titles, "") or title_of([violations[number] for number in group])
+                names[name] += 1
+                # Groups that no rule joined are apart, though their titles are equal.
+                name += f" ({names[name]})" if names[name] > 1 else ""
             for number in group:
-                found[number] = self._names.get(root, several)
+                found[number] = name
         return found
 
     def _root(self, number: int) -> int:
@@ -112,3 +112,10 @@ class _Groups:
         name = self._names.pop(second, "")
         if name:
             self._names[first] = name
+
+
+def title_of(violations: Sequence[Violation]) -> str:
+    """A title for violations that belong together and that no rule names: the operation and the gravest guarantee."""
+    gravest = max(violations, key=lambda violation: SEVERITY.get(violation.guarantee, 0))
+    subject = f"{gravest.operation} of {gravest.service}" if gravest.operation else gravest.service
+    return f"{subject} violates {gravest.guarantee!r}"

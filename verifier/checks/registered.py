@@ -31,3 +31,4 @@ GUARANTEES: tuple[Guarantee, ...] = (
 )
 
 DECLARATIONS = tuple(found.declaration for found in GUARANTEES if found.declaration is not None)
+SEVERITY = {found.name: found.severity for found in GUARANTEES}  # higher is graver

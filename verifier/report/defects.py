@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from verifier.checks.registered import GUARANTEES
+from verifier.checks.registered import SEVERITY
 from verifier.checks.verdict import Judgement, Violation
 from verifier.report import phrasing as words
 
-SEVERITY = {guarantee.name: guarantee.severity for guarantee in GUARANTEES}
 AGAIN = {True: 0, None: 1, False: 2}  # seen again when tried again, not tried again, not seen again
 
 
