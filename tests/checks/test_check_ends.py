@@ -102,6 +102,26 @@ def test_waiting_that_no_control_could_follow_is_unknown() -> None:
     assert any("in no control with all old did the work end as recorded" in told for told in judgement.unknowns)
 
 
+@pytest.mark.parametrize("ends", [0, 1])
+def test_work_whose_sessions_all_broke_off_was_not_examined(ends: int) -> None:
+    """In the mixture, what the new version accepts is waited for once or never; the old version's work is."""
+    left = ends
+
+    def play(scenario: Scenario) -> None:
+        nonlocal left
+        accepted = scenario.builder.send("POST /jobs", scenario.first, (202, {"id": 1}))
+        if scenario.phase != "forward" or scenario.first == OLD or left:
+            scenario.builder.end(accepted)
+            left -= scenario.phase == "forward" and scenario.first == NEW
+
+    judgement = in_every_phase(play, builder=HistoryBuilder())
+    told = [entry for entry in judgement.unknowns if "broke off before it waited" in entry]
+    assert told == ([] if ends else [
+        f"orders {NEW} accepted POST /jobs 4 times going forward, and every session broke off before it waited for the "
+        "work: whether it was completed was not examined"
+    ])  # fmt: skip
+
+
 def test_one_lost_job_in_a_control_does_not_excuse_many() -> None:
     """Seven of eight are lost in the mixture, and one of forty where a replica of old is restarted."""
     builder = HistoryBuilder()

@@ -11,7 +11,7 @@ It can be wrong where work takes longer than ten times what the longest control 
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -20,6 +20,7 @@ from verifier.checks.verdict import CheckResult, Finding
 from verifier.history.model import End, Operation, Step
 
 NAME = "completes"
+PHASES = {"forward": "going forward", "rollback": "after going back"}
 Place = tuple[str, int]  # session, and index of the exchange that waits
 
 
@@ -93,14 +94,46 @@ def check(context: Context) -> CheckResult:
 
 
 def unknowns(context: Context) -> Iterator[str]:
-    """Waiting that no control could follow: whether the work is done elsewhere was not looked at."""
-    controls = learn(context, works(context))
+    """Waiting that no control could follow: whether the work is done elsewhere was not looked at.
+
+    The same holds for what a version accepted before its sessions broke off, in every replay of a phase.
+    """
+    found = works(context)
+    yield from _never_waited_for(context, found)
+    controls = learn(context, found)
     for place, (service, name, wanted) in controls.wanted.items():
         if not controls.states.get(place):
             yield (
                 f"{service} {name}: in no control with all old did the work end as recorded ({wanted}), so whether it "
                 f"ends elsewhere was not examined ({place[0]}, exchange {place[1] + 1})"
             )
+
+
+def _never_waited_for(context: Context, found: list[Work]) -> Iterator[str]:
+    """Work that a version accepted in the mixture or after going back, and that no client of that phase waited for.
+
+    Compares accepted requests, where a control shows that their client waits afterwards, with the ends of work. One end
+    is enough: the checks judge that one. It can be wrong where a later exchange of the session does not need the work.
+    """
+    waited = {(work.accepting.session, work.accepting.index) for work in found}
+    looked = {_by_phase(context, work.accepting) for work in found}
+    missing: Counter[tuple[str, str, str, str]] = Counter()
+    for operation in context.client_operations():
+        taken = operation.response is not None and operation.response.status < 300
+        undisturbed = operation.source == "replay" and not operation.fault and not operation.parent
+        if taken and undisturbed and (operation.session, operation.index) in waited:
+            missing[_by_phase(context, operation)] += 1
+    for (phase, service, name, version), count in missing.items():
+        if (phase, service, name, version) not in looked and phase in PHASES:
+            accepted = f"{service} {version} accepted {name} {count} times {PHASES[phase]}"
+            yield (
+                f"{accepted}, and every session broke off before it waited for the work: "
+                "whether it was completed was not examined"
+            )
+
+
+def _by_phase(context: Context, operation: Operation) -> tuple[str, str, str, str]:
+    return (context.phase(operation), operation.service, operation.name, operation.version)
 
 
 def _open(context: Context, work: Work) -> Finding:
