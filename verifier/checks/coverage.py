@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import combinations, pairwise
 
 from verifier.history.model import History
@@ -31,34 +31,43 @@ def coverage(history: History, plan: Plan) -> Coverage:
         for replay in step.replays
         if replay.fault and _where(step, replay, replay.fault) in happened
     }
-    skipped = _skipped(history, plan, happened)
-    tried_in_vain = {
-        _cell(replay, replay.fault, services)
-        for step in plan.steps
-        for replay in step.replays
-        if replay.fault and (step.id, replay.id) not in skipped
-    }
     missed = len(planned_cells - cells)
-    left_out = list(plan.coverage.left_out)
-    if skipped:
-        every = sum(replay.fault is not None for step in plan.steps for replay in step.replays)
-        left_out.append(LeftOut("faulted replays", FOR_BUDGET, len(skipped), every))
-    if in_vain := len(planned_cells & tried_in_vain - cells):
-        left_out.append(LeftOut("planned faults", "the replay ended before, or the call was never made", in_vain))
     routes = _routes(history, plan)
-    if (unmet := plan.coverage.routes.covered - routes) > 0:
-        left_out.append(LeftOut("planned routes", "the replay ended before, or another version answered", unmet))
-    if history.run.partners and not any(operation.source == "partner" for operation in history.operations):
-        left_out.append(
-            LeftOut("partners", "no service called one, so no effect was compared", len(history.run.partners))
-        )
+    left_out = _left_out(history, plan, happened, planned_cells - cells, services, routes)
     return Coverage(
         states=Count(_mixtures(carried), _mixtures(plan.steps)),
         transitions=Count(_moves(plan, done), _moves(plan, {step.id for step in plan.steps})),
         routes=Count(routes, plan.coverage.routes.total),
         faults=Count(plan.coverage.faults.covered - missed, plan.coverage.faults.total),
-        left_out=tuple(left_out),
+        left_out=(*plan.coverage.left_out, *left_out),
     )
+
+
+def _left_out(
+    history: History,
+    plan: Plan,
+    happened: set[tuple[str, str, str]],
+    missed: set[Cell],
+    services: dict[tuple[str, int], str],
+    routes: int,
+) -> Iterator[LeftOut]:
+    """What was planned and did not happen, beside what the plan itself leaves out."""
+    skipped = _skipped(history, plan, happened)
+    if skipped:
+        every = sum(replay.fault is not None for step in plan.steps for replay in step.replays)
+        yield LeftOut("faulted replays", FOR_BUDGET, len(skipped), every)
+    tried = {
+        _cell(replay, replay.fault, services)
+        for step in plan.steps
+        for replay in step.replays
+        if replay.fault and (step.id, replay.id) not in skipped
+    }
+    if in_vain := len(missed & tried):
+        yield LeftOut("planned faults", "the replay ended before, or the call was never made", in_vain)
+    if (unmet := plan.coverage.routes.covered - routes) > 0:
+        yield LeftOut("planned routes", "the replay ended before, or another version answered", unmet)
+    if history.run.partners and not any(operation.source == "partner" for operation in history.operations):
+        yield LeftOut("partners", "no service called one, so no effect was compared", len(history.run.partners))
 
 
 def _skipped(history: History, plan: Plan, happened: set[tuple[str, str, str]]) -> set[tuple[str, str]]:

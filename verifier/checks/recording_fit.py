@@ -42,12 +42,7 @@ def misfits(context: Context, plan: Plan) -> Iterator[str]:
                 continue
             came = next((known[index] for known in responses if index in known), None)
             if came is None or max(map(max, filter(None, responses))) == index:
-                last = came is not None and came.response is not None and index + 1 == wanted
-                hint = f'; exclude: ["{_pattern(came, exchanges)}"] leaves it out' if came is not None and last else ""
-                yield (
-                    f"session {session} stopped at exchange {index + 1} of {wanted} in every control: "
-                    f"the old version does not answer it as recorded{_how(index, exchanges, came)}{hint}"
-                )
+                yield _stopped(session, index, wanted, exchanges, came)
                 break
             left_out.setdefault(_pattern(came, exchanges), (_how(index, exchanges, came), set()))[1].add(session)
     for pattern, (how, concerned) in left_out.items():
@@ -56,6 +51,15 @@ def misfits(context: Context, plan: Plan) -> Iterator[str]:
             f"an exchange of {count} was left out, because the old version does not answer it as recorded{how}; "
             f'exclude: ["{pattern}"] leaves it out of the recording'
         )
+
+
+def _stopped(session: str, index: int, wanted: int, exchanges: Exchanges, came: Operation | None) -> str:
+    last = came is not None and came.response is not None and index + 1 == wanted
+    hint = f'; exclude: ["{_pattern(came, exchanges)}"] leaves it out' if came is not None and last else ""
+    return (
+        f"session {session} stopped at exchange {index + 1} of {wanted} in every control: "
+        f"the old version does not answer it as recorded{_how(index, exchanges, came)}{hint}"
+    )
 
 
 def _last_seen(context: Context, shapes: dict[Place, Exchanges]) -> dict[Place, dict[int, Operation]]:
