@@ -8,6 +8,7 @@ import re
 import signal
 import ssl
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -25,11 +26,28 @@ _SHOWN = 5  # exchanges that are listed by name
 
 @click.command()
 @click.option(
-    "--listen", metavar="HOST:PORT", required=True, help="Loopback address to listen on; port 0 picks a free port."
+    "--listen",
+    metavar="HOST:PORT",
+    required=True,
+    multiple=True,
+    help="Address to listen on; port 0 picks a free port. Repeatable, each with a --to of its own.",
 )
-@click.option("--to", "to", metavar="URL", required=True, help="Service to forward to, such as http://127.0.0.1:8080.")
+@click.option(
+    "--to",
+    "to",
+    metavar="URL",
+    required=True,
+    multiple=True,
+    help="Service to forward to, such as http://127.0.0.1:8080.",
+)
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="HAR file to write.")
-@click.option("--as", "name", metavar="SERVICE", help="Service name to write into recorded URLs, as in the matrix.")
+@click.option(
+    "--as",
+    "names",
+    metavar="SERVICE",
+    multiple=True,
+    help="Service name to write into recorded URLs, as in the matrix; one for each --to.",
+)
 @click.option("--redact", metavar="FIELD", multiple=True, help="Also redact this header or body field; repeatable.")
 @click.option(
     "--session-header", metavar="NAME", help="Requests with equal values of this header belong to one session."
@@ -37,10 +55,10 @@ _SHOWN = 5  # exchanges that are listed by name
 @click.option("--rewrite-host", is_flag=True, help="Send the service's address as the Host header, not the client's.")
 @click.option("--insecure", is_flag=True, help="Accept any TLS certificate from an https service.")
 def record(
-    listen: str,
-    to: str,
+    listen: tuple[str, ...],
+    to: tuple[str, ...],
     out: Path,
-    name: str | None,
+    names: tuple[str, ...],
     redact: tuple[str, ...],
     session_header: str | None,
     rewrite_host: bool,
@@ -48,12 +66,15 @@ def record(
 ) -> None:
     """Record live traffic into a HAR file.
 
-    Clients talk to the --listen address; every request is forwarded to the --to service. Authorization headers,
-    cookies and declared fields are redacted before anything is written. Press Ctrl-C to stop; the file appears once it
-    is complete. The command then prints, as lines for the matrix, the redacted credentials that a replay needs.
+    Clients talk to the --listen address; every request is forwarded to the --to service. Several services are recorded
+    into one file with as many of both, in the same order. Whoever reaches an address that is no loopback address (such
+    as 0.0.0.0, inside a Compose network) can use the services through it. A line tells that an address is listened on.
+
+    Authorization headers, cookies and declared fields are redacted before anything is written. Press Ctrl-C to stop;
+    the file appears once it is complete. The command then prints, as lines for the matrix, the redacted credentials
+    that a replay needs.
     """
-    host, port = _loopback(listen)
-    upstream = replace(_upstream(to, insecure), name=_authority(name))
+    targets = _targets(listen, to, names, insecure)
     redaction = Redaction().also(headers=redact, fields=redact)
     began = time.time()
     try:
@@ -61,7 +82,7 @@ def record(
     except OSError as error:
         raise click.BadParameter(f"{out} cannot be written: {error.strerror or error}", param_hint="--out") from None
     with file:
-        recorder_run = _run(host, port, upstream, file, rewrite_host)
+        recorder_run = _run(targets, file, rewrite_host)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(recorder_run)
     click.echo(f"{file.count} exchanges in {out}", err=True)
@@ -77,7 +98,10 @@ def record(
         click.echo(as_yaml(out.name, file.credentials), nl=False)
 
 
-async def _run(host: str, port: int, upstream: Upstream, file: RecordingFile, rewrite_host: bool) -> None:
+Target = tuple[str, int, Upstream]  # where clients are listened for, and the service behind it
+
+
+async def _run(targets: Sequence[Target], file: RecordingFile, rewrite_host: bool) -> None:
     stop = asyncio.Event()
     now = asyncio.Event()
 
@@ -89,13 +113,15 @@ async def _run(host: str, port: int, upstream: Upstream, file: RecordingFile, re
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped)
-    recorder = Recorder(upstream, file.put, rewrite_host=rewrite_host)
-    try:
-        bound = await recorder.start(host, port)
-    except OSError as error:
-        raise BrokenEnvironment(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
-    shown = f"[{host}]" if ":" in host else host
-    click.echo(f"recording http://{shown}:{bound} -> {upstream.authority}; press Ctrl-C to stop", err=True)
+    recorder = Recorder(file.put, rewrite_host=rewrite_host)
+    for host, port, upstream in targets:
+        shown = f"[{host}]" if ":" in host else host
+        try:
+            bound = await recorder.start(host, port, upstream)
+        except OSError as error:
+            await recorder.close(grace=0)
+            raise BrokenEnvironment(f"cannot listen on {shown}:{port}: {error.strerror or error}") from None
+        click.echo(f"recording http://{shown}:{bound} -> {upstream.authority}; press Ctrl-C to stop", err=True)
     await _first(stop, recorder.failed)
     closing = asyncio.ensure_future(recorder.close())
     hurried = asyncio.ensure_future(now.wait())
@@ -117,24 +143,36 @@ async def _first(*events: asyncio.Event) -> None:
         wait.cancel()
 
 
-def _loopback(listen: str) -> tuple[str, int]:
+def _targets(listen: tuple[str, ...], to: tuple[str, ...], names: tuple[str, ...], insecure: bool) -> list[Target]:
+    """The flags of each target together, in the order in which they were given."""
+    if len(to) != len(listen):
+        raise click.BadParameter(f"is given {len(to)} times, but --listen {len(listen)} times", param_hint="--to")
+    if names and len(names) != len(to):
+        raise click.BadParameter(f"is given {len(names)} times, but --to {len(to)} times", param_hint="--as")
+    named = names or ("",) * len(to)
+    return [
+        (*_address(where), replace(_upstream(url, insecure), name=_authority(name)))
+        for where, url, name in zip(listen, to, named, strict=True)
+    ]
+
+
+def _address(listen: str) -> tuple[str, int]:
     host, _, port = listen.rpartition(":")
     host = host.strip("[]")
     address = "127.0.0.1" if host in ("", "localhost") else host
     try:
-        loopback = ipaddress.ip_address(address).is_loopback
+        ipaddress.ip_address(address)
     except ValueError:
-        loopback = False
-    if not loopback:
-        raise click.BadParameter(f"{host!r} is not a loopback address such as 127.0.0.1", param_hint="--listen")
+        message = f"{host!r} is not an address of this machine such as 127.0.0.1, or 0.0.0.0 for all of them"
+        raise click.BadParameter(message, param_hint="--listen") from None
     if not port.isdecimal() or int(port) > 65535:
         raise click.BadParameter(f"{listen!r} must end in a port, such as 127.0.0.1:8099", param_hint="--listen")
     return address, int(port)
 
 
-def _authority(name: str | None) -> str:
-    """The --as flag: a host name, optionally with a port."""
-    if name is None:
+def _authority(name: str) -> str:
+    """The --as flag: a host name, optionally with a port; "" without one."""
+    if not name:
         return ""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]*(:\d{1,5})?", name):
         raise click.BadParameter(f"{name!r} must be a service's name, such as orders or orders:8080", param_hint="--as")

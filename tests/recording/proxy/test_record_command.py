@@ -164,10 +164,55 @@ def test_a_kill_leaves_nothing_that_looks_whole(service: int, tmp_path: Path) ->
     assert all(path.name == "shop.har" or path.suffix == ".part" for path in tmp_path.iterdir())
 
 
+def test_several_services_are_recorded_into_one_file_from_other_addresses(service: int, tmp_path: Path) -> None:
+    out = tmp_path / "shop.har"
+    code = "from verifier.cli.record import record; record()"
+    pairs = [("0.0.0.0:0", "orders"), ("127.0.0.1:0", "payments:8081")]
+    flags = [
+        part
+        for where, name in pairs
+        for part in ("--listen", where, "--to", f"http://127.0.0.1:{service}", "--as", name)
+    ]
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *flags, "--out", str(out)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stderr is not None
+        told = [process.stderr.readline() for _ in pairs]  # before anything is sent
+        assert [line.split(":")[1] for line in told] == ["//0.0.0.0", "//127.0.0.1"]
+        for path, line in zip(("/a", "/b"), told, strict=True):
+            Running(process, int(line.split(" -> ")[0].rpartition(":")[2])).send(Request("POST", path, (), b"{}"))
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
+    entries = json.loads(out.read_text())["log"]["entries"]
+    assert [entry["request"]["url"] for entry in entries] == ["http://orders/a", "http://payments:8081/b"]
+    assert [entry["connection"] for entry in entries] == ["1", "2"], "no two clients share a connection"
+
+
+@pytest.mark.parametrize(
+    ("more", "named"),
+    [
+        (["--listen", "127.0.0.1:0"], "--to"),
+        (["--listen", "127.0.0.1:0", "--to", "http://127.0.0.1:1", "--as", "orders"], "--as"),
+    ],
+)
+def test_each_address_has_a_service_of_its_own(tmp_path: Path, more: list[str], named: str) -> None:
+    flags = ["--listen", "127.0.0.1:0", "--to", "http://127.0.0.1:1", "--out", str(tmp_path / "x.har")]
+    result = CliRunner().invoke(record, [*flags, *more])
+    assert result.exit_code == 2 and f"{named}: is given" in result.output
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("flag", "value"),
     [
-        ("--listen", "0.0.0.0:8099"),
+        ("--listen", "0.0.0.0:x"),
         ("--listen", "example.org:80"),
         ("--listen", "127.0.0.1"),
         ("--listen", "127.0.0.1:99999"),

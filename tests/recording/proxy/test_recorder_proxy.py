@@ -60,8 +60,8 @@ async def rig(script: Script, **options: Any) -> AsyncIterator[Rig]:
 
     server = await asyncio.start_server(accept, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    made.recorder = Recorder(Upstream("127.0.0.1", port), made.keep, **options)
-    made.port = await made.recorder.start("127.0.0.1", 0)
+    made.recorder = Recorder(made.keep, **options)
+    made.port = await made.recorder.start("127.0.0.1", 0, Upstream("127.0.0.1", port))
     try:
         yield made
     finally:
@@ -369,8 +369,8 @@ def test_a_service_that_is_away_gives_502_and_no_answer_in_the_recording() -> No
         port = server.sockets[0].getsockname()[1]
         server.close()
         await server.wait_closed()
-        recorder = Recorder(Upstream("127.0.0.1", port), seen.append)
-        bound = await recorder.start("127.0.0.1", 0)
+        recorder = Recorder(seen.append)
+        bound = await recorder.start("127.0.0.1", 0, Upstream("127.0.0.1", port))
         answer = await WireClient().send("127.0.0.1", bound, Request("GET", "/"))
         assert answer.response is not None
         assert answer.response.status == 502
@@ -462,8 +462,9 @@ def test_when_nothing_can_be_kept_any_more_it_says_so() -> None:
         def full(_seen: ObservedExchange) -> None:
             raise OSError(28, "No space left on device")
 
-        recorder = Recorder(Upstream("127.0.0.1", server.sockets[0].getsockname()[1]), full)
-        port = await recorder.start("127.0.0.1", 0)
+        recorder = Recorder(full)
+        upstream = Upstream("127.0.0.1", server.sockets[0].getsockname()[1])
+        port = await recorder.start("127.0.0.1", 0, upstream)
         answer = await WireClient().send("127.0.0.1", port, Request("GET", "/"))
         assert answer.response is not None
         await recorder.failed.wait()

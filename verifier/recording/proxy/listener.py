@@ -1,4 +1,4 @@
-"""The recording proxy: a listener in front of one service."""
+"""The recording proxy: listeners in front of the services that are recorded together."""
 
 from __future__ import annotations
 
@@ -34,9 +34,14 @@ class Upstream:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == (443 if self.tls else 80) else f"{host}:{self.port}"
 
+    async def connect(self) -> DuplexStream:
+        """A new connection to the service. Raises OSError."""
+        reader, writer = await asyncio.open_connection(self.host, self.port, ssl=self.tls)
+        return DuplexStream(reader, writer, "response")
+
 
 class Recorder:
-    """Forwards HTTP/1.1 traffic to a service and calls `keep` with every exchange.
+    """Forwards HTTP/1.1 traffic to services and calls `keep` with every exchange. Connections are counted across all.
 
     Bodies are streamed; those of at most `body_limit` bytes are recorded. Times come from `clock` (seconds),
     counted from the recorder's making. The Host header is the client's, or the service's with `rewrite_host`.
@@ -46,37 +51,40 @@ class Recorder:
 
     def __init__(
         self,
-        upstream: Upstream,
         keep: Callable[[ObservedExchange], None],
         *,
         rewrite_host: bool = False,
         body_limit: int = BODY_LIMIT,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._upstream = upstream
         self._keep = keep
         self._rewrite_host = rewrite_host
         self._body_limit = body_limit
         self._clock = clock
         self._began = clock()
-        self._server: asyncio.Server
+        self._servers: list[asyncio.Server] = []
         self._relays: dict[asyncio.Task[None], Relay] = {}
         self._connections = 0
         self.failed = asyncio.Event()
         self.error: Exception | None = None
         self.lost = 0
 
-    async def start(self, host: str, port: int) -> int:
-        """Listen; returns the port. Raises OSError when the address cannot be had."""
-        self._server = await asyncio.start_server(self._accept, host, port, backlog=256)
-        return int(self._server.sockets[0].getsockname()[1])
+    async def start(self, host: str, port: int, upstream: Upstream) -> int:
+        """Listen in front of a service; returns the port. Raises OSError when the address cannot be had."""
+
+        def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            self._accept(upstream, reader, writer)
+
+        self._servers.append(await asyncio.start_server(accept, host, port, backlog=256))
+        return int(self._servers[-1].sockets[0].getsockname()[1])
 
     async def close(self, grace: float = 5.0) -> None:
         """Stop listening and let exchanges under way end for up to `grace` seconds.
 
         Event streams and WebSockets are ended at once; what they brought is recorded.
         """
-        self._server.close()
+        for server in self._servers:
+            server.close()
         for task, relay in self._relays.items():
             if relay.idle:
                 task.cancel()
@@ -88,16 +96,16 @@ class Recorder:
             if late:
                 await asyncio.wait(late)
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _accept(self, upstream: Upstream, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._connections += 1
         number = str(self._connections)
         peer = writer.get_extra_info("peername") or ("",)
         relay = Relay(
             DuplexStream(reader, writer, "request"),
-            self._open_service,
-            lambda head: self._begin(head, peer[0], number),
+            upstream.connect,
+            lambda head: self._begin(upstream, head, peer[0], number),
             self._keep_one,
-            self._upstream.authority,
+            upstream.authority,
             self._rewrite_host,
         )
         task = asyncio.ensure_future(relay.run())
@@ -110,16 +118,11 @@ class Recorder:
             self.lost += 1
             task.get_loop().call_exception_handler({"message": "a recorded connection failed", "exception": error})
 
-    async def _open_service(self) -> DuplexStream:
-        upstream = self._upstream
-        reader, writer = await asyncio.open_connection(upstream.host, upstream.port, ssl=upstream.tls)
-        return DuplexStream(reader, writer, "response")
-
-    def _begin(self, head: MessageHead, client: str, connection: str) -> Capture:
+    def _begin(self, upstream: Upstream, head: MessageHead, client: str, connection: str) -> Capture:
         at = self._clock() - self._began
         limit = self._body_limit
         return Capture(
-            self._upstream.name or self._upstream.authority,
+            upstream.name or upstream.authority,
             client,
             connection,
             at,
