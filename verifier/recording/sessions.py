@@ -1,18 +1,21 @@
 """Finding the sessions of a recording: which exchanges belong to one user.
 
 In this order: the session that the recording itself names; a declared header; credentials, where a response
-that hands out a cookie or a token belongs to whoever presents it later; the client's address; the connection.
-A browser's own recording is one user. What carries no sign at all joins the only session, if there is only one.
+that hands out a cookie or a token belongs to whoever presents it later; the connection, and the values that it uses
+(`connections.py`); the client's address. A browser's own recording is one user. What carries no sign at all joins the
+only session, if there is only one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 
 from verifier.http.message import header
+from verifier.recording.connections import clients
 from verifier.recording.model import Exchange, Session
+from verifier.recording.union import Union
 
 # A shorter cookie value says nothing about who sent it ("1", "dark", "en-GB").
 SHORTEST_SIGN = 8
@@ -46,7 +49,7 @@ def group(found: Sequence[ParsedExchange], session_header: str | None) -> tuple[
 
 
 def _labels(found: Sequence[ParsedExchange], session_header: str | None) -> list[str]:
-    union = _Union()
+    union = Union()
     own: list[str | None] = []
     for number, item in enumerate(found):
         declared = header(item.exchange.request.headers, session_header) if session_header else None
@@ -66,24 +69,51 @@ def _labels(found: Sequence[ParsedExchange], session_header: str | None) -> list
 
 
 def _place_unsigned(found: Sequence[ParsedExchange], labels: list[str | None]) -> list[str]:
-    """Exchanges without credentials go by address, then by connection, then to the only session there is."""
+    """Exchanges without credentials go to the user of their connection, then by address, or to the only session.
+
+    Those on connections of their own are told apart before (`connections.clients`); only what is one exchange, or what
+    opens a connection for each, may belong to the only user of its address.
+    """
     by_client: dict[str, set[str]] = {}
-    by_connection: dict[str, set[str]] = {}
+    by_connection: dict[tuple[str, str], set[str]] = {}
     for item, label in zip(found, labels, strict=True):
         if label:
             by_client.setdefault(item.client, set()).add(label)
-            by_connection.setdefault(item.connection, set()).add(label)
-    signed = list(dict.fromkeys(label for label in labels if label))
+            by_connection.setdefault((item.client, item.connection), set()).add(label)
+    apart = _unsigned_clients(found, labels, by_connection)
+    signed = {label for label in labels if label}
     placed = []
     for item, label in zip(found, labels, strict=True):
-        if not label and item.client:
-            known = by_client.get(item.client, set())
-            label = next(iter(known)) if len(known) == 1 else f"client:{item.client}"
-        if not label and item.connection:
-            known = by_connection.get(item.connection, set())
-            label = next(iter(known)) if len(known) == 1 else None
-        placed.append(label or (signed[0] if len(signed) == 1 else "unsigned"))
+        where = (item.client, item.connection)
+        own, lasting = apart.get(where, ("", False))
+        users = by_connection.get(where, set()) if item.connection else set()
+        label = label or _only(users)
+        if not label and not lasting:
+            label = _only(by_client.get(item.client, set()) if item.client else signed)
+        if not label and (own or item.client):
+            label = f"client:{item.client}:{own}"
+        placed.append(label or "unsigned")
     return placed
+
+
+def _only(names: set[str]) -> str | None:
+    return next(iter(names)) if len(names) == 1 else None
+
+
+def _unsigned_clients(
+    found: Sequence[ParsedExchange], labels: Sequence[str | None], signed: Mapping[tuple[str, str], object]
+) -> dict[tuple[str, str], tuple[str, bool]]:
+    """By address and connection: the client, and whether one of its connections carried several exchanges."""
+    addresses: dict[str, dict[str, list[Exchange]]] = {}
+    for item, label in zip(found, labels, strict=True):
+        if not label and item.connection and (item.client, item.connection) not in signed:
+            addresses.setdefault(item.client, {}).setdefault(item.connection, []).append(item.exchange)
+    told: dict[tuple[str, str], tuple[str, bool]] = {}
+    for address, connections in addresses.items():
+        client = clients(connections)
+        lasting = {client[name] for name, exchanges in connections.items() if len(exchanges) > 1}
+        told |= {(address, name): (one, one in lasting) for name, one in client.items()}
+    return told
 
 
 def cookies(value: str) -> list[tuple[str, str]]:
@@ -113,7 +143,7 @@ def _handed_out(exchange: Exchange) -> list[str]:
     return signs
 
 
-def _link_tokens(found: Sequence[ParsedExchange], own: list[str | None], union: _Union) -> None:
+def _link_tokens(found: Sequence[ParsedExchange], own: list[str | None], union: Union) -> None:
     """Join a response whose body hands out a token with the requests that present it later."""
     first_use: dict[str, int] = {}
     for number, item in enumerate(found):
@@ -126,23 +156,3 @@ def _link_tokens(found: Sequence[ParsedExchange], own: list[str | None], union: 
             if own[earlier] is None and needle in found[earlier].exchange.response.body:
                 union.join(f"entry:{earlier}", f"token:{token}")
                 break
-
-
-class _Union:
-    """Disjoint sets of names (Tarjan 1975), the root being the first name joined."""
-
-    def __init__(self) -> None:
-        self._above: dict[str, str] = {}
-
-    def find(self, name: str) -> str:
-        above = self._above.setdefault(name, name)
-        while above != name:
-            self._above[name] = self._above[above]
-            name, above = above, self._above[above]
-        return name
-
-    def find_known(self, name: str) -> str | None:
-        return self.find(name) if name in self._above else None
-
-    def join(self, one: str, other: str) -> None:
-        self._above[self.find(other)] = self.find(one)
