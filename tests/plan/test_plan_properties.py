@@ -227,7 +227,8 @@ def brute_force_cells(path: Path, shapes: tuple[SessionShape, ...], kinds: tuple
             kinds = tuple(kind.replace("after-rollback", "next-step") for kind in kinds)
         for (name, operation), kind in product(writes, kinds):
             live = [release for called, release in state_of(step) if called == name]
-            if kind.startswith("inner") or kind == "handover":  # no exchange of these sessions accepts work
+            # No exchange of these sessions accepts work, and `late-removal` befalls actions.
+            if kind.startswith("inner") or kind in ("handover", "late-removal"):
                 continue
             if kind == "reorder":
                 after = following(shapes, name, operation)

@@ -5,11 +5,13 @@ A replica that cannot start on the other version's data, or ends by itself, belo
 
 from __future__ import annotations
 
+from verifier.checks import late_removal
 from verifier.checks.causes import broken
 from verifier.checks.context import Context, called
 from verifier.checks.guarantee import Guarantee
 from verifier.checks.verdict import CheckResult, Finding, FindingKind
 from verifier.history.model import Operation, ReplicaEvent
+from verifier.plan.faults import LATE_REMOVAL
 from verifier.plan.model import Plan
 
 GUARANTEE = "available"
@@ -23,11 +25,14 @@ def check(context: Context, plan: Plan) -> CheckResult:
     for operation in context.history.operations:
         if operation.source not in ("replay", "live", "poll") or cut_on_purpose(operation):
             continue
+        if context.family(operation) == LATE_REMOVAL:
+            continue
         result.ran(operation.step, operation.service, operation.name)
         failed = operation.response is None or operation.response.status >= 500
         if failed:
             result.findings.append(_failed(context, operation))
     result.findings += broken_replicas(context, GUARANTEE, going_back=False)
+    late_removal.check(context, result)
     return result
 
 

@@ -15,6 +15,7 @@ from verifier.checks.renderings import shown_at
 from verifier.checks.verdict import Finding, FindingKind
 from verifier.contracts.expressions import body_json
 from verifier.history.outcome import SAFE
+from verifier.plan.faults import LATE_REMOVAL
 
 REMOVED = frozenset({404, 405, 410, 501})  # what is answered for an operation that does not exist
 
@@ -29,6 +30,8 @@ def told(evidence: Evidence) -> Iterator[Link]:
 def stops(evidence: Evidence) -> Iterator[Link]:
     """Requests of live traffic that a replica left unanswered in the step in which it was stopped.
 
+    An error (5xx) of a replica that was told to end counts as well.
+
     Compares the unanswered request with the events of the replica that had it. It can be wrong where a replica left a
     request unanswered long before it was stopped.
     """
@@ -40,7 +43,7 @@ def stops(evidence: Evidence) -> Iterator[Link]:
         if all(
             operation is not None
             and operation.source == "live"
-            and operation.response is None
+            and (operation.response is None or evidence.context.family(operation) == LATE_REMOVAL)
             and any(
                 event.step == operation.step and event.what in ("stopped", "killed") and event.at >= operation.started
                 for event in evidence.replicas.get(operation.replica, ())

@@ -18,6 +18,7 @@ from math import comb
 from verifier.checks.context import Context
 from verifier.checks.verdict import Attribution, Finding
 from verifier.history.model import Operation
+from verifier.plan.faults import LATE_REMOVAL
 
 SIGNIFICANCE = 0.01  # the chance of an excess this large, if both rates were equal, below which they are not
 
@@ -60,6 +61,7 @@ class Rates:
     cells: dict[str, Attribution]
     _tries: Counter[tuple[str, str, str, str, str]] = field(default_factory=Counter)
     _starts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    _late_ends: Counter[tuple[str, str]] = field(default_factory=Counter)  # of replicas that were removed late
     _failures: dict[tuple[str, Signature, str], set[str]] = field(default_factory=lambda: defaultdict(set))
 
     def __post_init__(self) -> None:
@@ -70,6 +72,8 @@ class Rates:
         for event in self.context.history.replicas:
             if event.what == "started":
                 self._starts[self.cells.get(event.step, "mixed"), event.service] += 1
+            elif event.what == "terminating":
+                self._late_ends[self.cells.get(event.step, "mixed"), event.service] += 1
 
     def count(self, findings: Iterable[Finding], cell_of: dict[int, Attribution]) -> None:
         """Take the failures in. `cell_of`: the cell of each finding, by its `id()`."""
@@ -85,7 +89,9 @@ class Rates:
         kinds = set(traffic) | {""}
         failures = sum(len(self._failures.get((cell, signature, kind), ())) for kind in kinds)
         tries = sum(self._tries[cell, service, operation, family, kind] for kind in kinds)
-        return Rate(failures, max(failures, tries if operation else self._starts[cell, service]))
+        if not operation:
+            tries = (self._late_ends if family == LATE_REMOVAL else self._starts)[cell, service]
+        return Rate(failures, max(failures, tries))
 
     def excused(self, cell: str, control: str, signature: Signature) -> bool:
         """Whether a control shows a defect as often as a cell does: under the same disturbance, or under none.

@@ -59,6 +59,9 @@ class Rotation:
         self.only: dict[tuple[str, str], Endpoint] = {}  # by service and version, where there is but one endpoint
         self._in_flight: dict[str, InFlight] = {}
         self._leaving: dict[str, set[asyncio.Future[None]]] = {}
+        self._lingering: list[Endpoint] = []
+        self._late_turn = 0
+        self.terminating: set[str] = set()  # the replicas that were told to end before they were out of rotation
 
     def add(self, endpoint: Endpoint) -> None:
         self._endpoints.append(endpoint)
@@ -67,14 +70,37 @@ class Rotation:
         self._sort()
 
     def remove(self, replica: str) -> Endpoint | None:
-        found = next((entry for entry in self._endpoints if entry.replica == replica), None)
-        if found is not None:
+        found = self.endpoint(replica)
+        if found in self._endpoints:
             self._endpoints.remove(found)
             self._sort()
+        elif found is not None:
+            self._lingering.remove(found)
         return found
+
+    def endpoint(self, replica: str) -> Endpoint | None:
+        """The place of a replica in rotation, also of one that lingers."""
+        return next((entry for entry in (*self._endpoints, *self._lingering) if entry.replica == replica), None)
+
+    def linger(self, replica: str) -> None:
+        """Let `pick_late` alone choose a replica, which is told to end, until it is removed."""
+        endpoint = self.remove(replica)
+        if endpoint is not None:
+            self.terminating.add(replica)
+            self._lingering.append(endpoint)
+
+    def pick_late(self, service: str) -> Endpoint | None:
+        """As `pick` of a load balancer that does not know yet which replicas were told to end."""
+        lingering = [entry for entry in self._lingering if entry.service == service]
+        if not lingering:
+            return self.pick(service)
+        every = [*self.of(service), *lingering]
+        self._late_turn += 1
+        return every[self._late_turn % len(every)]
 
     def clear(self) -> None:
         self._endpoints.clear()
+        self._lingering.clear()
         self._sort()
 
     def _sort(self) -> None:

@@ -76,7 +76,8 @@ class Step(Struct, frozen=True, gc=False):
 class ReplicaEvent(Struct, frozen=True, gc=False):
     """Something that happened to a replica.
 
-    `what` is one of: started, ready, served, paused, resumed, stopped, killed, never-ready, exited, command-failed.
+    `what` is one of: started, ready, served, paused, resumed, terminating, stopped, killed, never-ready, exited,
+    command-failed. One that is `terminating` was told to end while the load balancer still sends requests to it.
 
     `detail` of a replica that `exited` is how it ended, such as `exited with status 1`, and nothing else. `log` has the
     last lines of its log.

@@ -24,6 +24,7 @@ FAULTS = (
     "slow-read",
     "reorder",
     "handover",
+    "late-removal",
     "inner-duplicate",
     "inner-lost-answer",
     "inner-late-answer",
@@ -73,11 +74,13 @@ class StopPolicy:
 
     `drain` is the longest time in seconds between taking the replica out of rotation and the signal. Load balancers
     use it to let requests in flight end. A request that takes longer, or any request with 0, is interrupted.
+    `late_removal` is for how many seconds a late load balancer goes on sending after the signal; 0 if it is never late.
     """
 
     signal: str = "SIGTERM"
     grace: float = 10.0
     drain: float = 1.0
+    late_removal: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

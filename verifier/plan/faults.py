@@ -9,6 +9,8 @@ from verifier.plan.model import Fault, Path, PlannedStep, SessionShape, live_ver
 NOW = ("duplicate-at-once", "duplicate-after", "lost-answer", "reset", "late-arrival")
 DEFERRED = ("duplicate-next-step", "duplicate-after-rollback")
 HANDOVER = "handover"
+LATE_REMOVAL = "late-removal"  # of actions, not of replays: see `plan/late_removal.py`
+IN_HAND = "late-removal-in-hand"  # of the request that a replica has in hand when it is told to end
 INNER = ("inner-duplicate", "inner-lost-answer", "inner-late-answer")
 
 # What disturbs a service in the same way: a control that has one of a family is a control for all of it.
@@ -22,6 +24,8 @@ FAMILIES = {
     "late-arrival": "retry",
     "reorder": "reorder",
     HANDOVER: "handover",
+    LATE_REMOVAL: LATE_REMOVAL,
+    IN_HAND: LATE_REMOVAL,
     "inner-duplicate": "inner",
     "inner-lost-answer": "inner",
     "inner-late-answer": "inner",

@@ -73,13 +73,17 @@ class Replay:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One action on the system. `slot` numbers the replicas of a service from 1; `stage` is a part of a migration."""
+    """One action on the system. `slot` numbers the replicas of a service from 1; `stage` is a part of a migration.
+
+    With `late_removal` the load balancer goes on sending to the replica that the action ends, after it was told to end.
+    """
 
     kind: ActionKind
     service: str
     version: str
     slot: int = 0
     stage: str = ""
+    late_removal: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from verifier.matrix.model import Matrix
 from verifier.plan.calls import callees
 from verifier.plan.declared import compared, declared, proofs, safe_order, with_safe_order
 from verifier.plan.faults import HANDOVER, Cell, Key, cell, enumerate_faults, key, routed
+from verifier.plan.late_removal import with_late_removal
 from verifier.plan.made import generated, unused
 from verifier.plan.model import (
     Count,
@@ -52,7 +53,7 @@ def plan(matrix: Matrix, sessions: Sequence[SessionShape], seed: int, registry: 
     comparisons = compared(matrix, registry)
     order = safe_order(matrix, registry, comparisons)
     matrix = with_safe_order(matrix, order)
-    drafted = paths(matrix)
+    drafted = with_late_removal(matrix, paths(matrix), sessions)
     calls = callees(matrix)
     count = sum(len(path.steps) for path in drafted)
     limit = max(4, int(matrix.budget * MOST_PER_SECOND / count))

@@ -73,9 +73,16 @@ def _step(step: PlannedStep, replays: bool) -> list[str]:
     lines = [
         f"  {step.id:<16} {step.kind:<11} {step.description}",
         f"  {'':<28} {mixture}" + (f" · migrated: {', '.join(step.migrations)}" if step.migrations else ""),
-        f"  {'':<28} {'under live traffic; ' if step.live else ''}{routes}" + (f"; faults: {faults}" if faults else ""),
+        f"  {'':<28} {'under live traffic; ' if step.live else ''}{_late(step)}{routes}"
+        + (f"; faults: {faults}" if faults else ""),
     ]
     return lines + [_replay(replay) for replay in step.replays] if replays else lines
+
+
+def _late(step: PlannedStep) -> str:
+    """The services of which a replica is told to end before it gets no more requests."""
+    services = list(dict.fromkeys(action.service for action in step.actions if action.late_removal))
+    return f"late-removal of {', '.join(services)}; " if services else ""
 
 
 def _replay(replay: Replay) -> str:

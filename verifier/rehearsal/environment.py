@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from verifier.errors import BrokenEnvironment
-from verifier.runtime.base import Environment
+from verifier.matrix.model import Store
+from verifier.runtime.base import Environment, StoreSpec
 
 REFERENCE = re.compile(r"\$\{stores\.([^.}]+)\.(url|host|port|user|password|database|path)\}")
 
@@ -61,3 +63,8 @@ def rewrite(value: str, gateway: str, ports: Mapping[str, int]) -> str:
     with_scheme = rf"(?<=://)({names})(?::\d+)?(?=[/?#,;\s]|$)"
     bare = rf"(?<![\w.:/@-])({names}):\d+(?=[/?#,;\s]|$)"
     return re.sub(f"{with_scheme}|{bare}", lambda found: f"{gateway}:{ports[found.group(1) or found.group(2)]}", value)
+
+
+def store_spec(store: Store, folder: Path, log: Path) -> StoreSpec:
+    declared = (store.name, store.image, store.process, store.environment, store.port, store.ready)
+    return StoreSpec(*declared, folder, log, store.kind, store.content)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from verifier.errors import BrokenEnvironment
@@ -13,9 +14,10 @@ from verifier.gateway.rotation import Endpoint, Rotation
 from verifier.history.model import ReplicaEvent
 from verifier.history.store import Record
 from verifier.http.client import WireClient
-from verifier.matrix.model import Matrix, Service, Store, Version
+from verifier.matrix.model import Matrix, Service, Version
 from verifier.plan.model import Action
-from verifier.rehearsal.environment import environment_of, fill
+from verifier.rehearsal.ending import Requests, end_late, no_requests
+from verifier.rehearsal.environment import environment_of, fill, store_spec
 from verifier.rehearsal.starting import Started, all_done, earlier, waves
 from verifier.runtime.base import (
     CommandSpec,
@@ -24,7 +26,6 @@ from verifier.runtime.base import (
     ReplicaSpec,
     Runtime,
     StartFailure,
-    StoreSpec,
 )
 from verifier.runtime.logs import tail
 
@@ -54,6 +55,7 @@ class System:
     record: Callable[[Record], None]
     clock: Callable[[], float]
     directory: Path
+    late_requests: Callable[[Endpoint, float], Requests] = no_requests  # to a replica, for so many seconds
     stores: dict[str, str] = field(default_factory=dict)
     running: dict[Key, str] = field(default_factory=dict)
     met: set[Started] = field(default_factory=set)  # versions that have started on the stores of this path
@@ -68,7 +70,7 @@ class System:
             folder.mkdir(parents=True)
             log = self.directory / "logs" / f"{path}-{store.name}.log"
             log.parent.mkdir(parents=True, exist_ok=True)
-            self.stores[store.name] = await self.runtime.start_store(_store_spec(store, folder, log))
+            self.stores[store.name] = await self.runtime.start_store(store_spec(store, folder, log))
         self.met.clear()
         await self._prepare(path)
 
@@ -134,7 +136,7 @@ class System:
 
     async def _one(self, action: Action) -> None:
         if action.kind == "stop":
-            await self._stop(action.service, action.slot, action.version)
+            await self._stop(action.service, action.slot, action.version, action.late_removal)
         elif action.kind == "restart":
             await self._restart(action)
         elif action.kind == "replace":
@@ -142,7 +144,7 @@ class System:
             leaving = [other for other in self.running if other[:2] == key[:2] and other != key]
             await self._start_if_needed(*key)
             for other in leaving:
-                await self._stop(*other)
+                await self._stop(*other, action.late_removal)
         else:
             await self._migrate(action)
 
@@ -151,11 +153,11 @@ class System:
         key = (action.service, action.slot, action.version)
         only = sum(service == action.service for service, _, _ in self.running) == 1
         if not only:
-            await self._stop(*key)
+            await self._stop(*key, action.late_removal)
         leaving = self.running.get(key)  # stays in `running` until its successor is ready, because that start may fail
         await self._start(*key)
         if leaving is not None:
-            await self._end(leaving, action.service, action.version)
+            await self._end(leaving, action.service, action.version, action.late_removal)
 
     async def _start(self, service_name: str, slot: int, version_name: str) -> None:
         service = self.matrix.service(service_name)
@@ -175,20 +177,26 @@ class System:
             self.rotation.add(Endpoint(service_name, version_name, replica, result))
         self._event(replica, service_name, version_name, "ready")
 
-    async def _stop(self, service_name: str, slot: int, version_name: str) -> None:
+    async def _stop(self, service_name: str, slot: int, version_name: str, late: bool = False) -> None:
         replica = self.running.pop((service_name, slot, version_name), None)
         if replica is not None:  # otherwise it exited earlier
-            await self._end(replica, service_name, version_name)
+            await self._end(replica, service_name, version_name, late)
 
-    async def _end(self, replica: str, service_name: str, version_name: str) -> None:
-        endpoint = self.rotation.remove(replica)
-        if endpoint is not None:
-            self.client.forget(endpoint.address.host, endpoint.address.port)
+    async def _end(self, replica: str, service_name: str, version_name: str, late: bool) -> None:
+        """End a replica: out of rotation first and then told to end, or `late` the other way round."""
+        stop, endpoint = self.matrix.service(service_name).stop, self.rotation.endpoint(replica)
+        if not late:
+            self._out_of_rotation(replica)
         if (gone := await self.runtime.exited(replica)) is not None:
             self._exited(replica, service_name, version_name, gone)
-        stop = self.matrix.service(service_name).stop
-        await self.rotation.drained(replica, stop.drain)
-        code = await self.runtime.stop(replica, stop.signal, stop.grace)
+        if late and gone is None and endpoint is not None:
+            requests = self.late_requests(endpoint, stop.late_removal)
+            told = partial(self._event, replica, service_name, version_name)
+            code = await end_late(endpoint, stop, self.rotation, self.runtime, self.client, requests, told)
+        else:
+            self._out_of_rotation(replica)
+            await self.rotation.drained(replica, stop.drain)
+            code = await self.runtime.stop(replica, stop.signal, stop.grace)
         await self.gateway.detach(replica)
         what = "killed" if code is None else "stopped"
         self._event(replica, service_name, version_name, what, "" if code is None else f"exit code {code}")
@@ -260,7 +268,7 @@ class System:
                     )
                 replicas.append(self._spec(service, version, f"{service.name}-{version.name}", ()))
         stores = tuple(
-            _store_spec(store, self.directory, self.directory / "logs" / f"{store.name}.log")
+            store_spec(store, self.directory, self.directory / "logs" / f"{store.name}.log")
             for store in self.matrix.stores
         )
         await self.runtime.provide(tuple(replicas), stores)
@@ -272,15 +280,14 @@ class System:
             if gone is not None:
                 self._exited(replica, service, version, gone)
                 del self.running[service, slot, version]
-                await self._forget(replica)
+                self._out_of_rotation(replica)
+                await self.gateway.detach(replica)
                 await self.runtime.stop(replica, "SIGKILL", 0.0)
 
-    async def _forget(self, replica: str) -> None:
-        """Take a replica out of rotation and close its addresses at the gateway."""
+    def _out_of_rotation(self, replica: str) -> None:
         endpoint = self.rotation.remove(replica)
         if endpoint is not None:
             self.client.forget(endpoint.address.host, endpoint.address.port)
-        await self.gateway.detach(replica)
 
     def _exited(self, replica: str, service: str, version: str, how: str) -> None:
         self._event(replica, service, version, "exited", how, tail(self._log(replica)))
@@ -291,8 +298,3 @@ class System:
     def _event(self, replica: str, service: str, version: str, what: str, detail: str = "", log: str = "") -> None:
         if not self.unrecorded:
             self.record(ReplicaEvent(self.step, replica, service, version, what, self.clock(), detail, log))
-
-
-def _store_spec(store: Store, folder: Path, log: Path) -> StoreSpec:
-    declared = (store.name, store.image, store.process, store.environment, store.port, store.ready)
-    return StoreSpec(*declared, folder, log, store.kind, store.content)

@@ -41,6 +41,7 @@ from verifier.rehearsal.system import StepFailed, System
 from verifier.replay.backlog import Backlog
 from verifier.replay.budget import Budget
 from verifier.replay.context import ReplayContext
+from verifier.replay.late_removal import LateRequests
 from verifier.replay.live import live_traffic
 from verifier.replay.readback import sweep
 from verifier.replay.session import SessionReplayer
@@ -203,6 +204,7 @@ class Rehearsal:
             pauser=Cohorts(system),
             budget=None if path.confirms else self._budget,
         )
+        system.late_requests = lambda endpoint, lasting: LateRequests(driver, system.step, endpoint, lasting)
         try:
             await system.open_stores(path.id)
             self.boot += self.clock() - began

@@ -22,6 +22,7 @@ from verifier.http.coding import decode_response
 from verifier.http.message import Request, Response, header, with_header
 from verifier.http.wirefaults import Faults
 from verifier.matrix.model import Retry
+from verifier.plan.faults import LATE_REMOVAL
 from verifier.plan.model import Fault
 from verifier.replay.credentials import Credentials
 from verifier.replay.handover import Handover
@@ -51,6 +52,7 @@ class Attempt(Struct, frozen=True, gc=False):
     label: str = ""  # the operation's id, where it is not an attempt of a planned exchange
     trace: str = ""  # the `traceparent` of the first attempt, where the gateway expects it and the request has none
     listen: ListenLimits | None = None  # where an event stream was recorded
+    replica: str = ""  # the one that it is meant for, as long as that is in rotation
 
     @property
     def id(self) -> str:
@@ -91,7 +93,7 @@ class ReplayContext:
         delivered: bool = True,
     ) -> Operation:
         """Send once. With `delivered` false the response is kept as evidence; its sender knows nothing (`info`)."""
-        endpoint = self.rotation.pick(attempt.service, attempt.version)
+        endpoint = self._endpoint(attempt)
         if attempt.trace and not attempt.label:
             trace = attempt.trace if attempt.number == 1 else attempt_traceparent(attempt.trace, attempt.number)
             traced = Request(request.method, request.target, (*request.headers, ("traceparent", trace)), request.body)
@@ -104,6 +106,13 @@ class ReplayContext:
             with self.rotation.in_flight(endpoint):
                 result = await self._transmit(endpoint, attempt, traced, hold, cut_response_after, slow_read)
         return self.finish(attempt, traced, result, endpoint, delivered)
+
+    def _endpoint(self, attempt: Attempt) -> Endpoint | None:
+        if attempt.replica and (meant := self.rotation.endpoint(attempt.replica)) is not None:
+            return meant
+        if attempt.source == "live" and not attempt.version:
+            return self.rotation.pick_late(attempt.service)
+        return self.rotation.pick(attempt.service, attempt.version)
 
     def _transmit(
         self,
@@ -119,11 +128,13 @@ class ReplayContext:
         if attempt.listen is not None:
             faults = Faults(hold, None, cut_response_after, slow_read)
             return listen_for_events(self.client, address.host, address.port, sent, attempt.listen, within, faults)
+        late = endpoint.replica in self.rotation.terminating
         return self.client.send(
             address.host,
             address.port,
             sent,
             timeout=within,
+            connection=attempt.id if late else None,  # that a service closes idle connections is no refusal
             hold=hold,
             cut_response_after=cut_response_after,
             slow_read=slow_read,
@@ -140,6 +151,7 @@ class ReplayContext:
             self.answered += 1
             response = decode_response(response)
         version, replica = (endpoint.version, endpoint.replica) if endpoint is not None else (attempt.version, "")
+        late = LATE_REMOVAL if replica in self.rotation.terminating else ""
         operation = self.registry.called(service, version, request)
         name = operation.id if operation is not None else attempt.fallback
         completes = self.registry.completes(service, version, name)
@@ -166,7 +178,7 @@ class ReplayContext:
             "",
             "",
             result.error,
-            attempt.fault,
+            attempt.fault or late,
             attempt.parent,
         )
 

@@ -23,12 +23,14 @@ class ReplayCursor:
 
     `fault_targets`: the exchanges that the fault concerns. `trace`: how the traces of this replay end. `versions`:
     those that have answered, each once, sorted. `first_attempt`: of the exchange at `at`, where it has been made.
+    `meant_for`: a service, and its replica that all requests for it are sent to while that is in rotation.
     """
 
     __slots__ = (
         "at",
         "fault_targets",
         "first_attempt",
+        "meant_for",
         "order",
         "planned",
         "player",
@@ -61,6 +63,7 @@ class ReplayCursor:
         self.at = 0
         self.versions: tuple[str, ...] = ()
         self.first_attempt: Operation | None = None
+        self.meant_for = ("", "")
 
     @property
     def over(self) -> bool:
@@ -89,6 +92,7 @@ class ReplayCursor:
             inner=concerned if concerned is not None and concerned.callee else None,
             trace="" if prepared.traced else prepared.trace_start + self.trace,
             listen=prepared.listen,
+            replica=self.meant_for[1] if prepared.service == self.meant_for[0] else "",
         )
 
 
