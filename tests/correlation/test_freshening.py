@@ -1,9 +1,11 @@
 """Values that the client made up are renewed, consistently, in their shape; everything else stays."""
 
+import base64
 import json
 import re
 import uuid
 from datetime import UTC, datetime
+from urllib.parse import quote, unquote
 
 import pytest
 from hypothesis import given
@@ -206,8 +208,117 @@ def test_declared_values() -> None:
     sent, _ = play(
         script(*pairs, rules=Rules(keep=("POST /a $request.body#/request_id",), fresh=("$request.query.x",)))
     )
-    assert body(sent[0]) == {"request_id": KEY, "name": "blue"}
-    assert sent[1].target != "/b?x=blue"
+    name = body(sent[0])["name"]  # a rule for a place renews its value wherever it appears
+    assert body(sent[0]) == {"request_id": KEY, "name": name}
+    assert name.startswith("blue-") and sent[1].target == f"/b?x={name}"
+
+
+def test_a_rule_for_a_place_renews_its_value_in_whatever_surrounds_it() -> None:
+    made = script(
+        (request("POST", "/x", {"ref": "blue", "count": 1}), answer(200)),
+        (request("GET", "/x/blue?f=ref%3D%27blue%27&page=1"), answer(200, {"ref": "blue"})),
+        (request("POST", "/y", {"text": json.dumps({"ref": "blue"}), "blues": "bluest"}), answer(200)),
+        rules=Rules(fresh=("POST /x $request.body#/ref", "POST /x $request.body#/count")),
+    )
+    sent, _ = play(made)
+    name = body(sent[0])["ref"]
+    assert name.startswith("blue-") and body(sent[0])["count"] != 1
+    assert sent[1].target == f"/x/{name}?f=ref%3D%27{name}%27&page=1", "a small number elsewhere is another one"
+    assert json.loads(body(sent[2])["text"]) == {"ref": name} and body(sent[2])["blues"] == "bluest"
+
+
+PASSWORD = "redacted-0123456789abcdef01234567"
+
+
+@pytest.mark.parametrize("field", ["handle", "callsign", "nick"])
+@pytest.mark.parametrize("status", [200, 201, 303])
+def test_the_name_of_an_account_is_renewed_whatever_its_field_is_called(field: str, status: int) -> None:
+    given = {field: "anna77", "display": "Anna", "realm": "shop", "password": PASSWORD}
+    pair = base64.b64encode(f"anna77:{PASSWORD}".encode()).decode()
+    made = script(
+        (request("POST", "/signup", given), answer(status)),
+        (request("POST", "/login", {field: "anna77", "realm": "shop", "password": PASSWORD}), answer(200)),
+        (request("GET", "/people/anna77", None, (("Authorization", f"Basic {pair}"),)), answer(200)),
+    )
+    sent, player = play(made)
+    name = body(sent[0])[field]
+    assert name.startswith("anna77-") and body(sent[0]) == given | {field: name}
+    assert body(sent[1]) == {field: name, "realm": "shop", "password": PASSWORD}
+    assert sent[2].target == f"/people/{name}"
+    assert base64.b64decode((header(sent[2].headers, "authorization") or "")[6:]).decode() == f"{name}:{PASSWORD}"
+    assert player.notes == []
+
+
+def test_the_name_of_an_account_in_a_form() -> None:
+    form = (("Content-Type", "application/x-www-form-urlencoded"),)
+    made = script(
+        (request("POST", "/join", "callsign=anna+7&pw=x", form), answer(303)),
+        (request("POST", "/sign-in", "callsign=anna+7&pw=x", form), answer(303)),
+    )
+    sent, _ = play(made)
+    assert re.fullmatch(rb"callsign=anna\+7-[0-9a-f]{10}&pw=x", sent[0].body) and sent[1].body == sent[0].body
+
+
+@pytest.mark.parametrize("status", [201, 403])
+def test_a_secret_that_a_sign_up_sets_is_the_client_s_own(status: int) -> None:
+    made = script(
+        (request("POST", "/accounts", {"key": PASSWORD}), answer(status)),
+        (request("GET", "/mine", None, (("X-Key", PASSWORD),)), answer(200)),
+    )
+    assert any(step.unmatched for step in made.steps) == (status == 403)
+
+
+def test_the_names_of_a_login_alone_stay() -> None:
+    made = script((request("POST", "/login", {"handle": "anna77"}), answer(200)))
+    assert body(play(made)[0][0]) == {"handle": "anna77"}
+
+
+# What `uuid4().hex[:4]` and `[:8]` give: now and then digits alone, letters alone, or many equal ones.
+@pytest.mark.parametrize("drawn", ["4f76", "4f761a2b", "40761225", "deadbeef", "4f4f1a1b"])
+@pytest.mark.parametrize("status", [200, 201])
+def test_a_name_with_a_drawn_part_is_renewed_in_any_encoding(drawn: str, status: int) -> None:
+    name = f"model-{drawn}"
+    expression = f"name='{name}' and stage='live'"
+    coded = base64.b64encode(json.dumps({"name": name}).encode()).decode().rstrip("=")
+    made = script(
+        (request("POST", "/models/create", {"name": name}), answer(status, {"model": {"name": name}})),
+        (request("GET", f"/models?filter={quote(expression, safe='')}"), answer(200, {"models": [{"name": name}]})),
+        (request("GET", f"/models?filter={quote(expression, safe=chr(39) + '=')}"), answer(200)),
+        (request("POST", "/query", {"where": json.dumps({"name": name})}), answer(200)),
+        (request("GET", f"/state?at={coded}"), answer(200)),
+        (request("DELETE", f"/models/{name}"), answer(204)),
+    )
+    for seed in range(5):
+        sent, player = play(made, seed=seed)
+        new = body(sent[0])["name"]
+        assert new != name and new.startswith("model-")
+        assert unquote(sent[1].target) == f"/models?filter={expression.replace(name, new)}" == unquote(sent[2].target)
+        assert "='" in sent[2].target
+        assert json.loads(body(sent[3])["where"]) == {"name": new}
+        state = sent[4].target.partition("at=")[2]
+        assert json.loads(base64.b64decode(state + "=" * (-len(state) % 4))) == {"name": new}
+        assert sent[5].target == f"/models/{new}"
+        assert player.notes == []
+
+
+def test_a_drawn_word_that_stands_in_several_texts_is_one_word() -> None:
+    made = script(
+        (request("POST", "/runs", {"label": "exp-4f761a2b", "tag": "4f761a2b"}), answer(201, {"id": 1})),
+        (request("GET", "/runs?like=%254f761a2b%25"), answer(200)),
+        (request("POST", "/runs", {"label": "run-4f761a2b"}, (("Idempotency-Key", "put-4f761a2b-1"),)), answer(201)),
+    )
+    sent, player = play(made)
+    word = body(sent[0])["tag"]
+    assert word != "4f761a2b" and body(sent[0])["label"] == f"exp-{word}"
+    assert sent[1].target == f"/runs?like=%25{word}%25" and body(sent[2])["label"] == f"run-{word}"
+    assert header(sent[2].headers, "idempotency-key") == f"put-{word}-1"
+    assert player.notes == []
+
+
+@pytest.mark.parametrize("name", ["report-20260102", "item-12345678", "box-10000000", "lot-00001234", "model-2024"])
+def test_numbers_of_people_in_a_name_are_not_drawn(name: str) -> None:
+    made = script((request("POST", "/a", {"label": name}), answer(201)))
+    assert body(play(made)[0][0]) == {"label": name}
 
 
 def renewed(value: str, key: str) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
@@ -46,6 +49,28 @@ def test_what_the_client_knew_is_told_with_its_places_and_what_was_issued_is_not
     token = json.loads(load(tmp_path / "x.har").sessions[0].exchanges[0].response.body)["token"]
     assert token not in {entry.placeholder for entry in found}
     assert sent(load(tmp_path / "x.har")) == {token, *(entry.placeholder for entry in found)}
+
+
+@pytest.mark.parametrize("status", [200, 201, 303, 409])
+def test_a_password_that_the_recording_set_at_a_sign_up_is_not_asked_for(tmp_path: Path, status: int) -> None:
+    """A replay makes the account again. The twin: a sign-up that was refused set nothing."""
+    given = b'{"nick": "anna", "password": "hunter2hunter2"}'
+    signed_up = exchange("/api/signup", JSON, given)
+    signed_up = replace(signed_up, response=Response(status, (), b"{}"))
+    basic = base64.b64encode(b"anna:hunter2hunter2").decode()
+    found = written(
+        tmp_path / "x.har",
+        signed_up,
+        exchange("/login", JSON, given),
+        exchange("/me", (("Authorization", f"Basic {basic}"),)),
+    )
+    last = load(tmp_path / "x.har").sessions[0].exchanges[-1].request
+    user = base64.b64decode(dict(last.headers)["Authorization"].removeprefix("Basic ")).decode().partition(":")[0]
+    if status < 400:
+        assert (found, user) == ((), "anna")
+    else:
+        asked = [entry.places[0] for entry in found]
+        assert asked == ["$request.body#/password", "$request.header.Authorization (user)"]
 
 
 def test_the_lines_for_the_matrix_are_yaml_with_a_variable_for_each() -> None:

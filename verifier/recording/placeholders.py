@@ -1,7 +1,8 @@
 """Where the placeholders of redacted secrets stand in requests, and which of them no recorded response has issued.
 
-What a response issued is issued anew in every replay. What the client knew before stands for a secret of a real
-account: a service that checks it needs the value back (`credentials` in the matrix).
+What a response issued is issued anew in every replay, and a password that a sign-up set is set again, to its
+placeholder. What the client knew before stands for a secret of a real account: a service that checks it needs the value
+back (`credentials` in the matrix).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from verifier.pointers import escape
 from verifier.recording.model import Exchange, Recording
 from verifier.recording.redact import each_once
 from verifier.recording.secret_map import PLACEHOLDER, PREFIX
+from verifier.recording.signup import signs_up
 
 _BYTES = re.compile(PLACEHOLDER.pattern.encode())
 _MOST = 10_000  # placeholders remembered for one recording
@@ -29,7 +31,7 @@ _MOST_PLACES = 4
 
 @dataclass(frozen=True, slots=True)
 class ClientPlaceholder:
-    """A placeholder that requests carry and no earlier answer issued: where it stands, in how many requests."""
+    """A placeholder of a secret that was there before: where requests carry it, and in how many of them."""
 
     placeholder: str
     places: tuple[str, ...]
@@ -48,6 +50,9 @@ class Placeholders:
         carried: dict[str, list[str]] = {}
         for placeholder, place in standing(exchange.request):
             carried.setdefault(placeholder, []).append(place)
+        if signs_up(exchange.request.method, exchange.request.target, exchange.response.status):
+            chosen = {name for name, places in carried.items() if all(_in_a_body(place) for place in places)}
+            self._issued |= chosen - self._sent.keys()
         for placeholder, places in carried.items():
             if placeholder in self._issued or (placeholder not in self._sent and len(self._sent) >= _MOST):
                 continue
@@ -98,6 +103,10 @@ def standing(request: Request) -> Iterator[tuple[str, str]]:
         yield from _in_header(name, value)
     if PREFIX.encode() in request.body:
         yield from _in_body(request)
+
+
+def _in_a_body(place: str) -> bool:
+    return place.startswith("$request.body")
 
 
 def _in(text: str, place: str) -> Iterator[tuple[str, str]]:

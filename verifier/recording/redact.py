@@ -13,6 +13,7 @@ import binascii
 import json
 import math
 import re
+from collections import deque
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qsl, quote_plus
@@ -20,6 +21,7 @@ from urllib.parse import parse_qsl, quote_plus
 from verifier.http.message import Headers, Request, Response, header
 from verifier.recording.model import Exchange
 from verifier.recording.secret_map import PREFIX, SHORTEST_SEARCHED, SecretMap
+from verifier.recording.signup import signs_up
 
 _HEADERS = ("authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "x-auth-token", "x-csrf-token")
 _FIELDS = ("password", "passwd", "secret", "client_secret", "token", "access_token", "refresh_token", "id_token",
@@ -32,6 +34,7 @@ _BEFORE = b" \t\r\n\0\xef\xbb\xbf\xfe\xff"
 _MEMBER = re.compile(
     r'(?<!\\)("((?:[^"\\]|\\.){0,200}+)"\s*+:\s*+)("(?:[^"\\]|\\.)*+(?:"|\\?\Z)|-?\d[\d.eE+-]*+|[{\[])', re.DOTALL
 )
+_SIGN_UPS = 1000  # whose bodies are remembered
 _BOUNDARY = re.compile(r'boundary=(?:"([^"]+)"|([^;,\s]+))', re.IGNORECASE)
 # Of a part: what ends its headers, its field's name (a header may be folded), its media type.
 _GAP = re.compile(r"\r?\n\r?\n")
@@ -64,9 +67,12 @@ class Redactor:
         self._headers = frozenset(map(_plain, (*_HEADERS[:4], *redaction.headers)))
         self._fields = frozenset(map(_plain, redaction.fields))
         self._secrets = SecretMap()
+        self._sign_ups: deque[str] = deque(maxlen=_SIGN_UPS)  # the bodies of requests that have made an account
 
     def exchange(self, exchange: Exchange) -> Exchange:
         request, response = exchange.request, exchange.response
+        if signs_up(request.method, request.target, response.status):
+            self._sign_ups.append(_text(request.body))
         # Secret fields and headers come first, because they say what to search for in the rest.
         headers = self._sent_headers(request.headers)
         body = self._body(request.body, header(request.headers, "content-type") or "")
@@ -119,11 +125,17 @@ class Redactor:
             user, mark, password = base64.b64decode(secret.strip(), validate=True).decode().partition(":")
         except (binascii.Error, ValueError):
             return self._secrets.placeholder(secret)
-        pair = f"{self._secrets.placeholder(user)}{mark}{self._secrets.placeholder(password)}"
+        name = user if self._signed_up(user) else self._secrets.placeholder(user)
+        pair = f"{name}{mark}{self._secrets.placeholder(password)}"
         coded = base64.b64encode(pair.encode()).decode()
         if len(secret) >= SHORTEST_SEARCHED:
             self._secrets.add_form(secret.strip(), coded)
         return coded
+
+    def _signed_up(self, user: str) -> bool:
+        """Whether the recording itself made the account, so that its name is in the recording anyway."""
+        forms = (json.dumps(user), json.dumps(user, ensure_ascii=False), f"={quote_plus(user)}&")
+        return bool(user) and any(form in f"{body}&" for body in self._sign_ups for form in forms)
 
     def _body(self, body: bytes, media_type: str) -> bytes:
         if not body:

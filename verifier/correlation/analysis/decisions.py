@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from verifier.correlation.analysis.sources import collection
 from verifier.correlation.analysis.templating import Grain
 from verifier.correlation.text.classes import EMAIL, is_random
-from verifier.correlation.text.names import MessageField, affinity, is_key, names_itself, stem
+from verifier.correlation.text.names import MessageField, affinity, names_itself, stem
 from verifier.correlation.text.split import USER_AND_PASSWORD, base64_text
 from verifier.correlation.text.times import Moment, moment
 from verifier.recording.secret_map import PREFIX
+from verifier.recording.signup import signs_up
 
 NEAR = 86400.0  # seconds around the exchange in which a moment counts as "now"
 _LONGEST_RANDOM = 128  # characters; longer ones are contents
@@ -22,7 +22,7 @@ _UNIQUE_HEADERS = re.compile(
     r"(idempot|request-?id|correlation-?id|trace-?id|transaction-?id|message-?id|nonce|dedup|client-?token)", re.I
 )
 _UNIQUE_QUERY = re.compile(r"(idempot|request_?id|nonce|state|trace|correlation|client_?token|cachebust|^_$)", re.I)
-_SECRETS = frozenset({"password", "passwd", "pwd", "secret", "signature", "pin"})
+SECRETS = frozenset({"password", "passwd", "pwd", "secret", "signature", "pin"})
 _ISSUED = frozenset({"token", "assertion", "captcha", "otp", "ticket", "session"})
 # Names of values that look random but have a meaning of their own: a new value would be a wrong one.
 _MEANINGFUL = frozenset({
@@ -30,8 +30,7 @@ _MEANINGFUL = frozenset({
     "sha", "sha256", "sha1", "md5", "checksum", "digest", "etag", "signature", "color", "locale", "build", "commit",
     "revision", "cert", "certificate", "pem", "cursor", "version", "query", "image", "file", "content", "agent",
 })  # fmt: skip
-_LOGIN_NAMES = frozenset({"username", "user name", "login", "nickname"})
-_LOGIN = re.compile(r"/(log-?in|sign-?in|auth|oauth2?|token|tokens|sessions?)(/|\?|\Z)", re.I)
+LOGIN = re.compile(r"/(log-?in|sign-?in|auth|oauth2?|token|tokens|sessions?)(/|\?|\Z)", re.I)
 
 
 # Where a value comes from: the client made it up, a service issued it, or it has a meaning of its own.
@@ -58,18 +57,19 @@ class ValueDecision:
 
     `moment` is set where a time is to be shifted. `limit` confines a readable value ("attempt-1", "my-bucket") to the
     fields that mean the same as this one. A `telling` value is more than a plain word, so that every equal segment of
-    a path and every equal field of that name means it too.
+    a path and every equal field of that name means it too. An `unmistakable` one ("model-4f76") is meant everywhere.
     """
 
     kind: Literal["keep", "fresh", "unmatched"]
     moment: Moment | None = None
     limit: MessageField | None = None
     telling: bool = False
+    unmistakable: bool = False
 
     def fits(self, field: MessageField) -> bool:
         """Whether the decision holds for a field."""
         limit = self.limit
-        if limit is None:
+        if limit is None or self.unmistakable:
             return True
         if limit.kind == "header":
             return marks_request(field)
@@ -83,54 +83,16 @@ class ValueDecision:
 KEEP = ValueDecision("keep")
 
 
-def creation(occurrences: Sequence[Occurrence]) -> Occurrence | None:
-    """The occurrence that created something under a name of the client's choosing, if one did.
-
-    That is a PUT with status 201, or a POST with status 201 whose body names the new resource: by a key, or by a name
-    under which a later request finds it. A replay with the same name would find what an earlier replay has left.
-    """
-    for occurrence in occurrences:
-        if occurrence.grain != "whole" or occurrence.status != 201:
-            continue
-        if _is_put_name(occurrence) or _is_post_name(occurrence) or _is_found_by(occurrence, occurrences):
-            earlier = (other for other in occurrences if other.index < occurrence.index)
-            failed = all(other.status >= 400 for other in earlier if other.field == occurrence.field)
-            return occurrence if failed else None
-    return None
-
-
-def _is_put_name(occurrence: Occurrence) -> bool:
-    segments = occurrence.target.partition("?")[0].strip("/").split("/")
-    last = f"$request.path.{len(segments) - 1}"
-    return occurrence.method == "PUT" and occurrence.field.via == last and len(segments) > 1
-
-
-def _is_post_name(occurrence: Occurrence) -> bool:
-    field = occurrence.field
-    if occurrence.method != "POST" or field.kind != "body" or not field.via.startswith("$request.body#"):
-        return False
-    if field.words in _LOGIN_NAMES:
-        return True
-    return is_key(field.name) and names_itself(field.name) and field.containers[:1] == collection(occurrence.target)
-
-
-def _is_found_by(occurrence: Occurrence, occurrences: Sequence[Occurrence]) -> bool:
-    """`POST /features {"name": "checkout"}`, then `GET /features/checkout`."""
-    field, made = occurrence.field, collection(occurrence.target)
-    if occurrence.method != "POST" or not field.via.startswith("$request.body#") or not names_itself(field.name):
-        return False
-    return field.containers[:1] == made and any(
-        other.index > occurrence.index
-        and (other.grain, other.field.kind, other.field.containers[:1]) == ("whole", "path", made)
-        and other.status < 400
-        for other in occurrences
-    )
+def sets_secret(occurrence: Occurrence) -> bool:
+    """Whether a request gives an account its password, so that the service knows it from then on."""
+    return occurrence.field.kind == "body" and signs_up(occurrence.method, occurrence.target, occurrence.status)
 
 
 def decide(text: str, occurrences: Sequence[Occurrence]) -> ValueDecision:
     """What becomes of a text that requests carry before any response does; `occurrences` are all of its own."""
     if text.startswith(PREFIX) and any(map(_authenticates, occurrences)):
-        return ValueDecision("unmatched")  # no service takes a placeholder for the secret that it stands for
+        # No service takes a placeholder for the secret that it stands for, unless it was told to at a sign-up.
+        return KEEP if sets_secret(occurrences[0]) else ValueDecision("unmatched")
     when = moment(text)
     if when is not None:
         return ValueDecision("fresh", moment=when) if any(_is_now(when, one) for one in occurrences) else KEEP
@@ -141,7 +103,7 @@ def decide(text: str, occurrences: Sequence[Occurrence]) -> ValueDecision:
     if EMAIL.fullmatch(text):
         # An address that is first used to log in belongs to an account that exists.
         first = occurrences[0]
-        return KEEP if _LOGIN.search(first.target) or first.method in ("GET", "HEAD") else ValueDecision("fresh")
+        return KEEP if LOGIN.search(first.target) or first.method in ("GET", "HEAD") else ValueDecision("fresh")
     if not is_random(text) or len(text) > _LONGEST_RANDOM or base64_text(text):
         return KEEP
     return _decide_random(own)
@@ -203,6 +165,8 @@ def _evidence(occurrence: Occurrence) -> Evidence:
 def _in_header(name: str, occurrence: Occurrence) -> Evidence:
     if name == "referer":
         return "nothing"
+    if _UNIQUE_HEADERS.search(name):
+        return "made"
     if name.startswith("if-"):
         return "issued"
     if name in ("authorization", "proxy-authorization"):
@@ -216,7 +180,7 @@ def _in_header(name: str, occurrence: Occurrence) -> Evidence:
 def _in_body(field: MessageField, occurrence: Occurrence) -> Evidence:
     last = field.words.rpartition(" ")[2]
     words = set(field.words.split())
-    if words & _SECRETS or words & _MEANINGFUL:
+    if words & SECRETS or words & _MEANINGFUL:
         return "meaning"
     if last in _ISSUED:
         return "issued"

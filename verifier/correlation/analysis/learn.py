@@ -60,7 +60,7 @@ class Analysis:
         self.began = began
         self.rules = rules
         self.steps = steps
-        self.values = SessionValues(began)
+        self.values = SessionValues(began, rules.renewed_at)
         self.slots = SlotTable(steps)
         self.consumers: dict[tuple[int, str], Consumer] = {}
         self.reports: dict[int, _Reports] = defaultdict(_Reports)
@@ -104,9 +104,11 @@ class Analysis:
             flow = self.rules.flow(request, field)
             if flow is not None:
                 return self._by_rule(index, flow, text, field)
-            if self.rules.renewed(request, field, text):
+            if self.rules.renewed_at(request, field):
                 return self.slots.fresh(text)
-        if text in self.rules.fresh or (grain != "word" and self.values.names_creation(text, field)):
+        if text in self.rules.fresh or text in self.values.renewed:
+            return self.slots.fresh(text)
+        if grain != "word" and self.values.names_creation(text, field) and not self.values.has_drawn_word(text):
             return self.slots.fresh(text)
         if grain in ("made", "word"):
             return self._made_up(index, text, field, grain)
@@ -123,14 +125,17 @@ class Analysis:
         named = field.kind == "path" or is_identifier(field.name)
         if distinctive or (grain == "whole" and is_short_id(text) and named):
             self.consumers.setdefault((index, text), Consumer(index, text, field, distinctive))
-        # A word that stands for itself in whatever surrounds it.
+        # What stands for itself in whatever surrounds it.
         by_itself = UUID.fullmatch(text) if grain == "fine" else EMAIL.fullmatch(text) if grain == "coarse" else None
-        return self._made_up(index, text, field, grain) if by_itself else None
+        drawn = grain != "whole" and self.values.is_drawn_whole(text)
+        return self._made_up(index, text, field, grain) if by_itself or drawn else None
 
     def _made_up(self, index: int, text: str, field: MessageField, grain: Grain) -> int | None:
         if self.values.offered_before(index, text) and not self.values.client_first(text):
             return None
         if text not in self.values.occurrences or (grain == "word" and not is_random(text)):
+            return None
+        if grain != "word" and self.values.has_drawn_word(text):
             return None
         return self._by_decision(index, text, field)
 

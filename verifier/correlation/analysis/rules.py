@@ -66,8 +66,8 @@ class ParsedRules:
             return True
         return bool(self.keep) and is_unique(text) and any(text in value for value in self.keep)
 
-    def renewed(self, request: Request, field: MessageField, text: str) -> bool:
-        return text in self.fresh or any(rule.fits(request) and rule.names(field) for rule in self.fresh_at)
+    def renewed_at(self, request: Request, field: MessageField) -> bool:
+        return any(rule.fits(request) and rule.names(field) for rule in self.fresh_at)
 
 
 def parse_rules(rules: Rules) -> ParsedRules:

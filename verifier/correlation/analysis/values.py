@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 
-from verifier.correlation.analysis.decisions import Occurrence, ValueDecision, creation, decide
+from verifier.correlation.analysis.creations import creation, unmistakable
+from verifier.correlation.analysis.decisions import Occurrence, ValueDecision, decide
 from verifier.correlation.analysis.source_ranking import Sources, echoes, ranked_sources
 from verifier.correlation.analysis.sources import Source, sources
 from verifier.correlation.analysis.templating import Grain, make_template
-from verifier.correlation.text.classes import is_unique
+from verifier.correlation.text.classes import EMAIL, UUID, is_random, is_unique
 from verifier.correlation.text.names import MessageField, names_itself
+from verifier.correlation.text.split import fine, is_composed
 from verifier.correlation.text.times import moment
-from verifier.http.message import header
+from verifier.http.message import Request, header
 from verifier.recording.model import Exchange
 
 _NEAR_RECORDING = 10 * 86400  # seconds; a moment farther away is a date of birth, say, and may recur by accident
@@ -26,11 +28,14 @@ class SessionValues:
     that the client waited for.
     """
 
-    def __init__(self, began: float) -> None:
+    def __init__(self, began: float, renewed_at: Callable[[Request, MessageField], bool]) -> None:
         self.occurrences: dict[str, list[Occurrence]] = defaultdict(list)
+        self.renewed: set[str] = set()  # what stands at a place that a rule renews, and so is renewed everywhere
+        self._renewed_at = renewed_at
         self.sources: dict[str, Sources] = {}
         self._began = began
         self._decisions: dict[str, ValueDecision] = {}
+        self._drawn: dict[str, bool] = {}
         self._creations: dict[str, tuple[Occurrence, ValueDecision] | None] = {}
 
     def add_request(self, index: int, exchange: Exchange, cookies: Sequence[tuple[str, str]]) -> None:
@@ -40,6 +45,8 @@ class SessionValues:
         conditional = header(request.headers, "if-match") is not None
 
         def note(text: str, field: MessageField, grain: Grain) -> None:
+            if grain == "whole" and self._renewed_at(request, field) and not _is_common(text):
+                self.renewed.add(text)
             self.occurrences[text].append(
                 Occurrence(
                     index, request.method, request.target, exchange.response.status, at, field, grain, conditional
@@ -93,6 +100,31 @@ class SessionValues:
             self._decisions[text] = decide(text, self.occurrences[text])
         return self._decisions[text]
 
+    def has_drawn_word(self, text: str) -> bool:
+        """Whether the client drew a word of a text and uses it in other texts too: the word is renewed in each."""
+        if text not in self._drawn:
+            words = fine(text) if is_composed(text) and not EMAIL.fullmatch(text) else []
+            places = {(one.index, one.field.via) for one in self.occurrences.get(text, ())}
+            self._drawn[text] = len(words) > 1 and any(
+                self._is_drawn(part.value)
+                and any((one.index, one.field.via) not in places for one in self.occurrences[part.value])
+                for part in words
+            )
+        return self._drawn[text]
+
+    def _is_drawn(self, word: str) -> bool:
+        if word not in self.occurrences or not is_random(word) or UUID.fullmatch(word) or not self.client_first(word):
+            return False
+        decision = self.decision(word)
+        return decision.kind == "fresh" and decision.moment is None and decision.limit is None
+
+    def is_drawn_whole(self, text: str) -> bool:
+        """Whether a part of a text is a whole value elsewhere, which the client drew."""
+        if not is_random(text) or not any(one.grain == "whole" for one in self.occurrences.get(text, ())):
+            return False
+        decision = self.decision(text)
+        return decision.kind == "fresh" and decision.moment is None and decision.limit is None
+
     def creation(self, text: str) -> ValueDecision | None:
         """The decision about a readable name under which the client has created something; None for other texts."""
         if text not in self._creations:
@@ -101,14 +133,15 @@ class SessionValues:
         return found[1] if found is not None else None
 
     def _find_creation(self, text: str) -> tuple[Occurrence, ValueDecision] | None:
-        occurrence = creation(self.occurrences[text]) if text in self.occurrences else None
+        occurrence = creation(text, self.occurrences[text]) if text in self.occurrences else None
         if occurrence is None:
             return None
         offered = self.sources[text].all if text in self.sources else ()
         if any(source.index < occurrence.index and names_itself(source.field.name) for source in offered):
             return None
         # A plain word in a path may as well be the name of a collection.
-        return occurrence, ValueDecision("fresh", limit=occurrence.field, telling=not text.isalpha())
+        sure = unmistakable(text)
+        return occurrence, ValueDecision("fresh", None, occurrence.field, telling=not text.isalpha(), unmistakable=sure)
 
     def creations(self) -> Iterator[tuple[str, Occurrence]]:
         """The names asked about so far under which the client has created something, and the requests that did."""
@@ -120,6 +153,11 @@ class SessionValues:
         """Whether a text in a field means what this client has created under that name."""
         decision = self.creation(text)
         return decision is not None and decision.fits(field)
+
+
+def _is_common(text: str) -> bool:
+    """Whether equal texts elsewhere are hardly the same value: short ones, small numbers, the words of JSON."""
+    return len(text) < 3 or (text.isdecimal() and len(text) < 5) or text in ("true", "false", "null")
 
 
 def cookie_field(name: str) -> MessageField:

@@ -13,6 +13,9 @@ MEDIA_TYPE = re.compile(r"[a-z]+/[a-z0-9.+\-]+(;.*)?\Z")
 _HEX = re.compile(r"[0-9a-f]+\Z|[0-9A-F]+\Z")
 _PLAIN_WORD = re.compile(r"[A-Z]?[a-z]+\Z|[A-Z]+\Z")
 _CAMEL = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
+_DATE = re.compile(
+    r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:[0-2]\d|3[01])\Z|(?:[0-2]\d|3[01])(?:0[1-9]|1[0-2])(?:19|20)\d\d\Z"
+)
 _BLANK = re.compile(r"\s")
 _CUT = re.compile(r"[^A-Za-z0-9]+")
 _WORDY = frozenset({"true", "false", "null", "none", "undefined", "nan"})
@@ -35,6 +38,8 @@ def information(value: str) -> float:
 
 def _token_bits(token: str) -> float:
     size = len(token)
+    if _is_hex_word(token):
+        return 4.0 * size
     counts = Counter(token)
     entropy = -sum(count / size * math.log2(count / size) for count in counts.values())
     if token.isdecimal():
@@ -75,7 +80,27 @@ def is_random(value: str) -> bool:
         return True
     if not value.isascii() or len(value) > 512 or _BLANK.search(value):
         return False  # several words or lines are a text, in which single words may be random
-    return any(_is_random_token(token) for token in re.split(r"[^A-Za-z0-9]+", value))
+    tokens = _CUT.split(value)
+    return any(map(_is_random_token, tokens)) or (len(tokens) > 1 and any(map(_is_hex_ending, tokens[1:])))
+
+
+def _is_hex_word(token: str) -> bool:
+    """Eight or more hexadecimal digits, letters among them: drawn, even where some digits come twice."""
+    mixed = len(token) >= 8 and _HEX.match(token) and not token.isalpha() and not token.isdecimal()
+    return bool(mixed) and len(set(token)) >= 4
+
+
+def _is_hex_ending(token: str) -> bool:
+    """Eight hexadecimal digits after a name: now and then they are letters alone or digits alone (`model-40761225`).
+
+    Dates, rising digits and round numbers are a person's choice.
+    """
+    if len(token) != 8 or not _HEX.match(token) or len(set(token)) < 4:
+        return False
+    if not token.isdecimal():
+        return True
+    rising = token in "0123456789012345678" or token in "98765432109876543210"
+    return not (rising or token.endswith("000") or token.startswith("00") or _DATE.match(token))
 
 
 def _is_random_token(token: str) -> bool:

@@ -24,7 +24,7 @@ __all__ = ["SPLITTERS", "Encode", "Part", "json_text", "looks_like_json", "plain
 
 _URL = re.compile(r"(?:[a-z][a-z0-9+.\-]*://[^/?#\s]+)?(?=[/?])[^\s#<>\"]*(?:#\S*)?\Z", re.I)
 # Characters that a path segment or a query value may carry as they are; kept where the recording did.
-_BARE = "!$'()*,;:@~/?"
+_BARE = "!$'()*,;:@~/?="
 
 
 def looks_like_url(text: str) -> bool:
