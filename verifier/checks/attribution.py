@@ -279,7 +279,7 @@ def _violation(context: Context, shown: Finding, group: list[Finding], attributi
         passing=tuple(name for name in steps if name not in lasting),
         cause=shown.cause,
         workers=_workers(context, shown),
-        reason=shown.reason,
+        reason=shown.reason or context.logged_beside(shown.evidence),
     )
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from verifier.contracts.expressions import Address, Expression
 from verifier.contracts.guarantees import OperationGuarantees
 from verifier.contracts.registry import ContractRegistry
-from verifier.history.model import History, Operation, Phase, Step
+from verifier.history.model import History, Operation, Phase, ReplicaEvent, Step
 from verifier.plan.faults import FAMILIES
 
 T = TypeVar("T")
@@ -30,6 +30,7 @@ class Context:
     children: dict[str, list[Operation]] = field(init=False)
     effects: dict[tuple[str, str, str], list[Operation]] = field(init=False)
     served: dict[str, set[tuple[str, str]]] = field(init=False)  # step: (service, version) that answered
+    logged: dict[str, ReplicaEvent] = field(init=False)  # by operation that failed
     _templates: dict[tuple[str, str, str, str], str] = field(init=False)
     _keyed: dict[tuple[str, str, str, str], dict[str, list[Operation]]] = field(init=False)
     _once: dict[Callable[[Context], Any], Any] = field(init=False)
@@ -40,6 +41,7 @@ class Context:
         self.children = defaultdict(list)
         self.effects = defaultdict(list)
         self.served = defaultdict(set)
+        self.logged = {event.detail: event for event in self.history.replicas if event.what == "logged"}
         self._templates = {}
         self._keyed = {}
         self._once = {}
@@ -86,6 +88,23 @@ class Context:
 
     def client_operations(self) -> Iterator[Operation]:
         return (operation for operation in self.history.operations if operation.source in CLIENT)
+
+    def logged_beside(self, evidence: Iterable[str]) -> str:
+        """What a replica logged when it failed at the last of these operations that failed; "" if that is not known.
+
+        Behind a request that failed because an inner call did, it is the log of the replica that was called.
+        """
+        for name in reversed(list(evidence)):
+            seen: set[str] = set()
+            while calls := [call.id for call in self.children.get(name, ()) if self._is_logged(call, seen)]:
+                name = calls[-1]
+                seen.add(name)
+            if (event := self.logged.get(name)) is not None:
+                return f"{event.replica} logged at that moment:\n{event.log}"
+        return ""
+
+    def _is_logged(self, call: Operation, seen: set[str]) -> bool:
+        return call.source == "inner" and call.id in self.logged and call.id not in seen
 
     def family(self, operation: Operation) -> str:
         return FAMILIES.get(operation.fault, "")

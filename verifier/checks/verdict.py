@@ -138,7 +138,7 @@ class Violation:
     workers: tuple[Replicas, ...] = ()  # those of the step, which answer nobody and do work for all
     lasting: bool = False  # something was lost or doubled: one sighting is enough
     leads: bool = False
-    reason: str = ""  # why a replica ended, or did not start, or a migration failed: the last lines of its log
+    reason: str = ""  # lines of a log: the last ones of what ended, did not start or failed, or those beside a 5xx
     explanation: str = ""  # what the attribution means here: which version met whose data
 
     @property

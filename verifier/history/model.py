@@ -77,7 +77,8 @@ class ReplicaEvent(Struct, frozen=True, gc=False):
     """Something that happened to a replica.
 
     `what` is one of: started, ready, served, paused, resumed, terminating, stopped, killed, never-ready, exited,
-    command-failed. One that is `terminating` was told to end while the load balancer still sends requests to it.
+    command-failed, logged. One that is `terminating` was told to end while the load balancer still sends requests to
+    it. `logged`: `log` has what it wrote when it answered the operation with the id `detail` with 5xx, or not at all.
 
     `detail` of a replica that `exited` is how it ended, such as `exited with status 1`, and nothing else. `log` has the
     last lines of its log.

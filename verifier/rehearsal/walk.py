@@ -35,6 +35,7 @@ from verifier.rehearsal.events import (
     StepEnded,
 )
 from verifier.rehearsal.frozen_heap import frozen_heap
+from verifier.rehearsal.logged import LoggedLines
 from verifier.rehearsal.prepare import Prepared, preparation_notes, run_info
 from verifier.rehearsal.run_directory import keep_inputs
 from verifier.rehearsal.system import StepFailed, System
@@ -105,9 +106,8 @@ class Rehearsal:
 
     async def _on_runtime(self, writer: HistoryWriter) -> None:
         secrets = self.prepared.credentials
-        record: Callable[[Record], None] = (
-            writer.add if secrets is None else lambda record: writer.add(secrets.mask(record))
-        )
+        add = writer.add if secrets is None else lambda record: writer.add(secrets.mask(record))
+        record = LoggedLines(self.directory / "logs", add, self._now)
         client = WireClient(clock=self._now)
         context: ReplayContext | None = None
         for note in preparation_notes(self.prepared):
@@ -139,6 +139,7 @@ class Rehearsal:
             if context.sent != context.answered + context.failed:
                 record(Note("", "count", f"{context.sent} sent, {context.answered} answered, {context.failed} failed"))
         finally:
+            record.flush()
             if context is not None:
                 await context.gateway.close()
             await client.close()

@@ -26,7 +26,8 @@ class Evidence:
         self.operations = {operation.id: operation for operation in self.history.operations}
         self.replicas = {}
         for event in self.history.replicas:
-            self.replicas.setdefault(event.replica, []).append(event)
+            if event.what != "logged":  # no turn in the life of a replica
+                self.replicas.setdefault(event.replica, []).append(event)
 
     def entries(self, ids: Iterable[str], step: str) -> tuple[Entry, ...]:
         """The entries in the order in which they began; `step` chooses among the events of one replica."""

@@ -132,9 +132,9 @@ def defect_block(number: int, defect: defects.Defect, evidence: Evidence, entrie
 
 
 def reason(violation: Violation, indent: str) -> list[str]:
-    """The last lines of the log of what failed; [] if there are none."""
+    """What the log of what failed says; [] if that is not known."""
     lines = [f"{indent}  {shortened(words.one_line(line), 2 * WIDTH)}" for line in violation.reason.splitlines()]
-    return [f"{indent}The log ends:", *lines] if lines else []
+    return [f"{indent}The log says:", *lines] if lines else []
 
 
 def listed(defect: defects.Defect) -> list[str]:
