@@ -48,6 +48,23 @@ def test_a_replica_is_ready_when_it_shows_it(world: Any, fetch: Fetch) -> None:
     assert left(world.run_id) == []
 
 
+def test_a_service_without_a_handler_ends_at_the_signal_and_so_do_the_processes_that_it_started(world: Any) -> None:
+    """Process 1 of a container would ignore the signal, and be killed only at the end of its grace."""
+    code = (
+        "import subprocess, time; subprocess.Popen(['sleep', '600'], start_new_session=True); print('up', flush=True)"
+    )
+    command = ("python3", "-c", f"{code}; time.sleep(600)")
+
+    async def scenario() -> None:
+        async with world.opened() as runtime:
+            spec = world.replica("plain", ready=Readiness("log", "^up$"), command=command)
+            assert isinstance(await runtime.start(spec), Address)
+            assert await runtime.stop("plain", "SIGTERM", 60.0) == 143
+
+    asyncio.run(scenario())
+    assert left(world.run_id) == []
+
+
 def test_a_sign_that_never_comes(world: Any) -> None:
     never = (
         Readiness("http", "/missing", 1.5),

@@ -37,7 +37,7 @@ def store(world: Any, name: str, image: str | None, **changes: Any) -> StoreSpec
     return replace(spec, **changes)
 
 
-def test_ports_are_published_on_loopback_only_and_signals_reach_the_service(docker_world: Any) -> None:
+def test_ports_are_published_on_loopback_only_and_a_replica_has_an_init(docker_world: Any) -> None:
     async def scenario() -> None:
         async with docker_world.opened() as runtime:
             await runtime.start(docker_world.replica("a"))
@@ -49,7 +49,7 @@ def test_ports_are_published_on_loopback_only_and_signals_reach_the_service(dock
                 assert bound
                 assert {at["HostIp"] for at in bound} == {"127.0.0.1"}
                 assert list(container["NetworkSettings"]["Networks"]) == [f"verifier-{docker_world.run_id}"]
-                assert container["HostConfig"]["Init"] is False
+                assert container["HostConfig"]["Init"] is container["Name"].endswith("-a")
                 assert container["Config"]["Labels"][LABEL] == docker_world.run_id
 
     asyncio.run(scenario())

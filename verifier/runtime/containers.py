@@ -115,8 +115,7 @@ class Containers:
             "labels": self._labels,
             "network": self.network,
             "networking_config": {self.network: endpoint},
-            # No init process, so that signals reach the service as in production.
-            "init": False,
+            "init": False,  # a store ends by a kill; see `init_process.py` for the replicas
             "log_config": LogConfig(type=LogConfig.types.JSON),
             "use_config_proxy": False,
         }

@@ -12,6 +12,7 @@ from verifier.runtime import engine, host_access, images, testcontainer
 from verifier.runtime.base import Address, CommandResult, CommandSpec, Readiness, ReplicaSpec, StartFailure, StoreSpec
 from verifier.runtime.container import Container, HostPath
 from verifier.runtime.containers import Containers, fill, published
+from verifier.runtime.init_process import Init, explained
 from verifier.runtime.labels import checked
 from verifier.runtime.local import signal_number
 from verifier.runtime.logs import size, tail
@@ -45,6 +46,7 @@ class DockerRuntime:
         self._directory = directory
         self._limit = command_limit
         self._all = Containers(run_id)
+        self._init = Init()
         self._replicas: dict[str, Container] = {}
         self._stores: dict[str, _Store] = {}
 
@@ -137,7 +139,7 @@ class DockerRuntime:
             container, self._all.probe(spec.readiness, container, begin), spec.readiness.within, begin
         )
         if failure is not None:
-            return failure
+            return explained(failure)
         self._replicas[spec.id] = container
         return self._all.address(container)
 
@@ -153,9 +155,8 @@ class DockerRuntime:
         if port:
             arguments["ports"] = published(port)
         filled = None if command is None else [fill(part, spec.port) for part in command]
-        identity = str(client.containers.create(images.name_of(spec), filled, **arguments).id)
+        identity = self._init.start(client, images.name_of(spec), filled, arguments)
         try:
-            client.api.start(identity)
             return identity, self._all.place(identity, port)
         except engine.FAILURES:
             client.api.remove_container(identity, v=True, force=True)

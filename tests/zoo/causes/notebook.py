@@ -107,7 +107,8 @@ class Handler(BaseHTTPRequestHandler):
             try:
                 status, shown = self.notebook.handle(self.command, self.path, json.loads(body) if body else None)
             except Exception as error:
-                status, shown = 500, {"error": f"{type(error).__name__}: {error}"}
+                status, shown = 500, {"error": "look into the log"}
+                print(f"{self.command} {self.path}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
         data = json.dumps(shown).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")

@@ -58,7 +58,7 @@ def rehearsed(folder: Path, release: str) -> tuple[dict[str, Any], str]:
         ("stuck", ["notebook 2 does not become ready"], "RuntimeError: notes of release 1 are not understood"),
         ("failing", ["expand of notebook 2 fails"], "no such table: pages"),
         ("dying", ["notebook 2 ends by itself"], "fatal: a note of release 1"),
-        ("dropped", ["expand of notebook 2 breaks notebook 1"], ""),
+        ("dropped", ["expand of notebook 2 breaks notebook 1"], "OperationalError: no such column: rank"),
         ("removed+unread", ["notebook 1 answers requests for /notes with 500", "GET /about"], ""),
     ],
 )
