@@ -13,12 +13,13 @@ from urllib.parse import urlsplit
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from msgspec import Struct, structs
 
 from verifier.errors import BadInput
 from verifier.history import model, outcome
+from verifier.history.bodies import kept_apart
 from verifier.history.model import (
     End,
     FaultInjected,
@@ -268,6 +269,8 @@ def test_lines_with_every_field_read_back_as_those_without_defaults(kept: list[O
         lines = file.read_bytes().splitlines()
         assert len(lines) == len(kept)
         at = data.draw(st.integers(0, len(kept) - 1))
+        bodies = [kept[at].request.body, *([kept[at].response.body] if kept[at].response else [])]
+        assume(not any(map(kept_apart, bodies)))  # such a line has references, as other tests show
         full = {name: getattr(kept[at], name) for name in Operation.__struct_fields__}
         for name in ("request", "response"):
             value = full[name]
