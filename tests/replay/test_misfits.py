@@ -37,7 +37,8 @@ def sent(pairs: tuple[Pair, ...], refused: Pair, status: int, *, learning: bool,
 def test_a_read_that_nothing_needs_is_left_out(status: int) -> None:
     pairs = (ASSET, CREATE, LOOK)
     assert sent(pairs, ASSET, status, learning=True) == 3
-    assert sent(pairs, ASSET, status, learning=False) == 1, "elsewhere it is a finding and ends the session"
+    # Elsewhere it is a finding; a session goes on from it where the read was refused, and ends at a failure.
+    assert sent(pairs, ASSET, status, learning=False) == (3 if status == 404 else 1)
 
 
 @pytest.mark.parametrize(("status", "goes_on"), [(404, True), (405, True), (409, False), (429, False), (500, False)])
@@ -49,15 +50,28 @@ def test_what_something_later_needs_ends_the_session() -> None:
     assert sent((CREATE, LOOK, CHANGE), CREATE, 404, learning=True) == 1
 
 
+@pytest.mark.parametrize("status", [401, 403, 404, 410, 429])
+def test_a_refused_read_whose_response_something_later_needs_ends_the_session(status: int) -> None:
+    page = (request("GET", "/page"), answer(200, {"token": "k3y-0123456789abcdef"}))
+    use = (request("POST", "/things", {"token": "k3y-0123456789abcdef"}), answer(201, {"id": "t-1"}))
+    assert sent((page, use), page, status, learning=False) == 1
+    assert sent((page, CREATE), page, status, learning=False) == 2
+
+
+def test_a_session_goes_on_from_a_refused_read_in_a_disturbed_replay_too() -> None:
+    fault = Fault("duplicate-at-once", 1, "POST /things", "1", "1")
+    assert sent((ASSET, CREATE, LOOK), ASSET, 404, learning=False, fault=fault) == 4
+
+
 def test_a_disturbed_replay_teaches_nothing() -> None:
     fault = Fault("duplicate-at-once", 1, "POST /things", "1", "1")
-    assert sent((ASSET, CREATE, LOOK), ASSET, 404, learning=True, fault=fault) == 1
+    assert sent((ASSET, CREATE, LOOK), ASSET, 500, learning=True, fault=fault) == 1
 
 
 def test_what_was_left_out_in_a_control_is_left_out_in_every_state() -> None:
     async def scenario() -> None:
         async def serve(arrival: Arrival) -> Response:
-            return answer(404, {}) if arrival.request.path == ASSET[0].path else await shop(arrival)
+            return answer(500, {}) if arrival.request.path == ASSET[0].path else await shop(arrival)
 
         async with replay_harness(serve, "1") as harness:
             replayer, context = harness.replayer(ASSET, CREATE, LOOK), harness.context

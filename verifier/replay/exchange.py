@@ -20,6 +20,7 @@ from verifier.replay.backlog import Backlog
 from verifier.replay.context import Attempt, ReplayContext
 from verifier.replay.cursor import ReplayCursor
 from verifier.replay.faults import DeferredDuplicate, exchange_with_fault, retry_if_asked
+from verifier.replay.misfits import passed_by
 from verifier.replay.pending import PendingWork
 from verifier.replay.prepared import PreparedExchange
 from verifier.replay.resources import Resource, Resources, resource
@@ -91,8 +92,8 @@ class Session:
 
         The session stops at the first response whose status class differs from the recorded one: later exchanges would
         only repeat that finding, which the checks read from the history. It goes on from a waiting that did not end, as
-        a client would, and where the old version does not answer as recorded either and nothing later needs the
-        response (`Misfits`).
+        a client would; from a refused read, and where the old version does not answer as recorded either, if nothing
+        later needs the response (`misfits.py`).
         """
         cursor, fault = self.cursor, self.cursor.planned.fault
         prepared = cursor.prepared_exchanges[cursor.order[cursor.at]]
@@ -111,7 +112,8 @@ class Session:
         cursor.add_version(operation.version)
         if not goes_on and not as_recorded(operation, prepared.recorded):
             script = cursor.replay_script.script
-            if self.context.misfits.leaves_out(cursor.planned, cursor.source, script, operation):
+            left_out = self.context.misfits.leaves_out(cursor.planned, cursor.source, script, operation)
+            if left_out or passed_by(script, operation):
                 cursor.at += 1
             else:
                 self.stopped_by = operation

@@ -1,14 +1,15 @@
 """Exchanges that the old version does not answer as recorded: they are left out, and the rest of their session goes on.
 
 A recording often holds what another server answered (a page, an asset, a beacon). Such an exchange says nothing of the
-rollout. It is learned in the controls with all old and nowhere else: elsewhere another response is a finding.
+rollout. It is learned in the controls with all old and nowhere else: elsewhere another response is a finding. There, a
+session goes on from it only where a read was refused that nothing later needs, as a client would.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from verifier.correlation import Script
+from verifier.correlation import Script, ScriptStep
 from verifier.history.model import Operation, Source
 from verifier.history.outcome import SAFE
 from verifier.plan.model import Replay
@@ -44,6 +45,27 @@ def without_effect(operation: Operation) -> bool:
         return False
     status = operation.response.status
     return operation.request.method in SAFE or (400 <= status < 500 and status not in CONTENTION)
+
+
+def passed_by(script: Script, operation: Operation) -> bool:
+    """Whether a client goes on from a refused read in any state: nothing was changed, and nothing later needs it.
+
+    It does not where a later exchange is about the same thing, which is not there or not the client's.
+    """
+    response, index = operation.response, operation.index
+    if operation.request.method not in SAFE or response is None or not 400 <= response.status < 500:
+        return False
+    return not needed(script, index) and not any(
+        _same_thing(script.steps[index], later) for later in script.steps[index + 1 :]
+    )
+
+
+def _same_thing(read: ScriptStep, later: ScriptStep) -> bool:
+    if read.subject & later.subject:
+        return True
+    outer, inner = read.exchange.request.path.rstrip("/"), later.exchange.request.path
+    written = later.exchange.request.method not in SAFE
+    return written and outer != "" and f"{inner}/".startswith(f"{outer}/")
 
 
 def needed(script: Script, index: int) -> bool:
