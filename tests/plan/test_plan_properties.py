@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.plan.systems import SESSIONS, matrices, matrix, service, sessions, shop, version
 from verifier.matrix.model import FAULTS, Matrix
-from verifier.plan.faults import Key, key
+from verifier.plan.faults import ON_REPLICAS, Key, key
 from verifier.plan.model import ExchangeShape, Fault, Path, Plan, PlannedStep, SessionShape
 from verifier.plan.planner import MOST_PER_SECOND, plan
 from verifier.plan.render import render
@@ -228,7 +228,7 @@ def brute_force_cells(path: Path, shapes: tuple[SessionShape, ...], kinds: tuple
         for (name, operation), kind in product(writes, kinds):
             live = [release for called, release in state_of(step) if called == name]
             # No exchange of these sessions accepts work, and `late-removal` befalls actions.
-            if kind.startswith("inner") or kind in ("handover", "late-removal"):
+            if kind.startswith("inner") or kind in (*ON_REPLICAS, "late-removal"):
                 continue
             if kind == "reorder":
                 after = following(shapes, name, operation)

@@ -22,7 +22,7 @@ LOOK = (request("GET", "/other"), answer(200, {}))
 
 @dataclass
 class Paused:
-    """A pauser that takes out of rotation, and tells what it was asked."""
+    """Replicas that are taken out of rotation, and tell what they were asked."""
 
     harness: ReplayHarness
     able: bool = True
@@ -39,6 +39,15 @@ class Paused:
         self.aside = [entry for entry in chosen if rotation.remove(entry.replica)]
         return self.able
 
+    def names(self, service: str, version: str) -> tuple[str, ...]:
+        return tuple(entry.replica for entry in self.harness.rotation.of(service) if entry.version == version)
+
+    async def kill(self, service: str, version: str) -> None:
+        raise AssertionError("a handover kills nobody")
+
+    async def replace(self) -> None:
+        raise AssertionError("a handover kills nobody")
+
     async def resume(self) -> None:
         if self.aside:
             self.log.append(("resume",))
@@ -54,7 +63,7 @@ def fault(first: str, second: str) -> Fault:
 
 def handing_over(harness: ReplayHarness, paused: Paused | None) -> SessionReplayer:
     replayer = harness.replayer(BEGIN, LOOK)
-    replayer.pauser = paused
+    replayer.replicas = paused
     return replayer
 
 

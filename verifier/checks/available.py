@@ -11,7 +11,7 @@ from verifier.checks.context import Context, called
 from verifier.checks.guarantee import Guarantee
 from verifier.checks.verdict import CheckResult, Finding, FindingKind
 from verifier.history.model import Operation, ReplicaEvent
-from verifier.plan.faults import LATE_REMOVAL
+from verifier.plan.faults import KILL, LATE_REMOVAL
 from verifier.plan.model import Plan
 
 GUARANTEE = "available"
@@ -52,6 +52,8 @@ def _goes_back(context: Context, event: ReplicaEvent) -> bool:
 
 def cut_on_purpose(operation: Operation) -> bool:
     """Whether a fault cut it: the first attempt alone: the retry is left in peace."""
+    if operation.fault == KILL:
+        return operation.response is None
     return operation.fault == "reset" and operation.attempt == 1 and operation.error in ("reset", "closed")
 
 

@@ -14,6 +14,7 @@ from verifier.checks.evidence import Evidence, Link, field_of
 from verifier.checks.renderings import shown_at
 from verifier.checks.verdict import Finding, FindingKind
 from verifier.contracts.expressions import body_json
+from verifier.history.model import BY_FAULT
 from verifier.history.outcome import SAFE
 from verifier.plan.faults import LATE_REMOVAL
 
@@ -45,7 +46,10 @@ def stops(evidence: Evidence) -> Iterator[Link]:
             and operation.source == "live"
             and (operation.response is None or evidence.context.family(operation) == LATE_REMOVAL)
             and any(
-                event.step == operation.step and event.what in ("stopped", "killed") and event.at >= operation.started
+                event.step == operation.step
+                and event.what in ("stopped", "killed")
+                and event.detail != BY_FAULT
+                and event.at >= operation.started
                 for event in evidence.replicas.get(operation.replica, ())
             )
             for operation in cut

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from verifier.checks.context import Context, called
+from verifier.checks.kills import kills
 from verifier.checks.verdict import CheckResult, Finding
 from verifier.history.model import End, Operation, Step
 
@@ -63,7 +64,7 @@ def works(context: Context) -> list[Work]:
 def learn(context: Context, found: list[Work]) -> Controls:
     controls = Controls()
     for work in found:
-        if context.phase(work.accepting) != "control-old":
+        if context.phase(work.accepting) != "control-old" or work.end.operation in context.once(kills):
             continue
         controls.wanted.setdefault(work.place, (work.end.service, work.end.name, work.end.wanted))
         if work.end.how == "ended":
@@ -82,8 +83,8 @@ def check(context: Context) -> CheckResult:
     controls = learn(context, found)
     for work in found:
         end, states = work.end, controls.states.get(work.place)
-        if not states:
-            continue  # no control saw it end: nobody knows that it should (see `unknowns`)
+        if not states or end.operation in context.once(kills):
+            continue  # no control saw it end: nobody knows that it should (see `unknowns`); or `recovers` tells of it
         result.ran(work.accepting.step, end.service, end.name)
         if end.how == "ended":
             if end.declared and end.shown not in states:
@@ -140,9 +141,10 @@ def _open(context: Context, work: Work) -> Finding:
     end, operation = work.end, work.accepting
     shown = f"last shown: {end.shown}" if end.how == "open" else f"no read succeeded, the last was {end.shown}"
     late = f"; it ended later, in {work.late.step}" if work.late is not None else "; it never ended on this path"
-    return _finding(
+    return finding(
         context,
         work,
+        NAME,
         f"accepted ({called(operation)}), then waited {end.waited:.1f} s for {end.wanted} (bound {end.bound:.0f} s); "
         f"{shown}{late}. Running at the time: {_alive(context, operation)}",
         "a spinner that never ends",
@@ -152,9 +154,10 @@ def _open(context: Context, work: Work) -> Finding:
 
 def _otherwise(context: Context, work: Work, states: set[str]) -> Finding:
     end = work.end
-    return _finding(
+    return finding(
         context,
         work,
+        NAME,
         f"accepted ({called(work.accepting)}), then ended {end.shown!r}; in the controls it ends "
         f"{' or '.join(repr(state) for state in sorted(states))}. Running at the time: "
         f"{_alive(context, work.accepting)}",
@@ -163,12 +166,13 @@ def _otherwise(context: Context, work: Work, states: set[str]) -> Finding:
     )
 
 
-def _finding(context: Context, work: Work, message: str, experience: str, detail: str) -> Finding:
+def finding(context: Context, work: Work, guarantee: str, message: str, experience: str, detail: str) -> Finding:
+    """What is wrong with the end of a piece of work, in the terms of a guarantee."""
     operation = work.accepting
     read = context.by_id.get(work.end.last)
     live = context.live(operation.step, operation.service)
     return Finding(
-        guarantee=NAME,
+        guarantee=guarantee,
         service=operation.service,
         operation=operation.name,
         step=operation.step,

@@ -15,6 +15,7 @@ from verifier.checks.crashes import unknowns as unseen
 from verifier.checks.declared import unused
 from verifier.checks.grouping import with_causes
 from verifier.checks.guarantee import Guarantee
+from verifier.checks.kills import excuses
 from verifier.checks.registered import GUARANTEES
 from verifier.checks.verdict import CheckError, CheckResult, Judgement, StepVerdict, Tolerated, Verdict, Violation
 from verifier.contracts.registry import ContractRegistry
@@ -29,7 +30,8 @@ def judge(
     context = Context(history, registry)
     results = [run_check(guarantee, context, plan) for guarantee in guarantees]
     crashes = CrashAttribution(context)
-    findings = [crashes.explained(finding) for result in results for finding in result.findings]
+    found_by_all = (finding for result in results for finding in result.findings)
+    findings = [crashes.explained(finding) for finding in found_by_all if not excuses(context, finding)]
     lasting = {guarantee.name for guarantee in guarantees if guarantee.lasting}
     found = with_causes(context, attributed(context, findings, lasting))
     errors = tuple(result.error for result in results if result.error is not None)

@@ -11,6 +11,7 @@ from verifier.checks import (
     idempotent,
     lost_write,
     order_per_key,
+    recovers,
     seams,
 )
 from verifier.checks.guarantee import Guarantee
@@ -22,6 +23,7 @@ GUARANTEES: tuple[Guarantee, ...] = (
     lost_write.NO_LOST_WRITE,
     idempotent.IDEMPOTENT,
     completes.COMPLETES,
+    recovers.RECOVERS_GUARANTEE,
     completes.FORWARD_ONLY,
     effects.HONEST_COMPLETION,
     effects.EXACTLY_ONCE,

@@ -59,6 +59,7 @@ class OperationGuarantees:
     effects: tuple[Effect, ...] = ()
     freshness: Freshness | None = None
     writes: tuple[Expression, ...] = ()
+    recovers: float | None = None  # seconds in which work ends whose doer was killed, from when it is replaced
     further: tuple[tuple[str, Any], ...] = ()  # values of other declarations, by key
 
 
@@ -130,7 +131,7 @@ def _guarantees(reader: Reader, root: Located, file: str, declarations: Sequence
 def _operation_guarantees(
     reader: Reader, name: str, at: Located, declarations: Sequence[Declaration[Any]]
 ) -> OperationGuarantees:
-    known = ("idempotent", "completes", "effects", "freshness", "writes")
+    known = ("idempotent", "completes", "effects", "freshness", "writes", "recovers")
     items = reader.mapping(at, (*known, *(declaration.key for declaration in declarations)))
     return OperationGuarantees(
         operation=name,
@@ -140,6 +141,7 @@ def _operation_guarantees(
         effects=tuple(found for item in reader.items(items.get("effects")) if (found := _effect(reader, item))),
         freshness=_freshness(reader, items["freshness"]) if "freshness" in items else None,
         writes=_writes(reader, items.get("writes")),
+        recovers=_recovers(reader, items["recovers"]) if "recovers" in items else None,
         further=tuple(
             (declaration.key, found)
             for declaration in declarations
@@ -152,6 +154,13 @@ def _writes(reader: Reader, at: Located | None) -> tuple[Expression, ...]:
     """One expression or a list. A write may change a resource and the lists that contain it."""
     several = at.value if at is not None and isinstance(at.value, list) else [at]
     return tuple(found for item in several if (found := expression(reader, item)))
+
+
+def _recovers(reader: Reader, at: Located) -> float | None:
+    items = reader.mapping(at, ("within",))
+    if "within" not in items:
+        reader.problem(at, "needs 'within', the time in which work ends after who did it was killed and replaced")
+    return reader.seconds(items.get("within"), 0.0) or None
 
 
 def _idempotent(reader: Reader, at: Located) -> Idempotent | None:

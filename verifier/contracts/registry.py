@@ -85,6 +85,11 @@ class ContractRegistry:
         found = self._declared.get((service, version, operation))
         return found.completes if found is not None else None
 
+    def recovers(self, service: str, version: str, operation: str) -> float | None:
+        """Seconds within which work is taken up again and ends, after who did it was killed; None if not declared."""
+        found = self._declared.get((service, version, operation))
+        return found.recovers if found is not None else None
+
     def declared(self) -> Iterator[tuple[VersionContract, OperationGuarantees]]:
         for item in self.entries:
             for operation in item.guarantees.operations if item.guarantees else ():

@@ -14,6 +14,7 @@ from verifier.http.message import Request, Response
 
 Outcome = Literal["ok", "accepted", "fail", "info"]
 Source = Literal["replay", "poll", "live", "sweep", "inner", "partner", "proof"]
+BY_FAULT = "by a fault"  # detail of a replica that was killed on purpose
 Phase = Literal["control-old", "control-new", "control-upgrade", "forward", "rollback"]
 
 
@@ -80,8 +81,8 @@ class ReplicaEvent(Struct, frozen=True, gc=False):
     command-failed, logged. One that is `terminating` was told to end while the load balancer still sends requests to
     it. `logged`: `log` has what it wrote when it answered the operation with the id `detail` with 5xx, or not at all.
 
-    `detail` of a replica that `exited` is how it ended, such as `exited with status 1`, and nothing else. `log` has the
-    last lines of its log.
+    `detail` of a replica that `exited` is how it ended, such as `exited with status 1`, and nothing else; of one that
+    was `killed` as a planned fault it is BY_FAULT. `log` has the last lines of its log.
     """
 
     step: str

@@ -25,6 +25,8 @@ FAULTS = (
     "reorder",
     "handover",
     "late-removal",
+    "kill",
+    "pause",
     "inner-duplicate",
     "inner-lost-answer",
     "inner-late-answer",
@@ -75,12 +77,15 @@ class StopPolicy:
     `drain` is the longest time in seconds between taking the replica out of rotation and the signal. Load balancers
     use it to let requests in flight end. A request that takes longer, or any request with 0, is interrupted.
     `late_removal` is for how many seconds a late load balancer goes on sending after the signal; 0 if it is never late.
+    `wait` is the shortest time in seconds between the end of a replica and the start of the service's next one. Leases
+    and heartbeats may expire meanwhile.
     """
 
     signal: str = "SIGTERM"
     grace: float = 10.0
     drain: float = 1.0
     late_removal: float = 1.0
+    wait: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

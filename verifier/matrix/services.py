@@ -31,7 +31,7 @@ def read_service(reader: Reader, name: str, at: Located, folder: Path, caller: C
         reader.problem(items.get("versions", at), f"service {name!r} needs its versions, oldest first")
     kind = reader.choice(items.get("kind"), KINDS, KINDS[0])
     port, ready = _worker(reader, at, items) if kind == "worker" else _web(reader, at, items)
-    stop = reader.mapping(items.get("stop"), ("signal", "grace", "drain", "late-removal"))
+    stop = reader.mapping(items.get("stop"), ("signal", "grace", "drain", "late-removal", "wait"))
     known_signals = [entry.name for entry in signal.Signals]
     service = Service(
         name=name,
@@ -43,6 +43,7 @@ def read_service(reader: Reader, name: str, at: Located, folder: Path, caller: C
             reader.seconds(stop.get("grace"), 10.0),
             reader.seconds(stop.get("drain"), 1.0),
             reader.seconds(stop.get("late-removal"), 1.0),
+            reader.seconds(stop.get("wait"), 0.0),
         ),
         versions=versions,
         kind=kind,

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from verifier.plan.faults import HANDOVER, can_hand_over, routed
+from verifier.plan.faults import ON_REPLICAS, is_possible, routed, with_moment
 from verifier.plan.model import Fault, Path, Plan, PlannedStep, Replay, SessionShape, live_versions
 
 REPEATS = 10  # of each target in each step
@@ -44,40 +44,41 @@ def confirmation(plan: Plan, targets: Sequence[Target]) -> tuple[Path, ...]:
     paths = [path for path in plan.paths if path.kind != "control-old" and path.kind != "rollout"]
     paths = [*[path for path in plan.paths if path.kind == "control-old"][:1], *paths]
     paths += [path for path in plan.paths if path.kind == "rollout" and _shows(path, wanted)]
-    return tuple(_path(path, wanted, shapes) for path in paths)
+    return tuple(_path(path, wanted, shapes, plan.seed) for path in paths)
 
 
 def _shows(path: Path, targets: Sequence[Target]) -> bool:
     return any(step.id == target.step for step in path.steps for target in targets)
 
 
-def _path(path: Path, targets: Sequence[Target], shapes: dict[str, SessionShape]) -> Path:
+def _path(path: Path, targets: Sequence[Target], shapes: dict[str, SessionShape], seed: int) -> Path:
     """The path up to the last step that showed a target; a control goes to its end."""
     showing = [at for at, step in enumerate(path.steps) if any(step.id == target.step for target in targets)]
     length = showing[-1] + 1 if path.kind == "rollout" else len(path.steps)
     kept = tuple(replace(step, id=f"{PREFIX}{step.id}", replays=(), proofs=()) for step in path.steps[:length])
     steps = tuple(
-        replace(step, replays=tuple(_replays(kept, at, original.id, targets, shapes)))
-        for at, (step, original) in enumerate(zip(kept, path.steps, strict=False))
+        replace(step, replays=tuple(_replays(kept, at, targets, shapes, seed))) for at, step in enumerate(kept)
     )
     return Path(f"{PREFIX}{path.id}", path.kind, steps, confirms=True)
 
 
 def _replays(
-    steps: Sequence[PlannedStep], at: int, original: str, targets: Sequence[Target], shapes: dict[str, SessionShape]
+    steps: Sequence[PlannedStep], at: int, targets: Sequence[Target], shapes: dict[str, SessionShape], seed: int
 ) -> Iterator[Replay]:
     number = 0
     for target in targets:
         session = shapes.get(target.session)
         if session is None:
             continue
-        alone = target.fault is not None and target.fault.kind == HANDOVER
+        alone = target.fault is not None and target.fault.kind in ON_REPLICAS
         for repeat in range(REPEATS_ALONE if alone else REPEATS):
             route = tuple(
                 _version(steps[at], exchange.service, target.route[index] if target.route else "", index + repeat)
                 for index, exchange in enumerate(session.exchanges)
             )
             fault = None if target.fault is None else _fault(steps, at, session, target.fault, repeat)
+            if fault is not None:
+                fault = with_moment(seed, session.exchanges[fault.index].service, fault, repeat)
             if "" in route or (target.fault is not None and fault is None):
                 break
             number += 1
@@ -109,6 +110,7 @@ def _fault(steps: Sequence[PlannedStep], at: int, session: SessionShape, fault: 
     first = _version(steps[at], fault.callee or exchange.service, fault.first, turn)
     serving = next((step for step in steps if step.id == until), steps[at])
     second = _version(serving, fault.callee or second_service, fault.second, turn + 1)
-    if fault.kind == HANDOVER and not can_hand_over(steps[at], exchange.service, first, second):
+    found = replace(fault, first=first, second=second, until=until)
+    if not first or not second or (fault.kind in ON_REPLICAS and not is_possible(steps[at], exchange.service, found)):
         return None
-    return replace(fault, first=first, second=second, until=until) if first and second else None
+    return found

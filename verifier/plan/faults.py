@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from verifier.plan.model import Fault, Path, PlannedStep, SessionShape, live_versions
 
 NOW = ("duplicate-at-once", "duplicate-after", "lost-answer", "reset", "late-arrival")
 DEFERRED = ("duplicate-next-step", "duplicate-after-rollback")
-HANDOVER = "handover"
 LATE_REMOVAL = "late-removal"  # of actions, not of replays: see `plan/late_removal.py`
 IN_HAND = "late-removal-in-hand"  # of the request that a replica has in hand when it is told to end
+HANDOVER, KILL, PAUSE = "handover", "kill", "pause"
+IN_MID_WORK = (KILL, PAUSE)
+ON_REPLICAS = (HANDOVER, *IN_MID_WORK)  # each runs alone, because nobody else may use the replicas meanwhile
 INNER = ("inner-duplicate", "inner-lost-answer", "inner-late-answer")
+EARLIEST, LATEST = 0.4, 0.9  # moments of a kill or a pause
 
 # What disturbs a service in the same way: a control that has one of a family is a control for all of it.
 FAMILIES = {
@@ -26,6 +31,8 @@ FAMILIES = {
     HANDOVER: "handover",
     LATE_REMOVAL: LATE_REMOVAL,
     IN_HAND: LATE_REMOVAL,
+    KILL: "kill",
+    PAUSE: "pause",
     "inner-duplicate": "inner",
     "inner-lost-answer": "inner",
     "inner-late-answer": "inner",
@@ -77,17 +84,32 @@ def can_hand_over(step: PlannedStep, service: str, first: str, second: str) -> b
     return first != second if len(counts) > 1 else counts[first] > 1
 
 
+def can_hit(step: PlannedStep, service: str, first: str, second: str) -> bool:
+    """Whether a kill or a pause can hit `first` and leave `second`: both versions run, or it is the only one."""
+    live = live_versions(step.state, service)
+    return first in live and second in live and (first != second or len(live) == 1)
+
+
+def is_possible(step: PlannedStep, service: str, fault: Fault) -> bool:
+    """Whether a fault on replicas is possible in a step; `service` accepts the work."""
+    if fault.kind == HANDOVER:
+        return can_hand_over(step, service, fault.first, fault.second)
+    return can_hit(step, fault.callee or service, fault.first, fault.second)
+
+
 def enumerate_faults(
     path: Path,
     step: PlannedStep,
     sessions: Sequence[SessionShape],
     kinds: Sequence[str],
     callees: Mapping[str, tuple[str, ...]],
+    workers: Sequence[str] = (),
 ) -> Iterator[tuple[SessionShape, Fault]]:
     """Every fault that is possible in this step. `callees` lists what each service calls, directly or indirectly."""
-    if HANDOVER in kinds:
-        for session, index in accepting(sessions):
-            yield from _handed_over(step, session, index)
+    for session, index in accepting(sessions):
+        for kind in ON_REPLICAS:
+            if kind in kinds:
+                yield from _on_replicas(step, session, index, kind, workers)
     for session, index in targets(sessions):
         exchange = session.exchanges[index]
         live = live_versions(step.state, exchange.service)
@@ -110,13 +132,31 @@ def enumerate_faults(
                 )
 
 
-def _handed_over(step: PlannedStep, session: SessionShape, index: int) -> Iterator[tuple[SessionShape, Fault]]:
+def _on_replicas(
+    step: PlannedStep, session: SessionShape, index: int, kind: str, workers: Sequence[str]
+) -> Iterator[tuple[SessionShape, Fault]]:
+    """In mid-work the workers are hit, where there are some, for they do the work; else who has accepted it."""
     exchange = session.exchanges[index]
-    live = live_versions(step.state, exchange.service)
-    for first in live:
-        for second in live:
-            if can_hand_over(step, exchange.service, first, second):
-                yield session, Fault(HANDOVER, index, exchange.name, first, second)
+    if kind in IN_MID_WORK and not exchange.awaited:
+        return
+    for callee in (workers or ("",)) if kind in IN_MID_WORK else ("",):
+        live = live_versions(step.state, callee or exchange.service)
+        for first in live:
+            for second in live:
+                fault = Fault(kind, index, exchange.name, first, second, callee)
+                if is_possible(step, exchange.service, fault):
+                    yield session, fault
+
+
+def with_moment(seed: int, service: str, fault: Fault, turn: int = 0) -> Fault:
+    """A kill or a pause with the moment at which it hits: the same one in all steps, another one in each turn.
+
+    It is not early, because work that has been accepted may lie in a queue for a while.
+    """
+    if fault.kind not in IN_MID_WORK:
+        return fault
+    draw = random.Random(f"{seed}/{fault.kind}/{service}/{fault.name}").random()
+    return replace(fault, moment=EARLIEST + (draw + turn / 3) % 1.0 * (LATEST - EARLIEST))
 
 
 def routed(session: SessionShape, route: Sequence[str], fault: Fault) -> tuple[str, ...]:
@@ -126,7 +166,7 @@ def routed(session: SessionShape, route: Sequence[str], fault: Fault) -> tuple[s
         row[fault.index] = fault.first
     if fault.kind == "reorder":
         row[fault.index + 1] = fault.second
-    if fault.kind == HANDOVER:  # the first version is paused from then on
+    if fault.kind in ON_REPLICAS and not fault.callee:  # the first version is away from then on
         service = session.exchanges[fault.index].service
         for at in range(fault.index + 1, len(row)):
             if session.exchanges[at].service == service:

@@ -23,7 +23,7 @@ class ExchangeShape:
     `lender` is the session that an exchange was taken from, "" for the session's own. For the checks: `recorded` is
     the recorded status (0: not known), and `polled` is true if its client waited for something, so that its repeated
     reads are one exchange; `passing` are then the recorded statuses that did not end the waiting. `accepts`: it is
-    answered before its work is done.
+    answered before its work is done; `awaited`: a later read tells when that is.
     """
 
     name: str
@@ -35,6 +35,7 @@ class ExchangeShape:
     lender: str = ""
     accepts: bool = False
     passing: tuple[int, ...] = ()
+    awaited: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,9 @@ class Fault:
 
     `callee` names the service or partner of an inner fault; then the versions are the callee's ("" for partners).
     `until` is the step in which a deferred duplicate is sent. In a handover `first` accepts the work, and `second` has
-    to do it; where both are one version, another replica has to.
+    to do it; where both are one version, another replica has to. A kill or a pause hits `first` in the middle of work
+    and leaves `second`: versions of the workers that `callee` names, or of the accepting service itself. `moment` says
+    how far the work has come then, from 0 (accepted) to 1 (done).
     """
 
     kind: str
@@ -59,6 +62,12 @@ class Fault:
     second: str
     callee: str = ""
     until: str = ""
+    moment: float = 0.0
+
+    @property
+    def inner(self) -> bool:
+        """Whether it disturbs calls between services, or to partners."""
+        return self.kind.startswith("inner-")
 
 
 @dataclass(frozen=True, slots=True)

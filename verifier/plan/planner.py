@@ -15,7 +15,17 @@ from verifier.contracts.registry import ContractRegistry
 from verifier.matrix.model import Matrix
 from verifier.plan.calls import callees
 from verifier.plan.declared import compared, declared, proofs, safe_order, with_safe_order
-from verifier.plan.faults import HANDOVER, Cell, Key, cell, enumerate_faults, key, routed
+from verifier.plan.faults import (
+    IN_MID_WORK,
+    ON_REPLICAS,
+    Cell,
+    Key,
+    cell,
+    enumerate_faults,
+    key,
+    routed,
+    with_moment,
+)
 from verifier.plan.late_removal import with_late_removal
 from verifier.plan.made import generated, unused
 from verifier.plan.model import (
@@ -113,16 +123,19 @@ def _replays(
         limit -= len(rows)
         # Concurrent replays of a session may conflict, such as over a unique name. Controls must show this too.
         planned += [(session, row, None) for row in rows for _ in range(2 if path.kind.startswith("control") else 1)]
-    possible = list(enumerate_faults(path, step, sessions, matrix.faults, calls))
+    workers = [service.name for service in matrix.services if not service.serves]
+    possible = list(enumerate_faults(path, step, sessions, matrix.faults, calls, workers))
     tally.every_cell.update(cell(session.exchanges[fault.index].service, fault) for session, fault in possible)
     if step.phase != "control-old":  # no alarm without a matched control
         possible = [entry for entry in possible if _key(*entry) in tally.controlled]
-    # A handover runs alone and waits for work to end: one for each pair of versions is what its time is worth.
-    possible = [entry for entry in possible if entry[1].kind != HANDOVER or not tally.cells[_cell(*entry)]]
+    # What stops replicas runs alone and waits for work to end: one for each pair of versions is what its time is worth.
+    possible = [entry for entry in possible if entry[1].kind not in ON_REPLICAS or not tally.cells[_cell(*entry)]]
     faulted = _select(possible, max(0, limit), draw, seed, tally.cells)
     if step.phase == "control-old":
         tally.controlled.update(_key(*entry) for entry in faulted)
-    planned += [(session, _around(step, session, fault, draw), fault) for session, fault in faulted]
+    for session, fault in faulted:
+        drawn = with_moment(seed, session.exchanges[fault.index].service, fault)
+        planned.append((session, _around(step, session, drawn, draw), drawn))
     return tuple(
         Replay(f"r{number}", session.id, row, fault) for number, (session, row, fault) in enumerate(planned, 1)
     )
@@ -163,8 +176,9 @@ def _select(
     """At most `limit` faults in the order in which they run: rounds with one fault of each kind.
 
     The kinds stand in the same order in all steps, so that a beginning of this list has the same kinds everywhere.
-    Those that cannot run beside others come last in each round. Among the faults of one kind the least covered comes
-    first, then one with different versions, then a random one.
+    Those that cannot run beside others come last in each round, and kills and pauses last of all: they may leave a
+    lease behind that has not expired. Among the faults of one kind the least covered comes first, then one with
+    different versions, then a random one.
     """
     keyed = [
         (covered[cell(session.exchanges[fault.index].service, fault)], fault.first == fault.second, draw.random(), at)
@@ -177,7 +191,7 @@ def _select(
         ordered.append((rounds[kind], _rank(seed, kind), at))
         rounds[kind] += 1
     cut = sorted(ordered)[:limit]
-    taken = [possible[at] for *_, at in sorted(cut, key=lambda entry: (entry[0], _lane(possible[entry[2]][1])))]
+    taken = [possible[at] for *_, at in sorted(cut, key=lambda entry: _turn(entry[0], possible[entry[2]][1]))]
     covered.update(cell(session.exchanges[fault.index].service, fault) for session, fault in taken)
     return taken
 
@@ -188,8 +202,9 @@ def _rank(seed: int, kind: Key) -> float:
     return random.Random(f"{seed}/{kind}").random()
 
 
-def _lane(fault: Fault) -> int:
-    return 2 if fault.kind == HANDOVER else 1 if fault.callee else 0
+def _turn(number: int, fault: Fault) -> tuple[bool, int, int]:
+    """When a fault of a round runs."""
+    return (fault.kind in IN_MID_WORK, number, 2 if fault.kind in ON_REPLICAS else int(fault.inner))
 
 
 def _around(step: PlannedStep, session: SessionShape, fault: Fault, draw: random.Random) -> tuple[str, ...]:

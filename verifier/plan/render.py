@@ -91,7 +91,7 @@ def _replay(replay: Replay) -> str:
     if fault is None:
         return line
     pair = f" {fault.first or '·'}/{fault.second or '·'}" if fault.kind != "slow-read" else f" {fault.first}"
-    inner = f" of calls to {fault.callee}" if fault.callee else ""
+    inner = f" of {'calls to ' if fault.inner else ''}{fault.callee}" if fault.callee else ""
     until = f", sent in {fault.until}" if fault.until else ""
     return f"{line} · {fault.kind} at {fault.index + 1} {fault.name}{inner}{pair}{until}"
 

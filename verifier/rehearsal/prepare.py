@@ -222,6 +222,7 @@ def _shape(name: str, replay_script: ReplayScript, registry: ContractRegistry, m
                 lender=f"{prefix}{step.lender}" if step.lender else "",
                 accepts=index in awaited or recorded == (completes.accepted if completes else 202),
                 passing=step.waiting.passing if step.waiting is not None else (),
+                awaited=index in awaited or (completes is not None and recorded == completes.accepted),
             )
         )
     return SessionShape(name, tuple(exchanges))

@@ -17,6 +17,17 @@ from verifier.rehearsal.environment import REFERENCE
 Started = tuple[str, str]  # service and version
 
 
+class StepFailed(Exception):
+    """A replica could not be started or a migration failed. This is a finding, except in a control.
+
+    `tail` is the end of its log. `disturbed`: a planned fault came before, so that it is one in a control, too.
+    """
+
+    def __init__(self, message: str, tail: str, disturbed: bool = False) -> None:
+        super().__init__(message)
+        self.tail, self.disturbed = tail, disturbed
+
+
 def waves(
     matrix: Matrix, actions: Sequence[Action], started: Iterable[Started]
 ) -> tuple[list[list[Action]], list[Action]]:

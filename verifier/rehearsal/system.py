@@ -11,14 +11,14 @@ from pathlib import Path
 from verifier.errors import BrokenEnvironment
 from verifier.gateway.gateway import Gateway
 from verifier.gateway.rotation import Endpoint, Rotation
-from verifier.history.model import ReplicaEvent
+from verifier.history.model import BY_FAULT, ReplicaEvent
 from verifier.history.store import Record
 from verifier.http.client import WireClient
 from verifier.matrix.model import Matrix, Service, Version
 from verifier.plan.model import Action
 from verifier.rehearsal.ending import Requests, end_late, no_requests
 from verifier.rehearsal.environment import environment_of, fill, store_spec
-from verifier.rehearsal.starting import Started, all_done, earlier, waves
+from verifier.rehearsal.starting import Started, StepFailed, all_done, earlier, waves
 from verifier.runtime.base import (
     CommandSpec,
     Environment,
@@ -30,17 +30,6 @@ from verifier.runtime.base import (
 from verifier.runtime.logs import tail
 
 Key = tuple[str, int, str]
-
-
-class StepFailed(Exception):
-    """A replica could not be started or a migration failed. This is a finding, except in a control.
-
-    `tail` is the end of its log.
-    """
-
-    def __init__(self, message: str, tail: str) -> None:
-        super().__init__(message)
-        self.tail = tail
 
 
 @dataclass(slots=True)
@@ -59,6 +48,7 @@ class System:
     stores: dict[str, str] = field(default_factory=dict)
     running: dict[Key, str] = field(default_factory=dict)
     met: set[Started] = field(default_factory=set)  # versions that have started on the stores of this path
+    ended: dict[str, float] = field(default_factory=dict)  # by service: when a replica of it ended last on this path
     started: int = 0
     step: str = ""
     unrecorded: bool = False
@@ -72,6 +62,7 @@ class System:
             log.parent.mkdir(parents=True, exist_ok=True)
             self.stores[store.name] = await self.runtime.start_store(store_spec(store, folder, log))
         self.met.clear()
+        self.ended.clear()
         await self._prepare(path)
 
     async def _prepare(self, path: str) -> None:
@@ -132,7 +123,7 @@ class System:
     async def _start_if_needed(self, service: str, slot: int, version: str) -> None:
         """Start a replica, unless it runs: on the way back from a replacement that failed, it has never left."""
         if (service, slot, version) not in self.running:
-            await self._start(service, slot, version)
+            await self.start(service, slot, version)
 
     async def _one(self, action: Action) -> None:
         if action.kind == "stop":
@@ -155,12 +146,15 @@ class System:
         if not only:
             await self._stop(*key, action.late_removal)
         leaving = self.running.get(key)  # stays in `running` until its successor is ready, because that start may fail
-        await self._start(*key)
+        await self.start(*key)
         if leaving is not None:
-            await self._end(leaving, action.service, action.version, action.late_removal)
+            await self.end(leaving, action.service, action.version, action.late_removal)
 
-    async def _start(self, service_name: str, slot: int, version_name: str) -> None:
+    async def start(self, service_name: str, slot: int, version_name: str) -> None:
+        """Start a replica, not sooner than its service waits after the end of another. Raises StepFailed."""
         service = self.matrix.service(service_name)
+        if service.stop.wait and service_name in self.ended:
+            await asyncio.sleep(self.ended[service_name] + service.stop.wait - self.clock())
         version = service.version(version_name)
         self.started += 1
         replica = f"{service_name}-{version_name}-{slot}-{self.started}"
@@ -180,10 +174,14 @@ class System:
     async def _stop(self, service_name: str, slot: int, version_name: str, late: bool = False) -> None:
         replica = self.running.pop((service_name, slot, version_name), None)
         if replica is not None:  # otherwise it exited earlier
-            await self._end(replica, service_name, version_name, late)
+            await self.end(replica, service_name, version_name, late)
 
-    async def _end(self, replica: str, service_name: str, version_name: str, late: bool) -> None:
-        """End a replica: out of rotation first and then told to end, or `late` the other way round."""
+    async def end(
+        self, replica: str, service_name: str, version_name: str, late: bool = False, kill: bool = False
+    ) -> None:
+        """End a replica that has left `running`: out of rotation first and then told to end, or `late` the other way
+        round; with `kill` it is not told.
+        """
         stop, endpoint = self.matrix.service(service_name).stop, self.rotation.endpoint(replica)
         if not late:
             self._out_of_rotation(replica)
@@ -196,10 +194,11 @@ class System:
         else:
             self._out_of_rotation(replica)
             await self.rotation.drained(replica, stop.drain)
-            code = await self.runtime.stop(replica, stop.signal, stop.grace)
+            code = await self.runtime.stop(replica, "SIGKILL" if kill else stop.signal, stop.grace)
         await self.gateway.detach(replica)
-        what = "killed" if code is None else "stopped"
-        self._event(replica, service_name, version_name, what, "" if code is None else f"exit code {code}")
+        self.ended[service_name] = self.clock()
+        what, how = ("killed", "") if code is None else ("stopped", f"exit code {code}")
+        self._event(replica, service_name, version_name, what, BY_FAULT if kill else how)
 
     async def _migrate(self, action: Action) -> None:
         service = self.matrix.service(action.service)

@@ -59,6 +59,7 @@ class AwaitedWork:
     readable: bool = False
     shown: str = ""
     done: bool = False
+    under_way: float = 0.0  # seconds after the acceptance at which a read showed that it had not ended
     tag: str | None = None
 
     @property
@@ -71,6 +72,8 @@ class AwaitedWork:
         if response is None:
             return False
         self.done = self.goal.done(response)
+        if not self.done:
+            self.under_way = max(0.0, read.started - self.write.ended)
         fine = self.done or response.status < 300 or response.status in self.goal.expected
         if fine or not self.readable:
             self.shown = self.goal.shown(response)
@@ -91,17 +94,21 @@ class AwaitedWork:
         if not self.done:
             await self.poll(context, within or (brief if self.brief else self.goal.bound))
         if self.done:
-            times.ended(self.place, self.kind, context.clock() - self.write.ended)
+            since = self.write.ended
+            if context.disturbance is not None:
+                context.disturbance.work_ended()
+                since = max(since, min(context.disturbance.since, context.clock()))
+            times.ended(self.place, self.kind, context.clock() - since, self.under_way)
         elif not within:
-            times.in_vain(self.attempt.step, self.write.name)
+            times.in_vain(self.attempt.step, self.write.name, self.kind)
         if self.done or not within:
             context.record(self.end(context))
         return self.done
 
     async def poll(self, context: ReplayContext, within: float) -> None:
         """Poll for `within` seconds, with growing pauses, until the work is done or nobody would go on."""
-        deadline, wait, failures = context.clock() + within, FIRST_WAIT, 0
-        while not self.done and context.clock() < deadline and failures < FAILURES:
+        until, wait, failures = context.clock() + within, FIRST_WAIT, 0
+        while not self.done and context.clock() < context.deadline(until, within) and failures < FAILURES:
             await asyncio.sleep(wait)
             wait = min(wait * 1.6, self.goal.longest_wait)
             failures = 0 if await self.read(context) else failures + 1

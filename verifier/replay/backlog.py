@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from verifier.plan.model import PathKind
 from verifier.replay.awaited import FIRST_WAIT, LONGEST_WAIT, AwaitedWork
 from verifier.replay.context import ReplayContext
-from verifier.replay.waiting_times import Place
+from verifier.replay.waiting_times import Place, WaitingTimes
 
 MOST = 200  # pieces of work that are followed in one path
 SHORT = 2.0  # seconds for the work of earlier steps, in each step
@@ -35,8 +35,13 @@ class Backlog:
     def works(self) -> list[AwaitedWork]:
         return [work for place in self._open.values() for work in place]
 
-    def add(self, work: AwaitedWork) -> None:
-        """Follow a piece of work; beyond MOST one is forgotten at the place that has most."""
+    def add(self, work: AwaitedWork, times: WaitingTimes) -> None:
+        """Follow a piece of work; beyond MOST one is forgotten at the place that has most.
+
+        Work whose doer was killed is not followed: that it ends after the next deployment would be no recovery.
+        """
+        if times.after_kill:
+            return
         self._open[work.place].append(work)
         if len(self) > MOST:
             fullest = max(self._open.values(), key=len)

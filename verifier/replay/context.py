@@ -15,17 +15,17 @@ from verifier.gateway.gateway import Cause, Gateway, injection
 from verifier.gateway.rotation import Endpoint, Rotation
 from verifier.gateway.traces import attempt_traceparent, operation_trace, replay_trace
 from verifier.history.model import Operation, Source
-from verifier.history.outcome import outcome_of
+from verifier.history.outcome import SAFE, outcome_of
 from verifier.history.store import Lines, Record
 from verifier.http.client import Hold, ReleaseBarrier, SendResult, WireClient
 from verifier.http.coding import decode_response
 from verifier.http.message import Request, Response, header, with_header
 from verifier.http.wirefaults import Faults
 from verifier.matrix.model import Retry
-from verifier.plan.faults import LATE_REMOVAL
+from verifier.plan.faults import KILL, LATE_REMOVAL
 from verifier.plan.model import Fault
 from verifier.replay.credentials import Credentials
-from verifier.replay.handover import Handover
+from verifier.replay.disturbance import Disturbance
 from verifier.replay.listening import ListenLimits, listen_for_events
 from verifier.replay.misfits import Misfits
 from verifier.replay.waiting_times import WaitingTimes
@@ -76,7 +76,7 @@ class ReplayContext:
     credentials: Credentials | None = None  # inserted into requests as they are sent, nowhere else
     lines: Lines | None = None  # takes the lines of whole operations, where they need no masking
     waiting_times: WaitingTimes = field(default_factory=WaitingTimes)
-    handover: Handover | None = None  # of the replay that runs alone because of it
+    disturbance: Disturbance | None = None  # of the replay that runs alone because of it
     misfits: Misfits = field(default_factory=Misfits)
     sent: int = 0
     answered: int = 0
@@ -92,8 +92,12 @@ class ReplayContext:
         slow_read: float | None = None,
         delivered: bool = True,
     ) -> Operation:
-        """Send once. With `delivered` false the response is kept as evidence; its sender knows nothing (`info`)."""
-        endpoint = self._endpoint(attempt)
+        """Send once. With `delivered` false the response is kept as evidence; its sender knows nothing (`info`).
+
+        A request to a replica that a disturbance has taken away waits until it is back. One that was cut by it is sent
+        again if it is safe, and else it is marked as a part of the fault.
+        """
+        endpoint = await self._endpoint(attempt)
         if attempt.trace and not attempt.label:
             trace = attempt.trace if attempt.number == 1 else attempt_traceparent(attempt.trace, attempt.number)
             traced = Request(request.method, request.target, (*request.headers, ("traceparent", trace)), request.body)
@@ -105,14 +109,30 @@ class ReplayContext:
         else:
             with self.rotation.in_flight(endpoint):
                 result = await self._transmit(endpoint, attempt, traced, hold, cut_response_after, slow_read)
+            if result.response is None and self.disturbance is not None and self.disturbance.away(endpoint.replica):
+                if request.method in SAFE:
+                    self.failed += 1
+                    return await self.send(attempt, request, delivered=delivered)
+                attempt = structs.replace(attempt, fault=KILL)
         return self.finish(attempt, traced, result, endpoint, delivered)
 
-    def _endpoint(self, attempt: Attempt) -> Endpoint | None:
+    async def _endpoint(self, attempt: Attempt) -> Endpoint | None:
+        found = self._pick(attempt)
+        if found is None and self.disturbance is not None:
+            await self.disturbance.back()
+            found = self._pick(attempt)
+        return found
+
+    def _pick(self, attempt: Attempt) -> Endpoint | None:
         if attempt.replica and (meant := self.rotation.endpoint(attempt.replica)) is not None:
             return meant
         if attempt.source == "live" and not attempt.version:
             return self.rotation.pick_late(attempt.service)
         return self.rotation.pick(attempt.service, attempt.version)
+
+    def deadline(self, until: float, within: float) -> float:
+        """Until when a waiting of `within` seconds goes on: later than planned where a disturbance delays it."""
+        return until if self.disturbance is None else self.disturbance.deadline(until, within)
 
     def _transmit(
         self,

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from msgspec import structs
 
 from verifier.correlation import Player
-from verifier.history.model import Operation
+from verifier.history.model import Note, Operation
 from verifier.http.message import Request, Response
-from verifier.plan.faults import HANDOVER
+from verifier.plan.faults import ON_REPLICAS
 from verifier.plan.model import Fault
 from verifier.replay.backlog import Backlog
 from verifier.replay.context import Attempt, ReplayContext
@@ -128,11 +128,11 @@ class Session:
 
     async def _with_fault(self, attempt: Attempt, request: Request, fault: Fault) -> tuple[list[Operation], Operation]:
         """All attempts of one disturbed exchange, and the one with whose response the client goes on."""
-        if fault.kind == HANDOVER:
-            attempts = [await self._handed_over(attempt, request, fault)]
-        elif fault.callee or fault.kind == "reorder":
+        if fault.kind in ON_REPLICAS:
+            attempts = [await self._on_replicas(attempt, request, fault)]
+        elif fault.inner or fault.kind == "reorder":
             attempts = [await self.context.send(attempt, request)]
-            if not fault.callee:
+            if not fault.inner:
                 self.context.record_fault(fault, attempts[0])
         else:
             attempts = await exchange_with_fault(self.context, attempt, request, fault)
@@ -140,17 +140,21 @@ class Session:
                 self.deferred.setdefault(fault.until, []).append(DeferredDuplicate(attempt, request, fault))
         return attempts, attempts[0] if fault.kind == "duplicate-after" else attempts[-1]
 
-    async def _handed_over(self, attempt: Attempt, request: Request, fault: Fault) -> Operation:
-        """Send once, and pause whoever has accepted the work."""
+    async def _on_replicas(self, attempt: Attempt, request: Request, fault: Fault) -> Operation:
+        """Send once, and disturb who has accepted the work, or does it."""
         context = self.context
-        operation = await context.send(structs.replace(attempt, version=fault.first, fault=fault.kind), request)
-        accepted = operation.response is not None and operation.response.status < 400
-        if context.handover is not None and accepted:
-            note = await context.handover.begin(fault, operation)
+        version = attempt.version if fault.callee else fault.first
+        operation = await context.send(structs.replace(attempt, version=version, fault=fault.kind), request)
+
+        def tell(note: Note | None) -> None:
             if note is None:
                 context.record_fault(fault, operation)
             else:
                 context.record(note)
+
+        accepted = operation.response is not None and operation.response.status < 400
+        if context.disturbance is not None and accepted:
+            await context.disturbance.begin(fault, operation, tell)
         return operation
 
     async def _take(

@@ -82,7 +82,7 @@ class PendingWork:
 
     async def _wait(self, work: AwaitedWork) -> None:
         if not await work.wait(self.context):
-            self.backlog.add(work)
+            self.backlog.add(work, self.context.waiting_times)
         self.followed[work.request.target] = work.done
 
     def _patience(self, index: int) -> float:

@@ -30,11 +30,13 @@ def accepted_work(
         return None
     target = same_origin(address, operation.request.target)
     request = Request("GET", target, _identifying_headers(operation.request.headers))
-    goal = _goal(completes, request, (operation.request, operation.response))
+    recovers = context.registry.recovers(operation.service, operation.version, operation.name)
+    within = recovers if recovers is not None and context.waiting_times.after_kill else completes.within
+    goal = _goal(completes, within, request, (operation.request, operation.response))
     return AwaitedWork(attempt, operation, operation, request, goal, backlog.kind)
 
 
-def _goal(completes: Completes, request: Request, accepted: tuple[Request, Response | None]) -> Goal:
+def _goal(completes: Completes, within: float, request: Request, accepted: tuple[Request, Response | None]) -> Goal:
     def state(response: Response) -> str | None:
         return completes.shown(accepted, (request, response))
 
@@ -42,7 +44,7 @@ def _goal(completes: Completes, request: Request, accepted: tuple[Request, Respo
         done=lambda response: response.status < 300 and state(response) in completes.final,
         shown=lambda response: found if (found := state(response)) is not None else f"status {response.status}",
         wanted=f"{completes.state.text} = {' or '.join(completes.final)}",
-        bound=completes.within,
+        bound=within,
         declared=True,
     )
 

@@ -14,17 +14,19 @@ from verifier.gateway.gateway import Cause
 from verifier.gateway.traces import traceparent_end
 from verifier.history.model import Note, Operation, Source
 from verifier.matrix.model import Replaying
-from verifier.plan.faults import HANDOVER
-from verifier.plan.model import PlannedStep, Replay
+from verifier.plan.faults import HANDOVER, ON_REPLICAS
+from verifier.plan.model import Fault, PlannedStep, Replay
 from verifier.replay.backlog import Backlog
 from verifier.replay.budget import Budget
 from verifier.replay.context import Attempt, ReplayContext
 from verifier.replay.credentials import rejection_message
 from verifier.replay.cursor import ReplayCursor
+from verifier.replay.disturbance import Disturbance, Replicas
 from verifier.replay.exchange import Session
 from verifier.replay.fastpath import FastPath, Stop
 from verifier.replay.faults import DeferredDuplicate
-from verifier.replay.handover import Handover, Pauser
+from verifier.replay.handover import Handover
+from verifier.replay.midwork import MidWork
 from verifier.replay.pending import awaited_write
 from verifier.replay.polling import accepted_work, declared_completion
 from verifier.replay.prepared import PreparedExchange, prepared_exchanges
@@ -43,23 +45,23 @@ class SessionReplayer:
     deferred: dict[str, list[DeferredDuplicate]] = field(default_factory=dict)
     resources: Resources = field(default_factory=Resources)
     backlog: Backlog = field(default_factory=Backlog)
-    pauser: Pauser | None = None  # without one, work is not handed over
+    replicas: Replicas | None = None  # without them, nobody who has accepted work is disturbed
     budget: Budget | None = None  # without one, every replay runs
     _known_prepared: dict[str, tuple[PreparedExchange, ...]] = field(default_factory=dict)
 
     async def run(self, step: PlannedStep, progress: Callable[[], None]) -> None:
         """Run the replays of a step in their order: neighbours run concurrently.
 
-        Those with inner faults run one at a time where traces are not passed on. Those that hand work over run alone,
-        because nobody else may use the replicas that are paused. The planner puts either kind together.
+        Those with inner faults run one at a time where traces are not passed on. Those that pause or kill replicas run
+        alone, because nobody else may use these. The planner puts either kind together.
         """
         self.context.gateway.step = step.id
         await self._send_deferred(step.id)
         for lane, batch in groupby(step.replays, _lane):
             admitted = self._admitted(list(batch), progress)
-            if lane == "handover":
+            if lane == "replicas":
                 for planned in admitted:
-                    await self._hand_over(step.id, planned, progress)
+                    await self._disturb(step, planned, progress)
             elif lane == "inner" and not self.context.gateway.passes_traces:
                 for planned in admitted:
                     await self._run_alone(step.id, planned, progress)
@@ -106,18 +108,30 @@ class SessionReplayer:
         finally:
             self.context.gateway.alone = None
 
-    async def _hand_over(self, step: str, planned: Replay, progress: Callable[[], None]) -> None:
-        """Run one replay that pauses replicas, and let them go on at its end."""
-        context, handover = self.context, None
-        if self.pauser is not None:
-            handover = Handover(self.pauser, context.registry, context.waiting_times)
-        context.handover, context.waiting_times.learning = handover, False
+    async def _disturb(self, step: PlannedStep, planned: Replay, progress: Callable[[], None]) -> None:
+        """Run one replay that pauses or kills replicas, and put everything right at its end."""
+        context, fault = self.context, planned.fault
+        times = context.waiting_times
+        if fault is not None and self.budget is not None and times.never_recovers(fault):
+            why = f"{fault.name}: nobody is killed, for with all old nobody takes such work up again either"
+            context.record(Note(step.id, "not-run", why))
+            progress()
+            return
+        context.disturbance, times.fault = self._disturbance(fault), fault
         try:
-            await self.replay(step, (planned,), progress)
+            await self.replay(step.id, (planned,), progress)
         finally:
-            context.handover, context.waiting_times.learning = None, True
-            if handover is not None:
-                await handover.end()
+            disturbance, context.disturbance, times.fault = context.disturbance, None, None
+            if disturbance is not None:
+                await disturbance.end()
+
+    def _disturbance(self, fault: Fault | None) -> Disturbance | None:
+        if self.replicas is None or fault is None:
+            return None
+        context = self.context
+        if fault.kind == HANDOVER:
+            return Handover(self.replicas, context.registry, context.waiting_times)
+        return MidWork(self.replicas, context.registry, context.waiting_times, context.clock)
 
     def cursor(self, step: str, planned: Replay, source: Source = "replay") -> ReplayCursor:
         """A cursor at the beginning of a replay; the gateway is told of the replay."""
@@ -142,7 +156,8 @@ class SessionReplayer:
     async def _run_to_end(self, fast_path: FastPath) -> None:
         """Run the replay at the cursor of the fast path, and those that the fast path continues with, to the end."""
         context, pace, session = self.context, self.replaying.pace, None
-        fast = pace == "fast" and context.gateway.alone is None and context.credentials is None
+        whole = context.gateway.alone is None and context.disturbance is None
+        fast = pace == "fast" and whole and context.credentials is None
         while True:
             may_go_fast = fast and (session is None or not session.pending.waiting)
             if may_go_fast and await fast_path.run() is Stop.OVER:
@@ -189,14 +204,14 @@ class SessionReplayer:
                 continue
             waits_for_client = awaited_write(self.replay_scripts[attempt.session], attempt.index, completes) is not None
             if not waits_for_client and not await work.wait(self.context):
-                self.backlog.add(work)
+                self.backlog.add(work, self.context.waiting_times)
 
 
 def _lane(planned: Replay) -> str:
     fault = planned.fault
-    if fault is None or not (fault.callee or fault.kind == HANDOVER):
+    if fault is None:
         return "together"
-    return "inner" if fault.callee else "handover"
+    return "replicas" if fault.kind in ON_REPLICAS else "inner" if fault.inner else "together"
 
 
 def service_of(host: str, services: Mapping[str, int], fallback: str) -> str:

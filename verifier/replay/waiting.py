@@ -41,15 +41,16 @@ class RecordedWaiting:
             return await self._give_up(attempt, waiting, first), False
         responses = {index: seen.response for index, seen in self.seen.items() if seen.response is not None}
         waiting = waiting.of(self.cursor.player.values, responses)
+        write = self._write(waiting, first)
         work = AwaitedWork(
-            attempt, self._write(waiting, first), first, first.request, self._goal(attempt, waiting),
+            attempt, write, first, first.request, self._goal(attempt, waiting, write),
             self.backlog.kind, began=self.context.clock(),
         )  # fmt: skip
         work.take(first)
         if followed is not None:
             await work.poll(self.context, BRIEF if followed else 0.0)
         elif not await work.wait(self.context):
-            self.backlog.add(work)
+            self.backlog.add(work, self.context.waiting_times)
         last = self._learned(attempt, first, work.last)
         return last, work.readable and last.response is not None and last.response.status < 500
 
@@ -57,13 +58,14 @@ class RecordedWaiting:
         """The operation that accepted the work; the read itself where no write came before it."""
         return self.seen.get(waiting.write, first) if waiting.write is not None else first
 
-    def _goal(self, attempt: Attempt, waiting: Waiting) -> Goal:
-        place = attempt.session, attempt.index
+    def _goal(self, attempt: Attempt, waiting: Waiting, write: Operation) -> Goal:
+        place, times = (attempt.session, attempt.index), self.context.waiting_times
+        recovers = self.context.registry.recovers(write.service, write.version, write.name)
         return Goal(
             done=waiting.done,
             shown=waiting.last,
             wanted=f"{waiting.wanted} in {attempt.fallback}",
-            bound=self.context.waiting_times.bound(place, self.backlog.kind, waiting.lasted),
+            bound=times.bound(place, self.backlog.kind, waiting.lasted, recovers),
             expected=frozenset({_NOT_THERE, *waiting.passing, *((304,) if waiting.conditional else ())}),
             longest_wait=min(max(waiting.interval, FIRST_WAIT), LONGEST_WAIT) if waiting.count > 1 else LONGEST_WAIT,
             conditional=waiting.conditional,

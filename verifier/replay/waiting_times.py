@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
-from verifier.plan.model import PathKind
+from verifier.plan.faults import KILL
+from verifier.plan.model import Fault, PathKind
 
 Place = tuple[str, int]  # session, and index of the exchange that waits
 
@@ -16,6 +17,8 @@ FACTOR = 10.0  # times what the recording or a control needed
 MOST_MORE = 30.0  # seconds beyond what a control needed: open work is followed later, too
 BRIEF = 0.25  # seconds, where enough others have waited in vain
 ENOUGH = 3  # waitings of one kind of work in one step that have not ended
+FIRST_RECOVERY = 10.0  # seconds after a kill, while no control has shown that the work is taken up again
+RECOVERY = 15.0  # seconds after a kill, at least, once a control has: the other version may have a longer lease
 
 # A waiting in vain takes its whole bound. Three of them prove as much as thirty, so the others of their step are brief:
 # they are followed all the same, and count only where the work never ends on its path.
@@ -26,18 +29,40 @@ class WaitingTimes:
     """What the waitings of a run needed, by place. Controls come first in a plan, so later paths know of them."""
 
     needed: dict[Place, float] = field(default_factory=dict)  # seconds, the longest of a control of all old
-    learning: bool = True  # off while somebody who could do the work is paused
+    recovered: dict[Place, float] = field(default_factory=dict)  # the same after a kill, from when all were back
+    fault: Fault | None = None  # that disturbs who could do the work; what happens meanwhile is not usual
+    _under_way: dict[Place, list[float]] = field(default_factory=lambda: defaultdict(list))
     _in_vain: Counter[tuple[str, str]] = field(default_factory=Counter)  # by step and operation
+    _never: set[tuple[str, str]] = field(default_factory=set)  # operation, and who was killed
 
-    def bound(self, place: Place, kind: PathKind, recorded: float) -> float:
+    @property
+    def after_kill(self) -> bool:
+        return self.fault is not None and self.fault.kind == KILL
+
+    def bound(self, place: Place, kind: PathKind, recorded: float, recovers: float | None = None) -> float:
         """Seconds that a client waits at a place; `recorded` is how long it did in the recording.
 
-        A control with all old waits longest, for nothing says yet how long the work takes. Later paths know.
+        A control with all old waits longest, for nothing says yet how long the work takes. Later paths know. After a
+        kill the seconds count from when all replicas are back; `recovers` is the time that is declared for this.
         """
+        if self.after_kill:
+            return self._recovery(place) if recovers is None else recovers
         if kind == "control-old":
             return max(LEAST_IN_CONTROL, min(FACTOR * recorded, LONGEST_IN_CONTROL))
         needed = self.needed.get(place, 0.0)
         return max(LEAST, min(FACTOR * needed, needed + MOST_MORE))
+
+    def _recovery(self, place: Place) -> float:
+        longest = self.recovered.get(place)
+        if longest is None:
+            return max(FIRST_RECOVERY, 3 * self.needed.get(place, 0.0))
+        return max(RECOVERY, min(FACTOR * longest, longest + MOST_MORE))
+
+    def takes(self, session: str, index: int) -> float:
+        """Seconds for which the work of an exchange is under way for certain, in most undisturbed replays."""
+        places = [place for place in self._under_way if place[0] == session and place[1] >= index]
+        seconds = sorted(self._under_way[min(places)]) if places else [0.0]
+        return seconds[len(seconds) // 4]
 
     def brief(self, place: Place) -> float:
         """Seconds for a waiting that is brief: three times what the controls needed."""
@@ -47,11 +72,26 @@ class WaitingTimes:
         """Whether enough waitings for the work of an operation have not ended in a step to prove it."""
         return self._in_vain[step, operation] >= ENOUGH
 
-    def ended(self, place: Place, kind: PathKind, seconds: float) -> None:
-        """A waiting ended so many seconds after the acceptance."""
-        if kind == "control-old" and self.learning:
-            self.needed[place] = max(seconds, self.needed.get(place, 0.0))
+    def ended(self, place: Place, kind: PathKind, seconds: float, under_way: float | None = None) -> None:
+        """A waiting ended so many seconds after the acceptance, or after a kill, from when all replicas were back.
 
-    def in_vain(self, step: str, operation: str) -> None:
+        `under_way` are the seconds after which the work had not ended yet.
+        """
+        if kind != "control-old":
+            return
+        if self.fault is None:
+            self.needed[place] = max(seconds, self.needed.get(place, 0.0))
+            if under_way is not None:
+                self._under_way[place].append(under_way)
+        elif self.after_kill:
+            self.recovered[place] = max(seconds, self.recovered.get(place, 0.0))
+
+    def in_vain(self, step: str, operation: str, kind: PathKind = "rollout") -> None:
         """A waiting for the work of an operation did not end within its bound."""
-        self._in_vain[step, operation] += self.learning
+        self._in_vain[step, operation] += self.fault is None
+        if self.fault is not None and self.after_kill and kind == "control-old":
+            self._never.add((self.fault.name, self.fault.callee))
+
+    def never_recovers(self, fault: Fault) -> bool:
+        """Whether a control with all old does not take such work up again after a kill either."""
+        return fault.kind == KILL and (fault.name, fault.callee) in self._never
