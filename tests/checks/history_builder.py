@@ -31,7 +31,9 @@ from verifier.checks.verdict import Judgement
 from verifier.contracts.guarantees import read
 from verifier.contracts.registry import ContractRegistry, version_contract
 from verifier.history.model import (
+    BY_FAULT,
     End,
+    FaultInjected,
     History,
     Note,
     Operation,
@@ -74,6 +76,7 @@ class HistoryBuilder:
     operations: list[Operation] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     events: list[ReplicaEvent] = field(default_factory=list)
+    faults: list[FaultInjected] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     ends: list[End] = field(default_factory=list)
     replay: str = "r1"
@@ -183,12 +186,27 @@ class HistoryBuilder:
         step = self.steps[-1].id
         self.events.append(ReplicaEvent(step, f"orders-{version}-1", "orders", version, what, self.clock, detail))
 
+    def kill(self, accepted: Operation) -> Operation:
+        """All replicas of the version that accepted work are killed in the middle of it. Returns the acceptance."""
+        told = (accepted.id, accepted.name, accepted.version, accepted.version, accepted.ended)
+        self.faults.append(FaultInjected(accepted.step, accepted.replay, "kill", *told))
+        self.event("killed", accepted.version, BY_FAULT)
+        disturbed = structs.replace(accepted, fault="kill")
+        self.operations[self.operations.index(accepted)] = disturbed
+        return disturbed
+
     def history(self) -> History:
         self._end()
         services = tuple(ServiceInfo(name, found, found[0], found[-1]) for name, found in self.services.items())
         run = RunInfo(1, "0", "test", 7, "process", services, ("psp",), (("orders", OLD),))
         return History(
-            run, tuple(self.operations), tuple(self.steps), tuple(self.events), (), tuple(self.notes), tuple(self.ends)
+            run,
+            tuple(self.operations),
+            tuple(self.steps),
+            tuple(self.events),
+            tuple(self.faults),
+            tuple(self.notes),
+            tuple(self.ends),
         )
 
     def plan(self) -> Plan:

@@ -25,7 +25,7 @@ services:
     ready: /healthz
     replicas: 2
     environment: {DATABASE_URL: "${stores.db.url}", SHARED: shared, DEBUG: true}
-    stop: {signal: SIGINT, grace: 500ms}
+    stop: {signal: SIGINT, grace: 500ms, wait: 2s}
     versions:
       "1.4": {command: [serve, --port, "{port}"], contract: contract.yaml}
       "2.0":
@@ -79,7 +79,7 @@ def test_a_matrix_becomes_values(folder: Path) -> None:
     old, new = orders.versions
     assert (found.name, found.budget, found.faults) == ("checkout", 300.0, ("reset", "lost-answer"))
     assert (orders.port, orders.replicas, orders.ready) == (8080, 2, Readiness("http", "/healthz"))
-    assert (orders.stop.signal, orders.stop.grace) == ("SIGINT", 0.5)
+    assert (orders.stop.signal, orders.stop.grace, orders.stop.wait) == ("SIGINT", 0.5, 2.0)
     assert (old.name, old.command, old.image) == ("1.4", ("serve", "--port", "{port}"), None)
     assert dict(old.environment) == {"DATABASE_URL": "${stores.db.url}", "SHARED": "shared", "DEBUG": "true"}
     assert dict(new.environment)["SHARED"] == "own"

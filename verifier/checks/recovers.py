@@ -2,8 +2,8 @@
 
 The evidence is the ends of accepted work (`history.model.End`) in the replays with a kill: each must end, and in a
 state in which work of its place ends in the undisturbed controls. The controls have kills at the same moment of the
-work and report what they show in the same way, so that attribution can tell what old or new does alone. A kill elsewhere is not
-judged where no kill met such work in a control with all old, unless `recovers` is declared.
+work and report what they show in the same way, so that attribution can tell what old or new does alone. A kill
+elsewhere is not judged where no kill met such work in a control with all old, unless `recovers` is declared.
 
 It can be wrong where one version takes work up again much later than the other, such as after a longer lease: then
 `recovers: {within: …}` says how long that may take. It misses what a kill at another moment would show.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from verifier.plan.faults import KILL
 from verifier.plan.model import Fault, PathKind
@@ -33,7 +33,8 @@ class WaitingTimes:
     fault: Fault | None = None  # that disturbs who could do the work; what happens meanwhile is not usual
     _under_way: dict[Place, list[float]] = field(default_factory=lambda: defaultdict(list))
     _in_vain: Counter[tuple[str, str]] = field(default_factory=Counter)  # by step and operation
-    _never: set[tuple[str, str]] = field(default_factory=set)  # operation, and who was killed
+    _lost: set[Fault] = field(default_factory=set)  # kills after which work was not taken up again
+    _never: set[tuple[str, str]] = field(default_factory=set)  # the same with all old: operation, and who was killed
 
     @property
     def after_kill(self) -> bool:
@@ -56,6 +57,8 @@ class WaitingTimes:
         longest = self.recovered.get(place)
         if longest is None:
             return max(FIRST_RECOVERY, 3 * self.needed.get(place, 0.0))
+        if self.fault is not None and _kill(self.fault) in self._lost:  # one long waiting has shown that it is in vain
+            return max(LEAST, 3 * longest)
         return max(RECOVERY, min(FACTOR * longest, longest + MOST_MORE))
 
     def takes(self, session: str, index: int) -> float:
@@ -89,9 +92,16 @@ class WaitingTimes:
     def in_vain(self, step: str, operation: str, kind: PathKind = "rollout") -> None:
         """A waiting for the work of an operation did not end within its bound."""
         self._in_vain[step, operation] += self.fault is None
-        if self.fault is not None and self.after_kill and kind == "control-old":
-            self._never.add((self.fault.name, self.fault.callee))
+        if self.fault is not None and self.after_kill:
+            self._lost.add(_kill(self.fault))
+            if kind == "control-old":
+                self._never.add((self.fault.name, self.fault.callee))
 
     def never_recovers(self, fault: Fault) -> bool:
         """Whether a control with all old does not take such work up again after a kill either."""
         return fault.kind == KILL and (fault.name, fault.callee) in self._never
+
+
+def _kill(fault: Fault) -> Fault:
+    """A kill at whatever moment."""
+    return replace(fault, moment=0.0)
