@@ -106,7 +106,7 @@ class FakeRuntime:
         self.log.append(("stop", spec.service, spec.version))
         listener = self.live.pop(replica)
         await listener.close(1.0)
-        return 0
+        return None if signal == "SIGKILL" else 0
 
     async def exited(self, replica: str) -> str | None:
         return self.gone.get(replica)
