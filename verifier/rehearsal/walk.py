@@ -118,20 +118,12 @@ class Rehearsal:
             await self.runtime.open()
             context = self._replay_context(client, record)
             context.lines = writer.lines if secrets is None else None
-            system = System(
-                self.prepared.matrix,
-                self.runtime,
-                context.rotation,
-                client,
-                context.gateway,
-                record,
-                self._now,
-                self.directory,
-            )
+            matrix, rotation, gateway = self.prepared.matrix, context.rotation, context.gateway
+            system = System(matrix, self.runtime, rotation, client, gateway, record, self._now, self.directory)
             self.emit(Doing("providing images"))
             await system.provide()
             self.boot += self._now()
-            self._budget = Budget(self.prepared.matrix.budget, self.prepared.plan, self._now)
+            self._budget = Budget(matrix.budget, self.prepared.plan, self._now)
             for path in self.prepared.plan.paths:
                 await self._path(path, system, context, writer)
                 if self._ended_early:

@@ -6,7 +6,8 @@ When it is told to stop, it runs the errand in hand to its end.
 All is in the SQLite file that DATABASE_URL names.
 
 Releases: `1`; `2` does the same; `start` knows no leases, but queues again at its start what was running; `lost` does
-nothing about what was running; `drops` gives up the running errands of another release whose lease has expired.
+nothing about what was running; `drops` gives up the running errands of another release whose lease has expired, and
+leaves new ones to others for a while.
 """
 
 from __future__ import annotations
@@ -28,9 +29,11 @@ RELEASES = ("1", "2", "start", "lost", "drops")
 TAKES = 0.4  # seconds that an errand takes
 LEASE = 0.4  # seconds
 RENEW = 0.02  # seconds between two renewals, and between two looks at the queue
+PATIENCE = 0.3  # seconds for which `drops` leaves an errand to others
 TABLE = """CREATE TABLE IF NOT EXISTS errands
-           (id TEXT PRIMARY KEY, what TEXT, state TEXT DEFAULT 'queued', until REAL DEFAULT 0, release TEXT)"""
-NEXT = "SELECT id FROM errands WHERE state = 'queued' OR (state = 'running' AND until < ? AND ?) ORDER BY rowid LIMIT 1"
+           (id TEXT PRIMARY KEY, what TEXT, state TEXT DEFAULT 'queued', queued REAL, until REAL DEFAULT 0, release TEXT)"""
+NEXT = """SELECT id FROM errands WHERE (state = 'queued' AND queued < ?) OR (state = 'running' AND until < ? AND ?)
+          ORDER BY rowid LIMIT 1"""
 
 
 @contextmanager
@@ -42,7 +45,7 @@ def database() -> Iterator[sqlite3.Connection]:
 
 
 def work(release: str, stopping: threading.Event) -> None:
-    leases = release not in ("start", "lost")
+    leases, patience = release not in ("start", "lost"), PATIENCE if release == "drops" else 0.0
     if release == "start":
         with database() as errands:
             errands.execute("UPDATE errands SET state = 'queued' WHERE state = 'running'")
@@ -53,7 +56,7 @@ def work(release: str, stopping: threading.Event) -> None:
             if release == "drops":
                 dropped = "UPDATE errands SET state = 'gone' WHERE state = 'running' AND until < ? AND release <> ?"
                 errands.execute(dropped, (now, release))
-            row = errands.execute(NEXT, (now, leases)).fetchone()
+            row = errands.execute(NEXT, (now - patience, now, leases)).fetchone()
             if row is not None:
                 taken = "UPDATE errands SET state = 'running', until = ?, release = ? WHERE id = ?"
                 errands.execute(taken, (now + LEASE, release, row[0]))
@@ -87,7 +90,9 @@ class Errands(BaseHTTPRequestHandler):
         sent = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)))
         name = str(uuid.uuid4())
         with database() as errands:
-            errands.execute("INSERT INTO errands (id, what) VALUES (?, ?)", (name, sent["what"]))
+            errands.execute(
+                "INSERT INTO errands (id, what, queued) VALUES (?, ?, ?)", (name, sent["what"], time.time())
+            )
         self._answer(202, {"id": name, "state": "queued"})
 
     def _answer(self, status: int, value: Any) -> None:

@@ -33,7 +33,7 @@ services:
     replicas: 2
     versions:
       "1": {{command: [{python}, {errands}, worker, {old}]}}
-      "2": {{command: [{python}, {errands}, worker, {release}]}}
+      "2": {{command: [{python}, {errands}, worker, {release}], environment: {{RELEASED: today}}}}
 stores: {{db: {{process: sqlite}}}}
 faults: [{faults}]
 rollout: {{strategy: rolling, rollback: none}}
