@@ -30,8 +30,8 @@ TAKES = 0.4  # seconds that an errand takes
 LEASE = 0.4  # seconds
 RENEW = 0.02  # seconds between two renewals, and between two looks at the queue
 PATIENCE = 0.3  # seconds for which `drops` leaves an errand to others
-TABLE = """CREATE TABLE IF NOT EXISTS errands
-           (id TEXT PRIMARY KEY, what TEXT, state TEXT DEFAULT 'queued', queued REAL, until REAL DEFAULT 0, release TEXT)"""
+TABLE = """CREATE TABLE IF NOT EXISTS errands (id TEXT PRIMARY KEY, what TEXT, queued REAL,
+           state TEXT DEFAULT 'queued', until REAL DEFAULT 0, release TEXT)"""
 NEXT = """SELECT id FROM errands WHERE (state = 'queued' AND queued < ?) OR (state = 'running' AND until < ? AND ?)
           ORDER BY rowid LIMIT 1"""
 
