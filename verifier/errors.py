@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,3 +40,26 @@ class BadInput(Exception):
 
 class BrokenEnvironment(Exception):
     """The engine, an image or a control failed. This is neither a violation nor a pass."""
+
+
+_SHORTAGES = {
+    errno.ENOSPC: "no space is left on the disk",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EROFS: "the disk is read-only",
+    errno.EMFILE: "the verifier may not open more files (see `ulimit -n`)",
+    errno.ENFILE: "the machine cannot open more files",
+    errno.ENOMEM: "no memory is left",
+    errno.EAGAIN: "the machine cannot start more processes",
+    errno.ENOBUFS: "the machine has no buffers for sockets left",
+    errno.EADDRNOTAVAIL: "the machine has no free local port left",
+}
+
+
+def shortage(error: BaseException) -> str:
+    """What the machine has run out of, as a sentence without a full stop; "" if the error says nothing of that kind."""
+    if isinstance(error, MemoryError):
+        return "no memory is left"
+    if not isinstance(error, OSError) or error.errno not in _SHORTAGES:
+        return ""
+    place = f" ({error.filename})" if error.filename else ""
+    return f"{_SHORTAGES[error.errno]}{place}"

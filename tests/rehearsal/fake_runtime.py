@@ -13,6 +13,7 @@ from typing import Literal
 from tests.correlation.building import answer, request, session
 from verifier.contracts.registry import ContractRegistry
 from verifier.correlation import learn
+from verifier.errors import BrokenEnvironment
 from verifier.history.model import ReplicaEvent, Step
 from verifier.history.store import read
 from verifier.http.message import Request, Response
@@ -49,6 +50,8 @@ class FakeRuntime:
     data: dict[str, bytes] = field(default_factory=dict)
     stores: set[str] = field(default_factory=set)
     closed: int = 0
+    unanswering: str = ""  # a store that does not answer
+    lost: Callable[[str], None] = lambda why: None
 
     @property
     def gateway_host(self) -> str:
@@ -68,6 +71,13 @@ class FakeRuntime:
 
     async def seed_store(self, name: str, file: Path) -> None:
         self.log.append(("seed", name, file.name))
+
+    def watch(self, lost: Callable[[str], None]) -> None:
+        self.lost = lost
+
+    async def check_stores(self) -> None:
+        if self.unanswering:
+            raise BrokenEnvironment(f"store {self.unanswering} does not answer within 20 s")
 
     async def stop_store(self, name: str) -> None:
         self.log.append(("stop store", name))

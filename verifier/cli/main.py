@@ -19,7 +19,7 @@ from verifier.cli.plan import plan
 from verifier.cli.record import record
 from verifier.cli.report import report
 from verifier.cli.run import run
-from verifier.errors import BadInput, BrokenEnvironment
+from verifier.errors import BadInput, BrokenEnvironment, shortage
 
 INTERNAL_ERROR = 70
 
@@ -53,7 +53,10 @@ def main() -> None:
     except (KeyboardInterrupt, click.exceptions.Abort):
         click.echo("Interrupted; no verdict. Everything that the run started has been removed.", err=True)
         sys.exit(INTERRUPTED)
-    except Exception:
+    except Exception as error:
+        if why := shortage(error):
+            click.echo(f"The environment broke; no verdict. {why}", err=True)
+            sys.exit(4)
         traceback.print_exc()
         click.echo("Internal error in the verifier; no verdict. Please report it.", err=True)
         sys.exit(INTERNAL_ERROR)

@@ -6,6 +6,7 @@ import secrets
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from os import PathLike
 from pathlib import Path
 
 import click
@@ -14,7 +15,7 @@ import uvloop
 from verifier.checks.verdict import Verdict
 from verifier.cli.interrupt import Interrupted, interruptible
 from verifier.cli.progress import Progress
-from verifier.errors import BrokenEnvironment
+from verifier.errors import BrokenEnvironment, shortage
 from verifier.matrix.pairs import safe_name
 from verifier.rehearsal.broken import write_errors
 from verifier.rehearsal.judging import judge_new
@@ -70,7 +71,8 @@ def _pairs(prepared: Sequence[Prepared], chosen: Selection, directory: Path) -> 
             stored[at] = replace(stored[at], reason="")
         except BrokenEnvironment as broken:
             click.echo(printable(f"The environment broke; no verdict of {entry.pair}. {broken}"), err=True)
-            write_errors(folder, entry.plan, chosen.name, str(broken))
+            if found := write_errors(folder, entry.plan, chosen.name, str(broken)):
+                click.echo(found, err=True)
             stored[at] = replace(stored[at], reason=f"the environment broke: {str(broken).partition(chr(10))[0]}")
         except Interrupted as stopped:  # before this pair had begun
             interrupted = stopped.status
@@ -88,8 +90,21 @@ def _pairs(prepared: Sequence[Prepared], chosen: Selection, directory: Path) -> 
 def _rehearsed(prepared: Prepared, chosen: Selection, directory: Path) -> tuple[Judged, int]:
     """Run and judge one pair in an empty folder. The number is the exit status after a signal, 0 without one.
 
-    Raises BrokenEnvironment, and Interrupted if nothing had begun.
+    Raises BrokenEnvironment, also if the machine has run out of something or the folder cannot be written, and
+    Interrupted if nothing had begun.
     """
+    try:
+        return _rehearse(prepared, chosen, directory)
+    except (OSError, MemoryError) as error:
+        if why := shortage(error):
+            raise BrokenEnvironment(why) from error
+        file = getattr(error, "filename", None)
+        if isinstance(file, str | PathLike) and directory in Path(file).parents:
+            raise BrokenEnvironment(f"{file}: {error}") from error
+        raise
+
+
+def _rehearse(prepared: Prepared, chosen: Selection, directory: Path) -> tuple[Judged, int]:
     runtime = make(chosen.name, f"{safe_name(prepared.matrix.name)[:20]}-{secrets.token_hex(4)}", directory)
     interrupted = 0
     with Progress(sys.stderr) as progress:

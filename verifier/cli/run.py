@@ -53,7 +53,8 @@ def run(
     try:
         ended = rehearse(prepared, select(choice), directory)
     except BrokenEnvironment as broken:
-        write_errors(directory, prepared[0].plan, choice, str(broken))
+        if found := write_errors(directory, prepared[0].plan, choice, str(broken)):
+            click.echo(found, err=True)
         raise
     click.echo(ended.report, nl=False)
     files = ", ".join(entry.file for entry in FORMATS if entry.file)

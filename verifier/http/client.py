@@ -53,6 +53,8 @@ class WireClient:
     `clock` gives the times in results. Timeouts run on the event loop's own clock. A connection idle for longer
     than `idle_limit` seconds, or already closed by the service, is never reused, so that a service that closes
     idle connections is not blamed for it. `max_body` is in bytes; a response beyond it is "garbage".
+
+    `failed` is told why there was no connection: one of CONNECT_ERRORS. It must not raise.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class WireClient:
     ) -> None:
         self._clock = clock
         self.max_body = max_body
+        self.failed: Callable[[Exception], None] = lambda problem: None
         self.pools = ConnectionPools(clock, idle_limit)
         self.batcher = WriteBatcher(clock)
 
@@ -198,6 +201,7 @@ class WireClient:
 
     def _unsent(self, problem: Exception, faults: Faults, started: float) -> SendResult:
         leave(faults.hold)
+        self.failed(problem)
         return not_sent(problem, started, self._clock())
 
     async def _send_http2(

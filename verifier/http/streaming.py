@@ -80,6 +80,7 @@ async def send_streaming(
         try:
             conn = await _connect(client, pool, timeout)
         except CONNECT_ERRORS as problem:
+            client.failed(problem)
             return not_sent(problem, started, client.now())
         timeout -= client.now() - started
         started = client.now()

@@ -10,7 +10,7 @@ from msgspec import structs
 
 from verifier.checks.judge import judge
 from verifier.checks.verdict import Judgement
-from verifier.errors import BadInput
+from verifier.errors import BadInput, BrokenEnvironment
 from verifier.history.model import History, Timing
 from verifier.history.store import read, write_value
 from verifier.plan.model import Plan
@@ -22,10 +22,12 @@ EXIT = {"pass": 0, "fail": 1, "unknown": 3}
 
 
 def load_and_judge(directory: Path) -> tuple[Judgement, History, Plan]:
-    """Read and judge a run directory. Raises BadInput if it is not one."""
+    """Read and judge a run directory. Raises BadInput if it is not one, BrokenEnvironment if its environment broke."""
     if not (directory / "history").is_dir():
         raise BadInput.one(directory, "is not a run directory: it has no history")
     history, plan = read(directory), stored_plan(directory)
+    if broken := next((note for note in history.notes if note.kind == "environment"), None):
+        raise BrokenEnvironment(broken.message)
     return judge(history, stored_contracts(directory), plan), history, plan
 
 
@@ -70,5 +72,9 @@ def write_texts(directory: Path, texts: Mapping[str, str]) -> None:
     """Write each file beside its name and rename it, so that none is ever half written."""
     for name, text in texts.items():
         part = directory / f"{name}.part"
-        part.write_text(text, encoding="utf-8")
+        try:
+            part.write_text(text, encoding="utf-8")
+        except OSError:
+            part.unlink(missing_ok=True)
+            raise
         part.replace(directory / name)

@@ -20,6 +20,7 @@ from verifier.history.model import Timing
 from verifier.history.store import read_value, write_value
 from verifier.plan.model import Plan, PlannedStep
 from verifier.rehearsal.prepare import Prepared
+from verifier.replay.credentials import Credentials
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,13 @@ class KeptContract:
 class Inputs:
     matrix: str
     contracts: tuple[KeptContract, ...]
+
+
+def tidy(directory: Path, secrets: Credentials | None) -> None:
+    """Remove the data of stores, and mask the secrets of real accounts in the logs. It must not fail."""
+    shutil.rmtree(directory / "stores", ignore_errors=True)
+    if secrets is not None:
+        secrets.mask_files(directory / "logs")
 
 
 def keep_inputs(directory: Path, prepared: Prepared) -> None:

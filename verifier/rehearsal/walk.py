@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -15,6 +14,7 @@ from verifier.errors import BrokenEnvironment
 from verifier.gateway.gateway import Gateway
 from verifier.gateway.partner import PartnerServer
 from verifier.gateway.rotation import Rotation
+from verifier.history.clock import run_clock
 from verifier.history.model import Note, Step, Timing
 from verifier.history.store import HistoryWriter, Record, read, write_value
 from verifier.http.client import WireClient
@@ -36,10 +36,13 @@ from verifier.rehearsal.events import (
 )
 from verifier.rehearsal.frozen_heap import frozen_heap
 from verifier.rehearsal.logged import LoggedLines
+from verifier.rehearsal.ground import Ground
 from verifier.rehearsal.prepare import Prepared, preparation_notes, run_info
 from verifier.rehearsal.run_directory import keep_inputs
 from verifier.rehearsal.starting import StepFailed
 from verifier.rehearsal.system import System
+from verifier.rehearsal.run_directory import keep_inputs, tidy
+from verifier.rehearsal.system import StepFailed, System
 from verifier.replay.backlog import Backlog
 from verifier.replay.budget import Budget
 from verifier.replay.context import ReplayContext
@@ -67,6 +70,7 @@ class Rehearsal:
     _began: float = field(default=0.0)
     _now: Callable[[], float] = field(default=time.monotonic)
     _ended_early: bool = False
+    _ground: Ground = field(init=False)
 
     @property
     def timing(self) -> Timing:
@@ -84,20 +88,21 @@ class Rehearsal:
         keep_inputs(directory, prepared)
         writer = HistoryWriter(directory, run_info(prepared, self.runtime.name))
         self.emit(RunBegan(prepared.plan, self.runtime.name, self.why, str(directory)))
-        secrets = prepared.credentials
         try:
             with frozen_heap():
                 await self._on_runtime(writer)
         except BrokenEnvironment as broken:
-            raise BrokenEnvironment(self._masked(str(broken))) from None
+            why = self._masked(str(broken))
+            writer.add(Note("", "environment", why))
+            raise BrokenEnvironment(why) from None
         except (asyncio.CancelledError, KeyboardInterrupt):
             writer.add(Note("", "interrupted", "the run was interrupted: what comes later was not tested"))
             raise
         finally:
-            writer.close()
-            shutil.rmtree(directory / "stores", ignore_errors=True)
-            if secrets is not None:
-                secrets.mask_files(directory / "logs")
+            try:
+                writer.close()
+            finally:
+                tidy(directory, prepared.credentials)
         return self.timing
 
     def _masked(self, text: str) -> str:
@@ -115,6 +120,8 @@ class Rehearsal:
             record(note)
         try:
             self.emit(Doing(f"opening the {self.runtime.name} runtime"))
+            self._ground = Ground(self.runtime, self.directory)
+            client.failed = self._ground.not_connected
             await self.runtime.open()
             context = self._replay_context(client, record)
             context.lines = writer.lines if secrets is None else None
@@ -202,7 +209,7 @@ class Rehearsal:
         try:
             await system.open_stores(path.id)
             self.boot += self.clock() - began
-            await self._steps(path, system, driver, writer)
+            await self._ground.while_it_holds(self._steps(path, system, driver, writer))
         finally:
             began = self.clock()
             await system.close_path()
@@ -229,7 +236,8 @@ class Rehearsal:
     async def _step(self, path: PlanPath, step: PlannedStep, system: System, driver: SessionReplayer) -> bool:
         """Carry out one step. Returns whether the path can continue."""
         self.emit(StepBegan(step))
-        started, system.step, error = self._now(), step.id, ""
+        started, error = self._now(), ""
+        system.step = self._ground.step = step.id
         driver.context.gateway.step = step.id
         driver.context.misfits.learning = step.phase == "control-old"
         try:
@@ -237,6 +245,8 @@ class Rehearsal:
         except StepFailed as failure:
             error = self._masked(str(failure))
             if step.phase in ("control-old", "control-new") and not path.confirms and not failure.disturbed:
+            await self._ground.check()
+            if step.phase in ("control-old", "control-new") and not path.confirms:
                 raise BrokenEnvironment(f"in the control {path.id}: {error}\n{failure.tail}".rstrip()) from None
         except BaseException as broken:
             error = f"not completed: {type(broken).__name__} {broken}".rstrip()
@@ -276,6 +286,7 @@ class Rehearsal:
             if budget is not None and (left_out := budget.end()) is not None:
                 driver.context.record(left_out)
         await system.note_exits()
+        await self._ground.check()
 
     async def _replay(self, path: PlanPath, step: PlannedStep, driver: SessionReplayer) -> None:
         await driver.run(step, lambda: self.emit(ReplayEnded(step)))
@@ -286,8 +297,3 @@ class Rehearsal:
         # A control reads back twice. What differs between the two reads is nondeterministic.
         for turn in (1, 2) if path.kind != "rollout" else (1,):
             await sweep(driver, step.id, turn)
-
-
-def run_clock(clock: Callable[[], float], began: float) -> Callable[[], float]:
-    """A clock: seconds since `began` in whole microseconds, as in the history. It is called often per request."""
-    return lambda: int((clock() - began) * 1e6) / 1e6

@@ -6,6 +6,7 @@ no free port, a store that does not start) and returns everything else as a valu
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -116,6 +117,12 @@ class Runtime(Protocol):
 
     async def provide(self, replicas: tuple[ReplicaSpec, ...], stores: tuple[StoreSpec, ...]) -> None:
         """Make sure that every image exists; build it if a context is given. Raises BrokenEnvironment."""
+
+    def watch(self, lost: Callable[[str], None]) -> None:
+        """From now on call `lost`, with one line that tells why, when a store ends although nobody asked it to."""
+
+    async def check_stores(self) -> None:
+        """Raise BrokenEnvironment if a store has ended, or does not answer, or if the engine does not."""
 
     async def start_store(self, spec: StoreSpec) -> str:
         """Start an empty store, wait until it is ready, and return the URL that replicas use."""

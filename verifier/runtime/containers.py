@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,6 +105,13 @@ class Containers:
         call.add_done_callback(self._calls.discard)
         return await asyncio.shield(call)
 
+    async def check_engine(self) -> None:
+        """Raise BrokenEnvironment if the engine does not answer."""
+        try:
+            await self.call(self.client.ping)
+        except engine.FAILURES as error:
+            raise BrokenEnvironment(f"the container engine does not answer: {engine.reason(error)}") from None
+
     def arguments(self, name: str, aliases: list[str] | None = None) -> dict[str, Any]:
         """The common arguments of every container of the run. A name that is already used gets a number."""
         count = self._names[name] = self._names.get(name, 0) + 1
@@ -185,9 +192,9 @@ class Containers:
             await asyncio.wait({container.ended}, timeout=_KILLED_WITHIN)
         await self.call(container.remove)
 
-    def discard_later(self, container: Container) -> None:
-        """Remove a container that has ended, without waiting for it. `close` waits."""
-        task = asyncio.ensure_future(self.discard(container))
+    def later(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something without waiting for it. `close` waits."""
+        task = asyncio.ensure_future(work)
         self._calls.add(task)
         task.add_done_callback(self._calls.discard)
 

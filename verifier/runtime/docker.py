@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from verifier.errors import BrokenEnvironment
@@ -17,7 +19,7 @@ from verifier.runtime.labels import checked
 from verifier.runtime.local import signal_number
 from verifier.runtime.logs import size, tail
 from verifier.runtime.readiness import Probe
-from verifier.runtime.stores import registered
+from verifier.runtime.stores import registered, watch
 
 TIMED_OUT = 124  # as timeout(1) reports it
 NOT_FOUND = 127  # as a shell reports it
@@ -49,6 +51,7 @@ class DockerRuntime:
         self._init = Init()
         self._replicas: dict[str, Container] = {}
         self._stores: dict[str, _Store] = {}
+        self._lost: Callable[[str], None] = lambda why: None
 
     @property
     def gateway_host(self) -> str:
@@ -72,6 +75,26 @@ class DockerRuntime:
         if problems:
             raise BrokenEnvironment("\n".join(map(str, problems)))
 
+    def watch(self, lost: Callable[[str], None]) -> None:
+        self._lost = lost
+
+    async def check_stores(self) -> None:
+        await self._all.check_engine()
+        for name, store in list(self._stores.items()):
+            log = store.spec.log
+            await watch.check(name, self._store_probe(store.spec, store.container, 0), store.container.ended, log)
+
+    def _store_ended(self, name: str, container: Container, status: asyncio.Future[int]) -> None:
+        store = self._stores.get(name)  # one that is stopped is forgotten first
+        if store is None or store.container is not container or status.cancelled():
+            return
+
+        async def tell() -> None:
+            memory = await self._all.call(container.out_of_memory)
+            self._lost(watch.gone(name, status.result(), store.spec.log, memory))
+
+        self._all.later(tell())
+
     async def start_store(self, spec: StoreSpec) -> str:
         kind = registered.of_store(spec.image, spec.kind)
         port = spec.port or (kind.port if kind is not None else 0)
@@ -86,6 +109,7 @@ class DockerRuntime:
             failure = await self._all.ready(container, self._store_probe(spec, container, begin), within, begin)
             if failure is None:
                 self._stores[spec.name] = _Store(spec, container)
+                container.ended.add_done_callback(partial(self._store_ended, spec.name, container))
         if failure is not None:
             raise BrokenEnvironment(f"store {spec.name} did not start: {failure.detail}\n{failure.tail}")
         return registered.url(spec.image, spec.environment, spec.name, port, spec.kind)
@@ -174,7 +198,7 @@ class DockerRuntime:
         if not container.ended.done():
             await self._all.discard(container)
             return None
-        self._all.discard_later(container)  # it has ended and its log is complete, so no step needs to wait
+        self._all.later(self._all.discard(container))  # it has ended and its log is complete, so no step needs to wait
         return None if name == "SIGKILL" else container.ended.result()
 
     async def exited(self, replica: str) -> str | None:
@@ -184,6 +208,8 @@ class DockerRuntime:
         if not container.ended.done() and await self._all.call(container.runs):
             return None
         status = await container.ended
+        if status and status > 128:
+            await self._all.check_engine()  # an engine that ends takes all containers with it
         memory = ", out of memory" if await self._all.call(container.out_of_memory) else ""
         return f"exited with status {status}{memory}"
 

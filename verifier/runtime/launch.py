@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import psutil
 
-from verifier.errors import BrokenEnvironment
+from verifier.errors import BrokenEnvironment, shortage
 from verifier.runtime import local
 from verifier.runtime.base import Address, Environment, Readiness, StartFailure
 from verifier.runtime.identity import ProcessIdentity
@@ -102,6 +102,8 @@ class Launcher:
         try:
             child = await self.spawn(command, environment, job.directory, job.log)
         except OSError as error:
+            if why := shortage(error):
+                raise BrokenEnvironment(f"{command[0]!r} cannot be started: {why}") from None
             return StartFailure("exited", f"{command[0]!r} cannot be started: {error.strerror}", "")
         failure: StartFailure | None = None
         ready = False

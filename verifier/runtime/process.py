@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import random
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
-from verifier.errors import BrokenEnvironment
+from verifier.errors import BrokenEnvironment, shortage
 from verifier.runtime import local
 from verifier.runtime.base import Address, CommandResult, CommandSpec, ReplicaSpec, StartFailure, StoreSpec
 from verifier.runtime.identity import ProcessIdentity
@@ -61,6 +62,12 @@ class ProcessRuntime:
         for store in stores:
             self._stores.check(store)
 
+    def watch(self, lost: Callable[[str], None]) -> None:
+        self._stores.lost = lost
+
+    async def check_stores(self) -> None:
+        await self._stores.answering()
+
     async def start_store(self, spec: StoreSpec) -> str:
         return await self._stores.start(spec)
 
@@ -107,6 +114,8 @@ class ProcessRuntime:
         try:
             child = await self._launcher.spawn(filled, environment, spec.replica.directory, spec.log)
         except OSError as error:
+            if why := shortage(error):
+                raise BrokenEnvironment(f"{filled[0]!r} cannot be started: {why}") from None
             return CommandResult(NOT_FOUND, f"{filled[0]!r} cannot be started: {error.strerror}")
         try:
             await asyncio.wait({child.ended}, timeout=self._limit)

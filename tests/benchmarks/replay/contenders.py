@@ -27,6 +27,7 @@ import uvloop
 from tests.benchmarks.replay.placed import gateway_before
 from tests.benchmarks.replay.promised import registry
 from verifier.correlation import Script, learn
+from verifier.history.clock import run_clock
 from verifier.history.model import RunInfo
 from verifier.history.store import FILES, HistoryWriter
 from verifier.http import WireClient
@@ -35,7 +36,6 @@ from verifier.matrix.model import Replaying
 from verifier.plan.model import Fault, Replay
 from verifier.recording.model import Exchange, Session
 from verifier.rehearsal.frozen_heap import frozen_heap
-from verifier.rehearsal.walk import run_clock
 from verifier.replay.context import ReplayContext
 from verifier.replay.readback import prune
 from verifier.replay.replay_script import ReplayScript

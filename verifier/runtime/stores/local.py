@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from verifier.errors import BrokenEnvironment
 from verifier.runtime import local
-from verifier.runtime.base import StartFailure, StoreSpec
+from verifier.runtime.base import Address, StartFailure, StoreSpec
 from verifier.runtime.identity import ProcessIdentity
 from verifier.runtime.labels import scratch
-from verifier.runtime.launch import Launcher
+from verifier.runtime.launch import Job, Launcher
 from verifier.runtime.leftovers import mark_folder
 from verifier.runtime.ports import LOOPBACK
-from verifier.runtime.stores import registered
+from verifier.runtime.readiness import Probe, tcp_answers
+from verifier.runtime.stores import registered, watch
 from verifier.runtime.stores.kind import StoreKind
 
 _QUIT_WITHIN = 10.0
@@ -23,13 +26,14 @@ _QUIT_WITHIN = 10.0
 
 @dataclass(frozen=True, slots=True)
 class _Store:
-    """`signal` ends its server."""
+    """`signal` ends its server. `probe` tests whether it answers; None if its readiness cannot be asked again."""
 
     spec: StoreSpec
     url: str
     child: local.Child | None
     folders: tuple[Path, ...]
     signal: str
+    probe: Probe | None = None
 
 
 class LocalStores:
@@ -40,6 +44,7 @@ class LocalStores:
         self._owner = owner
         self._launcher = launcher
         self._stores: dict[str, _Store] = {}
+        self.lost: Callable[[str], None] = lambda why: None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -63,19 +68,32 @@ class LocalStores:
 
         assert kind.local is not None
         store = await kind.local(spec, own_folder, self._launcher.environment)
-        child, port = None, 0
+        child, port, probe = None, 0, None
         if store.job is not None:
             address, outcome = await self._launcher.start(store.job)
             if isinstance(outcome, StartFailure):
                 raise BrokenEnvironment(f"store {spec.name} did not start: {outcome.detail}\n{outcome.tail}")
-            child, port = outcome, address.port
+            child, port, probe = outcome, address.port, _probe(store.job, address)
         url = (
             store.url(port)
             if store.url is not None
             else registered.url(spec.image, spec.environment, LOOPBACK, port, spec.kind)
         )
-        self._stores[spec.name] = _Store(spec, url, child, tuple(folders), store.signal)
+        self._stores[spec.name] = _Store(spec, url, child, tuple(folders), store.signal, probe)
+        if child is not None:
+            child.ended.add_done_callback(partial(self._ended, spec.name, child))
         return url
+
+    def _ended(self, name: str, child: local.Child, status: asyncio.Future[int]) -> None:
+        store = self._stores.get(name)  # one that is stopped is forgotten first
+        if store is not None and store.child is child and not status.cancelled():
+            self.lost(watch.gone(name, status.result(), store.spec.log))
+
+    async def answering(self) -> None:
+        """Raise BrokenEnvironment if a store has ended or does not answer."""
+        for name, store in list(self._stores.items()):
+            if store.child is not None and store.probe is not None:
+                await watch.check(name, store.probe, store.child.ended, store.spec.log)
 
     async def seed(self, name: str, file: Path) -> None:
         """Run a file of SQL in a store that runs. Raises BrokenEnvironment."""
@@ -105,6 +123,12 @@ class LocalStores:
             await store.child.stop(store.signal, _QUIT_WITHIN)
         for folder in store.folders:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+
+def _probe(job: Job, address: Address) -> Probe | None:
+    if job.probe is not None:
+        return partial(job.probe, address)
+    return partial(tcp_answers, address) if job.ready.kind == "tcp" else None
 
 
 def _kind(spec: StoreSpec) -> StoreKind:

@@ -1,0 +1,82 @@
+"""A store that ends or stops answering is noticed, on both runtimes; one that is stopped on purpose is not."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from typing import Any
+
+import psutil
+import pytest
+
+from verifier.errors import BrokenEnvironment
+from verifier.runtime import engine as engines
+from verifier.runtime.base import StoreSpec
+from verifier.runtime.labels import ENVIRONMENT
+from verifier.runtime.stores import watch
+
+
+def hit(world: Any, number: signal.Signals) -> None:
+    """Send a signal to everything that runs the store of this run."""
+    if world.name == "docker":
+        with engines.connected() as client:
+            for item in engines.leftovers(client, world.run_id):
+                if item.kind == "container":
+                    client.api.kill(item.id, number.name)
+        return
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if "postgres" in process.name() and process.environ().get(ENVIRONMENT) == world.run_id:
+                process.send_signal(number)
+
+
+def postgres(world: Any) -> StoreSpec:
+    return StoreSpec(
+        "db", "postgres:15", "postgres", (), None, None, world.directory / "db", world.directory / "db.log"
+    )
+
+
+def test_a_store_that_is_killed_is_told_at_once(world: Any) -> None:
+    async def scenario() -> None:
+        async with world.opened() as runtime:
+            told: asyncio.Queue[str] = asyncio.Queue()
+            runtime.watch(told.put_nowait)
+            await runtime.start_store(postgres(world))
+            await runtime.check_stores()
+            hit(world, signal.SIGKILL)
+            async with asyncio.timeout(30):
+                assert (await told.get()).startswith("store db exited with status 137, killed")
+            with pytest.raises(BrokenEnvironment, match=r"^store db exited with status 137, killed"):
+                await runtime.check_stores()
+
+    asyncio.run(scenario())
+
+
+def test_a_store_that_stands_still_does_not_answer(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "ANSWERS_WITHIN", 1.0)
+
+    async def scenario() -> None:
+        async with world.opened() as runtime:
+            await runtime.start_store(postgres(world))
+            hit(world, signal.SIGSTOP)
+            with pytest.raises(BrokenEnvironment, match=r"^store db does not answer within 1 s"):
+                await runtime.check_stores()
+            hit(world, signal.SIGCONT)
+            await runtime.check_stores()
+
+    asyncio.run(scenario())
+
+
+def test_its_twin_a_store_that_is_stopped_on_purpose_is_no_loss(world: Any) -> None:
+    async def scenario() -> None:
+        async with world.opened() as runtime:
+            told: list[str] = []
+            runtime.watch(told.append)
+            for _ in range(2):
+                await runtime.start_store(postgres(world))
+                await runtime.stop_store("db")
+            await runtime.check_stores()
+        assert told == []
+
+    asyncio.run(scenario())
