@@ -11,9 +11,6 @@ from pathlib import Path
 
 from verifier.checks.judge import judge
 from verifier.errors import BrokenEnvironment
-from verifier.gateway.gateway import Gateway
-from verifier.gateway.partner import PartnerServer
-from verifier.gateway.rotation import Rotation
 from verifier.history.clock import run_clock
 from verifier.history.model import Note, Step, Timing
 from verifier.history.store import HistoryWriter, Record, read, write_value
@@ -43,6 +40,7 @@ from verifier.rehearsal.starting import StepFailed
 from verifier.rehearsal.system import System
 from verifier.rehearsal.run_directory import keep_inputs, tidy
 from verifier.rehearsal.system import StepFailed, System
+from verifier.rehearsal.wiring import replay_context
 from verifier.replay.backlog import Backlog
 from verifier.replay.budget import Budget
 from verifier.replay.context import ReplayContext
@@ -123,7 +121,7 @@ class Rehearsal:
             self._ground = Ground(self.runtime, self.directory)
             client.failed = self._ground.not_connected
             await self.runtime.open()
-            context = self._replay_context(client, record)
+            context = replay_context(self.prepared, self.runtime.gateway_host, client, record, self._now, self.wall)
             context.lines = writer.lines if secrets is None else None
             matrix, rotation, gateway = self.prepared.matrix, context.rotation, context.gateway
             system = System(matrix, self.runtime, rotation, client, gateway, record, self._now, self.directory)
@@ -144,34 +142,6 @@ class Rehearsal:
                 await context.gateway.close()
             await client.close()
             await self.runtime.close()
-
-    def _replay_context(self, client: WireClient, record: Callable[[Record], None]) -> ReplayContext:
-        matrix, registry, rotation = self.prepared.matrix, self.prepared.registry, Rotation()
-        gateway = Gateway(
-            host=self.runtime.gateway_host,
-            rotation=rotation,
-            client=client,
-            partner_server=PartnerServer(registry),
-            registry=registry,
-            partners={partner.name: partner.delay for partner in matrix.partners},
-            ports=matrix.ports,
-            record=record,
-            clock=self._now,
-        )
-        replaying = matrix.replaying
-        return ReplayContext(
-            rotation,
-            client,
-            gateway,
-            registry,
-            record,
-            self._now,
-            self.wall,
-            self.prepared.plan.seed,
-            replaying.retry,
-            replaying.timeout,
-            self.prepared.credentials,
-        )
 
     async def _confirm(self, writer: HistoryWriter, system: System, context: ReplayContext) -> None:
         """Repeat what would fail the run, within the budget. Does nothing without a finding."""

@@ -1,0 +1,49 @@
+"""Puts together what sends and receives the traffic of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from verifier.gateway.gateway import Gateway
+from verifier.gateway.partner import PartnerServer
+from verifier.gateway.rotation import Rotation
+from verifier.history.store import Record
+from verifier.http.client import WireClient
+from verifier.rehearsal.prepare import Prepared
+from verifier.replay.context import ReplayContext
+
+
+def replay_context(
+    prepared: Prepared,
+    host: str,
+    client: WireClient,
+    record: Callable[[Record], None],
+    now: Callable[[], float],
+    wall: Callable[[], float],
+) -> ReplayContext:
+    """The replay context with its gateway, which listens on `host`. `now` and `wall` are the clocks."""
+    matrix, registry, rotation = prepared.matrix, prepared.registry, Rotation()
+    gateway = Gateway(
+        host=host,
+        rotation=rotation,
+        client=client,
+        partner_server=PartnerServer(registry),
+        registry=registry,
+        partners={partner.name: partner.delay for partner in matrix.partners},
+        ports=matrix.ports,
+        record=record,
+        clock=now,
+    )
+    return ReplayContext(
+        rotation,
+        client,
+        gateway,
+        registry,
+        record,
+        now,
+        wall,
+        prepared.plan.seed,
+        matrix.replaying.retry,
+        matrix.replaying.timeout,
+        prepared.credentials,
+    )
