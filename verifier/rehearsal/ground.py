@@ -44,7 +44,7 @@ class Ground:
 
     async def while_it_holds(self, work: Coroutine[Any, Any, None]) -> None:
         """Do the work. Raises BrokenEnvironment as soon as something is gone; the work is cancelled then."""
-        task = asyncio.ensure_future(work)
+        task = asyncio.ensure_future(_kept(work))
         try:
             either: set[asyncio.Future[Any]] = {task, self._lost}
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
@@ -57,7 +57,8 @@ class Ground:
             await self.check()  # what is gone is the cause, and what failed because of it is not
         if self._lost.done():
             raise BrokenEnvironment(self._lost.result())
-        await task
+        if (interrupt := await task) is not None:
+            raise interrupt
 
     async def check(self) -> None:
         """Raise BrokenEnvironment if something is gone or does not answer. Asked at the end of each step."""
@@ -78,3 +79,12 @@ class Ground:
         if not (self._directory / "history" / "run.json").is_file():
             raise BrokenEnvironment(f"{self._directory}: the run directory has vanished")
         await self._runtime.check_stores()
+
+
+async def _kept(work: Coroutine[Any, Any, None]) -> BaseException | None:
+    """Do the work. What would end the event loop before anything is tidied up is returned, for the caller to raise."""
+    try:
+        await work
+    except (KeyboardInterrupt, SystemExit) as interrupt:
+        return interrupt
+    return None

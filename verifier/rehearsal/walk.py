@@ -13,7 +13,7 @@ from verifier.checks.judge import judge
 from verifier.errors import BrokenEnvironment
 from verifier.history.clock import run_clock
 from verifier.history.model import Note, Step, Timing
-from verifier.history.store import HistoryWriter, Record, read, write_value
+from verifier.history.store import HistoryWriter, read, write_value
 from verifier.http.client import WireClient
 from verifier.plan.confirmation import confirmation
 from verifier.plan.model import Path as PlanPath
@@ -32,8 +32,8 @@ from verifier.rehearsal.events import (
     StepEnded,
 )
 from verifier.rehearsal.frozen_heap import frozen_heap
-from verifier.rehearsal.logged import LoggedLines
 from verifier.rehearsal.ground import Ground
+from verifier.rehearsal.logged import LoggedLines
 from verifier.rehearsal.prepare import Prepared, preparation_notes, run_info
 from verifier.rehearsal.run_directory import keep_inputs
 from verifier.rehearsal.starting import StepFailed
