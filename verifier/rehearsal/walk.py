@@ -35,11 +35,9 @@ from verifier.rehearsal.frozen_heap import frozen_heap
 from verifier.rehearsal.ground import Ground
 from verifier.rehearsal.logged import LoggedLines
 from verifier.rehearsal.prepare import Prepared, preparation_notes, run_info
-from verifier.rehearsal.run_directory import keep_inputs
+from verifier.rehearsal.run_directory import keep_inputs, tidy
 from verifier.rehearsal.starting import StepFailed
 from verifier.rehearsal.system import System
-from verifier.rehearsal.run_directory import keep_inputs, tidy
-from verifier.rehearsal.system import StepFailed, System
 from verifier.rehearsal.wiring import replay_context
 from verifier.replay.backlog import Backlog
 from verifier.replay.budget import Budget
@@ -214,9 +212,8 @@ class Rehearsal:
             await self._go_through(path, step, system, driver)
         except StepFailed as failure:
             error = self._masked(str(failure))
-            if step.phase in ("control-old", "control-new") and not path.confirms and not failure.disturbed:
             await self._ground.check()
-            if step.phase in ("control-old", "control-new") and not path.confirms:
+            if step.phase in ("control-old", "control-new") and not path.confirms and not failure.disturbed:
                 raise BrokenEnvironment(f"in the control {path.id}: {error}\n{failure.tail}".rstrip()) from None
         except BaseException as broken:
             error = f"not completed: {type(broken).__name__} {broken}".rstrip()
