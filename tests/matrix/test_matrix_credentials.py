@@ -8,8 +8,8 @@ import pytest
 
 from tests.cli.small_matrix import ENTRIES, recording
 from verifier.errors import BadInput
-from verifier.matrix.model import Credential
 from verifier.matrix.parse import parse
+from verifier.matrix.traffic_rules import Credential
 from verifier.rehearsal.prepare import prepare
 from verifier.runtime.stores.registered import PROCESS_STORES
 

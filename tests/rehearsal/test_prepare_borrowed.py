@@ -10,7 +10,8 @@ import pytest
 
 from tests.cli.small_matrix import ENTRIES, entry, recording
 from tests.rehearsal.fake_runtime import FakeRuntime, matrix, prepared
-from verifier.matrix.model import Credential, Traffic
+from verifier.matrix.model import Traffic
+from verifier.matrix.traffic_rules import Credential
 from verifier.rehearsal.prepare import borrowings, prepare
 from verifier.rehearsal.walk import Rehearsal
 

@@ -17,7 +17,7 @@ from msgspec import structs
 from verifier.errors import BadInput
 from verifier.history.model import FaultInjected, Note, Operation, ReplicaEvent, Step
 from verifier.http.message import Request, Response, header
-from verifier.matrix.model import Credential
+from verifier.matrix.traffic_rules import Credential
 from verifier.replay.credentials import Credentials, rejection_message, resolve
 
 USER, PASS = "redacted-0123456789abcdef01234567", "redacted-anna-password"

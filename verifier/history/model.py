@@ -142,9 +142,10 @@ class Note(Struct, frozen=True, gc=False):
     """Something that an operator should know and that is not a violation.
 
     The kinds are: `unmatched` and `ambiguous` values; exchanges that a session has `borrowed` from another one, and
-    rejected `credentials`; limits of an event `stream`; what was `not-run`, a `filter` of a recording that matches
-    nothing, and a `count` of requests that does not add up. A run that was `interrupted` or that `ended-early` has a
-    note of that kind. These two and `count` keep a run from passing. A run whose `environment` broke has no verdict.
+    rejected `credentials` or what looks `computed`; limits of an event `stream`; what was `not-run`, a `filter` of a
+    recording that matches nothing, and a `count` of requests that does not add up. A run that was `interrupted` or that
+    `ended-early` has a note of that kind. These two and `count` keep a run from passing. A run whose `environment`
+    broke has no verdict.
     """
 
     step: str

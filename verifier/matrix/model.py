@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Literal
 
+from verifier.matrix.traffic_rules import ComputedRule, Credential, ExchangePattern
 from verifier.runtime.base import Build, Environment, Readiness
 
 STRATEGIES = ("rolling", "canary", "blue-green", "recreate")
@@ -179,36 +178,6 @@ class TrafficRules:
 
 
 @dataclass(frozen=True, slots=True)
-class Credential:
-    """The source of the secret behind a placeholder in a redacted recording: a variable or the content of a file.
-
-    `name` is the variable's name or the file's absolute path; `line` and `key` are its place in the matrix.
-    """
-
-    placeholder: str
-    kind: Literal["env", "file"]
-    name: str
-    line: int
-    key: str
-
-
-@dataclass(frozen=True, slots=True)
-class ExchangePattern:
-    """Exchanges of a recording: by method ("": any) and by path, a glob in which `*` also matches slashes."""
-
-    method: str
-    path: str
-    line: int
-    key: str
-
-    def matches(self, method: str, path: str) -> bool:
-        return self.method in ("", method) and fnmatchcase(path, self.path)
-
-    def __str__(self) -> str:
-        return f"{self.method} {self.path}".lstrip()
-
-
-@dataclass(frozen=True, slots=True)
 class Traffic:
     """One recording. `client` is the version whose client was recorded; `service` serves hosts that name no service.
 
@@ -223,6 +192,7 @@ class Traffic:
     credentials: tuple[Credential, ...] = ()
     include: tuple[ExchangePattern, ...] = ()
     exclude: tuple[ExchangePattern, ...] = ()
+    computed: tuple[ComputedRule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

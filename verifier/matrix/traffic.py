@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from verifier.located import Located, Reader
-from verifier.matrix.model import Credential, ExchangePattern, Traffic, TrafficRules
+from verifier.matrix.computed import read_computed
+from verifier.matrix.model import Traffic, TrafficRules
+from verifier.matrix.traffic_rules import ComputedRule, Credential, ExchangePattern
 
 _KEYS = ("recording", "client", "service", "session-header", "rules", "credentials", "include", "exclude")
 _PATTERN = re.compile(r"(?:([!#$%&'*+.^_`|~0-9A-Za-z-]+) +)?([/*]\S*)")  # a method (RFC 9110, 5.6.2) and a path
@@ -35,10 +37,11 @@ def read_traffic(
             reader.problem(items["client"], f"no service has a version {client!r}")
         header = reader.text(items["session-header"]) if "session-header" in items else None
         rules = _rules(reader, items.get("rules"))
+        computed = _computed(reader, items.get("rules"), folder)
         credentials = _credentials(reader, items.get("credentials"), folder)
         if recording is not None:
             filters = (_patterns(reader, items.get("include")), _patterns(reader, items.get("exclude")))
-            found.append(Traffic(recording, client, service, header, rules, credentials, *filters))
+            found.append(Traffic(recording, client, service, header, rules, credentials, *filters, computed))
     if at is not None and isinstance(at.value, list) and not at.value:
         reader.problem(at, "names no recording")
     return tuple(found)
@@ -71,7 +74,7 @@ def _patterns(reader: Reader, at: Located | None) -> tuple[ExchangePattern, ...]
 
 
 def _rules(reader: Reader, at: Located | None) -> TrafficRules:
-    items = reader.mapping(at, ("flows", "keep", "fresh"))
+    items = reader.mapping(at, ("flows", "keep", "fresh", "computed"))
     flows = []
     for item in reader.items(items.get("flows")):
         pair = reader.mapping(item, ("from", "to"))
@@ -80,6 +83,15 @@ def _rules(reader: Reader, at: Located | None) -> TrafficRules:
         else:
             reader.problem(item, "needs 'from' and 'to', two runtime expressions")
     return TrafficRules(tuple(flows), reader.texts(items.get("keep")), reader.texts(items.get("fresh")))
+
+
+def _computed(reader: Reader, at: Located | None, folder: Path) -> tuple[ComputedRule, ...]:
+    items = at.value if at is not None and isinstance(at.value, dict) else {}
+
+    def credential(placeholder: str, kind: str, value: Located) -> Credential | None:
+        return _credential(reader, placeholder, kind, value, folder)
+
+    return read_computed(reader, items.get("computed"), _patterns, credential)
 
 
 def _credentials(reader: Reader, at: Located | None, folder: Path) -> tuple[Credential, ...]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from verifier.errors import BadInput
-from verifier.matrix.model import ExchangePattern, Traffic
+from verifier.matrix.model import Traffic
+from verifier.matrix.traffic_rules import ExchangePattern
 from verifier.recording.model import Exchange, Recording
 
 

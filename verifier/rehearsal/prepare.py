@@ -29,6 +29,7 @@ from verifier.recording.model import Recording, Session
 from verifier.recording.placeholders import sent
 from verifier.rehearsal.filtering import filtered
 from verifier.rehearsal.hidden import hidden
+from verifier.replay.computed import Computed
 from verifier.replay.credentials import Credentials, resolve
 from verifier.replay.replay_script import ReplayScript
 from verifier.replay.session import service_of
@@ -55,6 +56,19 @@ class Prepared:
     def matrix(self) -> Matrix:
         """The matrix with the versions of this pair alone."""
         return self.pair.matrix
+
+    @property
+    def computed(self) -> Computed | None:
+        """What computes the values that clients compute; None without such a rule."""
+        rules = tuple(rule for traffic in self.matrix.traffic for rule in traffic.computed)
+        return Computed(rules, self.credentials) if rules else None
+
+    @property
+    def names_secrets(self) -> bool:
+        """Whether the matrix names credentials or keys."""
+        return any(
+            traffic.credentials or any(rule.keyed for rule in traffic.computed) for traffic in self.matrix.traffic
+        )
 
 
 def prepare(
@@ -117,6 +131,7 @@ def _prepared(
     credentials = None
     try:
         declared = [credential for traffic in matrix.traffic for credential in traffic.credentials]
+        declared += [rule.source for traffic in matrix.traffic for rule in traffic.computed if rule.source is not None]
         credentials = resolve(declared, matrix.file, environ, hidden(matrix.caller)) if environ is not None else None
     except BadInput as error:
         problems += error.problems
@@ -156,6 +171,7 @@ def _replay_scripts(matrix: Matrix, traffic: Traffic, number: int, notes: list[s
     recording, unmatched = filtered(recording, traffic, str(matrix.file))
     notes += unmatched
     keep = (*traffic.rules.keep, *(entry.placeholder for entry in traffic.credentials))
+    keep += tuple(rule.place for rule in traffic.computed)
     rules = Rules(flows=traffic.rules.flows, keep=keep, fresh=traffic.rules.fresh)
     ports = matrix.ports
     prefix = "" if len(matrix.traffic) == 1 else f"{number}-"

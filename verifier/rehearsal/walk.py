@@ -78,7 +78,7 @@ class Rehearsal:
         self._began = self.clock()
         self._now = run_clock(self.clock, self._began)
         prepared, directory = self.prepared, self.directory
-        if prepared.credentials is None and any(traffic.credentials for traffic in prepared.matrix.traffic):
+        if prepared.credentials is None and prepared.names_secrets:
             raise ValueError("prepared without the credentials that the matrix names: this can be shown but not run")
         write_value(directory / "plan.json", prepared.plan)
         keep_inputs(directory, prepared)

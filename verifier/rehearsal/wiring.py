@@ -46,4 +46,5 @@ def replay_context(
         matrix.replaying.retry,
         matrix.replaying.timeout,
         prepared.credentials,
+        computed=prepared.computed,
     )

@@ -24,6 +24,7 @@ from verifier.http.wirefaults import Faults
 from verifier.matrix.model import Retry
 from verifier.plan.faults import KILL, LATE_REMOVAL
 from verifier.plan.model import Fault
+from verifier.replay.computed import Computed
 from verifier.replay.credentials import Credentials
 from verifier.replay.disturbance import Disturbance
 from verifier.replay.listening import ListenLimits, listen_for_events
@@ -74,6 +75,7 @@ class ReplayContext:
     retry: Retry = field(default_factory=Retry)
     timeout: float = 15.0  # seconds for one attempt; a service that needs longer should accept the work
     credentials: Credentials | None = None  # inserted into requests as they are sent, nowhere else
+    computed: Computed | None = None  # values that clients compute, written into requests before they are sent
     lines: Lines | None = None  # takes the lines of whole operations, where they need no masking
     waiting_times: WaitingTimes = field(default_factory=WaitingTimes)
     disturbance: Disturbance | None = None  # of the replay that runs alone because of it
@@ -97,6 +99,8 @@ class ReplayContext:
         A request to a replica that a disturbance has taken away waits until it is back. One that was cut by it is sent
         again if it is safe, and else it is marked as a part of the fault.
         """
+        if self.computed is not None:
+            request = self.computed.fill(request)
         endpoint = await self._endpoint(attempt)
         if attempt.trace and not attempt.label:
             trace = attempt.trace if attempt.number == 1 else attempt_traceparent(attempt.trace, attempt.number)

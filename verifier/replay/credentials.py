@@ -24,7 +24,7 @@ from verifier.history.model import End, Note, Operation, ReplicaEvent, Step
 from verifier.history.store import Record
 from verifier.http.coding import limit_accept_encoding, try_decode, without_content_encoding
 from verifier.http.message import Headers, Request, Response, header
-from verifier.matrix.model import Credential
+from verifier.matrix.traffic_rules import Credential
 from verifier.recording.placeholders import standing
 from verifier.recording.secret_map import PREFIX
 

@@ -65,8 +65,8 @@ def unique_responses(attempts: list[Operation]) -> list[Operation]:
 class Session:
     """One session under way. Its owner sets the pace: it calls `exchange` until the session is `over`, then `finish`.
 
-    `record` takes the attempts, `deferred` the duplicates that a later step sends, by that step. `stopped_by` is the
-    operation that ended the session early.
+    `record` takes the attempts, `deferred` the duplicates that a later step sends, by that step. `refused` is the first
+    operation that was not answered as recorded, `stopped_by` the one that ended the session early.
     """
 
     context: ReplayContext
@@ -77,6 +77,7 @@ class Session:
     backlog: Backlog
     pending: PendingWork = field(init=False)
     waiting: RecordedWaiting = field(init=False)
+    refused: Operation | None = None
     stopped_by: Operation | None = None
 
     def __post_init__(self) -> None:
@@ -111,7 +112,7 @@ class Session:
         operation, goes_on = await self._take(prepared, attempt, attempts, seen)
         cursor.add_version(operation.version)
         if not goes_on and not as_recorded(operation, prepared.recorded):
-            script = cursor.replay_script.script
+            script, self.refused = cursor.replay_script.script, self.refused or operation
             left_out = self.context.misfits.leaves_out(cursor.planned, cursor.source, script, operation)
             if left_out or passed_by(script, operation):
                 cursor.at += 1

@@ -18,6 +18,7 @@ from verifier.plan.faults import HANDOVER, ON_REPLICAS
 from verifier.plan.model import Fault, PlannedStep, Replay
 from verifier.replay.backlog import Backlog
 from verifier.replay.budget import Budget
+from verifier.replay.computed import digest_message
 from verifier.replay.context import Attempt, ReplayContext
 from verifier.replay.credentials import rejection_message
 from verifier.replay.cursor import ReplayCursor
@@ -157,7 +158,7 @@ class SessionReplayer:
         """Run the replay at the cursor of the fast path, and those that the fast path continues with, to the end."""
         context, pace, session = self.context, self.replaying.pace, None
         whole = context.gateway.alone is None and context.disturbance is None
-        fast = pace == "fast" and whole and context.credentials is None
+        fast = pace == "fast" and whole and context.credentials is None and context.computed is None
         while True:
             may_go_fast = fast and (session is None or not session.pending.waiting)
             if may_go_fast and await fast_path.run() is Stop.OVER:
@@ -171,10 +172,18 @@ class SessionReplayer:
             if session.over:
                 break
         if session is not None and session.cursor is fast_path.cursor:
-            last = session.stopped_by
-            if last is not None and (message := rejection_message(last, context.credentials)):
-                context.record(Note(last.step, "credentials", message, last.id))
+            if session.refused is not None:
+                self._tell_why(session.refused)
             await session.finish()
+
+    def _tell_why(self, refused: Operation) -> None:
+        """Notes about what the matrix may have to say, so that a request is accepted."""
+        context = self.context
+        rules = context.computed.rules if context.computed is not None else ()
+        if message := rejection_message(refused, context.credentials):
+            context.record(Note(refused.step, "credentials", message, refused.id))
+        if message := digest_message(refused, rules):
+            context.record(Note(refused.step, "computed", message, refused.id))
 
     def _prepared_exchanges(self, session: str) -> tuple[PreparedExchange, ...]:
         found = self._known_prepared.get(session)
