@@ -16,6 +16,7 @@ import yaml
 
 from tests.conftest import in_ci
 from tests.engine.system import Unavailable
+from tests.zoo.environments import NotInstalled
 from tests.zoo.kinto import database, environments, fifty
 
 MATRICES = Path(__file__).resolve().parents[1] / "matrices"
@@ -33,7 +34,7 @@ def _installed() -> None:
             database.provide()
         for release in environments.RELEASES:
             environments.ensure(release)
-    except (Unavailable, environments.NotInstalled) as reason:
+    except (Unavailable, NotInstalled) as reason:
         if in_ci():
             pytest.fail(f"CI must be able to run Kinto: {reason}", pytrace=False)
         pytest.skip(f"Kinto cannot run here: {reason}")

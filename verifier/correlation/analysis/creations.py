@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from urllib.parse import urlsplit
 
 from verifier.correlation.analysis.decisions import LOGIN, SECRETS, Occurrence
 from verifier.correlation.analysis.sources import collection
@@ -31,7 +32,9 @@ def creation(text: str, occurrences: Sequence[Occurrence]) -> Occurrence | None:
     """The occurrence that created something under a name of the client's choosing, if one did.
 
     That is a PUT with status 201; a POST that created something whose body names it: by a key, by a name under which a
-    later request finds it, or by one with a part that was drawn; or a sign-up with the name of the account.
+    later request finds it, or by one with a part that was drawn; or a sign-up with the name of the account. A PUT whose
+    response tells another place of what it created (`PUT /alerts/7/note`, Location `/alerts/7/notes/3`) names an action,
+    and the service has chosen the name.
     """
     for occurrence in occurrences:
         if occurrence.grain != "whole" or occurrence.status >= 400:
@@ -66,7 +69,8 @@ def _names_created(text: str, occurrence: Occurrence, occurrences: Sequence[Occu
 def _is_put_name(occurrence: Occurrence) -> bool:
     segments = occurrence.target.partition("?")[0].strip("/").split("/")
     last = f"$request.path.{len(segments) - 1}"
-    return occurrence.method == "PUT" and occurrence.field.via == last and len(segments) > 1
+    own = not occurrence.made or urlsplit(occurrence.made).path.strip("/").endswith(segments[-1])
+    return occurrence.method == "PUT" and occurrence.field.via == last and len(segments) > 1 and own
 
 
 def _in_post(occurrence: Occurrence) -> bool:

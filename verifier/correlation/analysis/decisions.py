@@ -49,6 +49,7 @@ class Occurrence:
     field: MessageField
     grain: Grain
     conditional: bool = False  # the request is for an existing resource only (If-Match)
+    made: str = ""  # where the response says that something was created (Location)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,13 +43,14 @@ class SessionValues:
         request = exchange.request
         at = self._began + exchange.at if self._began else 0.0
         conditional = header(request.headers, "if-match") is not None
+        made = header(exchange.response.headers, "location") or ""
 
         def note(text: str, field: MessageField, grain: Grain) -> None:
             if grain == "whole" and self._renewed_at(request, field) and not _is_common(text):
                 self.renewed.add(text)
             self.occurrences[text].append(
                 Occurrence(
-                    index, request.method, request.target, exchange.response.status, at, field, grain, conditional
+                    index, request.method, request.target, exchange.response.status, at, field, grain, conditional, made
                 )
             )
 
