@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any
 
 import pytest
@@ -280,3 +281,31 @@ def test_a_reader_that_is_not_let_in_says_nothing_of_what_was_kept(status: int) 
     """A token that ran out during a long rollout is no lost write; a resource that is kept from its owner is."""
     assert swept((200, GOOD), status, "forward", "rollback").violations == ()
     assert ("no lost write", "mixed") in attributions(swept((200, GOOD), 403, "forward"))
+
+
+def led_away(usually: Answer, broken: Answer, *where: Phase) -> Judgement:
+    """A page is read and the session is then over; the sweep is answered `usually`, or where it is broken, `broken`.
+
+    One session in three of the old version ended early, so that its page can still be read.
+    """
+    builder, numbers = HistoryBuilder(), count()
+
+    def play(scenario: Scenario) -> None:
+        builder, name = scenario.builder, scenario.builder.fresh("t")
+        builder.send(f"PUT /things/{name}", scenario.first, 200, body={"text": "a"})
+        read = builder.send(f"GET /things/{name}", scenario.second, 200, index=1)
+        early = scenario.phase == "control-old" and next(numbers) % 3 == 2
+        builder.sweep(read, scenario.second, broken if scenario.broken else 200 if early else usually)
+
+    return in_every_phase(play, *where, builder=builder)
+
+
+def test_a_page_behind_a_login_is_not_lost_when_its_session_is_over() -> None:
+    assert led_away(302, 302).violations == ()
+
+
+@pytest.mark.parametrize(
+    ("usually", "broken"), [(200, 302), (302, 404), (302, 500), (302, 307)], ids=lambda status: str(status)
+)
+def test_a_page_that_only_the_mixture_leads_away_from_or_breaks_is_lost(usually: int, broken: int) -> None:
+    assert ("no lost write", "mixed") in attributions(led_away(usually, broken, "forward"))

@@ -144,6 +144,21 @@ def test_a_reference_to_something_older_is_reported_and_an_own_id_is_renewed() -
     assert body(play(made)[0][0])["order_id"] != KEY
 
 
+@pytest.mark.parametrize(
+    ("told", "sent"),
+    [("", False), ("/alerts/{}/note", False), ("http://shop:8080/alerts/{}/note/", False), ("/alerts/{}/note/3", True)],
+)
+def test_a_put_that_creates_something_elsewhere_names_an_action(told: str, sent: bool) -> None:
+    """Only a response that says where the thing is tells that the path is not its name."""
+    location = (("Location", told.format(KEY)),) if told else ()
+    made = script(
+        (request("POST", "/alerts", {"text": "full"}), answer(201, {"id": KEY})),
+        (request("PUT", f"/alerts/{KEY}/note", {"text": "seen"}), answer(201, {"text": "seen"}, location)),
+    )
+    requests, _ = play(made, answer(201, {"id": KEY}))
+    assert (requests[1].target == f"/alerts/{KEY}/note") is sent
+
+
 def test_names_under_which_the_client_created_something() -> None:
     made = script(
         (request("PUT", "/buckets/blog", {"theme": "blog"}), answer(201, {"id": "blog"})),

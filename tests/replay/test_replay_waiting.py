@@ -192,6 +192,40 @@ def test_conditional_reads_carry_the_tag_of_the_response_before() -> None:
     run_bounded(scenario())
 
 
+@pytest.mark.parametrize("forgets", [True, False])
+def test_polls_carry_the_cookies_that_the_response_before_has_left(
+    forgets: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A message that a site shows once is kept in a cookie, and its page takes the cookie away."""
+    monkeypatch.setattr(waiting_times, "LEAST", 0.2)
+    gone = (("Set-Cookie", "message=; Max-Age=0"),)
+
+    async def site(arrival: Arrival) -> Response:
+        if arrival.request.method == "POST":
+            return answer(303, None, (("Set-Cookie", "message=added"), ("Set-Cookie", "sid=s")))
+        if "message" not in (header(arrival.request.headers, "cookie") or ""):
+            return answer(200, entry(MINE))
+        return answer(200, entry(MINE, MINE), gone if forgets else ())
+
+    pairs = (
+        (request("POST", "/groups", {"n": MINE}), answer(303, None, (("Set-Cookie", "message=added"),))),
+        look(answer(200, entry(MINE, MINE), gone), "/groups/1", (("Cookie", "message=added; sid=s"),)),
+        look(answer(200, entry(MINE)), "/groups/1", (("Cookie", "sid=s"),)),
+        look({"ok": 1}, "/after", (("Cookie", "sid=s"),)),
+    )
+
+    async def scenario() -> None:
+        async with replay_harness(site, "1") as harness:
+            await run(harness, *pairs)
+            (end,) = harness.ends
+            assert (end.how, end.reads == 2) == (("ended", True) if forgets else ("open", False))
+            sent = [header(entry.request.headers, "cookie") for entry in harness.arrived[1:]]
+            assert sent[:2] == ["message=added; sid=s", "sid=s" if forgets else "message=added; sid=s"]
+            assert sent[-1] == "sid=s"
+
+    run_bounded(scenario())
+
+
 def test_a_read_that_shows_it_at_once_is_sent_once() -> None:
     async def scenario() -> None:
         async with replay_harness(Jobs(listed, needed=1), "1") as harness:

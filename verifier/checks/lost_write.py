@@ -21,7 +21,17 @@ from verifier.checks.relations import Place
 from verifier.checks.renderings import EMPTY, canonical, same
 from verifier.checks.replays import Origin, origin
 from verifier.checks.shapes import kind
-from verifier.checks.tolerance import ALWAYS, BROKEN, FILLED, ON_ITS_WAY, OTHERWISE, REMOVED, RENDERING, VARIES
+from verifier.checks.tolerance import (
+    ALWAYS,
+    BROKEN,
+    FILLED,
+    LED_AWAY,
+    ON_ITS_WAY,
+    OTHERWISE,
+    REMOVED,
+    RENDERING,
+    VARIES,
+)
 from verifier.checks.values import NOTHING, differences
 from verifier.checks.verdict import ROLLBACK, CheckResult, Finding, FindingKind
 from verifier.history.model import Operation
@@ -101,6 +111,9 @@ class _Look:
                 return []
             if status >= 500 and read in self._endpoints.broken:
                 self._values.tolerance.grant(operation, "", BROKEN)
+                return []
+            if self._controls.leads_away(operation):
+                self._values.tolerance.grant(operation, "", LED_AWAY)
                 return []
             at = (operation.service, operation.session, operation.index)
             where = f" at {operation.session}#{operation.index}" if at in self._controls.lost else ""

@@ -5,7 +5,7 @@ Also what clients removed themselves: a deleted resource must be gone.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -40,6 +40,7 @@ class Controls:
     context: Context
     noise: set[tuple[str, str, str]] = field(default_factory=set)
     lost: set[tuple[str, str, int]] = field(default_factory=set)
+    _statuses: dict[Place, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
     _shown: dict[tuple[str, str, str, int, str], set[str]] = field(default_factory=lambda: defaultdict(set))
 
     def __post_init__(self) -> None:
@@ -49,6 +50,8 @@ class Controls:
             step = self.context.steps.get(operation.step)
             if operation.source != "sweep" or step is None or not step.phase.startswith("control"):
                 continue
+            if step.phase == "control-old" and operation.response is not None:
+                self._statuses[_place(operation)][operation.response.status] += 1
             if operation.response is None or operation.response.status >= 300:
                 if step.phase == "control-old":
                     self.lost.add((operation.service, operation.session, operation.index))
@@ -62,6 +65,16 @@ class Controls:
                     self.noise.add((operation.service, operation.name, pointer))
             for pointer, value in leaves(body):
                 self._shown[self._place(operation, pointer)].add(value)
+
+    def leads_away(self, operation: Operation) -> bool:
+        """Whether a read-back is redirected, as the old version by itself redirects most reads of this place.
+
+        A session that logs out is led to the login, and one that removed something with a form to a list. Nothing can
+        be said to be lost then. It is wrong where a version redirects to another place than the old one does.
+        """
+        status = operation.response.status if operation.response is not None else 0
+        by_itself = self._statuses.get(_place(operation), Counter())
+        return 300 <= status < 400 and 2 * by_itself[status] > by_itself.total()
 
     def always(self, operation: Operation, pointer: str, value: Any) -> bool:
         """Whether the version shows this value, and no other, at this place of the traffic in its control.

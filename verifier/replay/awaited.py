@@ -42,6 +42,7 @@ class AwaitedWork:
     """One piece of accepted work. `attempt` is that of the exchange that waits, `write` the operation that accepted it.
 
     The polls repeat `request` and have `origin` as their parent: the write, or the first read of a recorded waiting.
+    `again` makes the next request where a response has set or deleted cookies, as a browser does.
     `last` is the last read, None before the first; `readable` tells whether any read succeeded.
     """
 
@@ -61,6 +62,7 @@ class AwaitedWork:
     done: bool = False
     under_way: float = 0.0  # seconds after the acceptance at which a read showed that it had not ended
     tag: str | None = None
+    again: Callable[[Response], Request] | None = None
 
     @property
     def place(self) -> Place:
@@ -78,6 +80,8 @@ class AwaitedWork:
         if fine or not self.readable:
             self.shown = self.goal.shown(response)
         self.readable = self.readable or fine
+        if self.again is not None and header(response.headers, "set-cookie") is not None:
+            self.request = self.again(response)
         if response.status < 300:
             self.tag = header(response.headers, "etag")
         return fine

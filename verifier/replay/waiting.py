@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from functools import partial
 
 from msgspec import structs
 
@@ -44,7 +45,7 @@ class RecordedWaiting:
         write = self._write(waiting, first)
         work = AwaitedWork(
             attempt, write, first, first.request, self._goal(attempt, waiting, write),
-            self.backlog.kind, began=self.context.clock(),
+            self.backlog.kind, began=self.context.clock(), again=partial(self.cursor.player.again, attempt.index),
         )  # fmt: skip
         work.take(first)
         if followed is not None:
@@ -75,7 +76,9 @@ class RecordedWaiting:
         """As many reads as the recorded client sent, at its pace."""
         interval = min(waiting.interval, LONGEST_GIVEN_UP / waiting.count)
         goal = Goal(lambda _: False, lambda _: "", "", 0.0, conditional=waiting.conditional)
-        work = AwaitedWork(attempt, first, first, first.request, goal)
+        work = AwaitedWork(
+            attempt, first, first, first.request, goal, again=partial(self.cursor.player.again, attempt.index)
+        )
         work.take(first)
         for _ in range(waiting.count - 1):
             await asyncio.sleep(interval)

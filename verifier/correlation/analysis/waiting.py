@@ -11,6 +11,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from msgspec import structs
+
 from verifier.correlation.analysis.changes import changed_counts, changed_entries, changed_fields, changed_words
 from verifier.correlation.analysis.own_values import OwnValues, request_values
 from verifier.correlation.analysis.promised import promised
@@ -21,6 +23,7 @@ from verifier.history.outcome import SAFE
 from verifier.http.message import Headers, Request, header
 from verifier.recording.model import Exchange
 
+_COOKIE = "set-cookie"
 _READS = frozenset({"GET", "HEAD"})
 # Headers that differ between two reads of the same thing.
 _VOLATILE = frozenset({
@@ -144,9 +147,16 @@ class _Collapse:
         return bool(self.accepted) and len(run.at) >= _GIVEN_UP and len(responses) == 1
 
     def _collapsed(self, at: tuple[int, ...], conditions: tuple[Condition, ...]) -> None:
-        """A run as one exchange: the first request with the last response, in the place of the last."""
+        """A run as one exchange: the first request with the last response, in the place of the last.
+
+        Cookies that the other responses have set or deleted belong to it too.
+        """
         run = [self.exchanges[index] for index in at]
         first, last = run[0], run[-1]
+        cookies = tuple(entry for read in run[:-1] for entry in read.response.headers if entry[0].lower() == _COOKIE)
+        response = (
+            structs.replace(last.response, headers=(*cookies, *last.response.headers)) if cookies else last.response
+        )
         ended = last.at + last.took
         interval = (last.at - first.at) / (len(run) - 1) if len(run) > 1 else 0.0
         waiting = Waiting(
@@ -158,7 +168,8 @@ class _Collapse:
             passing=tuple(sorted({read.response.status for read in run} - {last.response.status})),
             conditional=any(header(read.request.headers, "if-none-match") is not None for read in run),
         )
-        self.found.append((at[-1], replace(last, at=first.at, request=first.request, took=ended - first.at), waiting))
+        one = replace(last, at=first.at, request=first.request, response=response, took=ended - first.at)
+        self.found.append((at[-1], one, waiting))
         if conditions and self.accepted:
             shown = self._ended_by(at[-1], conditions)
             self.accepted = [write for write in self.accepted if write not in shown]

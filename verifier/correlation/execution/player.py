@@ -49,14 +49,23 @@ class Player(ReplayState):
 
     def learn(self, index: int, response: Response) -> Produced:
         """Learn from the response of step `index`; returns what later steps use, as (runtime expression, value)."""
+        self._keep_cookies(index, response)
+        learn = self._program.learn[index]
+        return () if learn is None else learn(self, response)
+
+    def again(self, index: int, response: Response) -> Request:
+        """The request of step `index` once more, with the cookies that the response to it has set or deleted."""
+        self._keep_cookies(index, response)
+        self._noted.add((index, _COOKIES))  # a cookie that is deleted is no longer missing
+        return self.request(index)
+
+    def _keep_cookies(self, index: int, response: Response) -> None:
         step = self._program.steps[index]
         if step.stores_cookies:
             if self._jars is None:
                 self._jars = {}
             jar, exchange = self._jars.setdefault(step.lender, CookieJar()), step.exchange
             jar.store(exchange.host, exchange.request.target, response.headers, exchange.request.headers)
-        learn = self._program.learn[index]
-        return () if learn is None else learn(self, response)
 
     def _with_cookies(self, index: int, cookie: CookieTemplate, request: Request) -> Request:
         """The Cookie header: what the client set itself, what this replay's jar holds, in the recorded order."""
