@@ -1,4 +1,4 @@
-"""Kinto from PyPI, each release in `.verifier/zoo/kinto/RELEASE`: `python -m tests.zoo.kinto.environments` makes them."""
+"""Kinto from PyPI, a release each in `.verifier/zoo/kinto`: `python -m tests.zoo.kinto.environments` makes them."""
 
 from __future__ import annotations
 

@@ -4,23 +4,40 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
+from tests.conftest import in_ci
+from tests.engine import system
+from tests.engine.system import Unavailable
 from tests.zoo import environments
+from tests.zoo.kinto import database
 from tests.zoo.real.users import CALENDAR_PASSWORDS, SITE_PASSWORD, USERS
 from tests.zoo.recording import record
 
 HERE = Path(__file__).resolve().parent
-SECRETS = {
-    "SITE_PASSWORD": SITE_PASSWORD,
-    **{f"{name.upper()}_PASSWORD": password for name, password in CALENDAR_PASSWORDS.items()},
-}  # what the matrices take from the environment of whoever runs them
+# What the matrices take from the environment of whoever runs them.
+SECRETS = {"SITE_PASSWORD": SITE_PASSWORD}
+for _name, _password in CALENDAR_PASSWORDS.items():
+    SECRETS |= {_name.upper(): _name, f"{_name.upper()}_PASSWORD": _password}
 
 
 def install(name: str) -> Path:
     """The folder of its environment, made if need be. Raises NotInstalled."""
     return environments.ensure(name, HERE / f"{name}.txt", finish=_project if name == "django" else None)
+
+
+def provide(name: str) -> None:
+    """The programs of its store: in CI they are installed where they are missing. Raises Unavailable."""
+    if name == "alerta" and not database.present():
+        if not in_ci():
+            raise Unavailable("there is no PostgreSQL server on this machine")
+        database.provide()
+    if name == "celery" and shutil.which("redis-server") is None:
+        if not in_ci():
+            raise Unavailable("there is no redis-server on this machine")
+        system.install(("redis-server",))
 
 
 def _project(folder: Path) -> None:
