@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import platform
 import shutil
 import subprocess
 import sys
@@ -49,6 +50,19 @@ def ensure(name: str, requirements: Path, *more: str, finish: Callable[[Path], N
 def _wanted(requirements: Path, more: tuple[str, ...]) -> str:
     pins = hashlib.sha256(requirements.read_bytes()).hexdigest()
     return f"{' '.join((*more, 'requirements'))} {pins}, python {sys.version}\n"
+
+
+def wheels(folder: Path, requirements: Path) -> None:
+    """The wheels of the pinned requirements for an image with Python 3.11, made once. Raises NotInstalled."""
+    stamp, wanted = folder / "made-of", _wanted(requirements, ())
+    if not stamp.is_file() or stamp.read_text() != wanted:
+        shutil.rmtree(folder, ignore_errors=True)
+        machine = platform.machine()
+        tags = [f"manylinux_2_{minor}_{machine}" for minor in (35, 34, 31, 28, 27, 26, 24, 17, 12, 5)]
+        flags = [f"--platform={tag}" for tag in (*tags, f"manylinux2014_{machine}")]
+        flags += ["--only-binary=:all:", "--python-version=3.11", "--implementation=cp", "--no-deps"]
+        _pip(requirements.stem, "download", *flags, "-d", str(folder), "-r", str(requirements))
+        stamp.write_text(wanted)
 
 
 def _pip(name: str, *arguments: str) -> None:

@@ -25,7 +25,19 @@ for _name, _password in CALENDAR_PASSWORDS.items():
 
 def install(name: str) -> Path:
     """The folder of its environment, made if need be. Raises NotInstalled."""
-    return environments.ensure(name, HERE / f"{name}.txt", finish=_project if name == "django" else None)
+    folder = environments.ensure(name, HERE / f"{name}.txt", finish=_project if name == "django" else None)
+    if (dockerfile := HERE / f"{name}.Dockerfile").is_file():
+        (folder / "image").mkdir(exist_ok=True)
+        shutil.copyfile(dockerfile, folder / "image" / "Dockerfile")
+        shutil.copyfile(HERE / f"{name}.txt", folder / "image" / "requirements.txt")
+    return folder
+
+
+def image(name: str) -> Path:
+    """The build context of its image, with all that is installed into it. Raises NotInstalled."""
+    context = install(name) / "image"
+    environments.wheels(context / "wheels", HERE / f"{name}.txt")
+    return context
 
 
 def provide(name: str) -> None:
