@@ -32,9 +32,10 @@ def creation(text: str, occurrences: Sequence[Occurrence]) -> Occurrence | None:
     """The occurrence that created something under a name of the client's choosing, if one did.
 
     That is a PUT with status 201; a POST that created something whose body names it: by a key, by a name under which a
-    later request finds it, or by one with a part that was drawn; or a sign-up with the name of the account. A PUT whose
-    response tells of another place (`PUT /alerts/7/note`, Location `/alerts/7/notes/3`) names an action, and the service
-    has chosen the name.
+    later request finds it, or by one with a part that was drawn; or a sign-up with the name of the account.
+
+    A PUT whose response tells of another place (`PUT /alerts/7/note`, Location `/alerts/7/notes/3`) names an action,
+    and the service has chosen the name.
     """
     for occurrence in occurrences:
         if occurrence.grain != "whole" or occurrence.status >= 400:
