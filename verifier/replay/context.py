@@ -128,11 +128,11 @@ class ReplayContext:
         return found
 
     def _pick(self, attempt: Attempt) -> Endpoint | None:
-        if attempt.replica and (meant := self.rotation.endpoint(attempt.replica)) is not None:
-            return meant
-        if attempt.source == "live" and not attempt.version:
-            return self.rotation.pick_late(attempt.service)
-        return self.rotation.pick(attempt.service, attempt.version)
+        """Live traffic alone meets a replica that lingers: what became of accepted work is asked of the others."""
+        if attempt.source != "live" or attempt.version:
+            return self.rotation.pick(attempt.service, attempt.version)
+        meant = self.rotation.endpoint(attempt.replica) if attempt.replica else None
+        return meant or self.rotation.pick_late(attempt.service)
 
     def deadline(self, until: float, within: float) -> float:
         """Until when a waiting of `within` seconds goes on: later than planned where a disturbance delays it."""
