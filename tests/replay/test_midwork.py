@@ -247,12 +247,21 @@ def test_what_a_control_shows_after_a_kill_bounds_the_later_waitings() -> None:
     assert times.bound(place, "rollout", 0.0, recovers=7.0) == 7.0
     times.in_vain("rollout.2", "begin")
     assert times.bound(place, "rollout", 0.0) == 9.0, "shown once at length, then briefly"
-    assert not times.never_recovers(KILL)
+    assert times.no_news("rollout.3", KILL) == ""
     times.in_vain("control-old-1.1", "begin", "control-old")
-    assert times.never_recovers(replace(KILL, first="2", second="1"))
+    assert "with all old" in times.no_news("rollout.3", replace(KILL, first="2", second="1"))
     times.fault = None
     assert times.needed == {place: 2.0}
     assert times.bound(place, "rollout", 0.0) == 20.0
+
+
+@pytest.mark.parametrize("kind", ["kill", "pause"])
+def test_where_work_does_not_end_anyway_nobody_is_disturbed(kind: str) -> None:
+    times, fault = WaitingTimes(), replace(KILL, kind=kind)
+    times.in_vain("rollout.2", "begin")
+    assert times.no_news("rollout.2", fault) == "such work does not end there anyway"
+    assert times.no_news("rollout.3", fault) == times.no_news("rollout.2", replace(fault, name="rename")) == ""
+    assert times.no_news("rollout.2", replace(fault, kind="handover")) == ""
 
 
 def test_how_long_work_is_under_way_is_the_shorter_ones_of_undisturbed_controls() -> None:

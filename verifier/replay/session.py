@@ -113,9 +113,8 @@ class SessionReplayer:
         """Run one replay that pauses or kills replicas, and put everything right at its end."""
         context, fault = self.context, planned.fault
         times = context.waiting_times
-        if fault is not None and self.budget is not None and times.never_recovers(fault):
-            why = f"{fault.name}: nobody is killed, for with all old nobody takes such work up again either"
-            context.record(Note(step.id, "not-run", why))
+        if fault is not None and self.budget is not None and (why := times.no_news(step.id, fault)):
+            context.record(Note(step.id, "not-run", f"no {fault.kind} after {fault.name}: {why}"))
             progress()
             return
         context.disturbance, times.fault = self._disturbance(fault), fault

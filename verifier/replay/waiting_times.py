@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 
-from verifier.plan.faults import KILL
+from verifier.plan.faults import IN_MID_WORK, KILL
 from verifier.plan.model import Fault, PathKind
 
 Place = tuple[str, int]  # session, and index of the exchange that waits
@@ -97,9 +97,13 @@ class WaitingTimes:
             if kind == "control-old":
                 self._never.add((self.fault.name, self.fault.callee))
 
-    def never_recovers(self, fault: Fault) -> bool:
-        """Whether a control with all old does not take such work up again after a kill either."""
-        return fault.kind == KILL and (fault.name, fault.callee) in self._never
+    def no_news(self, step: str, fault: Fault) -> str:
+        """Why a kill or a pause would prove nothing in a step; "" where it may."""
+        if fault.kind in IN_MID_WORK and self._in_vain[step, fault.name]:
+            return "such work does not end there anyway"
+        if fault.kind == KILL and (fault.name, fault.callee) in self._never:
+            return "with all old nobody takes such work up again either"
+        return ""
 
 
 def _kill(fault: Fault) -> Fault:
