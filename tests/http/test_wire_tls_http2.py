@@ -244,7 +244,7 @@ def test_http2_ends_are_words(loop: str) -> None:
     assert (refused.error, refused.sent) == ("refused", False)
     assert one(loop, go_away).error == "refused"
     assert one(loop, break_stream).error == "reset"
-    assert one(loop, too_long).error == "garbage"
+    assert one(loop, too_long).error == "body-too-large"
     assert one(loop, silent, timeout=0.05).error == "timeout"
     assert one(loop, echo, cut_after=4).error == "reset"
     assert one(loop, echo, cut_response_after=4).error == "reset"

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.correlation.building import answer, request
 from tests.replay.harness import Arrival, replay, replay_harness, run_bounded, step
 from verifier.http.coding import decode_response, limit_accept_encoding
+from verifier.http.framing import MAX_BODY
 from verifier.http.message import Headers, Response
 
 CREATE = (request("POST", "/things", {"v": 1}), answer(201, {"id": "t-100", "v": 1}))
@@ -36,6 +37,21 @@ def test_ids_are_learned_from_compressed_answers_and_the_history_can_be_read() -
             bodies = [entry.response.body for entry in harness.operations if entry.response]
             assert bodies == [answer(200, {"id": "t-7", "v": 1}).body] * 2
             assert harness.notes == []
+
+    run_bounded(scenario())
+
+
+def test_a_body_that_decodes_to_too_much_is_an_outcome_with_a_name() -> None:
+    bomb = gzip.compress(bytes(MAX_BODY + 1))
+
+    async def exploding(arrival: Arrival) -> Response:
+        return coded(answer(201 if arrival.request.method == "POST" else 200, {}), "gzip", bomb)
+
+    async def scenario() -> None:
+        async with replay_harness(exploding, "1") as harness:
+            await harness.replayer(CREATE).run(step(replay("1")), lambda: None)
+            first = harness.operations[0]
+            assert (first.response, first.error, first.outcome) == (None, "body-too-large", "info")
 
     run_bounded(scenario())
 

@@ -12,7 +12,6 @@ import msgspec
 from verifier.contracts.model import Parameter, is_json
 from verifier.http.coding import CodingError, UnknownCoding, decode
 
-_MAX_SIZE = 64 << 20  # bytes that a compressed body may decode to
 _decode = msgspec.json.Decoder().decode
 
 
@@ -23,7 +22,7 @@ class Undecodable(ValueError):
 def uncompressed(body: bytes, codings: str) -> bytes | None:
     """The body without its content codings; None when one of them is not supported. Raises Undecodable."""
     try:
-        return decode(body, codings, _MAX_SIZE)
+        return decode(body, codings)
     except UnknownCoding:
         return None
     except CodingError as error:

@@ -15,11 +15,12 @@ from verifier.gateway.rotation import Endpoint
 from verifier.history.model import Note, Operation
 from verifier.history.outcome import outcome_of
 from verifier.http.eventstream import is_event_stream
+from verifier.http.framing import MAX_BODY, UNREADABLE
 from verifier.http.message import Headers, Request, Response, header, with_header
 from verifier.plan.model import Fault
 
 UNFINISHED = "x-unfinished"
-KEPT = 64 << 20  # bytes of one body kept in the history, as many as of a response that comes whole
+KEPT = MAX_BODY  # bytes of one body kept in the history, as many as of a response that comes whole
 KEPT_EVENTS = 1 << 20  # bytes of one event stream
 
 
@@ -137,7 +138,7 @@ class StreamedResponse:
         self._release.close()
         how, kept, call = self.how(), self._kept, self.call
         # An event stream has no end of its own: closing it in any way ends it. But it must be HTTP.
-        broken = how if not self.why and (how == "garbage" or not self._endless) else ""
+        broken = how if not self.why and (how in UNREADABLE or not self._endless) else ""
         cut = not kept.whole or (bool(how or not self._taken) and not self._endless)
         message = self._describe_end(how) if broken or cut else ""
         response = None

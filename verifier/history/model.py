@@ -43,7 +43,7 @@ class Operation(Struct, frozen=True, gc=False, omit_defaults=True):
     ended: float
     caller: str = ""  # service that made an inner call
     caller_version: str = ""
-    error: str = ""  # "refused", "timeout", "reset", "closed", "garbage"; "" if a response arrived
+    error: str = ""  # as `SendResult.error`, such as "timeout" or "body-too-large"; "" if a response arrived
     fault: str = ""  # the fault this attempt is part of
     parent: str = ""  # the operation that this one retries, duplicates or polls, or that caused it
     effect: Literal["", "applied", "suppressed"] = ""  # partner calls only

@@ -31,11 +31,12 @@ class SendResult(Struct, frozen=True, gc=False):
     """How one request ended. `error` is "" exactly when there is a response.
 
     refused: no connection, so no byte left. timeout: nothing whole in time. reset: the connection broke or was
-    cut. closed: it ended in order, before the response was whole. garbage: not HTTP, or beyond the limits.
+    cut. closed: it ended in order, before the response was whole. garbage: not HTTP. head-too-large, body-too-large:
+    beyond the limits, so nothing of it is kept.
     """
 
     response: Response | None
-    error: str  # "" | "refused" | "timeout" | "reset" | "closed" | "garbage"
+    error: str  # "" | "refused" | "timeout" | "reset" | "closed" | "garbage" | "head-too-large" | "body-too-large"
     sent: bool  # whether any byte of the request may have left
     started: float  # clock, seconds: before the first byte left
     answered: float  # clock, seconds: after the last byte of the response, or when the error was known
@@ -52,7 +53,11 @@ class WireClient:
 
     `clock` gives the times in results. Timeouts run on the event loop's own clock. A connection idle for longer
     than `idle_limit` seconds, or already closed by the service, is never reused, so that a service that closes
-    idle connections is not blamed for it. `max_body` is in bytes; a response beyond it is "garbage".
+    idle connections is not blamed for it. `max_body` is in bytes; a response beyond it is "body-too-large".
+
+    Whatever a service sends, a request ends within its `timeout`: one deadline, set before connecting, covers all of
+    it, and no byte that arrives moves it. So an operation takes at most its time-out times its tries. Memory is bounded
+    by the limits in `framing`: a head with its interim responses, and a body, are cut as soon as they exceed them.
 
     `failed` is told why there was no connection: one of CONNECT_ERRORS. It must not raise.
     """

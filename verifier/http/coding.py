@@ -5,13 +5,16 @@ from __future__ import annotations
 import zlib
 from functools import lru_cache
 
+from verifier.http.framing import MAX_BODY
 from verifier.http.message import Headers, Response, header, with_header
 
-MAX_SIZE = 256 << 20  # bytes; a larger result is treated as a decompression bomb
+MAX_CODINGS = 5  # of one body
+MAX_MEMBERS = 10_000  # of one gzip body
 SUPPORTED = frozenset(("gzip", "x-gzip", "deflate", "identity"))
 _GZIP = zlib.MAX_WBITS | 16
 _ZLIB = zlib.MAX_WBITS
 _RAW = -zlib.MAX_WBITS
+_PIECE = 64 << 10  # bytes
 _DESCRIBES_CODED_BODY = frozenset(("content-encoding", "content-length"))
 
 
@@ -23,12 +26,19 @@ class UnknownCoding(CodingError):
     """A content coding that is not supported here."""
 
 
-def decode(body: bytes, codings: str, max_size: int = MAX_SIZE) -> bytes:
+class TooLarge(CodingError):
+    """The body decodes to more than the limit, or in more steps than any honest one."""
+
+
+def decode(body: bytes, codings: str, max_size: int = MAX_BODY) -> bytes:
     """The body without its codings, given as in Content-Encoding: comma separated, in the order they were applied.
 
     `max_size` limits the result, and every step towards it, in bytes. Raises CodingError.
     """
-    for coding in reversed([part.strip().lower() for part in codings.split(",")]):
+    parts = codings.split(",")
+    if len(parts) > MAX_CODINGS:
+        raise TooLarge(f"more than {MAX_CODINGS} content codings")
+    for coding in reversed([part.strip().lower() for part in parts]):
         if coding in ("", "identity"):
             continue
         if coding in ("gzip", "x-gzip"):
@@ -40,7 +50,7 @@ def decode(body: bytes, codings: str, max_size: int = MAX_SIZE) -> bytes:
     return body
 
 
-def try_decode(body: bytes, codings: str, max_size: int = MAX_SIZE) -> bytes | None:
+def try_decode(body: bytes, codings: str, max_size: int = MAX_BODY) -> bytes | None:
     """As `decode`, but None where the body cannot be decoded."""
     try:
         return decode(body, codings, max_size)
@@ -49,11 +59,16 @@ def try_decode(body: bytes, codings: str, max_size: int = MAX_SIZE) -> bytes | N
 
 
 def decode_response(response: Response) -> Response:
-    """The response without content codings; the same object if it has none or cannot be decoded."""
+    """The response without content codings; the same object if it has none or cannot be decoded. Raises TooLarge."""
     # The first bytes of the body tell nothing: raw deflate data may begin like JSON.
     codings = _codings(response.headers)
-    plain = try_decode(response.body, codings) if codings and response.body else None
-    if plain is None:
+    if not codings or not response.body:
+        return response
+    try:
+        plain = decode(response.body, codings)
+    except TooLarge:
+        raise
+    except CodingError:
         return response
     headers = tuple(pair for pair in response.headers if pair[0].lower() not in _DESCRIBES_CODED_BODY)
     return Response(response.status, headers, plain)
@@ -82,13 +97,15 @@ def limit_accept_encoding(headers: Headers) -> Headers:
 
 def _decode_gzip(body: bytes, max_size: int) -> bytes:
     """A gzip body is one member or several, one directly after the other (RFC 1952, section 2.2)."""
-    plain, rest = _inflate(body, _GZIP, max_size)
-    if not rest:
+    plain, used = _inflate(body, _GZIP, max_size)
+    if used == len(body):
         return plain
     members = [plain]
     size = len(plain)
-    while rest:
-        plain, rest = _inflate(rest, _GZIP, max_size - size)
+    while used < len(body):
+        if len(members) == MAX_MEMBERS:
+            raise TooLarge(f"more than {MAX_MEMBERS} members in a gzip body")
+        plain, used = _inflate(body, _GZIP, max_size - size, used)
         members.append(plain)
         size += len(plain)
     return b"".join(members)
@@ -98,6 +115,8 @@ def _decode_deflate(body: bytes, max_size: int) -> bytes:
     """RFC 9110 means a zlib stream; some servers send the raw deflate data."""
     try:
         return _inflate(body, _ZLIB, max_size)[0]
+    except TooLarge:
+        raise
     except CodingError as error:
         try:
             return _inflate(body, _RAW, max_size)[0]
@@ -105,15 +124,23 @@ def _decode_deflate(body: bytes, max_size: int) -> bytes:
             raise error from None
 
 
-def _inflate(body: bytes, window_bits: int, max_size: int) -> tuple[bytes, bytes]:
-    """One compressed stream, and the bytes behind it."""
+def _inflate(body: bytes, window_bits: int, max_size: int, start: int = 0) -> tuple[bytes, int]:
+    """One compressed stream that begins at `start`, and where it ends.
+
+    The body is read in pieces, because zlib copies what is left of each behind the end of a stream.
+    """
     stream = zlib.decompressobj(window_bits)
-    try:
-        plain = stream.decompress(body, max_size + 1)
-    except zlib.error as error:
-        raise CodingError(f"compressed body cannot be read: {error}") from None
-    if len(plain) > max_size:
-        raise CodingError(f"compressed body grows beyond the limit of {max_size} bytes")
+    data, pieces, size = memoryview(body), [], 0
+    while start < len(body) and not stream.eof:
+        piece = data[start : start + _PIECE]
+        start += len(piece)
+        try:
+            pieces.append(stream.decompress(piece, max_size - size + 1))
+        except zlib.error as error:
+            raise CodingError(f"compressed body cannot be read: {error}") from None
+        size += len(pieces[-1])
+        if size > max_size:
+            raise TooLarge(f"compressed body grows beyond the limit of {max_size} bytes")
     if not stream.eof:
         raise CodingError("compressed body is cut short")
-    return plain, stream.unused_data
+    return b"".join(pieces), start - len(stream.unused_data)

@@ -1,6 +1,6 @@
 """One client connection: a protocol that sends one request at a time and reads its response.
 
-How a request ended is a word: "" (there is a response), "timeout", "reset", "closed" or "garbage".
+How a request ended is a word: "" (there is a response), or an `error` of `SendResult`.
 
 For speed a response whose head is known from an earlier one is not parsed. `ResponseReader` reads all others.
 """

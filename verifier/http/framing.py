@@ -10,9 +10,15 @@ from verifier.http.message import Headers
 Framing = Literal["none", "length", "chunked", "close"]
 
 MAX_REQUEST_HEAD = 64 << 10  # bytes of request line and headers that a server accepts
-MAX_RESPONSE_HEAD = 1 << 20  # bytes of status line and headers that the client accepts, interim responses included
+MAX_RESPONSE_HEAD = 256 << 10  # bytes of status line and headers that the client accepts, interim responses included
 MAX_PROXIED_HEAD = 320 << 10  # bytes of either that the recording proxy and the gateway's own connections accept
-MAX_BODY = 64 << 20  # bytes of a body that is read as a whole, unless the caller says otherwise
+MAX_HEADERS = 1000  # header lines of one message
+MAX_BODY = 32 << 20  # bytes of a body that is read as a whole, coded and decoded, unless the caller says otherwise
+
+HEAD_TOO_LARGE = "head-too-large"
+BODY_TOO_LARGE = "body-too-large"
+# The words for a message that was not read to its end because of what it is.
+UNREADABLE = frozenset(("garbage", HEAD_TOO_LARGE, BODY_TOO_LARGE))
 
 LAST_CHUNK = b"0\r\n\r\n"
 _KEPT_FOR_FRAMING = frozenset((b"content-length", b"transfer-encoding", b"connection"))

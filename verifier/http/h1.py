@@ -10,17 +10,27 @@ from typing import Literal, Protocol
 import httptools
 from msgspec import Struct
 
-from verifier.http.framing import Framing, framing_head, request_framing, response_framing
+from verifier.http.framing import (
+    HEAD_TOO_LARGE,
+    MAX_HEADERS,
+    Framing,
+    framing_head,
+    request_framing,
+    response_framing,
+)
 from verifier.http.headers import decode_headers, names_websocket
 from verifier.http.message import Headers
 
 
 class BrokenMessage(Exception):
-    """A message that does not end as it should: "closed", "reset" or "garbage"."""
+    """A message that does not end as it should: "closed", "reset", "garbage" or "head-too-large"."""
 
 
 class HeadTooLarge(BrokenMessage):
-    """A head beyond the limit."""
+    """A head beyond the limits, or what belongs to no body behind it."""
+
+    def __init__(self) -> None:
+        super().__init__(HEAD_TOO_LARGE)
 
 
 class MessageHead(Struct, frozen=True, gc=False):
@@ -55,7 +65,7 @@ class MessageParser:
 
     After a head with `upgrade` parsing stops, and `after_upgrade` holds the bytes that follow. Then either call
     `ignore_upgrade`, or treat them as the other protocol. Set `bodiless` while the next response belongs to a HEAD
-    request.
+    request. Memory is bounded by `max_head` bytes, MAX_HEADERS headers and one piece of a body.
     """
 
     def __init__(self, kind: Literal["request", "response"], events: MessageEvents, max_head: int) -> None:
@@ -65,7 +75,8 @@ class MessageParser:
         self._parser = self._new_parser()
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
-        self._head_size = 0
+        self._head_size = 0  # bytes of the head; behind it, bytes of chunk sizes and trailers since the last piece
+        self._too_large = False
         self.head: MessageHead | None = None  # of the message whose body is being parsed
         self.bodiless = False
         self.after_upgrade: bytes | None = None
@@ -77,16 +88,15 @@ class MessageParser:
 
     def feed(self, data: bytes) -> None:
         """Parse more bytes. Raises BrokenMessage; what came before the fault has been reported."""
-        if self.head is None:
-            self._head_size += len(data)
+        self._head_size += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             self.after_upgrade = data[upgrade.args[0] :]
         except httptools.HttpParserError:
             raise BrokenMessage("garbage") from None
-        if self.head is None and self._head_size > self._max_head:
-            raise HeadTooLarge("garbage")
+        if self._too_large or self._head_size > self._max_head:
+            raise HeadTooLarge
 
     def end_of_stream(self) -> bool:
         """The connection has ended. Whether that was the end of the message."""
@@ -114,6 +124,9 @@ class MessageParser:
     def on_headers_complete(self) -> None:
         if self.head is not None:
             return  # the head that `ignore_upgrade` made up
+        if len(self._headers) > MAX_HEADERS:
+            self._too_large = True
+            return
         parser = self._parser
         if isinstance(parser, httptools.HttpResponseParser):
             head = self._response_head(parser)
@@ -122,12 +135,14 @@ class MessageParser:
         if head is None:
             return
         self.head = head
+        self._head_size = 0
         self._events.on_head(head)
         if self.bodiless:
             self._end()
 
     def on_body(self, data: bytes) -> None:
         if self.head is not None:
+            self._head_size = 0
             self._events.on_piece(data)
 
     def on_message_complete(self) -> None:

@@ -1,7 +1,8 @@
 """HTTP/2 for the wire client, on the h2 library: many requests at once over one connection.
 
 A stream that the service refused (REFUSED_STREAM, or beyond the last stream of a GOAWAY) was certainly not processed
-(RFC 9113, section 8.7). It is "refused". Every other end without a response is "reset", "closed" or "garbage".
+(RFC 9113, section 8.7). It is "refused". Every other end without a response is another `error` of `SendResult`.
+The library itself limits heads to 64 KiB, and the frames that they come in.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import h2.events
 import h2.exceptions
 import h2.settings
 
+from verifier.http.framing import BODY_TOO_LARGE, HEAD_TOO_LARGE, MAX_HEADERS
 from verifier.http.hold import Hold
 from verifier.http.message import Response
 
@@ -146,8 +148,9 @@ class Http2Connection(asyncio.Protocol):
             for event in events:
                 self._handle(event)
             self._flush()
-        except (h2.exceptions.H2Error, ValueError):
-            self._end_all("garbage")
+        except (h2.exceptions.H2Error, ValueError) as problem:
+            too_large = isinstance(problem, h2.exceptions.DenialOfServiceError)
+            self._end_all(HEAD_TOO_LARGE if too_large else "garbage")
             self.shut()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -204,6 +207,9 @@ class Http2Connection(asyncio.Protocol):
         stream = self._streams.get(event.stream_id)
         if stream is None:
             return
+        if len(event.headers or ()) > MAX_HEADERS:
+            self.cancel_stream(event.stream_id, HEAD_TOO_LARGE)
+            return
         pairs = [(_text(name), _text(value)) for name, value in event.headers or ()]
         stream.status = int(next(value for name, value in pairs if name == ":status"))
         stream.headers = tuple(pair for pair in pairs if not pair[0].startswith(":"))
@@ -214,7 +220,7 @@ class Http2Connection(asyncio.Protocol):
             return
         stream.body += data
         if len(stream.body) > stream.limit:
-            self.cancel_stream(number, "reset" if stream.cut else "garbage")
+            self.cancel_stream(number, "reset" if stream.cut else BODY_TOO_LARGE)
 
     def _end(self, number: int, how: str) -> None:
         stream = self._streams.pop(number, None)

@@ -10,11 +10,12 @@ from typing import NamedTuple
 
 import httptools
 
-from verifier.http.framing import MAX_RESPONSE_HEAD, response_framing
+from verifier.http.framing import BODY_TOO_LARGE, HEAD_TOO_LARGE, MAX_HEADERS, MAX_RESPONSE_HEAD, response_framing
 from verifier.http.head_cache import remember_head, split_head
 from verifier.http.message import Headers, Response, header
 
 _H = ord("H")
+_SMALL_HEAD = 4 * MAX_HEADERS  # bytes; a smaller one cannot have too many headers
 
 
 class Expected(NamedTuple):
@@ -44,6 +45,7 @@ class ResponseReader:
         "_parser",
         "_raw",
         "_status",
+        "_unbodied",
         "expected",
         "keep_alive",
         "response",
@@ -58,6 +60,7 @@ class ResponseReader:
         self._status = 0
         self._body: bytes | bytearray = b""
         self._how: str | None = None
+        self._unbodied = 0  # bytes of chunk sizes and trailers since the last piece of the body
         self.size = 0  # bytes of the body so far
         self.expected = PLAIN
         self.keep_alive = True
@@ -66,18 +69,22 @@ class ResponseReader:
     def feed(self, data: bytes) -> str | None:
         """Read more bytes. None while the response has not ended; "" when it is `response`.
 
-        Else "garbage", or "reset" when it is to be cut here.
+        Else "garbage", "head-too-large" or "body-too-large", or "reset" when it is to be cut here.
         """
+        size = self.size
         if not self._head_end:
             self._raw = self._raw + data if self._raw else data
+            size = -1
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             self.keep_alive = False
         except httptools.HttpParserError:
             self._fail("garbage")
-        if self._how is None and not self._head_end and len(self._raw) > MAX_RESPONSE_HEAD:
-            self._fail("garbage")
+        if self._how is None:
+            self._unbodied = self._unbodied + len(data) if self.size == size else 0
+            if self._unbodied > MAX_RESPONSE_HEAD or (not self._head_end and len(self._raw) > MAX_RESPONSE_HEAD):
+                self._fail(HEAD_TOO_LARGE)
         return self._take_how()
 
     def end_of_stream(self) -> bool:
@@ -121,6 +128,9 @@ class ResponseReader:
             # The parser skips line breaks in front of a message, so they are no part of its head.
             self._head_start += len(raw[self._head_start :]) - len(raw[self._head_start :].lstrip(b"\r\n"))
         end = raw.index(b"\r\n\r\n", self._head_start)
+        if end > _SMALL_HEAD and (end > MAX_RESPONSE_HEAD or raw.count(b"\n", self._head_start, end) > MAX_HEADERS):
+            self._fail(HEAD_TOO_LARGE)
+            return
         status = self._parser.get_status_code()
         if status < 200 and status != 101:
             self._head_start = end + 4  # an interim response
@@ -149,7 +159,7 @@ class ResponseReader:
         if cut_after is not None and self.size >= max(1, cut_after):
             self._fail("reset")
         elif self.size > self._max_body and cut_after is None:
-            self._fail("garbage")
+            self._fail(BODY_TOO_LARGE)
 
     def on_message_complete(self) -> None:
         if self._head_end and self._how is None:  # else the message was an interim response
@@ -183,6 +193,6 @@ class ResponseReader:
                 self.keep_alive = False
             self._how = None
             self._raw = self._body = b""
-            self.size = self._head_start = self._head_end = 0
+            self.size = self._head_start = self._head_end = self._unbodied = 0
             self.expected = PLAIN
         return how

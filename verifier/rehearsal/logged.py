@@ -15,6 +15,7 @@ from pathlib import Path
 from verifier.checks.available import cut_on_purpose
 from verifier.history.model import Operation, ReplicaEvent
 from verifier.history.store import Record
+from verifier.http.framing import UNREADABLE
 from verifier.runtime.logs import size
 
 FOLLOWING = 0.1  # seconds after the response
@@ -22,7 +23,7 @@ LINES = 6  # from before the response, and as many from after it
 WIDTH = 400  # characters of a line
 MOST = 100  # operations of one replica
 BYTES = 8192
-UNANSWERED = ("closed", "reset", "garbage")
+UNANSWERED = UNREADABLE | {"closed", "reset"}
 
 
 class LoggedLines:

@@ -18,7 +18,8 @@ from verifier.history.model import Operation, Source
 from verifier.history.outcome import SAFE, outcome_of
 from verifier.history.store import Lines, Record
 from verifier.http.client import Hold, ReleaseBarrier, SendResult, WireClient
-from verifier.http.coding import decode_response
+from verifier.http.coding import TooLarge, decode_response
+from verifier.http.framing import BODY_TOO_LARGE
 from verifier.http.message import Request, Response, header, with_header
 from verifier.http.wirefaults import Faults
 from verifier.matrix.model import Retry
@@ -168,19 +169,23 @@ class ReplayContext:
         self, attempt: Attempt, request: Request, result: SendResult, endpoint: Endpoint | None, delivered: bool = True
     ) -> Operation:
         """Count an attempt that has ended; returns the operation that the history keeps of it."""
-        service, response = attempt.service, result.response
+        service, response, error = attempt.service, result.response, result.error
+        if response is not None:
+            try:
+                response = decode_response(response)
+            except TooLarge:
+                response, error = None, BODY_TOO_LARGE
         if response is None:
             self.failed += 1
         else:
             self.answered += 1
-            response = decode_response(response)
         version, replica = (endpoint.version, endpoint.replica) if endpoint is not None else (attempt.version, "")
         late = LATE_REMOVAL if replica in self.rotation.terminating else ""
         operation = self.registry.called(service, version, request)
         name = operation.id if operation is not None else attempt.fallback
         completes = self.registry.completes(service, version, name)
         accepted = completes.accepted if completes is not None else 202
-        outcome = outcome_of(request.method, response, result.error, result.sent, accepted)
+        outcome = outcome_of(request.method, response, error, result.sent, accepted)
         # By position, in the order of the model: with names it takes three times as long.
         return Operation(
             attempt.id,
@@ -201,7 +206,7 @@ class ReplayContext:
             result.answered,
             "",
             "",
-            result.error,
+            error,
             attempt.fault or late,
             attempt.parent,
         )

@@ -12,12 +12,12 @@ from msgspec import Struct
 from verifier.gateway.streaming import KEPT_EVENTS
 from verifier.http.client import SendResult, WireClient
 from verifier.http.eventstream import EventReader, events, is_event_stream
+from verifier.http.framing import MAX_BODY, UNREADABLE
 from verifier.http.message import Request, Response
 from verifier.http.streaming import OpenResponse, send_streaming
 from verifier.http.wirefaults import NO_FAULTS, Faults
 
 SILENCE = 1.0  # seconds without data after which a client hangs up, unless later requests use the events
-_LARGEST_BODY = 64 << 20  # bytes of a response that is no event stream after all
 
 
 class ListenLimits(Struct, frozen=True, gc=False):
@@ -54,7 +54,7 @@ async def listen_for_events(
     if faults.hold is not None:
         await faults.hold.wait()
     began = client.now()
-    found = await send_streaming(client, host, port, request, timeout=timeout, patience=timeout, large=_LARGEST_BODY)
+    found = await send_streaming(client, host, port, request, timeout=timeout, patience=timeout, large=MAX_BODY)
     if isinstance(found, SendResult):
         return found
     received = None
@@ -64,7 +64,7 @@ async def listen_for_events(
     finally:
         how = found.body.how
         found.release()
-    if received is not None and how != "garbage":
+    if received is not None and how not in UNREADABLE:
         return SendResult(
             Response(found.response.status, found.response.headers, received), "", True, began, client.now()
         )

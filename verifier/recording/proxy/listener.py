@@ -46,6 +46,8 @@ class Recorder:
     Bodies are streamed; those of at most `body_limit` bytes are recorded. Times come from `clock` (seconds),
     counted from the recorder's making. The Host header is the client's, or the service's with `rewrite_host`.
     `failed` is set when `keep` raised, for instance because the disk is full: nothing more can be recorded.
+    A head beyond the limits breaks the exchange off. Nothing else is limited: an exchange lasts as long as its client
+    and its service want, with one piece of each body in memory besides what is recorded, and `close` ends it.
     `lost` counts connections on which the recorder itself failed, so that what they carried is missing.
     """
 

@@ -12,7 +12,7 @@ from verifier.http.coding import limit_accept_encoding
 from verifier.http.duplex import DuplexStream, relay_bytes
 from verifier.http.eventstream import is_event_stream
 from verifier.http.forwarding import origin_form, request_head, response_head
-from verifier.http.framing import LAST_CHUNK, Framing, chunk
+from verifier.http.framing import HEAD_TOO_LARGE, LAST_CHUNK, UNREADABLE, Framing, chunk
 from verifier.http.h1 import BrokenMessage, MessageHead
 from verifier.http.headers import end_to_end
 from verifier.recording.proxy.capture import Capture
@@ -57,10 +57,11 @@ class Relay:
                     return
                 self.idle = True
         except BrokenMessage as broken:
-            if str(broken) == "garbage":
+            if str(broken) in UNREADABLE:
+                status = "431 Request Header Fields Too Large" if str(broken) == HEAD_TOO_LARGE else "400 Bad Request"
                 with contextlib.suppress(BrokenMessage):
                     await self._client.send(
-                        b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+                        f"HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
                     )
         finally:
             if self._service is not None:
@@ -138,7 +139,7 @@ class Relay:
                 return service, response, sending
             except BrokenMessage as broken:
                 sending.cancel()
-                if last or str(broken) == "garbage" or head.method not in _REPEATABLE or head.framing != "none":
+                if last or str(broken) in UNREADABLE or head.method not in _REPEATABLE or head.framing != "none":
                     raise
                 await self._connect()
             except BaseException:
