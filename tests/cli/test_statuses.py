@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -22,8 +23,8 @@ RENEWED = '[python, one_service.py, well, --port, "{port}", --folder, "FOLDER"],
 OTHER = MATRIX.replace(NEW, RENEWED)
 
 
-def run(matrix: Path, out: Path, runtime: str = "process") -> tuple[int, str]:
-    done = verifier("run", matrix, "--runtime", runtime, "--out", out, cwd=matrix.parent)
+def run(matrix: Path, out: Path, runtime: str = "process", *more: str) -> tuple[int, str]:
+    done = verifier("run", matrix, "--runtime", runtime, "--out", out, *more, cwd=matrix.parent)
     assert "Traceback" not in done.stderr
     return done.returncode, done.stdout + done.stderr
 
@@ -40,8 +41,11 @@ def test_old_equal_to_new_is_unknown_and_its_twin_passes(tmp_path: Path) -> None
     assert (status, verdict(tmp_path / "same" / "run")) == (3, "unknown"), told
     assert "words 1 and 2 are the same" in told
     (tmp_path / "other").mkdir()
-    status, told = run(write(tmp_path / "other", OTHER), tmp_path / "other" / "run")
+    status, told = run(write(tmp_path / "other", OTHER), tmp_path / "other" / "run", "process", "--share")
     assert (status, verdict(tmp_path / "other" / "run")) == (0, "pass"), told
+    # Only its owner can enter a run directory, unless it is shared.
+    modes = [stat.S_IMODE((tmp_path / name / "run").stat().st_mode) for name in ("same", "other")]
+    assert modes[0] == 0o700 and modes[1] & 0o055 == 0o055
 
 
 @pytest.mark.slow

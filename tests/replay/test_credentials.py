@@ -80,7 +80,10 @@ def clothed(secret: str, before: bytes, after: bytes) -> list[str]:
         quote_plus(secret), quote(percent, safe=""), json.dumps(secret), json.dumps(secret, ensure_ascii=False),
         json.dumps(secret).replace("/", "\\/"), html.escape(secret), secret.encode().decode("latin-1"),
         base64.b64encode(data).decode(), base64.urlsafe_b64encode(data).decode(),
-        base64.b64encode(data).decode().rstrip("="),
+        base64.b64encode(data).decode().rstrip("="), json.dumps(json.dumps(secret)),
+        json.dumps(json.dumps(secret, ensure_ascii=False)), quote(quote(percent, safe=""), safe=""),
+        quote_plus(quote_plus(secret)), html.escape(html.escape(secret)), json.dumps(percent),
+        quote(json.dumps(secret)), quote(json.dumps(json.dumps(secret))), html.escape(json.dumps(secret)),
     ]  # fmt: skip
 
 

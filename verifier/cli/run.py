@@ -33,6 +33,7 @@ from verifier.runtime.select import AUTO, RUNTIMES, select
 @click.option("--seed", default=0, show_default=True, help="Random seed; equal seeds give equal plans.")
 @click.option("--budget", help="Time limit for replays, such as 2m; overrides the matrix.")
 @click.option("--out", type=click.Path(path_type=Path), help="Run directory; by default a new one under .verifier/.")
+@click.option("--share", is_flag=True, help="Let other users read the run directory; by default only you can.")
 @click.pass_context
 def run(
     context: click.Context,
@@ -41,6 +42,7 @@ def run(
     seed: int,
     budget: str | None,
     out: Path | None,
+    share: bool,
 ) -> None:
     """Verify a rollout before it happens.
 
@@ -49,7 +51,7 @@ def run(
     prepared = prepare(matrix, seed, seconds(budget), say=partial(click.echo, err=True))
     for note in dict.fromkeys(note for pair in prepared for note in pair.notes):
         click.echo(f"note: {note}", err=True)
-    directory = _directory(out, prepared[0].matrix.name)
+    directory = _directory(out, prepared[0].matrix.name, share)
     try:
         ended = rehearse(prepared, select(choice), directory)
     except BrokenEnvironment as broken:
@@ -74,13 +76,18 @@ def seconds(budget: str | None) -> float | None:
     return found
 
 
-def _directory(out: Path | None, name: str) -> Path:
-    """Make a new, empty folder. An existing run is never overwritten."""
+def _directory(out: Path | None, name: str, share: bool) -> Path:
+    """Make a new, empty folder. An existing run is never overwritten.
+
+    Like a recording, it may hold personal data, so only its owner can enter it unless `share` is set.
+    """
     directory = out or Path(".verifier") / f"{safe_name(name)}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise BadInput.one(directory, "already exists and is not an empty folder", key="--out")
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(mode=0o777 if share else 0o700, parents=True, exist_ok=True)
+        if not share:
+            directory.chmod(0o700)  # one that existed may be open to others
     except OSError as error:
         raise BadInput.one(directory, f"cannot be created: {error.strerror}", key="--out") from None
     return directory.resolve()

@@ -7,7 +7,6 @@ record is masked before it reaches the disk.
 
 from __future__ import annotations
 
-import html
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -27,6 +26,7 @@ from verifier.http.message import Headers, Request, Response, header
 from verifier.matrix.traffic_rules import Credential
 from verifier.recording.placeholders import standing
 from verifier.recording.secret_map import PREFIX
+from verifier.replay.escapes import any_encoding
 
 SHORTEST = 4  # characters; a shorter text occurs everywhere by accident and could not be masked
 _LARGEST_FILE = 65536  # bytes
@@ -48,7 +48,7 @@ class Credentials:
         by_secret = {secrets[name]: name for name in secrets}
         ordered = sorted(by_secret, key=len, reverse=True)
         self._masks = tuple(by_secret[secret] for secret in ordered)
-        self._out = re.compile("|".join(f"({_any_encoding(secret)})" for secret in ordered))
+        self._out = re.compile("|".join(f"({any_encoding(secret)})" for secret in ordered))
         self._base64_out = Base64Swap([(secret, by_secret[secret]) for secret in ordered], spoil=True)
 
     def __repr__(self) -> str:
@@ -249,39 +249,6 @@ def _encodable(value: str) -> bool:
 def _exactly(placeholder: str) -> str:
     """A pattern for a placeholder. One given by hand may begin another one; generated ones have one length."""
     return re.escape(placeholder) + ("" if _MADE.fullmatch(placeholder) else r"(?![A-Za-z0-9_])")
-
-
-def _any_encoding(secret: str) -> str:
-    """A pattern for a secret in which each character may be written in any of the usual escapes."""
-    return "".join(map(_run, re.findall(r"\\{2,}|.", secret, re.DOTALL)))
-
-
-def _run(letters: str) -> str:
-    """A run of backslashes as one: alone, each may match one or two, and the combinations would multiply."""
-    if len(letters) == 1:
-        return _one_character(letters)
-    size = len(letters)
-    escaped = "|".join(f"(?:{re.escape(form)}){{{size}}}" for form in ("%5c", "%255c", r"\u005c", "&#92;", "&#x5c;"))
-    return rf"(?:(?i:{escaped})|\\{{{size},{2 * size}}})"
-
-
-def _one_character(letter: str) -> str:
-    if letter.isascii() and letter.isalnum():
-        return letter
-    raw, units = letter.encode(), letter.encode("utf-16-be")
-    plain = {letter, raw.decode("latin-1"), f"\\{letter}"} | ({"+"} if letter == " " else set())
-    # Hexadecimal digits may be in either case.
-    escaped = {
-        html.escape(letter),
-        f"&#{ord(letter)};",
-        f"&#x{ord(letter):x};",
-        "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2)),
-        "".join(f"%{byte:02x}" for byte in raw),
-        "".join(f"%25{byte:02x}" for byte in raw),
-    }
-    any_case = "|".join(map(re.escape, sorted(escaped, key=len, reverse=True)))
-    as_is = "|".join(map(re.escape, sorted(plain, key=len, reverse=True)))
-    return f"(?:(?i:{any_case})|{as_is})"
 
 
 def _quoted(secret: str) -> str:
