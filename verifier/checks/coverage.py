@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import combinations, pairwise
+from itertools import pairwise
 
 from verifier.history.model import History
 from verifier.plan.model import FOR_BUDGET, Count, Coverage, Fault, LeftOut, Plan, PlannedStep, Replay
+from verifier.plan.route_coverage import covered_pairs
 
 Cell = tuple[str, str, str, str, str, str]
-Pair = tuple[str, int, int, str, str]
 
 
 def coverage(history: History, plan: Plan) -> Coverage:
@@ -121,11 +121,11 @@ def _routes(history: History, plan: Plan) -> int:
             place = (operation.step, operation.replay, operation.session)
             served.setdefault(place, {})[operation.index] = operation.version
     planned = {(step.id, replay.id) for step in plan.steps for replay in step.replays if replay.fault is None}
-    met: set[Pair] = set()
+    rows: dict[str, set[tuple[str | None, ...]]] = {}
+    lengths: dict[str, int] = {}
+    for (_, _, session), versions in served.items():
+        lengths[session] = max(lengths.get(session, 0), max(versions) + 1)
     for (step, replay, session), versions in served.items():
         if (step, replay) in planned:
-            met |= {
-                (session, first, second, versions[first], versions[second])
-                for first, second in combinations(sorted(versions), 2)
-            }
-    return len(met)
+            rows.setdefault(session, set()).add(tuple(map(versions.get, range(lengths[session]))))
+    return sum(map(covered_pairs, rows.values()))

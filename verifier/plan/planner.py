@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from itertools import combinations, product
 from math import factorial
 
 from verifier import __version__
@@ -40,6 +39,7 @@ from verifier.plan.model import (
     SessionShape,
     live_versions,
 )
+from verifier.plan.route_coverage import Row, SessionRoutes
 from verifier.plan.routes import routes
 from verifier.plan.states import MOST_ORDERS, orders, paths, upgraded
 
@@ -54,8 +54,8 @@ class _Tally:
     cells: Counter[Cell] = field(default_factory=Counter)
     every_cell: set[Cell] = field(default_factory=set)
     controlled: set[Key] = field(default_factory=set)  # what a control with all old has
-    routes: set[tuple[str, int, int, str, str]] = field(default_factory=set)
-    every_route: set[tuple[str, int, int, str, str]] = field(default_factory=set)
+    routes: dict[str, SessionRoutes] = field(default_factory=dict)  # by session
+    rows: dict[tuple[str, tuple[tuple[str, ...], ...]], list[Row]] = field(default_factory=dict)
 
 
 def plan(matrix: Matrix, sessions: Sequence[SessionShape], seed: int, registry: ContractRegistry = NOTHING) -> Plan:
@@ -149,23 +149,28 @@ def _key(session: SessionShape, fault: Fault) -> Key:
     return key(session.exchanges[fault.index].service, fault)
 
 
-def _routes(step: PlannedStep, session: SessionShape, strength: int, tally: _Tally) -> list[tuple[str, ...]]:
+def _routes(step: PlannedStep, session: SessionShape, strength: int, tally: _Tally) -> list[Row]:
     """The fewest routes in which every pair of operations is served by every pair of versions."""
-    live = [live_versions(step.state, exchange.service) for exchange in session.exchanges]
-    if not live or not all(live):
+    services = [exchange.service for exchange in session.exchanges]
+    live = {service: live_versions(step.state, service) for service in dict.fromkeys(services)}
+    if not live or not all(live.values()):
         return []
+    known = (session.id, tuple(live.values()))
+    if known not in tally.rows:
+        tally.rows[known] = _rows([live[service] for service in services], strength)
+    tally.routes.setdefault(session.id, SessionRoutes(services)).add(live, tally.rows[known])
+    return tally.rows[known]
+
+
+def _rows(live: Sequence[tuple[str, ...]], strength: int) -> list[Row]:
+    """The fewest routes for exchanges with these live versions."""
     mixed = [at for at, versions in enumerate(live) if len(versions) > 1]
     most = max(len(versions) for versions in live)
     picks = routes(len(mixed), most, min(strength, max(2, len(mixed)))) if mixed else ((),)
-    rows = list(dict.fromkeys(_row(live, dict(zip(mixed, pick, strict=True))) for pick in picks))
-    for first, second in combinations(range(len(live)), 2):
-        cells = {(session.id, first, second, a, b) for a, b in product(live[first], live[second])}
-        tally.every_route |= cells
-        tally.routes |= cells & {(session.id, first, second, row[first], row[second]) for row in rows}
-    return rows
+    return list(dict.fromkeys(_row(live, dict(zip(mixed, pick, strict=True))) for pick in picks))
 
 
-def _row(live: Sequence[tuple[str, ...]], picks: dict[int, int]) -> tuple[str, ...]:
+def _row(live: Sequence[tuple[str, ...]], picks: dict[int, int]) -> Row:
     """A version for each exchange: the picked one if several are live."""
     return tuple(versions[picks.get(at, 0) % len(versions)] for at, versions in enumerate(live))
 
@@ -236,7 +241,10 @@ def _coverage(matrix: Matrix, done: Sequence[Path], sessions: Sequence[SessionSh
     return Coverage(
         states=Count(len(mixtures), len(mixtures)),
         transitions=Count(len(moves), len(moves)),
-        routes=Count(len(tally.routes), len(tally.every_route)),
+        routes=Count(
+            sum(session.covered for session in tally.routes.values()),
+            sum(session.total for session in tally.routes.values()),
+        ),
         faults=Count(len(tally.cells), len(tally.every_cell)),
         left_out=tuple(left_out),
     )

@@ -15,6 +15,8 @@ from functools import lru_cache
 from itertools import combinations, islice, product
 from math import comb
 
+from verifier.plan.route_coverage import covered_pairs
+
 Row = tuple[int, ...]
 Rows = tuple[Row, ...]
 
@@ -59,17 +61,7 @@ def fewest_rows(operations: int) -> int:
 def covered(rows: Sequence[Sequence[int]], versions: int) -> tuple[int, int]:
     """The number of operation pairs × version pairs that the rows cover, and their total."""
     operations = len(rows[0]) if rows else 0
-    columns = [[0] * versions for _ in range(operations)]
-    for number, row in enumerate(rows):
-        for column, version in enumerate(row):
-            columns[column][version] |= 1 << number
-    count = sum(
-        1
-        for first, second in combinations(columns, 2)
-        for one, other in product(first, second)
-        if one & other
-    )  # fmt: skip
-    return count, comb(operations, 2) * versions * versions
+    return covered_pairs(rows), comb(operations, 2) * versions * versions
 
 
 def _katona(operations: int) -> Rows:
