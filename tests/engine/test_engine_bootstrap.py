@@ -122,6 +122,26 @@ def test_all_checks_are_run_and_pytest_is_the_last() -> None:
     assert command.checks(["-x"])[-1][1][-1] == "-x"
 
 
+def test_every_test_file_is_in_one_group() -> None:
+    listed = [Path(path) for path in (*command.CONTAINERS, *command.SERVICES)]
+    for path in listed:
+        assert (command.ROOT / path).exists(), path
+        assert not any(other in path.parents for other in listed), path
+    (_, rest), *groups = command.tests(())
+    assert {word.removeprefix("--ignore=") for word in rest if word.startswith("--ignore")} == set(map(str, listed))
+    assert [word for _, words in groups for word in words if word.startswith("tests/")] == list(map(str, listed))
+
+
+def test_checks_that_run_at_once_keep_their_status_and_output(capfd: pytest.CaptureFixture[str]) -> None:
+    def saying(word: str, status: int) -> tuple[str, list[str]]:
+        return word, [sys.executable, "-c", f"print({word!r}); raise SystemExit({status})"]
+
+    results = command.at_once([saying("first", 0), saying("second", 3), saying("third", 0)])
+    assert [(name, code) for name, code, _ in results] == [("first", 0), ("second", 3), ("third", 0)]
+    shown = capfd.readouterr().out.splitlines()
+    assert [line for line in shown if line in ("first", "second", "third")].count("second") == 1
+
+
 @pytest.mark.docker
 def test_the_images_are_there(engine: docker.DockerClient) -> None:
     for name, words in (("python:3.11-slim", ["python", "--version"]), ("postgres:15", ["postgres", "--version"])):
