@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 MAKE = """
-from verifier.contracts.samples import generated
+from verifier.contracts.schemathesis_engine import generated
 assert generated({"type": "object", "properties": {"a": {"type": "string", "pattern": "^[a-z]{3}$"}}}, 5, 1)
 """
 

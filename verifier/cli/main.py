@@ -1,6 +1,7 @@
 """The `verifier` command. Exit status: 0 pass, 1 fail, 2 bad input, 3 unknown, 4 broken environment.
 
-An internal error ends with 70 (EX_SOFTWARE of sysexits.h), so that no pipeline takes it for a verdict.
+An internal error ends with 70 (EX_SOFTWARE of sysexits.h), so that no pipeline takes it for a verdict. This module
+imports little, and `main` the rest, so that an interrupt while modules are loaded ends like any other.
 """
 
 from __future__ import annotations
@@ -10,33 +11,17 @@ import traceback
 
 import click
 
-from verifier import __version__
-from verifier.cli.clean import clean
-from verifier.cli.contract import contract
 from verifier.cli.interrupt import INTERRUPTED
-from verifier.cli.judge import judge
-from verifier.cli.plan import plan
-from verifier.cli.record import record
-from verifier.cli.report import report
-from verifier.cli.run import run
 from verifier.errors import BadInput, BrokenEnvironment, shortage
 
 INTERNAL_ERROR = 70
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="verifier")
-def cli() -> None:
-    """Rehearse a rollout: run old and new versions side by side and replay recorded traffic with faults."""
-
-
-for command in (plan, run, judge, report, record, contract, clean):
-    cli.add_command(command)
-
-
 def main() -> None:
     """Run the command line. Each kind of ending has its own exit status and one clear message."""
     try:
+        from verifier.cli.commands import cli
+
         sys.exit(cli.main(standalone_mode=False) or 0)
     except click.exceptions.Exit as exit_:
         sys.exit(exit_.exit_code)

@@ -13,6 +13,7 @@ from verifier.contracts.closing import Closer, normal, widened
 from verifier.contracts.engine import Document, document
 from verifier.contracts.model import Schema
 from verifier.contracts.schema import Direction
+from verifier.contracts.schemathesis_engine import generated
 from verifier.contracts.shapes import Node, bare, defs_of, flat, follow, text_of
 from verifier.contracts.skew import Skew, skews
 from verifier.contracts.string_encoded import textual
@@ -144,7 +145,7 @@ def _as_text(plain: Decision, closed: Node, read: Node, seed: int) -> Decision:
         if shown:
             return Decision(shown)
     shape = flat(closed, defs_of(closed))
-    for values in (samples.borders(shape, shape, defs_of(closed)), samples.generated(writer.schema, _GENERATED, seed)):
+    for values in (samples.borders(shape, shape, defs_of(closed)), generated(writer.schema, _GENERATED, seed)):
         for value in values:
             if _shows(value, writer, reader) and not isinstance(value, dict | list):
                 return Decision((Break("type", (), f"rejects every reading of the text {value!r}", value, True),))

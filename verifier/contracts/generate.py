@@ -14,6 +14,7 @@ from verifier.contracts import samples
 from verifier.contracts.closing import Closer
 from verifier.contracts.conform import Conformance
 from verifier.contracts.model import Contract, ContractOperation, Media, Parameter, Schema, is_json
+from verifier.contracts.schemathesis_engine import generated
 from verifier.contracts.shapes import defs_of, flat, types
 from verifier.contracts.verdicts import ContractDifference
 from verifier.http.message import Headers, Request
@@ -81,7 +82,7 @@ def _parts(operation: ContractOperation, count: int, seed: int) -> Iterator[Part
         except samples.Impossible:
             continue
     if schema["properties"]:
-        yield from samples.generated(schema, count * _TRIES, seed)
+        yield from generated(schema, count * _TRIES, seed)
 
 
 def _schema(operation: ContractOperation) -> dict[str, Any]:

@@ -1,19 +1,16 @@
-"""Values of a schema: the smallest one, values at the limits of its keywords, and generated ones.
+"""Values of a schema: the smallest one, and values at the limits of its keywords.
 
-The first two are cheap guesses, which callers must validate. Generation uses the seeded engine of schemathesis, so
-equal schemas give equal values.
+They are cheap guesses, which callers must validate.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from verifier.contracts.regex_inclusion import Strings, Unsupported, example
-from verifier.contracts.shapes import TYPES, Defs, Node, effective, flat, recursive, types
+from verifier.contracts.shapes import TYPES, Defs, Node, effective, flat, types
 
 _DEEPEST = 12
 _BY_FORMAT = {
@@ -240,45 +237,3 @@ def _border_numbers(*nodes: Node) -> Iterator[float]:
         if "multipleOf" in node:
             yield from (node["multipleOf"] * by for by in (1, 2, 3, -1))
     yield from _NUMBERS
-
-
-def generated(document: dict[str, Any] | bool, count: int, seed: int) -> tuple[Any, ...]:
-    """Up to `count` values of a schema document, from the engine of schemathesis; () if it cannot model the schema."""
-    from hypothesis import HealthCheck, Phase, given, settings
-    from hypothesis import seed as seeded
-    from hypothesis.errors import HypothesisException
-    from schemathesis.core.errors import SchemathesisError
-    from schemathesis.generation.jsonschema.builder import build
-    from schemathesis.specs.openapi.formats import get_default_format_strategies
-
-    if recursive(document) and "unevaluatedProperties" in str(document):
-        return ()  # overflows the engine's stack
-    found: list[Any] = []
-    try:
-        with _own_home():
-            strategy = build(document, draft=20, formats=dict(get_default_format_strategies()))
-
-            @seeded(seed)
-            @settings(max_examples=count, database=None, deadline=None, phases=[Phase.generate],
-                      suppress_health_check=list(HealthCheck))  # fmt: skip
-            @given(strategy)
-            def draw(value: Any) -> None:
-                found.append(value)
-
-            draw()
-    except (SchemathesisError, HypothesisException, ValueError, RecursionError):
-        return tuple(found)
-    return tuple(found)
-
-
-@contextmanager
-def _own_home() -> Iterator[None]:
-    """A temporary home for the engine, which otherwise keeps tables of characters in the working directory."""
-    from hypothesis.configuration import set_hypothesis_home_dir
-
-    with TemporaryDirectory() as folder:
-        set_hypothesis_home_dir(folder)
-        try:
-            yield
-        finally:
-            set_hypothesis_home_dir(None)

@@ -9,6 +9,7 @@ from typing import Any
 from verifier.contracts import engine, samples
 from verifier.contracts.breaks import Break, Path, explained, open_break
 from verifier.contracts.engine import Document
+from verifier.contracts.schemathesis_engine import generated
 from verifier.contracts.shapes import Defs, Node, defs_of, flat
 from verifier.pointers import MISSING
 
@@ -48,7 +49,7 @@ class Search:
             return found
         if engine.covers(pair[1], pair[0]) != "no":
             return self.shown(*pair, path) or open_break(path)
-        drawn = samples.generated(rest if rest is not None else pair[0].schema, 10, self.seed)
+        drawn = generated(rest if rest is not None else pair[0].schema, 10, self.seed)
         unseen = Break("schema", path, "does not take every value that may come", MISSING, True)
         return _first(*pair, [drawn], path) or unseen
 
@@ -57,9 +58,9 @@ class Search:
         if rest is not None:
             yield _tried(rest, defs_of(rest))
         yield _tried(writer.schema, defs_of(writer.schema))
-        yield samples.generated(writer.schema, _GENERATED, self.seed)
+        yield generated(writer.schema, _GENERATED, self.seed)
         if rest is not None and surely:  # searching an empty one would take long and find nothing
-            yield samples.generated(rest, 10, self.seed)
+            yield generated(rest, 10, self.seed)
 
 
 def _first(writer: Document, reader: Document, guesses: Iterable[Iterable[Any]], path: Path) -> Break | None:

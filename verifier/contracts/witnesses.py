@@ -7,6 +7,7 @@ from typing import Any
 
 from verifier.contracts import engine, samples
 from verifier.contracts.breaks import Break
+from verifier.contracts.schemathesis_engine import generated
 from verifier.contracts.shapes import Defs, Node
 from verifier.pointers import MISSING
 
@@ -22,7 +23,7 @@ class Builder:
         try:
             return samples.smallest(node, self.defs)
         except samples.Impossible:
-            drawn = samples.generated(engine.document(node, self.defs).schema, 3, self.seed)
+            drawn = generated(engine.document(node, self.defs).schema, 3, self.seed)
             return drawn[0] if drawn else MISSING
 
     def without(self, w: dict[str, Any], name: str) -> Any:

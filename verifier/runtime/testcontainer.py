@@ -35,8 +35,7 @@ def run(
             container.start()
         return str(container.get_wrapped_container().id)
     except BaseException:
-        if container._container is not None:
-            container._container.remove(force=True, v=True)
+        container.stop(force=True, delete_volume=True)  # if it was created
         raise
     finally:
         container.get_docker_client().client.close()

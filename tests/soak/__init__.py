@@ -1,0 +1,1 @@
+"""The verifier under fire: `python -m tests.soak --minutes N`. Not a part of `python -m tests`."""

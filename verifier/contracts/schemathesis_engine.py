@@ -1,0 +1,56 @@
+"""Generated values of a schema, from the seeded engine of schemathesis. Equal schemas and seeds give equal values.
+
+This is the only module that imports schemathesis. It has no public function for the values of a bare schema, so an
+internal one is called. `tests/contracts/test_schemathesis_engine.py` tells when it moves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from verifier.contracts.shapes import recursive
+
+
+def generated(document: dict[str, Any] | bool, count: int, seed: int) -> tuple[Any, ...]:
+    """Up to `count` values of a schema document; () if the engine cannot model the schema."""
+    from hypothesis import HealthCheck, Phase, given, settings
+    from hypothesis import seed as seeded
+    from hypothesis.errors import HypothesisException
+    from schemathesis.core.errors import SchemathesisError
+    from schemathesis.generation.jsonschema.builder import build
+    from schemathesis.specs.openapi.formats import get_default_format_strategies
+
+    if recursive(document) and "unevaluatedProperties" in str(document):
+        return ()  # overflows the engine's stack
+    found: list[Any] = []
+    try:
+        with _own_home():
+            strategy = build(document, draft=20, formats=dict(get_default_format_strategies()))
+
+            @seeded(seed)
+            @settings(max_examples=count, database=None, deadline=None, phases=[Phase.generate],
+                      suppress_health_check=list(HealthCheck))  # fmt: skip
+            @given(strategy)
+            def draw(value: Any) -> None:
+                found.append(value)
+
+            draw()
+    except (SchemathesisError, HypothesisException, ValueError, RecursionError):
+        return tuple(found)
+    return tuple(found)
+
+
+@contextmanager
+def _own_home() -> Iterator[None]:
+    """A temporary home for the engine, which otherwise keeps tables of characters in the working directory."""
+    from hypothesis.configuration import set_hypothesis_home_dir
+
+    with TemporaryDirectory() as folder:
+        set_hypothesis_home_dir(folder)
+        try:
+            yield
+        finally:
+            set_hypothesis_home_dir(None)
