@@ -31,7 +31,7 @@ def plan(matrix: Path, seed: int, budget: str | None, shape: str, replays: bool)
     if shape == "json":
         pairs = [{"old": entry.pair.old, "new": entry.pair.new, "plan": entry.plan} for entry in prepared]
         value = {"pairs": pairs} if len(pairs) > 1 else prepared[0].plan
-        click.echo(msgspec.json.format(msgspec.json.encode(value)).decode())
+        click.echo(msgspec.json.format(msgspec.json.encode(value)))
         return
     plans = [(printable(str(entry.pair)), entry.plan) for entry in prepared]
     click.echo(render_pairs(plans, replays=replays), nl=False)

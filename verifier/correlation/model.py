@@ -155,6 +155,14 @@ class Script:
     steps: tuple[ScriptStep, ...]
     slots: tuple[Slot, ...]
     began: float
+    _first: dict[int, int] = field(init=False, compare=False, repr=False)  # by slot: the first step that is about it
+
+    def __post_init__(self) -> None:
+        first: dict[int, int] = {}
+        for index, step in enumerate(self.steps):
+            for slot in step.subject:
+                first.setdefault(slot, index)
+        object.__setattr__(self, "_first", first)
 
     def depends(self, later: int, earlier: int) -> bool:
         """Whether a step needs an earlier one, so that it cannot be sent before it.
@@ -167,7 +175,6 @@ class Script:
         same_jar = producer.stores_cookies and consumer.cookie is not None and producer.lender == consumer.lender
         if produced & consumer.uses or same_jar:
             return True
-        known = set().union(*(step.subject for step in self.steps[:earlier]))
-        made_up = {slot for slot in producer.subject - known if self.slots[slot].fresh}
+        made_up = {slot for slot in producer.subject if self._first[slot] == earlier and self.slots[slot].fresh}
         inner, outer = consumer.exchange.request.path, producer.exchange.request.path
         return bool(made_up & consumer.subject) or inner.startswith(outer.rstrip("/") + "/")

@@ -22,7 +22,6 @@ from verifier.plan.faults import (
     cell,
     enumerate_faults,
     key,
-    routed,
     with_moment,
 )
 from verifier.plan.late_removal import with_late_removal
@@ -39,6 +38,7 @@ from verifier.plan.model import (
     SessionShape,
     live_versions,
 )
+from verifier.plan.random_routes import RandomRoutes
 from verifier.plan.route_coverage import Row, SessionRoutes
 from verifier.plan.routes import routes
 from verifier.plan.states import MOST_ORDERS, orders, paths, upgraded
@@ -56,6 +56,7 @@ class _Tally:
     controlled: set[Key] = field(default_factory=set)  # what a control with all old has
     routes: dict[str, SessionRoutes] = field(default_factory=dict)  # by session
     rows: dict[tuple[str, tuple[tuple[str, ...], ...]], list[Row]] = field(default_factory=dict)
+    known: dict[Row, Row] = field(default_factory=dict)  # one object for equal rows with faults
 
 
 def plan(matrix: Matrix, sessions: Sequence[SessionShape], seed: int, registry: ContractRegistry = NOTHING) -> Plan:
@@ -133,9 +134,10 @@ def _replays(
     faulted = _select(possible, max(0, limit), draw, seed, tally.cells)
     if step.phase == "control-old":
         tally.controlled.update(_key(*entry) for entry in faulted)
+    random_routes = RandomRoutes(step, draw, tally.known)
     for session, fault in faulted:
         drawn = with_moment(seed, session.exchanges[fault.index].service, fault)
-        planned.append((session, _around(step, session, drawn, draw), drawn))
+        planned.append((session, random_routes.around(session, drawn), drawn))
     return tuple(
         Replay(f"r{number}", session.id, row, fault) for number, (session, row, fault) in enumerate(planned, 1)
     )
@@ -210,12 +212,6 @@ def _rank(seed: int, kind: Key) -> float:
 def _turn(number: int, fault: Fault) -> tuple[bool, int, int]:
     """When a fault of a round runs."""
     return (fault.kind in IN_MID_WORK, number, 2 if fault.kind in ON_REPLICAS else int(fault.inner))
-
-
-def _around(step: PlannedStep, session: SessionShape, fault: Fault, draw: random.Random) -> tuple[str, ...]:
-    """A route for a replay with a fault. The versions of the other exchanges are random."""
-    row = [draw.choice(live_versions(step.state, exchange.service) or ("",)) for exchange in session.exchanges]
-    return routed(session, row, fault)
 
 
 def _coverage(matrix: Matrix, done: Sequence[Path], sessions: Sequence[SessionShape], tally: _Tally) -> Coverage:

@@ -71,8 +71,9 @@ class Analysis:
         for index, step in enumerate(self.steps):
             self.values.add_request(index, step.exchange, self._cookies.own(index))
         waited_for = {own.text for step in self.steps if step.waiting is not None for own in step.waiting.own}
+        wanted = self.values.occurrences.keys() | waited_for
         for index, step in enumerate(self.steps):
-            self.values.add_response(index, step.exchange, waited_for)
+            self.values.add_response(index, step.exchange, wanted)
         # All templates are made before any step: a later request may add an extraction to an earlier step.
         templates = [self._template(index, step.exchange) for index, step in enumerate(self.steps)]
         self.steps = WaitingValues(self.steps, self.values, self.slots).bound()

@@ -42,6 +42,11 @@ def is_telling(text: str) -> bool:
     return 6 <= len(text) <= _LONGEST and (is_unique(text) or is_random(text)) and moment(text) is None
 
 
+def identifies(member: str, text: str) -> bool:
+    """Whether a text in a response is the identifier of a thing."""
+    return is_telling(text) or (is_identifier(member) and any(letter.isdigit() for letter in text))
+
+
 def scalars(document: object) -> Iterator[tuple[str, str]]:
     """Each scalar of a JSON document with the name of its member."""
     stack: list[tuple[str, object]] = [("", document)]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from functools import lru_cache
 from typing import Any
 
+from verifier.correlation.analysis.accepted_writes import AcceptedWrites
 from verifier.correlation.analysis.changes import is_state, is_state_name
-from verifier.correlation.analysis.own_values import OwnValues, is_telling, request_values, response_values, scalars
+from verifier.correlation.analysis.own_values import OwnValues, identifies, is_telling, request_values, scalars
 from verifier.correlation.conditions import Condition, EntryAppears, FieldReaches, StatusIs
 from verifier.correlation.response_view import ResponseView, follow
 from verifier.correlation.text.json import as_text, cached_json
-from verifier.correlation.text.names import is_identifier
 from verifier.history.outcome import SAFE
 from verifier.pointers import MISSING
 from verifier.recording.model import Exchange
@@ -22,13 +24,12 @@ _NOTHING = (None, "")
 
 
 def promised(
-    exchanges: Sequence[Exchange], at: int, known: OwnValues, accepted: Sequence[int]
+    exchanges: Sequence[Exchange], at: int, known: OwnValues, accepted: AcceptedWrites
 ) -> tuple[Condition, ...]:
     """What the read at a position shows that writes before had only promised; empty if nothing.
 
-    `accepted` are the writes that were answered 202 and of which nothing has shown an end yet. In this order: members
-    that were null or another state before, values of those writes in a list or text, and that there is something to
-    read at an address which such a write gave.
+    In this order: members that were null or another state before, values of the `accepted` writes in a list or text,
+    and that there is something to read at an address which such a write gave.
     """
     read = exchanges[at]
     if read.response.status >= 300:
@@ -41,21 +42,14 @@ def promised(
     if entries := _entries(read, shown, known, accepted):
         return tuple(entries[:_MOST_CONDITIONS])
     said = {text for _, text in request_values(read.request)}
-    for write in accepted:
-        if said & {text for member, text in response_values(exchanges[write].response) if _identifies(member, text)}:
-            return (StatusIs(read.response.status),)
-    return ()
+    return (StatusIs(read.response.status),) if accepted.named_by(said) else ()
 
 
 def _name(condition: FieldReaches) -> str:
     return next((token for token in reversed(condition.path) if isinstance(token, str)), "")
 
 
-def _identifies(member: str, text: str) -> bool:
-    return is_telling(text) or (is_identifier(member) and any(letter.isdigit() for letter in text))
-
-
-def _entries(read: Exchange, shown: ResponseView, known: OwnValues, accepted: Sequence[int]) -> list[EntryAppears]:
+def _entries(read: Exchange, shown: ResponseView, known: OwnValues, accepted: AcceptedWrites) -> list[EntryAppears]:
     """One value of each accepted write that the response shows in a list, or in a text without having been asked."""
     asked = {text for _, text in request_values(read.request)}
     chosen: dict[int, EntryAppears] = {}
@@ -71,8 +65,9 @@ def _fields(exchanges: Sequence[Exchange], at: int, shown: ResponseView) -> Iter
     """The members that an earlier exchange about the same thing showed as null, or its write as another state."""
     if not isinstance(shown.document, dict):
         return
+    said = {text for _, text in scalars(shown.document)}
     before = [
-        index for index in range(max(0, at - _MOST_BEFORE), at) if _same_thing(exchanges[index], exchanges[at], shown)
+        index for index in range(max(0, at - _MOST_BEFORE), at) if _same_thing(exchanges[index], exchanges[at], said)
     ]
     for path, value in _members(shown.document, ()) if before else ():
         if (condition := _promised_field(exchanges, before, at, path, value)) is not None:
@@ -126,16 +121,32 @@ def _members(document: dict[str, Any], path: tuple[str, ...]) -> Iterator[tuple[
             yield (*path, name), value
 
 
-def _same_thing(earlier: Exchange, read: Exchange, shown: ResponseView) -> bool:
-    """Whether an earlier exchange was about what a read shows: the same read, or a write of the same thing."""
+def _same_thing(earlier: Exchange, read: Exchange, said: AbstractSet[str]) -> bool:
+    """Whether an earlier exchange was about what a read shows: the same read, or a write of the same thing.
+
+    `said` are all scalars of the response of the read.
+    """
     one, other = earlier.request, read.request
-    document = cached_json(earlier.response.body)
-    if earlier.host != read.host or not isinstance(document, dict) or earlier.response.status >= 300:
+    if earlier.host != read.host or earlier.response.status >= 300:
         return False
     if one.method in SAFE:
-        return one.method == other.method and one.target == other.target
-    values = {text for member, text in scalars(document) if _identifies(member, text)}
-    if any(is_telling(text) for text in values & {text for _, text in scalars(shown.document)}):
+        same = one.method == other.method and one.target == other.target
+        return same and isinstance(cached_json(earlier.response.body), dict)
+    found = _identifiers(earlier.response.body)
+    if found is None:
+        return False
+    values, telling = found
+    if not telling.isdisjoint(said):
         return True
     inside = other.path == one.path or other.path.startswith(one.path.rstrip("/") + "/")
-    return inside and (other.path == one.path or bool(values & set(other.path.split("/"))))
+    return inside and (other.path == one.path or not values.isdisjoint(other.path.split("/")))
+
+
+@lru_cache(maxsize=2 * _MOST_BEFORE)  # those that the next reads look back on
+def _identifiers(body: bytes) -> tuple[frozenset[str], frozenset[str]] | None:
+    """The identifiers in a JSON object, and those of them that are known wherever they stand; None for no object."""
+    document = cached_json(body)
+    if not isinstance(document, dict):
+        return None
+    values = frozenset(text for member, text in scalars(document) if identifies(member, text))
+    return values, frozenset(filter(is_telling, values))

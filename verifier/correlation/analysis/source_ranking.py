@@ -54,7 +54,7 @@ def ranked_sources(
     scored = []
     for agreement, group in sources.qualifying(text, field, distinctive):
         # The latest of a group are enough to choose from.
-        for source in _before(group, index)[-_MOST_LOOKED_AT:]:
+        for source in _latest_before(group, index):
             fresh = not echoes(source, occurrences, distinctive)
             scored.append(((fresh, not source.locator.listed, agreement, -source.depth, source.index), source))
     scored.sort(key=lambda item: item[0], reverse=True)
@@ -68,8 +68,9 @@ def ranked_sources(
     return [(source, score[:3] == top[:3]) for score, source in kept]
 
 
-def _before(group: list[Source], index: int) -> list[Source]:
-    return group[: bisect_left(group, index, key=lambda source: source.index)]
+def _latest_before(group: list[Source], index: int) -> list[Source]:
+    end = bisect_left(group, index, key=lambda source: source.index)
+    return group[max(0, end - _MOST_LOOKED_AT) : end]
 
 
 def _value_key(source: Source) -> tuple[int, str, str]:

@@ -58,8 +58,9 @@ class SessionValues:
         for name, value in cookies:
             note(value, cookie_field(name), "whole")
 
-    def add_response(self, index: int, exchange: Exchange, waited_for: AbstractSet[str] = frozenset()) -> None:
-        for source in sources(index, exchange.request, exchange.response, self.occurrences.keys() | waited_for):
+    def add_response(self, index: int, exchange: Exchange, wanted: AbstractSet[str]) -> None:
+        """Note where a response offers one of the `wanted` texts."""
+        for source in sources(index, exchange.request, exchange.response, wanted):
             self.sources.setdefault(source.text, Sources()).add(source)
 
     def is_distinctive(self, text: str) -> bool:

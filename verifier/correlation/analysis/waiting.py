@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from msgspec import structs
 
+from verifier.correlation.analysis.accepted_writes import AcceptedWrites
 from verifier.correlation.analysis.changes import changed_counts, changed_entries, changed_fields, changed_words
 from verifier.correlation.analysis.own_values import OwnValues, request_values
 from verifier.correlation.analysis.promised import promised
@@ -50,7 +51,7 @@ class _Collapse:
     exchanges: Sequence[Exchange]
     known: OwnValues = field(default_factory=OwnValues)
     taken_in: int = 0
-    accepted: list[int] = field(default_factory=list)  # writes answered 202 of which nothing has shown an end
+    accepted: AcceptedWrites = field(default_factory=AcceptedWrites)
     found: list[tuple[int, Exchange, Waiting | None]] = field(default_factory=list)
 
     def go(self) -> list[tuple[Exchange, Waiting | None]]:
@@ -78,7 +79,7 @@ class _Collapse:
     def _write(self, at: int) -> None:
         exchange = self.exchanges[at]
         if exchange.request.method not in SAFE and exchange.response.status == 202:
-            self.accepted.append(at)
+            self.accepted.add(at, exchange.response)
         self.found.append((at, exchange, None))
 
     def _reads(self, run: _Run) -> None:
@@ -171,16 +172,15 @@ class _Collapse:
         one = replace(last, at=first.at, request=first.request, response=response, took=ended - first.at)
         self.found.append((at[-1], one, waiting))
         if conditions and self.accepted:
-            shown = self._ended_by(at[-1], conditions)
-            self.accepted = [write for write in self.accepted if write not in shown]
+            self.accepted.end(self._ended_by(at[-1], conditions))
 
     def _ended_by(self, at: int, conditions: tuple[Condition, ...]) -> set[int]:
         """The accepted writes whose values a waiting names; the last one if it names none."""
         said = {own.text for condition in conditions for own in condition.own}
         said.update(text for _, text in request_values(self.exchanges[at].request))
-        found = {self.known.telling.get(text) for text in said}
+        found = {self.known.telling[text] for text in said if text in self.known.telling}
         found.update(index for text in said for index in self.known.named.get(text, {}).values())
-        return {write for write in self.accepted if write in found} or {self.accepted[-1]}
+        return {write for write in found if write in self.accepted} or {self.accepted.latest}
 
 
 def collapse(exchanges: Sequence[Exchange]) -> list[tuple[Exchange, Waiting | None]]:

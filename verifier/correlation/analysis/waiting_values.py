@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from verifier.correlation.analysis.own_values import is_telling, request_values, response_values, words
 from verifier.correlation.analysis.slots import SlotTable
@@ -29,18 +30,25 @@ class WaitingValues:
 
     def bound(self) -> list[ScriptStep]:
         """The steps, with slots for the values in their waitings that differ between replays."""
+        words_of = lru_cache(maxsize=2 * _MOST_BEFORE)(self._words)
         return [
-            step if step.waiting is None else replace(step, waiting=self._waiting(index, step.waiting))
+            step if step.waiting is None else replace(step, waiting=self._waiting(index, step.waiting, words_of))
             for index, step in enumerate(self.steps)
         ]
 
-    def _waiting(self, index: int, waiting: Waiting) -> Waiting:
+    def _words(self, index: int) -> frozenset[str]:
+        """All words that the exchange of a step says."""
+        exchange = self.steps[index].exchange
+        values = (*request_values(exchange.request), *response_values(exchange.response))
+        return frozenset(word for _, text in values for word in words(text))
+
+    def _waiting(self, index: int, waiting: Waiting, words_of: Callable[[int], frozenset[str]]) -> Waiting:
         """The waiting of one step.
 
         A condition on a value that no step before has could never hold and is left out, and so is one on the absence
         of a value that other replays may show as well. What is left is at least the status.
         """
-        write = _write(waiting, index, self.steps)
+        write = _write(waiting, index, self.steps, words_of)
         until = [bound for condition in waiting.until if (bound := self._condition(condition, index, write))]
         if waiting.until and not until:
             until = [StatusIs(waiting.status)]
@@ -75,7 +83,7 @@ class WaitingValues:
         parts = [
             (len(slot.recorded), number)
             for number, slot in enumerate(self.slots.slots)
-            if not own.member and is_unique(slot.recorded) and slot.recorded in text
+            if not own.member and slot.recorded in text and is_unique(slot.recorded)
         ]
         if parts:
             number = max(parts)[1]
@@ -101,7 +109,9 @@ def _counted(condition: CountReaches, index: int, write: int | None, steps: Sequ
     return condition
 
 
-def _write(waiting: Waiting, index: int, steps: Sequence[ScriptStep]) -> int | None:
+def _write(
+    waiting: Waiting, index: int, steps: Sequence[ScriptStep], words_of: Callable[[int], frozenset[str]]
+) -> int | None:
     """The last write with values of the read or its conditions, else the last accepted one, else the last."""
     read = steps[index]
     said = {own.text for own in waiting.own}
@@ -111,7 +121,6 @@ def _write(waiting: Waiting, index: int, steps: Sequence[ScriptStep]) -> int | N
         exchange = steps[at].exchange
         if exchange.request.method in SAFE or steps[at].lender != read.lender or exchange.response.status >= 400:
             continue
-        values = (*request_values(exchange.request), *response_values(exchange.response))
-        has_values = any(word in said for _, text in values for word in words(text))
+        has_values = not words_of(at).isdisjoint(said)
         best = max(best or (False, False, at), (has_values, exchange.response.status == 202, at))
     return best[2] if best is not None else None
