@@ -18,9 +18,11 @@ from verifier import __version__
 from verifier.http.coding import try_decode, without_content_encoding
 from verifier.http.message import Headers, Request, Response, header
 from verifier.recording.entry import encode
+from verifier.recording.late_secrets import replace_late
 from verifier.recording.model import Exchange
 from verifier.recording.placeholders import ClientPlaceholder, Placeholders
 from verifier.recording.redact import Redaction, Redactor
+from verifier.recording.redaction_log import RedactionLog
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -38,6 +40,7 @@ class HarWriter:
         self._placeholders = Placeholders()
         self._began = _EPOCH + timedelta(microseconds=round(began * 1_000_000))
         self._count = 0
+        self._known: list[int] = []  # how many secrets were known when each entry was written
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
         self._part = Path(name)
         self._file = os.fdopen(descriptor, "w", encoding="utf-8")
@@ -53,10 +56,17 @@ class HarWriter:
         entry = self._entry(exchange, session)
         self._file.write((",\n" if self._count else "\n") + json.dumps(entry, ensure_ascii=False))
         self._count += 1
+        if self._redactor is not None:
+            self._known.append(self._redactor.known)
+
+    @property
+    def log(self) -> RedactionLog:
+        """What was redacted so far, and what looked like a secret and was left."""
+        return self._redactor.log if self._redactor is not None else RedactionLog()
 
     @property
     def credentials(self) -> tuple[ClientPlaceholder, ...]:
-        """The placeholders so far whose secrets the client knew and no recorded response issued."""
+        """The placeholders so far whose secrets the client knew and no recorded response issued; final once closed."""
         return self._placeholders.credentials()
 
     def close(self) -> None:
@@ -67,13 +77,14 @@ class HarWriter:
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
+        if self._redactor is not None:
+            self._placeholders = replace_late(self._part, self._known, self._redactor) or self._placeholders
         self._part.replace(self._path)
 
     def abort(self) -> None:
         """Leave nothing behind."""
-        if not self._file.closed:
-            self._file.close()
-            self._part.unlink(missing_ok=True)
+        self._file.close()
+        self._part.unlink(missing_ok=True)
 
     def __enter__(self) -> HarWriter:
         return self

@@ -1,0 +1,49 @@
+"""What was redacted, and what looked like a secret and was left, by place and name."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from tabulate import tabulate
+
+_MOST_ROWS = 1000  # kept
+_SHOWN = 40  # of each kind
+_LONGEST = 48  # characters of a name
+
+
+class RedactionLog:
+    """Counts by place (such as "request header") and name."""
+
+    def __init__(self) -> None:
+        self.redacted: Counter[tuple[str, str]] = Counter()
+        self.left: Counter[tuple[str, str]] = Counter()
+
+    def hide(self, place: str, name: str) -> None:
+        _count(self.redacted, place, name)
+
+    def leave(self, place: str, name: str) -> None:
+        _count(self.left, place, name)
+
+    def add(self, other: RedactionLog) -> None:
+        self.redacted.update(other.redacted)
+        self.left.update(other.left)
+
+    def table(self) -> str:
+        """A table for the terminal; "" if there was nothing."""
+        rows = [(*row, "redacted") for row in _rows(self.redacted)]
+        rows += [(*row, "left: looks random, but its name tells nothing") for row in _rows(self.left)]
+        return (
+            tabulate(rows, headers=("where", "name", "times", "what was done"), disable_numparse=True) if rows else ""
+        )
+
+
+def _count(counter: Counter[tuple[str, str]], place: str, name: str) -> None:
+    shown = "".join(letter if letter.isprintable() else "?" for letter in name[:_LONGEST]) or "-"
+    if (place, shown) in counter or len(counter) < _MOST_ROWS:
+        counter[place, shown] += 1
+
+
+def _rows(counter: Counter[tuple[str, str]]) -> list[tuple[str, str, str]]:
+    rows = [(place, name, str(times)) for (place, name), times in sorted(counter.items())]
+    more = len(rows) - _SHOWN
+    return [*rows[:_SHOWN], ("...", f"{more} more names", "")] if more > 0 else rows
