@@ -15,7 +15,8 @@ import pytest
 
 from tests.benchmarks.contracts.documents import documents
 from tests.cli.small_matrix import ENTRIES, MATRIX, NAME, VERIFIER, entry, recording, verifier, write
-from verifier.cli import main as entry_point
+from verifier.cli.commands import cli
+from verifier.cli.main import main
 from verifier.errors import BrokenEnvironment
 
 NEW = '[python, one_service.py, well, --port, "{port}", --folder, "FOLDER", ]'
@@ -182,9 +183,9 @@ def test_a_mistake_of_the_verifiers_own_is_no_verdict(
         raise raised
 
     monkeypatch.setattr(sys, "argv", ["verifier", "plan", "x.yaml"])
-    monkeypatch.setattr(entry_point.cli.commands["plan"], "callback", broken)
+    monkeypatch.setattr(cli.commands["plan"], "callback", broken)
     with pytest.raises(SystemExit) as ended:
-        entry_point.main()
+        main()
     assert ended.value.code == status
     assert capsys.readouterr().err
 
