@@ -7,11 +7,14 @@ import json
 from pathlib import Path
 from urllib.parse import quote_plus
 
+import pytest
+
 from tests.recording.planted_secrets import FORM, JSON, TEXT, XML, Corpus, forms, planted
 from verifier.recording.har import HarWriter
 from verifier.recording.load import load
 from verifier.recording.redact import Redaction, Redactor
 from verifier.recording.secret_map import PLACEHOLDER
+from verifier.recording.suspicion import session_header_kept
 
 RECORDINGS = Path(__file__).parents[2] / "matrices" / "recordings"
 CORPUS = planted()
@@ -55,8 +58,8 @@ ORDINARY: dict[str, object] = {
 
 
 def test_ordinary_traffic_stays_as_it_is() -> None:
-    """Names that only look like those of secrets, and the shop's own recordings; the declared session is kept."""
-    redactor = Redactor(Redaction(keep=("X-Session",)))
+    """Names that only look like those of secrets, and the shop's own recordings."""
+    redactor = Redactor(Redaction())
     text = json.dumps(ORDINARY)
     query = "&".join(f"{name}={quote_plus(str(value))}" for name, value in ORDINARY.items())
     xml = "".join(f"<{name}>{html.escape(str(value))}</{name}>" for name, value in ORDINARY.items())
@@ -83,3 +86,23 @@ def test_what_flows_from_one_exchange_to_the_next_still_does(tmp_path: Path) -> 
     assert (second.request.target, dict(third.request.headers)["X-Auth-Token"]) == (f"/find?q={token}", token)
     assert fourth.response.body == f"and {token} once more".encode()
     assert writer.credentials == ()  # the first response issues it
+
+
+def test_a_header_that_tells_sessions_apart_is_left_unless_it_lets_somebody_in() -> None:
+    for name, left in (("X-Session", True), ("X-Client", True), ("X-Session-Token", False), ("Authorization", False)):
+        assert (session_header_kept(name).keep == (name,)) is left
+        corpus = Corpus()
+        corpus.add(sent=((name, "s-4711-0815-abc"),))
+        redactor = Redactor(session_header_kept(name))
+        assert (redactor.exchange(corpus.exchanges[0]) == corpus.exchanges[0]) is left
+    assert session_header_kept(None).keep == ()
+
+
+@pytest.mark.parametrize("body", ["text/event-stream", "multipart/mixed; boundary=b"])
+def test_depth_and_streams_are_bounded(body: str) -> None:
+    inner = "password=hunter2hunter2"
+    for _ in range(30):
+        inner = f"--b\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n{inner}\r\n--b--"
+    corpus = Corpus()
+    corpus.add(sent=(("Content-Type", body),), body=f'data: {{"password": "hunter2hunter2"}}\n\n{inner}')
+    assert b"hunter2" not in Redactor(Redaction()).exchange(corpus.exchanges[0]).request.body

@@ -10,6 +10,7 @@ from verifier.cli.contract import contract
 from verifier.cli.judge import judge
 from verifier.cli.plan import plan
 from verifier.cli.record import record
+from verifier.cli.redact import redact
 from verifier.cli.report import report
 from verifier.cli.run import run
 
@@ -20,5 +21,5 @@ def cli() -> None:
     """Rehearse a rollout: run old and new versions side by side and replay recorded traffic with faults."""
 
 
-for command in (plan, run, judge, report, record, contract, clean):
+for command in (plan, run, judge, report, record, redact, contract, clean):
     cli.add_command(command)

@@ -17,9 +17,11 @@ import click
 import uvloop
 
 from verifier.errors import BrokenEnvironment
+from verifier.recording.harwriter import HarWriter
 from verifier.recording.placeholders import as_yaml
 from verifier.recording.proxy import Recorder, RecordingFile, Upstream
-from verifier.recording.redact import Redaction
+from verifier.recording.suspicion import session_header_kept
+from verifier.report.phrasing import printable
 
 _SHOWN = 5  # exchanges that are listed by name
 
@@ -70,12 +72,12 @@ def record(
     into one file with as many of both, in the same order. Whoever reaches an address that is no loopback address (such
     as 0.0.0.0, inside a Compose network) can use the services through it. A line tells that an address is listened on.
 
-    Authorization headers, cookies and declared fields are redacted before anything is written. Press Ctrl-C to stop;
-    the file appears once it is complete. The command then prints, as lines for the matrix, the redacted credentials
-    that a replay needs.
+    Whatever is secret by its name or its shape is redacted before anything is written. Press Ctrl-C to stop; the file
+    appears once it is complete. The command then prints what it redacted and what it left, and, as lines for the
+    matrix, the redacted credentials that a replay needs.
     """
     targets = _targets(listen, to, names, insecure)
-    redaction = Redaction().also(headers=redact, fields=redact)
+    redaction = session_header_kept(session_header).also(headers=redact, fields=redact)
     began = time.time()
     try:
         file = RecordingFile(out, redaction, session_header, began)
@@ -89,6 +91,13 @@ def record(
     if file.left_out:
         shown = "".join(f"\n  {line}" for line in file.left_out[:_SHOWN])
         click.echo(f"{len(file.left_out)} of them cannot be replayed:{shown}", err=True)
+    show_redacted(file, out)
+
+
+def show_redacted(file: HarWriter, out: Path) -> None:
+    """Print what was redacted and what was left, and the lines for the matrix that a replay needs."""
+    if table := file.log.table():
+        click.echo(f"{printable(table)}\n", err=True)
     if file.credentials:
         click.echo(
             "These secrets were redacted, and no recorded response issues them. If the service checks them, name in\n"

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, quote_plus
 from verifier.recording.redaction_log import RedactionLog
 from verifier.recording.secret_map import PREFIX, SHORTEST_SEARCHED, SecretMap
 from verifier.recording.secret_names import Telling, beside, header_is_secret, plain, telling
-from verifier.recording.secret_shapes import hide_shapes, is_plain, is_random
+from verifier.recording.secret_shapes import hide_shapes, is_plain, is_random, is_uuid
 
 _SIGN_UPS = 1000  # whose bodies are remembered
 _MASKED = re.compile(r"[*\u2022]{3,}[\s\d*\u2022-]{0,30}")
@@ -78,6 +78,9 @@ class Concealer:
         if told is Telling.CERTAIN:
             return True
         if told is Telling.LIKELY:
+            if is_uuid(value) and plain(name).endswith("session"):  # the name that a client gives to its session
+                self.log.leave(self.place, name)
+                return False
             return not is_plain(value)
         if told is Telling.KEY:
             return is_random(value)
@@ -92,7 +95,7 @@ class Concealer:
 
     def number(self, name: str, value: object, digits: int) -> int:
         """A number in place of a secret one."""
-        self.log.hide(self.place, name)
+        self.log.hide(self.place, name, number=True)
         most: int = 10 ** max(1, digits)
         return int(self.secrets.placeholder(f"number {value}").removeprefix(PREFIX), 16) % most
 
@@ -110,7 +113,8 @@ class Concealer:
     def is_secret_header(self, name: str, value: str) -> bool:
         own = plain(name)
         if own in self._keep:
-            self.note(name, value)
+            if not is_plain(value):
+                self.log.leave(self.place, name)
             return False
         return own in self._headers or header_is_secret(name) or self.is_secret(name, value)
 

@@ -73,6 +73,13 @@ class HarWriter:
         """Finish the file and put it in place, in one step."""
         if self._file.closed:
             return
+        try:
+            self._finish()
+        except BaseException:
+            self.abort()
+            raise
+
+    def _finish(self) -> None:
         self._file.write("\n]}}\n")
         self._file.flush()
         os.fsync(self._file.fileno())
@@ -83,7 +90,8 @@ class HarWriter:
 
     def abort(self) -> None:
         """Leave nothing behind."""
-        self._file.close()
+        with suppress(OSError):  # what cannot be flushed is not wanted any more
+            self._file.close()
         self._part.unlink(missing_ok=True)
 
     def __enter__(self) -> HarWriter:

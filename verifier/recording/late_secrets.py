@@ -30,7 +30,7 @@ def replace_late(path: Path, known: Sequence[int], redactor: Redactor) -> Placeh
     """
     if not known or known[0] == redactor.known:
         return None
-    descriptor, name = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)
+    descriptor, name = tempfile.mkstemp(prefix=f"{path.name}.", suffix=".part", dir=path.parent)
     changed = False
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as out, path.open(encoding="utf-8", newline="\n") as lines:

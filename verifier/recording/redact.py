@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+from verifier.http.eventstream import with_data
 from verifier.http.message import Headers, Request, Response, header
 from verifier.recording.concealer import Concealer, Redaction
 from verifier.recording.model import Exchange
@@ -66,10 +67,6 @@ class Redactor:
             response=Response(response.status, response_headers, response_body),
         )
 
-    def placeholder(self, secret: str) -> str:
-        """The placeholder of a secret."""
-        return self._concealer.secrets.placeholder(secret)
-
     def replace_in(self, text: str) -> str:
         """A text with every secret replaced that is known by now."""
         return self._concealer.secrets.replace_in(text)
@@ -101,6 +98,8 @@ class Redactor:
             return redact_pairs(concealer, text)
         if document:  # whatever its media type says
             return _text(redact_json(concealer, _bytes(text)))
+        if kind.startswith("text/event-stream"):
+            return _text(with_data(_bytes(text), lambda data: _bytes(self._body(_text(data), "text/plain", depth))))
         if kind.startswith("multipart/"):
             return redact_parts(concealer, text, media_type, self._body, depth)
         if kind.startswith("application/http"):

@@ -17,21 +17,20 @@ class RedactionLog:
     def __init__(self) -> None:
         self.redacted: Counter[tuple[str, str]] = Counter()
         self.left: Counter[tuple[str, str]] = Counter()
+        self.numbers: Counter[tuple[str, str]] = Counter()  # of those redacted, which are numbers
 
-    def hide(self, place: str, name: str) -> None:
+    def hide(self, place: str, name: str, number: bool = False) -> None:
         _count(self.redacted, place, name)
+        if number:
+            _count(self.numbers, place, name)
 
     def leave(self, place: str, name: str) -> None:
         _count(self.left, place, name)
 
-    def add(self, other: RedactionLog) -> None:
-        self.redacted.update(other.redacted)
-        self.left.update(other.left)
-
     def table(self) -> str:
         """A table for the terminal; "" if there was nothing."""
         rows = [(*row, "redacted") for row in _rows(self.redacted)]
-        rows += [(*row, "left: looks random, but its name tells nothing") for row in _rows(self.left)]
+        rows += [(*row, "left: --redact NAME would redact it") for row in _rows(self.left)]
         return (
             tabulate(rows, headers=("where", "name", "times", "what was done"), disable_numparse=True) if rows else ""
         )

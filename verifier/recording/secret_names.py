@@ -222,6 +222,11 @@ def _key(said: list[str], joined: str) -> tuple[Telling, bool] | None:
     return (Telling.LIKELY, False) if said[-2] in _MAYBE_KEYS else None
 
 
+def tells_sessions_apart(name: str) -> bool:
+    """Whether a header that tells sessions apart may be left, because it does not let anybody in."""
+    return not header_is_secret(name) and telling(name)[0] < Telling.CERTAIN
+
+
 def header_is_secret(name: str) -> bool:
     """Whether a header is known to carry a key of some service."""
     return plain(name) in _HEADERS

@@ -27,6 +27,7 @@ from verifier.plan.render import borrowing
 from verifier.recording.load import load
 from verifier.recording.model import Recording, Session
 from verifier.recording.placeholders import sent
+from verifier.recording.suspicion import suspicion
 from verifier.rehearsal.filtering import filtered
 from verifier.rehearsal.hidden import hidden
 from verifier.replay.computed import Computed
@@ -80,7 +81,8 @@ def prepare(
 ) -> tuple[Prepared, ...]:
     """Read all inputs of a matrix and make the plan of each of its pairs; `budget` (seconds) overrides the matrix's.
 
-    The pairs share the budget equally. `say` is told what is about to take seconds.
+    The pairs share the budget equally. `say` is told what is about to take seconds, and which recordings hold what
+    looks like secrets.
 
     Secrets that the matrix names are read from `environ` and from files. If `environ` is None, they are not read, and
     the result can be shown but not run. Raises BadInput with every problem found.
@@ -88,13 +90,20 @@ def prepare(
     matrix = parse(file, PROCESS_STORES, os.environ if environ is None else environ, parts)
     if budget is not None:
         matrix = replace(matrix, budget=budget)
+    told: set[str] = set()
+
+    def once(sentence: str) -> None:
+        if sentence not in told:
+            told.add(sentence)
+            say(sentence)
+
     found: list[Prepared] = []
     problems: list[Problem] = []
     every = pairs(replace(matrix, budget=matrix.budget / max(1, len(pairs(matrix)))))
     notes = left_out(matrix, every)
     for pair in every:
         try:
-            found.append(replace(_prepared(pair, notes, file, seed, environ, say), versions=versions(matrix)))
+            found.append(replace(_prepared(pair, notes, file, seed, environ, once), versions=versions(matrix)))
         except BadInput as error:
             problems += error.problems
     if problems:
@@ -125,7 +134,7 @@ def _prepared(
     notes = list(told)
     for number, traffic in enumerate(matrix.traffic, 1):
         try:
-            replay_scripts |= _replay_scripts(matrix, traffic, number, notes)
+            replay_scripts |= _replay_scripts(matrix, traffic, number, notes, say)
         except BadInput as error:
             problems += error.problems
     credentials = None
@@ -164,8 +173,12 @@ def _contracts(matrix: Matrix) -> tuple[tuple[str, str, Path], ...]:
     return tuple(found)
 
 
-def _replay_scripts(matrix: Matrix, traffic: Traffic, number: int, notes: list[str]) -> dict[str, ReplayScript]:
+def _replay_scripts(
+    matrix: Matrix, traffic: Traffic, number: int, notes: list[str], say: Callable[[str], object]
+) -> dict[str, ReplayScript]:
     recording = load(traffic.recording, traffic.session_header)
+    if warning := suspicion(recording, traffic.session_header):
+        say(f"warning: {warning}")
     if problems := list(_not_sent(matrix, traffic, recording)):
         raise BadInput(problems)
     recording, unmatched = filtered(recording, traffic, str(matrix.file))

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from msgspec import structs
-
-from verifier.http.eventstream import with_data
-from verifier.http.message import Response, header
+from verifier.http.message import header
 from verifier.recording.harwriter import HarWriter
 from verifier.recording.model import Exchange
 from verifier.recording.redact import Redaction
@@ -48,8 +45,6 @@ class RecordingFile(HarWriter):
 
     def put(self, seen: ObservedExchange) -> None:
         """Append one exchange. Raises OSError when the disk does not take it."""
-        if seen.kind == "eventsource":
-            seen = replace(seen, exchange=self._without_secrets(seen.exchange))
         self._seen = seen
         self.add(seen.exchange, self._session(seen.exchange))
         self.count += 1
@@ -81,16 +76,3 @@ class RecordingFile(HarWriter):
             content["size"] = entry["response"]["bodySize"] = seen.response_size
             content["comment"] = seen.note
         return entry
-
-    def _without_secrets(self, exchange: Exchange) -> Exchange:
-        """Redact each event of a stream as a JSON document, which it often is."""
-        redactor = self._redactor
-        if redactor is None:
-            return exchange
-
-        def clean(data: bytes) -> bytes:
-            alone = replace(exchange, response=Response(200, (("Content-Type", "application/json"),), data))
-            return redactor.exchange(alone).response.body
-
-        body = with_data(exchange.response.body, clean)
-        return replace(exchange, response=structs.replace(exchange.response, body=body))
