@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from tests.checks.history_builder import NEW, OLD, HistoryBuilder, Scenario, attributions, in_every_phase
 from verifier.checks.verdict import Judgement
@@ -206,3 +207,20 @@ def test_a_call_that_an_ended_replica_never_answered_fails_who_called(error: str
     builder.send("GET /things/1", OLD, None if error else 200, error=error, of=outer, source="inner")
     builder.event("exited", OLD, HOW)
     assert _found(builder.judge(), "POST /front") == {("available", attribution)}
+
+
+@pytest.mark.parametrize(("times", "confirmed"), [(1, False), (2, True)])
+def test_one_end_in_the_confirmation_alone_confirms_nothing_however_many_requests_it_hits(
+    times: int, confirmed: bool
+) -> None:
+    """Somebody else may have killed that replica."""
+    builder = _controls()
+    for _ in range(times):
+        builder.step("control-new")
+        _calm(Scenario(builder, "control-new", NEW, NEW, False))
+        for number in range(3):
+            builder.send(f"PUT /things/{number}", NEW, None, error="reset", outcome="info", index=number)
+        builder.event("exited", NEW, HOW)
+        builder.steps[-1] = structs.replace(builder.steps[-1], confirms=True)
+    found = [entry for entry in builder.judge().violations if entry.cause]
+    assert found and {(entry.attribution, entry.confirmed) for entry in found} == {("new-version", confirmed)}

@@ -5,7 +5,7 @@ the seed draws. It must end with the right status and leave nothing behind:
 
 - 0 or 1 only with the verdict of the quiet run, and a failure only with violations that the quiet run has, too;
 - 3 only after a replica was killed, which is indeed not what the version does;
-- 4 with a verdict that is unknown; 130 after an interrupt; death by signal 9 after the verifier itself was killed.
+- 4 with no verdict or an error; 130 after an interrupt; death by signal 9 after the verifier itself was killed.
 
 Prints a line of JSON for each run, and a summary. Ends with status 1 if anything was wrong.
 """
@@ -35,7 +35,8 @@ from tests.soak.victims import DOCKER_HITS, PROCESS_HITS, Hit, Run, leftovers, s
 VERIFIER = str(Path(sys.executable).with_name("verifier"))
 LONGEST = 300.0  # seconds that a run may take, whatever befalls it
 CLEAN_WITHIN = 90.0  # seconds in which a watcher must have cleaned up after a verifier that was killed
-LOOK = 0.02  # seconds between two looks for somebody to hit
+STARTS = 1.0  # seconds in which Python itself may still be starting, when an interrupt is not the verifier's to handle
+LOOK = 0.05  # seconds between two looks for somebody to hit
 KILLED = -signal.SIGKILL
 INTERRUPTED = 128 + signal.SIGINT
 NO_VERDICT = 4
@@ -93,16 +94,19 @@ def misjudged(kind: str, hit: str, found: Ended, quiet: Ended) -> list[str]:
         return []
     if hit and kind == "interrupt" and found.status == INTERRUPTED:
         return []
-    if hit and found.status == NO_VERDICT and found.verdict in ("", "unknown"):
+    if hit and found.status == NO_VERDICT and found.verdict in ("", "error"):
         return []
     if hit and kind == "replica" and found.status == UNKNOWN:
         return []
     return [f"status {found.status} ({found.verdict or 'no verdict'})"]
 
 
-def attempt(number: int, seed: int, runtime: str, kind: str, quiet: dict[str, Ended], longest: float) -> Attempt:
+def attempt(number: int, seed: int, runtime: str, kind: str, quiet: dict[str, tuple[Ended, float]]) -> Attempt:
     draw = random.Random(f"{seed}/{number}")
-    release, after = draw.choice(sorted(matrix.RELEASES)), draw.uniform(0, longest)
+    release = draw.choice(sorted(quiet))
+    right, longest = quiet[release]
+    after = draw.uniform(0, longest)
+    after = max(after, STARTS) if kind == "interrupt" else after
     name, began = f"soak-{os.getpid()}-{number}", time.monotonic()
     with tempfile.TemporaryDirectory(prefix=f"{name}-") as text, small_disk(Path(text)) as mounted:
         folder = Path(text)
@@ -117,7 +121,7 @@ def attempt(number: int, seed: int, runtime: str, kind: str, quiet: dict[str, En
             run.verifier.kill()
             status = run.verifier.wait()
         took = time.monotonic() - began
-        wrong += misjudged(kind, hit, matrix.ended(status, run.out), quiet[release])
+        wrong += misjudged(kind, hit, matrix.ended(status, run.out), right)
         told = (folder / "told.txt").read_text(encoding="utf-8", errors="replace")
         if "Traceback" in told:
             wrong.append("a traceback")
@@ -128,19 +132,19 @@ def attempt(number: int, seed: int, runtime: str, kind: str, quiet: dict[str, En
     return Attempt(number, release, kind, hit, round(after, 2), round(took, 1), status, tuple(wrong))
 
 
-def learn(runtime: str) -> tuple[dict[str, Ended], float]:
-    """The verdict of each release if nothing befalls it, and the seconds that the longest one takes."""
-    found, longest = {}, 0.0
+def learn(runtime: str) -> dict[str, tuple[Ended, float]]:
+    """The verdict of each release if nothing befalls it, and how many seconds its run takes."""
+    learned = {}
     for release in matrix.RELEASES:
         began, name = time.monotonic(), f"soak-{os.getpid()}-quiet"
         with tempfile.TemporaryDirectory(prefix=f"{name}-") as text:
             verifier = start(Path(text), Path(text) / "run", name, release, runtime)
-            found[release] = matrix.ended(verifier.wait(timeout=LONGEST), Path(text) / "run")
-            if found[release].status not in (0, 1):
+            found = matrix.ended(verifier.wait(timeout=LONGEST), Path(text) / "run")
+            if found.status not in (0, 1):
                 raise SystemExit((Path(text) / "told.txt").read_text(encoding="utf-8"))
-        longest = max(longest, time.monotonic() - began)
-        print(f"quiet {release}: status {found[release].status}, {time.monotonic() - began:.1f} s", flush=True)
-    return found, longest
+        learned[release] = found, time.monotonic() - began
+        print(f"quiet {release}: status {found.status}, {learned[release][1]:.1f} s", flush=True)
+    return learned
 
 
 def main() -> int:
@@ -150,13 +154,14 @@ def main() -> int:
     parser.add_argument("--runtime", choices=("process", "docker"), default="process")
     parser.add_argument("--only", choices=sorted(PROCESS_HITS))
     options = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a verifier ignores what it was started with as ignored
     deadline = time.monotonic() + 60 * options.minutes
     kinds = [options.only] if options.only else list(PROCESS_HITS if options.runtime == "process" else DOCKER_HITS)
-    quiet, longest = learn(options.runtime)
+    quiet = learn(options.runtime)
     done: list[Attempt] = []
     while time.monotonic() < deadline:
         kind = kinds[len(done) % len(kinds)]
-        done.append(attempt(len(done), options.seed, options.runtime, kind, quiet, longest))
+        done.append(attempt(len(done), options.seed, options.runtime, kind, quiet))
         print(json.dumps(asdict(done[-1])), flush=True)
     hits = [one for one in done if one.hit]
     wrong = [one for one in done if one.wrong]

@@ -54,7 +54,11 @@ def interrupt_verifier(run: Run) -> str:
 
 
 def kill_process(run: Run, word: str) -> str:
-    found = [(process, line) for process, line in marked(run.name) if word in line]
+    """Kill a process of the run, or a child of the verifier, with that word in its command line."""
+    found = list(marked(run.name))
+    with contextlib.suppress(psutil.Error):
+        found += [(child, " ".join(child.cmdline())) for child in run.verifier.children()]
+    found = [(process, line) for process, line in found if word in line]
     if not found:
         return ""
     process, line = run.draw.choice(found)

@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 
+from verifier.checks.causes import is_end
 from verifier.checks.cells import CONTROLS, cells
 from verifier.checks.context import Context
 from verifier.checks.rates import Rates, Signature
@@ -172,12 +173,13 @@ def _confirmed(
     """Whether a defect was seen again when it was tried again; None where it was not.
 
     What no replay shows is not tried again: requests that are made up from a contract, and what contracts alone say.
-    What the confirmation alone shows must show twice: one failure in many more tries is what chance gives.
+    What the confirmation alone shows must show twice: one failure in many more tries is what chance gives. All that
+    follows from the end of a replica in one step is one failure.
     """
     confirming = {step.id for step in context.history.steps if step.confirms}
-    again = sum(finding.step in confirming for finding in group)
+    again = [finding.step for finding in group if finding.step in confirming]
     if again:
-        return again > 1 or again < len(group)
+        return len(set(again) if is_end(group[0].cause) else again) > 1 or len(again) < len(group)
     tried = any(attributions.cell_of(step) == attribution for step in confirming)
     return False if tried and any(_replayed(context, finding) for finding in group) else None
 

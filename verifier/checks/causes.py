@@ -34,6 +34,14 @@ def broken(event: ReplicaEvent) -> str:
     return ends(event.service, event.version) if event.what == "exited" else f"{named} does not become ready"
 
 
+_ENDS = " ends by itself"
+
+
 def ends(service: str, version: str) -> str:
     """The cause of all that follows from replicas that end by themselves."""
-    return f"{service} {version} ends by itself"
+    return f"{service} {version}{_ENDS}"
+
+
+def is_end(cause: str) -> bool:
+    """Whether a cause is that replicas end by themselves."""
+    return cause.endswith(_ENDS)
