@@ -37,7 +37,7 @@ def test_the_small_matrix_itself_is_good(command: Callable[..., Told], tmp_path:
 @pytest.mark.parametrize(
     ("matrix", "messages"),
     [
-        ("matrix: [\n", ["words.yaml:2: is not valid YAML"]),
+        ("matrix: [\n", ["words.yaml:2: matrix: is not valid YAML"]),
         ("", ["words.yaml: is empty"]),
         ("- a\n", ["words.yaml:1: must be a mapping"]),
         (

@@ -113,7 +113,7 @@ def test_deep_nesting_is_no_crash(tmp_path: Path, depth: int) -> None:
 
 def test_aliases_that_multiply_are_no_memory_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nine lines that stand for a thousand million values: refused, not unfolded."""
-    monkeypatch.setattr("verifier.located.MOST_VALUES", 20_000)
+    monkeypatch.setattr("verifier.yaml_nodes.MOST_VALUES", 20_000)
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [" + ", ".join([f"*a{n - 1}"] * 10) + "]" for n in range(1, 9)]
     with pytest.raises(BadInput, match="too many values"):

@@ -7,6 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from verifier.printable import abridged, printable
+
+MOST_LINES = 100  # problems that are shown
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
@@ -22,8 +26,14 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        place = f"{self.file}:{self.line}" if self.line else self.file
-        return f"{place}: {self.key}: {self.message}" if self.key else f"{place}: {self.message}"
+        file, key, message = _line(self.file, 500), _line(self.key, 300), _line(self.message, 1500)
+        place = f"{file}:{self.line}" if self.line else file
+        return f"{place}: {key}: {message}" if key else f"{place}: {message}"
+
+
+def _line(text: str, most: int) -> str:
+    """What may come from a hostile file, as a part of one line of bounded length."""
+    return printable(abridged(text, most)).replace("\n", r"\x0a")
 
 
 class BadInput(Exception):
@@ -31,7 +41,13 @@ class BadInput(Exception):
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+        super().__init__("\n".join(self.lines()))
+
+    def lines(self) -> list[str]:
+        """One line for each of the first problems, and one for the number of further ones."""
+        found = [str(problem) for problem in self.problems[:MOST_LINES]]
+        more = len(self.problems) - MOST_LINES
+        return [*found, f"and {more} more problems"] if more > 0 else found
 
     @classmethod
     def one(cls, file: str | Path, message: str, *, line: int = 0, key: str = "") -> BadInput:

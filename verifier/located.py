@@ -6,7 +6,6 @@ Readers take values through `Reader`, which collects every problem instead of st
 from __future__ import annotations
 
 import difflib
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,8 +14,12 @@ from typing import Any
 import yaml
 
 from verifier.errors import BadInput, Problem
+from verifier.files import NO_FILE, exists, is_file, is_folder, read_text, resolved
+from verifier.printable import quoted
+from verifier.yaml_nodes import Base, Names, Nodes, dotted, names_at
 
-MOST_VALUES = 1_000_000
+LONGEST = 366 * 86400.0  # seconds; what takes longer is a slip
+LARGEST = 8 * 1024 * 1024  # bytes of a matrix or of guarantees
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,83 +41,25 @@ class Located:
 
 def load(file: Path) -> Located:
     """Read one YAML document. Raises BadInput if it cannot be read, is not YAML, or repeats a key."""
+    nodes = Nodes(file, read_text(file, LARGEST, lambda text, line: dotted(names_at(text, line))), Base)
     try:
-        text = file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise BadInput.one(file, f"cannot be read: {error.strerror or error}") from None
-    except UnicodeDecodeError:
-        raise BadInput.one(file, "is not UTF-8 text") from None
-    try:
-        loader = yaml.SafeLoader(text)
-        node = loader.get_single_node()
-        if node is None:
-            raise BadInput.one(file, "is empty")
-        return _Locator(loader, str(file)).locate(node, "")
+        return _located(nodes, nodes.root, ())
     except RecursionError:
         raise BadInput.one(file, "is nested too deeply") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        message = getattr(error, "problem", None) or str(error)
-        raise BadInput.one(file, f"is not valid YAML: {message}", line=mark.line + 1 if mark else 0) from None
 
 
-@dataclass(slots=True)
-class _Locator:
-    """Turns the nodes of one document into values. Aliases are followed, up to MOST_VALUES values in total."""
-
-    loader: yaml.SafeLoader
-    file: str
-    count: int = 0
-    checked: set[int] = field(default_factory=set)
-    above: set[int] = field(default_factory=set)
-
-    def locate(self, node: yaml.Node, key: str) -> Located:
-        line = node.start_mark.line + 1
-        self.count += 1
-        if self.count > MOST_VALUES:
-            raise BadInput.one(self.file, f"stands for too many values: more than {MOST_VALUES}")
-        if id(node) in self.above:
-            raise BadInput.one(self.file, "an alias that contains itself", line=line, key=key)
-        self.above.add(id(node))
-        value = self._value(node, key, line)
-        self.above.discard(id(node))
-        return Located(value, self.file, line, key)
-
-    def _value(self, node: yaml.Node, key: str, line: int) -> Any:
-        if isinstance(node, yaml.MappingNode):
-            return self._items(node, key)
-        if isinstance(node, yaml.SequenceNode):
-            return [self.locate(item, f"{key}[{i}]") for i, item in enumerate(node.value)]
-        try:
-            return self.loader.construct_object(node, deep=True)
-        except (ValueError, LookupError, AttributeError, TypeError) as error:  # the text does not fit its tag
-            raise BadInput.one(self.file, f"is not valid YAML: {error}", line=line, key=key) from None
-
-    def _items(self, node: yaml.MappingNode, key: str) -> dict[str, Located]:
-        self._check_keys(node, key)
-        self.loader.flatten_mapping(node)  # merged keys come first, so that explicit keys replace them
+def _located(nodes: Nodes, node: yaml.Node, names: Names) -> Located:
+    """The value of a node. Aliases are followed."""
+    line, file, key = node.start_mark.line + 1, str(nodes.file), dotted(names)
+    if isinstance(node, yaml.MappingNode):
         items: dict[str, Located] = {}
-        for key_node, value_node in node.value:
-            if not isinstance(key_node, yaml.ScalarNode):
-                raise BadInput.one(self.file, "a key must be a plain word", line=key_node.start_mark.line + 1, key=key)
-            name = key_node.value
-            inner = self.locate(value_node, f"{key}.{name}" if key else name)
-            items[name] = Located(inner.value, self.file, key_node.start_mark.line + 1, inner.key)
-        return items
-
-    def _check_keys(self, node: yaml.MappingNode, key: str) -> None:
-        """Raise BadInput for a repeated key. Called before `<<` merges, which may repeat keys."""
-        if id(node) in self.checked:
-            return
-        self.checked.add(id(node))
-        seen = set()
-        for key_node, _ in node.value:
-            name = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
-            if name in seen:
-                line = key_node.start_mark.line + 1
-                raise BadInput.one(self.file, f"the key {name!r} is repeated", line=line, key=key)
-            if name is not None:
-                seen.add(name)
+        for key_node, value_node in nodes.items(node, names):
+            inner = _located(nodes, value_node, (*names, key_node.value))
+            items[key_node.value] = Located(inner.value, file, key_node.start_mark.line + 1, inner.key)
+        return Located(items, file, line, key)
+    if isinstance(node, yaml.SequenceNode):
+        return Located([_located(nodes, item, (*names, at)) for at, item in enumerate(node.value)], file, line, key)
+    return Located(nodes.scalar(node, names), file, line, key)
 
 
 @dataclass(slots=True)
@@ -143,7 +88,7 @@ class Reader:
                 if name not in names:
                     close = difflib.get_close_matches(name, names, 1)
                     hint = f"; did you mean {close[0]!r}?" if close else f"; known here: {', '.join(sorted(names))}"
-                    self.problem(item, f"unknown key {name!r}{hint}")
+                    self.problem(item, f"unknown key {quoted(name)}{hint}")
         return at.value
 
     def items(self, at: Located | None) -> list[Located]:
@@ -159,6 +104,9 @@ class Reader:
         if at is None:
             return default
         if isinstance(at.value, str):
+            if "\0" in at.value:
+                self.problem(at, "must not contain a NUL character")
+                return default
             return at.value
         if isinstance(at.value, int | float) and not isinstance(at.value, bool):
             return str(at.value)
@@ -169,11 +117,25 @@ class Reader:
         """A path, relative to `folder`, of an existing file."""
         if at is None:
             return None
-        path = (folder / self.text(at)).resolve()
-        if not path.is_file():
-            self.problem(at, f"there is no file {path}")
-            return None
-        return path
+        known = len(self.problems)
+        name = self.text(at)
+        path = resolved(folder, name)
+        if is_file(path):
+            return path
+        if len(self.problems) == known:
+            self.problem(at, f"there is no file {path or folder / name}" + (f": {NO_FILE}" if exists(path) else ""))
+        return None
+
+    def folder(self, at: Located, folder: Path, what: str = "folder") -> Path:
+        """A path, relative to `folder`, of an existing folder; `folder` itself if there is none."""
+        known = len(self.problems)
+        name = self.text(at)
+        path = resolved(folder, name)
+        if path is not None and is_folder(path):
+            return path
+        if len(self.problems) == known:
+            self.problem(at, f"there is no {what} {path or folder / name}")
+        return folder
 
     def whole(self, at: Located | None, default: int, least: int = 0, most: int | None = None) -> int:
         if at is None:
@@ -187,13 +149,16 @@ class Reader:
             return default
         return value
 
-    def seconds(self, at: Located | None, default: float) -> float:
-        """A duration: a number of seconds, or `250ms`, `10s`, `5m`, `1h`."""
+    def seconds(self, at: Located | None, default: float, above: float | None = None) -> float:
+        """A duration: a number of seconds, or `250ms`, `10s`, `5m`, `1h`, at most a year; longer than `above`."""
         if at is None:
             return default
         value = parse_seconds(at.value)
         if value is None:
-            self.problem(at, f"must be a duration such as 500ms, 10s or 5m, not {at.value!r}")
+            self.problem(at, f"must be a duration such as 500ms, 10s or 5m, not {quoted(at.value)}")
+            return default
+        if above is not None and value <= above:
+            self.problem(at, f"must be more than {above:g}")
             return default
         return value
 
@@ -202,7 +167,7 @@ class Reader:
             return default
         allowed = list(options)
         if at.value not in allowed:
-            self.problem(at, f"must be one of {', '.join(allowed)}, not {at.value!r}")
+            self.problem(at, f"must be one of {', '.join(allowed)}, not {quoted(at.value)}")
             return default
         return str(at.value)
 
@@ -223,7 +188,7 @@ def parse_seconds(value: object) -> float | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, int | float):
-        return float(value) if 0 <= value < math.inf else None
+        return float(value) if 0 <= value <= LONGEST else None
     if isinstance(value, str):
         for suffix, scale in (("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0)):
             if value.endswith(suffix):
@@ -231,7 +196,7 @@ def parse_seconds(value: object) -> float | None:
                     number = float(value[: -len(suffix)].strip())
                 except ValueError:
                     continue
-                return number * scale if 0 <= number < math.inf else None
+                return number * scale if 0 <= number * scale <= LONGEST else None
     return None
 
 

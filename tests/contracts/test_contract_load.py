@@ -25,7 +25,7 @@ def _load(tmp_path: Path, text: str, name: str = "c.yaml") -> object:
     [
         ("a: 1\n", 0, "", "no `openapi`"),
         ("[1]\n", 0, "", "must be a mapping"),
-        ("", 0, "", "must be a mapping"),
+        ("", 0, "", "is empty"),
         ("openapi: '4.0'\n", 1, "#/openapi", "4.0 is not known"),
         ("swagger: '1.2'\n", 1, "#/swagger", "1.2 is not known"),
         ("openapi: [\n", 2, "", "not valid YAML"),

@@ -9,13 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from verifier.history.model import Replicas
+from verifier.printable import printable
 from verifier.report import phrasing
 from verifier.report.bodies import MOST, excerpt, message
 
 
 @given(st.text())
 def test_printable_text_has_no_control_characters_and_no_surrogates(text: str) -> None:
-    shown = phrasing.printable(text)
+    shown = printable(text)
     assert not any(unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"} - {"\n"} and character != "\n"
                    for character in shown)  # fmt: skip
     shown.encode()
@@ -23,11 +24,11 @@ def test_printable_text_has_no_control_characters_and_no_surrogates(text: str) -
 
 @given(st.text(st.characters(categories=["L", "N", "P", "S", "Zs"])))
 def test_plain_text_stays_as_it_is(text: str) -> None:
-    assert phrasing.printable(text) == text
+    assert printable(text) == text
 
 
 def test_an_escape_sequence_and_an_override_become_visible() -> None:
-    assert phrasing.printable("a\x1b[31mb\u202ec\ud800") == "a\\x1b[31mb\\u202ec\\ud800"
+    assert printable("a\x1b[31mb\u202ec\ud800") == "a\\x1b[31mb\\u202ec\\ud800"
 
 
 def test_a_mixture_names_each_service_once() -> None:

@@ -13,8 +13,8 @@ from msgspec import structs
 
 from verifier.checks.verdict import Judgement, Tolerated
 from verifier.plan.model import FOR_BUDGET, LeftOut
+from verifier.printable import printable
 from verifier.report import markdown, text
-from verifier.report.phrasing import printable
 
 GOLDEN = Path(__file__).parent / "golden"
 

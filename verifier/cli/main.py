@@ -29,8 +29,8 @@ def main() -> None:
         error.show()
         sys.exit(2)
     except BadInput as error:
-        for problem in error.problems:
-            click.echo(str(problem), err=True)
+        for line in error.lines():
+            click.echo(line, err=True)
         sys.exit(2)
     except BrokenEnvironment as error:
         click.echo(f"The environment broke; no verdict. {error}", err=True)

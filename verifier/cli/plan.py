@@ -10,8 +10,8 @@ import msgspec
 
 from verifier.cli.run import seconds
 from verifier.plan.render import render_pairs
+from verifier.printable import printable
 from verifier.rehearsal.prepare import prepare
-from verifier.report.phrasing import printable
 
 
 @click.command()

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Column
 
 from verifier.plan.model import PlannedStep
+from verifier.printable import printable
 from verifier.rehearsal.events import (
     ConfirmationBegan,
     Doing,
@@ -21,7 +22,7 @@ from verifier.rehearsal.events import (
     StepBegan,
     StepEnded,
 )
-from verifier.report.phrasing import mixture, printable
+from verifier.report.phrasing import mixture
 
 
 class Progress:

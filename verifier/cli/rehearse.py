@@ -17,6 +17,7 @@ from verifier.cli.interrupt import Interrupted, interruptible
 from verifier.cli.progress import Progress
 from verifier.errors import BrokenEnvironment, shortage
 from verifier.matrix.pairs import safe_name
+from verifier.printable import printable
 from verifier.rehearsal.broken import write_errors
 from verifier.rehearsal.judging import judge_new
 from verifier.rehearsal.pairs import Index, Judged, StoredPair, merged_run, result, store_index, write_merged
@@ -24,7 +25,6 @@ from verifier.rehearsal.prepare import Prepared
 from verifier.rehearsal.walk import Rehearsal
 from verifier.report import text
 from verifier.report.pairs_formats import MERGED
-from verifier.report.phrasing import printable
 from verifier.runtime.select import Selection, make
 
 

@@ -7,7 +7,9 @@ are booleans, and keys are text. YAML 1.1 would turn a property named `no` into 
 from __future__ import annotations
 
 import json
+import math
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -17,27 +19,18 @@ import yaml
 
 from verifier import pointers
 from verifier.errors import BadInput
+from verifier.files import NO_FILE, exists, is_file, read_text, resolved
 from verifier.located import Located
+from verifier.yaml_nodes import Base, Names, Nodes, names_at, unusable
 
-_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+LARGEST = 64 * 1024 * 1024  # bytes of a document
+_SUSPICIOUS = re.compile(r"\\u[dD][89a-fA-F]|[0-9]{300}|[eE]\+?[0-9]{3}|Infinity|NaN")
 
 
-class _Loader(_Base):  # type: ignore[misc]
-    """Loads scalars as in JSON; everything else is text."""
+class _Loader(Base):  # type: ignore[misc]
+    """Resolves scalars as in JSON; everything else is text."""
 
     yaml_implicit_resolvers: ClassVar[dict[str, list[tuple[str, re.Pattern[str]]]]] = {}
-
-    def construct_mapping(self, node: yaml.Node, deep: bool = False) -> dict[str, Any]:
-        if not isinstance(node, yaml.MappingNode):
-            raise yaml.constructor.ConstructorError(None, None, "expected a mapping", node.start_mark)
-        seen = set()
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode) or key.value in seen:
-                problem = "a key must be a plain word" if not isinstance(key, yaml.ScalarNode) else "a key is repeated"
-                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
-            seen.add(key.value)
-        self.flatten_mapping(node)
-        return {key.value: self.construct_object(value, deep=True) for key, value in node.value}
 
 
 _SCALARS = (
@@ -55,29 +48,69 @@ _Loader.add_constructor("tag:yaml.org,2002:float", lambda loader, node: float(lo
 
 def read(file: Path) -> Any:
     """The document in a file. Raises BadInput if it cannot be read or is neither JSON nor YAML."""
+    text = read_text(file, LARGEST, lambda text, line: _pointed(names_at(text, line)))
     try:
-        text = file.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise BadInput.one(file, f"cannot be read: {error.strerror or error}") from None
-    except UnicodeDecodeError:
-        raise BadInput.one(file, "is not UTF-8 text") from None
-    if text.lstrip()[:1] in ("{", "["):
-        try:
-            return json.loads(text)
-        except json.JSONDecodeError as error:
-            if file.suffix.lower() == ".json":
-                message = f"is not valid JSON: {error.msg} (column {error.colno})"
-                raise BadInput.one(file, message, line=error.lineno) from None
-        except RecursionError:
-            raise BadInput.one(file, "is nested too deeply") from None
-    try:
-        return yaml.load(text, _Loader)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        problem = getattr(error, "problem", None) or str(error)
-        raise BadInput.one(file, f"is not valid YAML: {problem}", line=mark.line + 1 if mark else 0) from None
-    except (RecursionError, ValueError) as error:
-        raise BadInput.one(file, f"cannot be read: {error}") from None
+        if text.lstrip()[:1] in ("{", "["):
+            try:
+                return _usable(file, json.loads(text), text)
+            except ValueError as error:
+                if file.suffix.lower() == ".json":
+                    raise _not_json(file, text, error) from None
+        nodes = Nodes(file, text, _Loader, _pointed)
+        return _plain(nodes, nodes.root, (), {})
+    except RecursionError:
+        raise BadInput.one(file, "is nested too deeply") from None
+
+
+def _no_json(value: object) -> str:
+    """Why a value cannot be part of a document; "" if it can."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "is no finite number"
+    if not isinstance(value, str | int | float | list | dict | None):
+        return f"is no JSON value: {type(value).__name__}"
+    return unusable(value)
+
+
+def _pointed(names: Names) -> str:
+    pointer = "".join(f"/{pointers.escape(str(name))}" for name in names)
+    return f"#{pointer}" if pointer else ""
+
+
+def _not_json(file: Path, text: str, error: ValueError) -> BadInput:
+    if isinstance(error, json.JSONDecodeError):
+        return BadInput.one(file, f"is not valid JSON: {error.msg} (column {error.colno})", line=error.lineno)
+    digits = re.search(rf"[0-9]{{{sys.get_int_max_str_digits()}}}", text)  # the other reason of the parser
+    line = text.count("\n", 0, digits.start()) + 1 if digits else 0
+    return BadInput.one(file, "is too large a number" if digits else f"is not valid JSON: {error}", line=line)
+
+
+def _usable(file: Path, document: Any, text: str) -> Any:
+    """The document. Raises BadInput for half of a surrogate pair, and for a number that JSON cannot hold."""
+    found = _SUSPICIOUS.search(text)
+    waiting: list[tuple[Names, Any]] = [((), document)] if found else []
+    while waiting:
+        names, value = waiting.pop()
+        for part in (*value, value) if isinstance(value, dict) else (value,):
+            if problem := _no_json(part):
+                key = _pointed(names)
+                line = line_of(file, key[1:]) or text.count("\n", 0, found.start() if found else 0) + 1
+                raise BadInput.one(file, problem, line=line, key=key)
+        below = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        waiting += (((*names, name), inner) for name, inner in below)
+    return document
+
+
+def _plain(nodes: Nodes, node: yaml.Node, names: Names, known: dict[int, Any]) -> Any:
+    """The value of a node. The nodes of an alias become one value."""
+    if isinstance(node, yaml.ScalarNode):
+        value = nodes.scalar(node, names)
+        if problem := _no_json(value):
+            raise nodes.bad(node, names, problem)
+        return value
+    if id(node) not in known:
+        items = [(name, _plain(nodes, inner, (*names, name), known)) for name, inner in nodes.below(node, names)]
+        known[id(node)] = dict(items) if isinstance(node, yaml.MappingNode) else [inner for _, inner in items]
+    return known[id(node)]
 
 
 class Location(NamedTuple):
@@ -115,15 +148,17 @@ class Documents:
             raise self.bad(at, f"$ref {reference!r} leads to the network; only files beside the document are read")
         if fragment and not fragment.startswith("/"):
             raise self.bad(at, f"$ref {reference!r} is not a JSON pointer")
-        file = at.file if not name else (at.file.parent / unquote(name)).resolve()
+        file = at.file if not name else resolved(at.file.parent, unquote(name))
+        if file is None:
+            raise self.bad(at, f"$ref leads to the missing file {unquote(name)}")
         return Location(file, unquote(fragment))
 
     def value(self, place: Location, at: Location) -> Any:
         """The value at a place. If there is none, the error names `at`."""
-        value = self._document(place.file) if place.file in self._read or place.file.is_file() else None
-        if value is None:
-            raise self.bad(at, f"$ref leads to the missing file {place.file.name}")
-        value = pointers.value_at(value, place.pointer)
+        if place.file not in self._read and not is_file(place.file):
+            what = f"what is {NO_FILE}:" if exists(place.file) else "the missing file"
+            raise self.bad(at, f"$ref leads to {what} {place.file.name}")
+        value = pointers.value_at(self._document(place.file), place.pointer)
         if value is pointers.MISSING:
             raise self.bad(at, f"$ref leads nowhere: {place.file.name}#{place.pointer}")
         return value
@@ -167,8 +202,8 @@ def _located(file: str, node: yaml.Node | None, value: Any, key: str) -> Located
 
 def _node(file: Path, pointer: str) -> yaml.Node | None:
     try:
-        node: yaml.Node | None = yaml.compose(file.read_text(encoding="utf-8-sig"), _Loader)
-    except (OSError, ValueError, yaml.YAMLError, RecursionError):
+        node: yaml.Node | None = yaml.compose(read_text(file, LARGEST), _Loader)
+    except (BadInput, ValueError, yaml.YAMLError, RecursionError):
         return None
     for name in pointers.names(pointer):
         below = dict(_children(node)).get(name)

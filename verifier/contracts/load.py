@@ -10,6 +10,7 @@ from verifier.contracts.document import Documents, Location
 from verifier.contracts.model import Contract, StoredDocument
 from verifier.contracts.schema import Schemas
 from verifier.errors import BadInput
+from verifier.files import resolved
 
 _SCHEMA_WORDS = {"$schema", "type", "properties", "$ref", "allOf", "anyOf", "oneOf", "enum", "const", "items", "$defs",
                  "definitions", "not", "if"}  # fmt: skip
@@ -17,7 +18,7 @@ _SCHEMA_WORDS = {"$schema", "type", "properties", "$ref", "allOf", "anyOf", "one
 
 def load(path: Path) -> Contract:
     """Read OpenAPI 3, Swagger 2.0, AsyncAPI 2 or 3, or a bare JSON Schema. Raises BadInput with file and pointer."""
-    documents = Documents(path.resolve())
+    documents = Documents(resolved(Path(), str(path)) or path)
     root = documents.root
     if not isinstance(root, dict):
         raise BadInput.one(path, "is not a contract: the document must be a mapping")

@@ -12,6 +12,7 @@ from verifier.contracts.guarantees import Declaration, Guarantees, OperationGuar
 from verifier.contracts.load import load
 from verifier.contracts.lookup import ServiceLookup
 from verifier.contracts.model import Contract, ContractOperation
+from verifier.files import exists
 from verifier.http.message import Request
 
 
@@ -107,5 +108,5 @@ def version_contract(
     if contract is None:
         return VersionContract(service, version, None, None)
     own, shared = contract.with_name(f"{contract.stem}.guarantees.yaml"), contract.with_name("guarantees.yaml")
-    file = own if own.is_file() else shared if shared.is_file() else None
+    file = own if exists(own) else shared if exists(shared) else None
     return VersionContract(service, version, load(contract), read(file, declarations) if file else None)

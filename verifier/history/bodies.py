@@ -20,6 +20,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from verifier.errors import BadInput
+from verifier.files import opened
 from verifier.history.model import Operation
 from verifier.http.message import Response
 
@@ -147,18 +148,17 @@ class BodyReader:
     def _read(self) -> dict[bytes, bytes]:
         found: dict[bytes, bytes] = {}
         decode = msgspec.json.Decoder(KeptBody).decode
-        try:
-            with self._file.open("rb") as lines:
-                for number, line in enumerate(lines, 1):
-                    if not line.endswith(b"\n"):
-                        break
-                    try:
-                        kept = decode(line)
-                        base = found[bytes.fromhex(kept.base)] if kept.base else b""
-                        whole = base[: kept.start] + kept.body + base[len(base) - kept.end :]
-                        found[bytes.fromhex(kept.digest)] = whole
-                    except (msgspec.DecodeError, ValueError, KeyError) as error:
-                        raise BadInput.one(self._file, f"is no body: {error}", line=number) from None
-        except OSError as error:
-            raise BadInput.one(self._file, f"cannot be read: {error.strerror or error}") from None
+        with opened(self._file) as lines:
+            for number, line in enumerate(lines, 1):
+                if not line.endswith(b"\n"):
+                    break
+                try:
+                    kept = decode(line)
+                    base = found[bytes.fromhex(kept.base)] if kept.base else b""
+                    if not (0 <= kept.start <= len(base) and 0 <= kept.end <= len(base)):
+                        raise ValueError("takes more of its base than there is")
+                    whole = base[: kept.start] + kept.body + base[len(base) - kept.end :]
+                    found[bytes.fromhex(kept.digest)] = whole
+                except (msgspec.DecodeError, ValueError, KeyError) as error:
+                    raise BadInput.one(self._file, f"is no body: {error}", line=number) from None
         return found

@@ -17,6 +17,7 @@ from typing import IO, Any, TypeVar
 import msgspec
 
 from verifier.errors import BadInput
+from verifier.files import opened, read_bytes
 from verifier.history.bodies import NAME, BodyReader, BodyWriter
 from verifier.history.line import storable
 from verifier.history.model import End, FaultInjected, History, Note, Operation, ReplicaEvent, RunInfo, Step
@@ -108,17 +109,15 @@ def records(directory: Path, kind: type[R]) -> Iterator[R]:
     """
     file = directory / "history" / FILES[kind]
     decode = msgspec.json.Decoder(kind).decode
-    try:
-        with file.open("rb") as lines:
-            for number, line in enumerate(lines, 1):
-                if not line.endswith(b"\n"):
-                    return
-                try:
-                    yield decode(line)
-                except msgspec.DecodeError as error:
-                    raise BadInput.one(file, f"is no {kind.__name__.lower()}: {error}", line=number) from None
-    except OSError as error:
-        raise BadInput.one(file, f"cannot be read: {error.strerror or error}") from None
+    with opened(file) as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.endswith(b"\n"):
+                return
+            try:
+                record = decode(line)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                raise BadInput.one(file, f"is no {kind.__name__.lower()}: {error}", line=number) from None
+            yield record
 
 
 def read(directory: Path) -> History:
@@ -139,10 +138,8 @@ def read(directory: Path) -> History:
 def read_value(file: Path, kind: Any) -> Any:
     """One JSON file decoded as a value of the given type. Raises BadInput if that fails."""
     try:
-        return msgspec.json.decode(file.read_bytes(), type=kind)
-    except OSError as error:
-        raise BadInput.one(file, f"cannot be read: {error.strerror or error}") from None
-    except msgspec.DecodeError as error:
+        return msgspec.json.decode(read_bytes(file), type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadInput.one(file, f"is damaged: {error}") from None
 
 

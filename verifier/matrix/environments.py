@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from verifier.errors import BadInput
+from verifier.files import read_text
 from verifier.located import Located, Reader
 from verifier.matrix.references import REFERENCE, CallerEnvironment
 
@@ -34,9 +36,9 @@ def read_env_files(reader: Reader, at: Located | None, folder: Path, caller: Cal
         if file is None:
             continue
         try:
-            lines = file.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError):
-            reader.problem(item, f"{file} cannot be read as UTF-8 text")
+            lines = read_text(file).splitlines()
+        except BadInput as error:
+            reader.problems += error.problems
             continue
         for number, line in enumerate(lines, 1):
             pair = _pair(line)

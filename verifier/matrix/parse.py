@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from verifier.errors import BadInput
+from verifier.files import read_text, resolved
 from verifier.located import Located, Reader, load
 from verifier.matrix.model import (
     FAULTS,
@@ -40,7 +41,7 @@ def parse(
     `environ` holds the variables of `${env.NAME}`, and `parts_of` says by what a store can be called.
     Raises BadInput with all problems found.
     """
-    file = file.resolve()
+    file = resolved(Path(), str(file)) or file
     reader = Reader()
     root = load(file)
     known = ("matrix", "services", "stores", "partners", "rollout", "traffic", "faults", "budget", "replay", "pairs")
@@ -97,6 +98,11 @@ def _store(reader: Reader, name: str, at: Located, process_stores: Sequence[str]
     seed = reader.file(items.get("seed"), folder)
     if seed is not None and seed.suffix != ".sql":
         reader.problem(items["seed"], "must be a .sql file; a command stands beside the versions of a service: seed")
+    elif seed is not None:
+        try:
+            read_text(seed)
+        except BadInput as error:
+            reader.problems += error.problems
     kind = reader.choice(items["kind"], process_stores, process_stores[0]) if "kind" in items else None
     process = items.get("process")
     stand_in: str | tuple[str, ...] | None = kind
@@ -106,11 +112,14 @@ def _store(reader: Reader, name: str, at: Located, process_stores: Sequence[str]
         stand_in = reader.choice(process, process_stores, process_stores[0])
     if not {"image", "process", "kind"} & items.keys():
         reader.problem(at, "needs an 'image' (Docker runtime), a 'process' (process runtime) or both")
-    content = folder / reader.text(items["content"]) if "content" in items else None
-    if content is not None and stand_in not in ("file", "directory"):
+    content = None
+    if "content" in items and stand_in not in ("file", "directory"):
         reader.problem(items["content"], "has no effect: only the stores file and directory begin with content")
-    elif content is not None and not (content.is_dir() if stand_in == "directory" else content.is_file()):
-        reader.problem(items["content"], f"there is no {stand_in} {content}")
+    elif "content" in items:
+        at_content = items["content"]
+        content = (
+            reader.file(at_content, folder) if stand_in == "file" else reader.folder(at_content, folder, "directory")
+        )
     return Store(
         name=name,
         image=reader.text(items["image"]) if "image" in items else None,
@@ -120,7 +129,7 @@ def _store(reader: Reader, name: str, at: Located, process_stores: Sequence[str]
         ready=read_readiness(reader, items["ready"]) if "ready" in items else None,
         seed=seed,
         kind=kind,
-        content=content.resolve() if content is not None else None,
+        content=content,
     )
 
 

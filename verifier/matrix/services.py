@@ -6,6 +6,7 @@ import re
 import signal
 from pathlib import Path
 
+from verifier.files import is_file
 from verifier.located import Located, Reader
 from verifier.matrix.environments import read_env_files, read_environment
 from verifier.matrix.model import KINDS, Migrations, Service, StopPolicy, Version
@@ -94,9 +95,9 @@ def _version(
     items = {**shared, **own}
     if not {"image", "build", "command"} & set(items):
         reader.problem(at, f"version {name!r} needs an 'image', a 'build' context or a 'command'")
-    directory = folder / reader.text(items.get("directory"), ".")
-    if not directory.is_dir():
-        reader.problem(items.get("directory", at), f"there is no folder {directory}")
+    directory = reader.folder(items["directory"], folder) if "directory" in items else folder
+    if not name.strip() or not name.isprintable():
+        reader.problem(at, "the name of a version must be text without control characters, and not empty")
     environment: dict[str, str] = {}
     for section in (shared, own):
         environment |= read_env_files(reader, section.get("env_file"), folder, caller)
@@ -106,7 +107,7 @@ def _version(
         image=reader.text(items["image"]) if "image" in items else None,
         build=_build(reader, items["build"], folder) if "build" in items else None,
         command=_command(reader, items.get("command")),
-        directory=directory.resolve(),
+        directory=directory,
         environment=tuple(sorted(environment.items())),
         contract=reader.file(items.get("contract"), folder),
         migrations=_migrations(reader, items.get("migrate")),
@@ -121,11 +122,10 @@ def _build(reader: Reader, at: Located, folder: Path) -> Build:
     else:
         items = reader.mapping(at, ("context", "dockerfile", "args"))
         context = items.get("context", at)
-    path = (folder / (context.value if isinstance(context.value, str) else ".")).resolve()
+    known = len(reader.problems)
+    path = reader.folder(context, folder, "build context") if isinstance(context.value, str) else folder
     dockerfile = reader.text(items.get("dockerfile"), "Dockerfile")
-    if not path.is_dir():
-        reader.problem(context, f"there is no build context {path}")
-    elif not (path / dockerfile).is_file():
+    if len(reader.problems) == known and not is_file(path / dockerfile):
         reader.problem(items.get("dockerfile", context), f"there is no {dockerfile} in {path}")
     return Build(path, dockerfile, reader.pairs(items.get("args")))
 
@@ -160,7 +160,7 @@ def read_readiness(reader: Reader, at: Located) -> Readiness:
         reader.problem(at, "must be a path such as /healthz, the word tcp, or a mapping with http, log or command")
         return Readiness("tcp", "")
     items = reader.mapping(at, ("http", "log", "command", "tcp", "within"))
-    within = reader.seconds(items.get("within"), 30.0)
+    within = reader.seconds(items.get("within"), 30.0, above=0.0)
     kinds = [kind for kind in ("http", "log", "command", "tcp") if kind in items]
     if len(kinds) != 1:
         reader.problem(at, "must name one of http, log, command and tcp")

@@ -16,6 +16,7 @@ from typing import BinaryIO
 import httptools
 
 from verifier.errors import BadInput
+from verifier.files import opened
 from verifier.http.coding import try_decode, without_content_encoding
 from verifier.http.headers import FRAMING
 from verifier.http.message import Headers, Request, Response, header
@@ -49,12 +50,9 @@ def read_goreplay(path: Path, session_header: str | None = None) -> Recording:
     """Read a capture, one payload in memory at a time. Raises BadInput with file, line and key."""
     assembly = Assembly(path, session_header, prefix="payload[{}]")
     waiting: dict[bytes, Payload] = {}
-    try:
-        with path.open("rb") as stream, suppress(TooManyProblems):
-            for number, line, raw in _payloads(path, stream):
-                _take(assembly, waiting, number, line, raw)
-    except OSError as error:
-        raise BadInput.one(path, f"cannot be read: {error.strerror or error}") from None
+    with opened(path) as stream, suppress(TooManyProblems):
+        for number, line, raw in _payloads(path, stream):
+            _take(assembly, waiting, number, line, raw)
     for payload in waiting.values():
         assembly.warn(payload.number, "skipped: no answer was captured")
     return assembly.recording()

@@ -14,6 +14,7 @@ import ijson
 import msgspec
 
 from verifier.errors import BadInput, Problem
+from verifier.files import opened, read_bytes, size
 from verifier.recording.assemble import Assembly, TooManyProblems
 from verifier.recording.entry import parse_entry
 from verifier.recording.harwriter import HarWriter
@@ -34,16 +35,13 @@ def read_har(path: Path, session_header: str | None = None, largest_whole: int =
     A file above `largest_whole` bytes is streamed; then problems name the entry by its index, without a line.
     """
     assembly = Assembly(path, session_header)
-    data = b""
-    try:
-        if path.stat().st_size > largest_whole:
-            with path.open("rb") as stream, suppress(TooManyProblems):
+    with opened(path) as stream:
+        if size(stream) > largest_whole:
+            with suppress(TooManyProblems):
                 for number, entry in enumerate(_streamed(path, stream), 1):
                     assembly.take(number, entry, parse_entry)
             return assembly.recording()
-        data = path.read_bytes()
-    except OSError as error:
-        raise BadInput.one(path, f"cannot be read: {error.strerror or error}") from None
+    data = read_bytes(path, largest_whole)
     assembly.browser, entries = _whole(path, data.removeprefix(b"\xef\xbb\xbf"))
     with suppress(TooManyProblems):
         for number, entry in enumerate(entries, 1):

@@ -15,14 +15,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-import math
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from verifier.errors import BadInput
+from verifier.files import opened
 from verifier.http.headers import FRAMING
 from verifier.http.message import Headers, Request, Response
 from verifier.recording import fields
@@ -39,14 +38,11 @@ _LATEST = 253_402_300_799.0  # the end of the year 9999
 def read_jsonl(path: Path, session_header: str | None = None) -> Recording:
     """Read JSON lines, one line in memory at a time. Raises BadInput with file, line and key."""
     assembly = Assembly(path, session_header, prefix="")
-    try:
-        with path.open("rb") as stream, suppress(TooManyProblems):
-            for number, line in enumerate(iter(lambda: stream.readline(LONGEST_LINE), b""), 1):
-                text = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
-                if text.strip():
-                    assembly.take(number, text, parse_line, number)
-    except OSError as error:
-        raise BadInput.one(path, f"cannot be read: {error.strerror or error}") from None
+    with opened(path) as stream, suppress(TooManyProblems):
+        for number, line in enumerate(iter(lambda: stream.readline(LONGEST_LINE), b""), 1):
+            text = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+            if text.strip():
+                assembly.take(number, text, parse_line, number)
     return assembly.recording()
 
 
@@ -114,7 +110,7 @@ def _body(message: dict[str, Any], key: str) -> bytes:
 
 def _at(value: object) -> float:
     if isinstance(value, int | float) and not isinstance(value, bool):
-        if not math.isfinite(value) or not 0 <= value <= _LATEST:
+        if not 0 <= value <= _LATEST:
             raise EntryProblem("at", "must be seconds since the epoch")
         return round(float(value), 6)
     return started(value, "at")

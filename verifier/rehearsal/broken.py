@@ -19,10 +19,11 @@ from verifier.errors import BadInput
 from verifier.history.model import Timing
 from verifier.history.store import read
 from verifier.plan.model import Plan
+from verifier.printable import one_line, printable
 from verifier.rehearsal.judging import write_texts
 from verifier.rehearsal.run_directory import stored_contracts
 from verifier.report import verdict_json
-from verifier.report.phrasing import counted, one_line, printable
+from verifier.report.phrasing import counted
 from verifier.report.verdict_json import SCHEMA
 
 

@@ -11,6 +11,7 @@ from msgspec import structs
 from verifier.checks.judge import judge
 from verifier.checks.verdict import Judgement
 from verifier.errors import BadInput, BrokenEnvironment
+from verifier.files import is_folder
 from verifier.history.model import History, Timing
 from verifier.history.store import read, write_value
 from verifier.plan.model import Plan
@@ -23,7 +24,7 @@ EXIT = {"pass": 0, "fail": 1, "unknown": 3}
 
 def load_and_judge(directory: Path) -> tuple[Judgement, History, Plan]:
     """Read and judge a run directory. Raises BadInput if it is not one, BrokenEnvironment if its environment broke."""
-    if not (directory / "history").is_dir():
+    if not is_folder(directory / "history"):
         raise BadInput.one(directory, "is not a run directory: it has no history")
     history, plan = read(directory), stored_plan(directory)
     if broken := next((note for note in history.notes if note.kind == "environment"), None):

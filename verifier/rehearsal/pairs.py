@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from verifier.checks.verdict import Judgement
+from verifier.files import exists
 from verifier.history.model import History, Timing
 from verifier.history.store import read_value, write_value
 from verifier.plan.model import Plan
@@ -53,7 +54,7 @@ class Index:
 
 def has_pairs(directory: Path) -> bool:
     """Whether this is the directory of a run of several pairs."""
-    return (directory / INDEX).is_file()
+    return exists(directory / INDEX)
 
 
 def store_index(directory: Path, index: Index) -> None:

@@ -16,6 +16,7 @@ from urllib.parse import unquote
 from verifier.checks.registered import DECLARATIONS
 from verifier.contracts import document
 from verifier.contracts.registry import ContractRegistry, version_contract
+from verifier.files import exists, is_file, resolved
 from verifier.history.model import Timing
 from verifier.history.store import read_value, write_value
 from verifier.plan.model import Plan, PlannedStep
@@ -66,14 +67,14 @@ def keep_inputs(directory: Path, prepared: Prepared) -> None:
 
 def _files_of(contract: Path) -> set[Path]:
     """The file of a contract, the guarantees beside it, and all files that they refer to, directly or indirectly."""
-    waiting = [contract, *(file for file in guarantee_files(contract) if file.is_file())]
+    waiting = [contract, *filter(is_file, guarantee_files(contract))]
     found: set[Path] = set()
     while waiting:
         file = waiting.pop()
         if file not in found:
             found.add(file)
-            targets = ((file.parent / unquote(name)).resolve() for name in _referred(document.read(file)))
-            waiting += [target for target in targets if target.is_file()]
+            targets = (resolved(file.parent, unquote(name)) for name in _referred(document.read(file)))
+            waiting += [target for target in targets if target is not None and is_file(target)]
     return found
 
 
@@ -131,7 +132,7 @@ def _with_author(step: PlannedStep, authors: Mapping[str, str]) -> PlannedStep:
 
 def stored_timing(directory: Path) -> Timing:
     """The durations of a run; zero if it was killed before it could store them."""
-    if not (directory / "timing.json").is_file():
+    if not exists(directory / "timing.json"):
         return Timing(0.0, 0.0, 0.0, 0.0)
     timing: Timing = read_value(directory / "timing.json", Timing)
     return timing

@@ -16,6 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from verifier.checks.verdict import Judgement, StepVerdict, Violation
 from verifier.history.model import History, Operation, Timing
 from verifier.plan.model import Plan
+from verifier.printable import printable
 from verifier.report import defects, phrasing, summary
 from verifier.report.bodies import Message, message
 from verifier.report.counting import count
@@ -143,7 +144,7 @@ def template(name: str) -> Template:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=lambda value: phrasing.printable(value) if type(value) is str else value,
+        finalize=lambda value: printable(value) if type(value) is str else value,
     )
     return environment.get_template(name)
 

@@ -15,12 +15,12 @@ from xml.etree.ElementTree import Element, SubElement
 from verifier.checks.verdict import Judgement, StepVerdict, Violation
 from verifier.history.model import History, Timing
 from verifier.plan.model import Plan
+from verifier.printable import one_line, printable
 from verifier.report import defects
 from verifier.report import phrasing as words
 from verifier.report.defects import Defect
 from verifier.report.evidence import Evidence, rows
 from verifier.report.format import Format
-from verifier.report.phrasing import one_line, printable
 from verifier.report.text import UNUSED, brief, proof, reason
 
 

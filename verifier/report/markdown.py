@@ -7,12 +7,13 @@ import re
 from verifier.checks.verdict import Judgement
 from verifier.history.model import History, Timing
 from verifier.plan.model import Plan
+from verifier.printable import one_line, printable
 from verifier.report import accepted, defects, summary
 from verifier.report import phrasing as words
 from verifier.report.evidence import Evidence, rows
 from verifier.report.format import Format
 from verifier.report.ledger import LedgerEntry, ledger
-from verifier.report.phrasing import one_line, printable, shortened
+from verifier.report.phrasing import shortened
 from verifier.report.text import (
     IN_FULL,
     UNUSED,

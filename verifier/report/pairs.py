@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from verifier.checks.verdict import Verdict
-from verifier.report.phrasing import SYMBOLS, counted, one_line, shortened
+from verifier.printable import one_line
+from verifier.report.phrasing import SYMBOLS, counted, shortened
 from verifier.report.text import WIDTH, grid, wrapped
 
 NOT_RUN = "not run"

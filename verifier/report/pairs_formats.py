@@ -6,10 +6,11 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from xml.etree.ElementTree import Element, SubElement
 
+from verifier.printable import one_line, printable
 from verifier.report import html, pairs, pairs_json
 from verifier.report.markdown import SIGNS, fitting, plain
 from verifier.report.pairs import NOT_RUN, PairsRun, cells, headline
-from verifier.report.phrasing import one_line, printable, shortened
+from verifier.report.phrasing import shortened
 
 COUNTS = ("tests", "failures", "errors", "skipped")
 

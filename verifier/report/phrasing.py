@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Sequence
 
 from verifier.checks.registered import GUARANTEES
@@ -21,28 +20,6 @@ ATTRIBUTIONS = {
     "new-version": "the new version alone shows it",
     "pre-existing": "the old version alone already shows it",
 }
-
-
-def printable(text: str) -> str:
-    """The text with every control, format and private-use character escaped, except newlines.
-
-    Recorded traffic is untrusted. An escape sequence must not reach a terminal, and a right-to-left override must not
-    reach a reader.
-    """
-    return "".join(_shown(character) for character in text)
-
-
-def one_line(text: str) -> str:
-    """Printable, with newlines as spaces."""
-    return printable(" ".join(text.split("\n")))
-
-
-def _shown(character: str) -> str:
-    point = ord(character)
-    category = unicodedata.category(character)
-    if character == "\n" or (category not in {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"} and point & 0xFFFE != 0xFFFE):
-        return character
-    return f"\\x{point:02x}" if point < 0x100 else f"\\u{point:04x}" if point < 0x10000 else f"\\U{point:08x}"
 
 
 def shortened(text: str, most: int) -> str:

@@ -11,13 +11,14 @@ from tabulate import tabulate
 from verifier.checks.verdict import Judgement, Violation
 from verifier.history.model import History, Operation, Timing
 from verifier.plan.model import Coverage, Plan
+from verifier.printable import one_line, printable
 from verifier.report import accepted, counting, defects, summary
 from verifier.report import phrasing as words
 from verifier.report.bodies import excerpt
 from verifier.report.evidence import Evidence, Row, rows
 from verifier.report.format import Format
 from verifier.report.ledger import QUIET, LedgerEntry, ledger
-from verifier.report.phrasing import printable, shortened
+from verifier.report.phrasing import shortened
 
 IN_FULL = 8  # violations shown with their proof; the others get one line each
 ROWS = 12  # operations shown of one proof
@@ -60,7 +61,7 @@ def tolerated(judgement: Judgement) -> list[str]:
     """The differences that are no defects, most frequent first, each with its reason."""
     shown = [f"{entry.count} × {entry.place}: {entry.reason}" for entry in judgement.tolerated[:TOLERATED]]
     more = len(judgement.tolerated) - len(shown)
-    return [shortened(words.one_line(line), WIDTH - 2) for line in shown] + (
+    return [shortened(one_line(line), WIDTH - 2) for line in shown] + (
         [f"and {more} more, in verdict.json"] if more else []
     )
 
@@ -100,7 +101,7 @@ def table(judgement: Judgement, history: History) -> list[str]:
 
 def grid(body: list[list[str]], header: list[str], align: tuple[str, ...] = ()) -> list[str]:
     """A table of plain text. Numbers are not reformatted, lines are not wrapped. `align` has an entry per column."""
-    safe = [[words.one_line(value) for value in row] for row in (header, *body)]
+    safe = [[one_line(value) for value in row] for row in (header, *body)]
     # The header is passed as a row, because tabulate makes columns with headers two characters wider.
     drawn = tabulate(safe, tablefmt="plain", disable_numparse=True, colalign=align or ("left",) * len(header))
     first, *rest = (line.rstrip() for line in drawn.split("\n"))
@@ -133,7 +134,7 @@ def defect_block(number: int, defect: defects.Defect, evidence: Evidence, entrie
 
 def reason(violation: Violation, indent: str) -> list[str]:
     """What the log of what failed says; [] if that is not known."""
-    lines = [f"{indent}  {shortened(words.one_line(line), 2 * WIDTH)}" for line in violation.reason.splitlines()]
+    lines = [f"{indent}  {shortened(one_line(line), 2 * WIDTH)}" for line in violation.reason.splitlines()]
     return [f"{indent}The log says:", *lines] if lines else []
 
 
@@ -187,7 +188,7 @@ def brief(violation: Violation) -> str:
     """A violation in one line."""
     return shortened(
         f"{violation.guarantee} · {violation.attribution} · {words.subject(violation)} · {violation.step}"
-        f" (×{violation.count}): {words.one_line(violation.message)}",
+        f" (×{violation.count}): {one_line(violation.message)}",
         2 * WIDTH,
     )
 
@@ -233,7 +234,7 @@ def timing_line(timing: Timing) -> str:
 def wrapped(text: str, indent: str) -> list[str]:
     """Lines of at most WIDTH characters. Longer words stay whole, so that URLs can be copied."""
     found: Iterable[str] = textwrap.wrap(
-        words.one_line(text), WIDTH, initial_indent=indent, subsequent_indent=indent,
+        one_line(text), WIDTH, initial_indent=indent, subsequent_indent=indent,
         break_long_words=False, break_on_hyphens=False,
     )  # fmt: skip
     return list(found)

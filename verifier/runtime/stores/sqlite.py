@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 from verifier.errors import BrokenEnvironment
+from verifier.files import read_text
 from verifier.runtime.base import Environment, StoreSpec
 from verifier.runtime.stores.kind import LocalStore, StoreKind
 
@@ -26,7 +27,7 @@ async def local(
 async def load(spec: StoreSpec, url: str, file: Path) -> None:
     def run() -> None:
         with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as database:
-            database.executescript(file.read_text(encoding="utf-8"))
+            database.executescript(read_text(file))
 
     try:
         await asyncio.to_thread(run)
