@@ -17,11 +17,11 @@ import click
 import uvloop
 
 from verifier.errors import BrokenEnvironment
+from verifier.printable import printable
 from verifier.recording.harwriter import HarWriter
 from verifier.recording.placeholders import as_yaml
 from verifier.recording.proxy import Recorder, RecordingFile, Upstream
 from verifier.recording.suspicion import session_header_kept
-from verifier.report.phrasing import printable
 
 _SHOWN = 5  # exchanges that are listed by name
 

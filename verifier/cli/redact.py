@@ -7,10 +7,10 @@ from pathlib import Path
 import click
 
 from verifier.cli.record import show_redacted
+from verifier.printable import printable
 from verifier.recording.harwriter import HarWriter
 from verifier.recording.load import load
 from verifier.recording.suspicion import session_header_kept
-from verifier.report.phrasing import printable
 
 
 @click.command()
