@@ -19,7 +19,7 @@ from msgspec import Struct, structs
 
 from verifier.errors import BadInput
 from verifier.history import model, outcome
-from verifier.history.bodies import kept_apart
+from verifier.history.bodies import BodyReader, kept_apart
 from verifier.history.model import (
     End,
     FaultInjected,
@@ -107,7 +107,7 @@ def test_bodies_are_kept_byte_for_byte(body: bytes, headers: list[tuple[str, str
     with folder() as directory:
         operation = Operation("i", "s", "r", "e", 0, 1, "replay", "n", "a", "1", "a-1", request, response, "ok", 0, 1)
         write(directory, [operation])
-        found = next(records(directory, Operation))
+        found = BodyReader(directory).restore(next(records(directory, Operation)))
         assert (found.request.body, found.response) == (body, response)
 
 
