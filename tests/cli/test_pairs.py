@@ -11,6 +11,7 @@ import pytest
 
 from tests.cli.small_matrix import MATRIX, verifier, write
 from tests.zoo.readings import test_readings as readings
+from tests.zoo.rehearsing import filled, har
 
 OFFICE = readings.HERE / "office.py"
 WORDS = '{command: [python, one_service.py, %s, --port, "{port}", --folder, "FOLDER"], environment: {RELEASE: "%s"}}'
@@ -18,13 +19,13 @@ WORDS = '{command: [python, one_service.py, %s, --port, "{port}", --folder, "FOL
 
 def rehearse(folder: Path, release: str) -> tuple[int, dict[str, Any], str]:
     """Versions 1, then a release with a migration, then the same once more under another environment."""
-    text = readings.MATRIX.format(release=release, python=json.dumps(sys.executable), office=json.dumps(str(OFFICE)))
+    text = filled(readings.MATRIX, OFFICE, release=release)
     third = (
         f'      "3":\n        command: [{json.dumps(sys.executable)}, {json.dumps(str(OFFICE))}, {release}, '
         '--port, "{port}"]\n        environment: {RELEASE: "3"}\nstores:'
     )
     (folder / "matrix.yaml").write_text(text.replace("stores:", third, 1), encoding="utf-8")
-    (folder / "old.har").write_text(json.dumps(readings.har()), encoding="utf-8")
+    (folder / "old.har").write_text(json.dumps(har("office:8000", readings.recorded())), encoding="utf-8")
     done = verifier("run", "matrix.yaml", "--runtime", "process", "--out", "run", cwd=folder)
     assert (folder / "run" / "verdict.json").is_file(), done.stdout + done.stderr
     found: dict[str, Any] = json.loads((folder / "run" / "verdict.json").read_text(encoding="utf-8"))
