@@ -99,7 +99,8 @@ def at_once(commands: Sequence[tuple[str, list[str]]]) -> list[tuple[str, int, f
         started = []
         for name, command in commands:
             file = stack.enter_context(tempfile.TemporaryFile("w+")) if started else None
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file)
+            environment = os.environ | {"PYTHONUNBUFFERED": "1"}  # what was shown stays if the run is ended
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=environment)
             stack.callback(_end, process)
             started.append((name, command, process, file))
         for name, command, process, file in started:
