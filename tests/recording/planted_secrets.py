@@ -228,6 +228,43 @@ SHAPES: dict[str, Callable[[Corpus], str]] = {
 }  # fmt: skip
 
 
+def labelled(corpus: Corpus) -> None:
+    """Secrets that something else in the document names."""
+    for where, value in {
+        "tokens": {"tokens": {"access": "SECRET"}},
+        "listed tokens": {"tokens": ["SECRET"]},
+        "fieldName": {"fields": [{"fieldName": "password", "fieldValue": "SECRET"}]},
+        "pair in a list": [["password", "SECRET"], ["user", "anna"]],
+        "JSON patch": [{"op": "replace", "path": "/user/password", "value": "SECRET"}],
+        "type": {"type": "password", "value": "SECRET"},
+        "credentials": {"credentials": {"username": "anna", "password": "SECRET"}},
+        "form in JSON": {"form": "a=1&password=SECRET"},
+        "XML in JSON": {"xml": "<a><password>SECRET</password></a>"},
+        "pair in GraphQL": {"query": 'mutation { a(in: {name: "password", value: "SECRET"}) { b } }'},
+        "block string": {"query": 'mutation { a(password: """SECRET""") { b } }'},
+    }.items():
+        corpus.add(sent=JSON, body=json.dumps(value).replace("SECRET", corpus.new(where)))
+    for where, text in {
+        "value in an element": "<a><Token><Value>SECRET</Value></Token></a>",
+        "XML-RPC": "<member><name>password</name><value><string>SECRET</string></value></member>",
+        "property list": "<dict><key>user</key><string>anna</string><key>password</key><string>SECRET</string></dict>",
+        "SAML attribute": "<a><Attribute Name='password'><AttributeValue>SECRET</AttributeValue></Attribute></a>",
+        "number in card": "<card><number>SECRET</number></card>",
+    }.items():
+        corpus.add(sent=XML, body=text.replace("SECRET", corpus.new(where)))
+    for where, text in {
+        "said": "Your password is SECRET.", "flag": "shop --password SECRET --user anna", "curl": "curl -u anna:SECRET http://x",
+        "YAML": "user: anna\napi_key: SECRET\n", "shell": "export API_KEY='SECRET'", "Python": "{'password': 'SECRET'}",
+        "script": "window.csrfToken = 'SECRET';", "callback": 'cb({"token":"SECRET"})',
+    }.items():  # fmt: skip
+        corpus.add(sent=TEXT, body=text.replace("SECRET", corpus.new(where)))
+    corpus.add(answered=JSON, text=json.dumps({"m": f"Your OTP is {corpus.new('said OTP', corpus.digits(8))}"}))
+    table = (("Content-Type", "text/csv"),)
+    corpus.add(answered=table, text=f"id,password,note\n1,{corpus.new('column')},a\n2,{corpus.new('column 2')},b\n")
+    corpus.add(f"/otp/{corpus.new('OTP in a path', corpus.digits(7))}")
+    corpus.add(f"/oauth/callback?code={corpus.new('code alone')}")
+
+
 def shapes(corpus: Corpus) -> None:
     for number, (name, make) in enumerate(SHAPES.items()):
         inside, alone = corpus.new(f"{name} in a text", make(corpus)), corpus.new(f"{name} alone", make(corpus))
@@ -247,7 +284,7 @@ def later(corpus: Corpus) -> None:
 
 def planted() -> Corpus:
     corpus = Corpus()
-    for plant in (headers, fields, documents, parts, paths, texts, shapes, later):
+    for plant in (headers, fields, documents, labelled, parts, paths, texts, shapes, later):
         plant(corpus)
     return corpus
 

@@ -57,6 +57,22 @@ ORDINARY: dict[str, object] = {
 }  # fmt: skip
 
 
+PROSE = [
+    "Your order number is 482913", "Pin 3 of 20 is red", "flight AB1234 at gate 12", "a token of 5 years",
+    "PIN entry failed",
+    "tar --output x.tar -u me", "Password reset link sent to anna@example.org", "the secret of 1000 islands",
+    "see key 42",
+    "Card: visa, Session: morning, Code: none", "http://shop/list?page_token=CAUQAA&sort=card", "pass the 2nd gate",
+]  # fmt: skip
+DOCUMENTS: list[object] = [
+    {"type": "card", "value": 12}, {"name": "Session", "value": "morning"}, {"card": {"brand": "visa"}},
+    {"columns": ["password", "email"]}, ["password", "email"], {"id": "card", "value": "visa"},
+    {"productName": "token ring", "priceValue": 12},
+    {"cards": [{"id": 17, "title": "Deck"}], "tokens": 5, "sessions": [{"id": "s-17", "title": "Keynote 2026"}]},
+    {"openapi": "3.0.0", "properties": {"password": {"type": "string"}, "token": {"type": "string", "minLength": 8}}},
+]  # fmt: skip
+
+
 def test_ordinary_traffic_stays_as_it_is() -> None:
     """Names that only look like those of secrets, and the shop's own recordings."""
     redactor = Redactor(Redaction())
@@ -67,6 +83,11 @@ def test_ordinary_traffic_stays_as_it_is() -> None:
     headers = tuple((name.replace("_", "-"), str(value)) for name, value in ORDINARY.items())
     corpus.add(f"/orders?{query}", (*JSON, ("X-Session", "71f03ae6-0f07-4c42-baeb-e1bbe1204918")), text, headers, text)
     corpus.add("/orders", FORM, query, XML, f"<a>{xml}</a>")
+    for sentence in PROSE:
+        corpus.add("/notes", JSON, json.dumps({"text": sentence}), TEXT, sentence)
+    for value in DOCUMENTS:
+        corpus.add("/notes", JSON, json.dumps(value))
+    corpus.add("/pins/1234/cards/567890", (("Content-Type", "text/csv"),), "id,card,pinned\n1,visa,yes\n")
     corpus.add("/sessions/71f03ae6-0f07-4c42-baeb-e1bbe1204918/cards/12/tokens", TEXT, "pass the salt: now, key = a")
     for exchange in corpus.exchanges:
         assert redactor.exchange(exchange) == exchange, redactor.log.table()

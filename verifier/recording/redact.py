@@ -18,7 +18,7 @@ from verifier.http.eventstream import with_data
 from verifier.http.message import Headers, Request, Response, header
 from verifier.recording.concealer import Concealer, Redaction
 from verifier.recording.model import Exchange
-from verifier.recording.redact_document import each_once, redact_json, redact_pairs, redact_string
+from verifier.recording.redact_document import each_once, redact_csv, redact_json, redact_pairs, redact_string
 from verifier.recording.redact_parts import redact_message, redact_parts
 from verifier.recording.redact_target import redact_target
 from verifier.recording.redact_text import redact_text
@@ -67,6 +67,10 @@ class Redactor:
             response=Response(response.status, response_headers, response_body),
         )
 
+    def placeholder(self, secret: str) -> str:
+        """The placeholder of a secret."""
+        return self._concealer.secrets.placeholder(secret)
+
     def replace_in(self, text: str) -> str:
         """A text with every secret replaced that is known by now."""
         return self._concealer.secrets.replace_in(text)
@@ -104,6 +108,8 @@ class Redactor:
             return redact_parts(concealer, text, media_type, self._body, depth)
         if kind.startswith("application/http"):
             return redact_message(concealer, text, self._body, depth)
+        if kind.startswith("text/csv"):
+            return redact_csv(concealer, text)
         if looks_like_xml(text):
             return redact_xml(concealer, text)
         return text if "\0" in text else redact_text(concealer, text)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import math
 import re
 from collections.abc import Set
+from itertools import repeat
 from typing import Any
 from urllib.parse import quote_plus
 
@@ -13,28 +16,22 @@ from verifier.recording.concealer import Concealer, decoded
 from verifier.recording.redact_text import redact_text
 from verifier.recording.redact_xml import looks_like_xml, redact_xml
 from verifier.recording.secret_names import Telling, plain, words
-from verifier.recording.secret_shapes import is_card
+from verifier.recording.secret_shapes import is_card, is_plain
 
 # A member of an object in broken JSON, its value perhaps cut short. The length of a name is limited, so time is linear.
 _MEMBER = re.compile(
     r'(?<!\\)("((?:[^"\\]|\\.){0,200}+)"\s*+:\s*+)("(?:[^"\\]|\\.)*+(?:"|\\?\Z)|-?\d[\d.eE+-]*+|[{\[])', re.DOTALL
 )
 # Members that name another member's value: {"name": "password", "value": "..."}.
-_LABELS = (
-    "name",
-    "key",
-    "field",
-    "parameter",
-    "param",
-    "header",
-    "attribute",
-    "property",
-    "id",
-    "variable",
-    "label",
-    "k",
-)
-_LABELLED = frozenset({"value", "values", "val", "content", "data", "text", "stringvalue", "v"})
+_LABELS = frozenset({
+    "name", "key", "field", "parameter", "param", "header", "attribute", "property", "id", "variable", "label", "k",
+    "type", "path",
+})  # fmt: skip
+_LABEL = re.compile(r"[\w.$\[\]/-]{1,64}")
+_LABELLED = ("value", "values", "val", "v")
+# Names of objects in which each text is a secret.
+_SECRETS = frozenset({"tokens", "secrets", "passwords", "apikeys", "otps", "pins"})
+_TYPES = ("string", "object", "array", "number", "integer", "boolean", "null")
 _NO_CARD = frozenset(
     {"id", "timestamp", "ean", "gtin", "sku", "isbn", "phone", "tracking", "time", "at", "ms", "version"}
 )
@@ -44,12 +41,12 @@ class Nested(Exception):
     """A secret in broken JSON is an object or a list, whose end cannot be found."""
 
 
-def redact_pairs(concealer: Concealer, text: str, redirected: bool = False) -> str:
-    """A query or form with its secret values replaced. The rest stays byte for byte."""
+def redact_pairs(concealer: Concealer, text: str, redirected: bool = False, beside: Set[str] = frozenset()) -> str:
+    """A query or form with its secret values replaced. The rest stays byte for byte. `beside` are names to add."""
     if not text:
         return text
     parts = text.split("&")
-    siblings = frozenset(plain(decoded(part.partition("=")[0])) for part in parts)
+    siblings = beside | {plain(decoded(part.partition("=")[0])) for part in parts}
     for number, part in enumerate(parts):
         name, mark, value = part.partition("=")
         key = decoded(name)
@@ -101,6 +98,21 @@ def redact_json(concealer: Concealer, body: bytes, name: str = "") -> bytes:
     return json.dumps(redacted, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
+def redact_csv(concealer: Concealer, text: str) -> str:
+    """A table with its names in the first line."""
+    mark = max(",;\t", key=text.partition("\n")[0].count)
+    try:
+        names, *rows = csv.reader(io.StringIO(text, newline=""), delimiter=mark)
+    except (ValueError, csv.Error):
+        return redact_text(concealer, text)
+    hidden = [[*map(redact_value, repeat(concealer), names, row), *row[len(names) :]] for row in rows]
+    if hidden == rows:
+        return redact_text(concealer, text)
+    out = io.StringIO(newline="")
+    csv.writer(out, delimiter=mark, lineterminator="\r\n" if "\r\n" in text else "\n").writerows([names, *hidden])
+    return out.getvalue()
+
+
 def _is_json(line: str) -> bool:
     try:
         json.loads(line, object_pairs_hook=each_once)
@@ -149,6 +161,8 @@ class _Walk:
         if isinstance(value, dict):
             return self._object(value, name, inside)
         if isinstance(value, list):
+            if len(value) == 2 and self._is_pair(*value) and not inside:
+                return [value[0], self._concealer.conceal(value[0], value[1])]
             return [self.value(item, name, inside, siblings) for item in value]
         if isinstance(value, str):
             if inside:
@@ -160,21 +174,38 @@ class _Walk:
 
     def _object(self, found: dict[str, Any], name: str, inside: str) -> dict[str, Any]:
         siblings = frozenset(map(plain, found))
-        label = next((found[key] for key in _LABELS if isinstance(found.get(key), str)), "")
+        label = self._label(found)
         soft = name if self._concealer.telling(name)[0] is Telling.LIKELY and not name.lower().endswith("s") else ""
         redacted = {}
         for key, item in found.items():
             told = key
-            if label and plain(key) in _LABELLED:
+            if label and plain(key).endswith(_LABELLED):
                 told = label
+            elif plain(name) in _SECRETS and isinstance(item, str):
+                told = name if self._concealer.telling(key)[0] < Telling.LIKELY else key
             elif soft and self._concealer.telling(key)[0] < Telling.CERTAIN:
                 told = f"{soft}_{key}"
             whole = inside
-            if isinstance(item, dict | list) and not inside:
-                # A text that names nothing is no label, and `keys` of a document are not its secrets.
+            if isinstance(item, dict | list) and not inside and not _is_schema(item):
                 whole = told if self._concealer.telling(told)[0] is Telling.CERTAIN else ""
             redacted[self._concealer.shapes(key, key)] = self.value(item, told, whole, siblings)
         return redacted
+
+    def _label(self, found: dict[str, Any]) -> str:
+        """What the object says that its value is, if that is a secret."""
+        for key, item in found.items():
+            own = plain(key)
+            if isinstance(item, str) and (own in _LABELS or own.endswith("name")) and _LABEL.fullmatch(item):
+                label = item.rpartition("/")[2]
+                if self._concealer.telling(label)[0] > Telling.KEY:
+                    return label
+        return ""
+
+    def _is_pair(self, name: object, value: object) -> bool:
+        """Whether a list of two is a name and its secret, and not a list of two names."""
+        if not isinstance(name, str) or not isinstance(value, str) or not _LABEL.fullmatch(name):
+            return False
+        return not is_plain(value) and self._concealer.telling(name)[0] is Telling.CERTAIN
 
     def _number(self, value: float, name: str, inside: str) -> float:
         told, numbers = self._concealer.telling(name)
@@ -185,6 +216,11 @@ class _Walk:
             return value
         digits = len(str(abs(int(value)))) if math.isfinite(value) else 1
         return self._concealer.number(inside or name, value, digits)
+
+
+def _is_schema(value: object) -> bool:
+    """Whether an object describes a value (JSON Schema) and is none itself."""
+    return isinstance(value, dict) and (value.get("type") in _TYPES or "$ref" in value)
 
 
 def each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

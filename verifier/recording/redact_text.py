@@ -32,6 +32,14 @@ _PAIR = re.compile(
     r"""((?:name|key|field|header)["']?\s{0,3}[:=]\s{0,3}["']([\w.-]{1,60})["']\s{0,3},\s{0,3}["']?value["']?\s{0,3}[:=]\s{0,3}["'])"""
     r"""((?:[^"'\\]|\\.)*+)"""
 )
+# "your PIN is 4711", "password hunter2", `--password hunter2`
+_SAID = re.compile(
+    r"((?<![\w-])(?:password|passwd|passcode|passphrase|otp|totp|pin|ssn|iban|cvv|cvc|api[ -]?key|access token"
+    r"|(?:verification|security|one-time|login|access|recovery) code)(?:\s{1,3}(?:is|was|of|number))?[:=]?\s{1,3})"
+    r"([^\s,;\"'<>()]{3,200})",
+    re.I,
+)
+_FLAG = re.compile(r"(?<!\S)(--?[A-Za-z][\w-]{0,60})([ =]['\"]?)([^\s'\"]{1,4096})")
 _SCHEME = re.compile(r"\b(Bearer|Basic|Token|Negotiate|ApiKey|DPoP|SSWS)(\s{1,3})([A-Za-z0-9+/=._~-]{8,4096})", re.I)
 
 
@@ -46,6 +54,9 @@ def redact_text(concealer: Concealer, text: str, name: str = "") -> str:
         text = _PAIR.sub(lambda found: _pair(concealer, found), text)
         text = _ASSIGNED.sub(lambda found: _assigned(concealer, found), text)
     if " " in text:
+        text = _SAID.sub(lambda found: _said(concealer, found), text)
+        if "-" in text:
+            text = _FLAG.sub(lambda found: _flag(concealer, found), text)
         text = _SCHEME.sub(lambda found: _scheme(concealer, found, name), text)
     return concealer.shapes(text, name or "text")
 
@@ -84,6 +95,24 @@ def _stands_alone(value: str, mark: str, certain: bool, numbers: bool) -> bool:
     if value.isdecimal():
         return numbers
     return not is_plain(value) and (any(map(str.isdigit, value)) or len(value) >= 16) and value[-1] not in "!?"
+
+
+def _said(concealer: Concealer, found: re.Match[str]) -> str:
+    start, value = found.groups()
+    bare = value.rstrip(".!?:")
+    if len(bare) < 4 or not any(map(str.isdigit, bare)) or (is_plain(bare) and not bare.isdecimal()):
+        return found[0]
+    return f"{start}{concealer.conceal('text', bare)}{value[len(bare) :]}"
+
+
+def _flag(concealer: Concealer, found: re.Match[str]) -> str:
+    flag, mark, value = found.groups()
+    if flag == "-u" and ":" in value:  # of curl
+        user, _, password = value.partition(":")
+        return f"{flag}{mark}{user}:{concealer.conceal(flag, password)}"
+    if concealer.telling(flag)[0] < Telling.CERTAIN or value.startswith("-") or not concealer.is_secret(flag, value):
+        return found[0]
+    return f"{flag}{mark}{concealer.conceal(flag, value)}"
 
 
 def _scheme(concealer: Concealer, found: re.Match[str], name: str) -> str:

@@ -104,12 +104,10 @@ class _Document:
         if not bare:
             return text
         value = html.unescape(bare) if escaped else bare
-        element, parent = self._open[-1], self._open[-2] if len(self._open) > 1 else self._open[-1]
-        if element.name.lower() in _NAMING:
-            parent.label = value
-        name = element.label if self._tells(element.label) else element.name
-        if element.name.lower() in _VALUED and parent.label:
-            name = parent.label
+        element = self._open[-1]
+        if element.name.lower() in _NAMING and len(self._open) > 1:
+            self._open[-2].label = value
+        name = self._name()
         if element.whole and not value.startswith(PREFIX) and len(value) > 3:
             hidden = self._concealer.conceal(name or "element", value)
         elif self._concealer.is_secret(name, value):
@@ -120,6 +118,18 @@ class _Document:
             return text
         start = text.index(bare)
         return text[:start] + (html.escape(hidden, quote=False) if escaped else hidden) + text[start + len(bare) :]
+
+    def _name(self) -> str:
+        """What names the text here: its element, a label, or what the element is the value of."""
+        at = len(self._open) - 1
+        while at > 1 and self._open[at].name.lower() in _VALUED and not self._tells(self._open[at].label):
+            at -= 1
+        element = self._open[at]
+        if self._tells(element.label):
+            return element.label
+        above, telling = self._open[max(0, at - 1)].name, self._concealer.telling
+        soft = telling(above)[0] is Telling.LIKELY and telling(element.name)[0] < Telling.LIKELY
+        return f"{above}_{element.name}" if soft else element.name
 
     def _tells(self, label: str) -> bool:
         return bool(label) and self._concealer.telling(label)[0] > Telling.NOTHING
