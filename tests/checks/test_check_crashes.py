@@ -224,3 +224,22 @@ def test_one_end_in_the_confirmation_alone_confirms_nothing_however_many_request
         builder.steps[-1] = structs.replace(builder.steps[-1], confirms=True)
     found = [entry for entry in builder.judge().violations if entry.cause]
     assert found and {(entry.attribution, entry.confirmed) for entry in found} == {("new-version", confirmed)}
+
+
+def test_what_nobody_was_there_to_read_back_after_one_end_is_no_failure() -> None:
+    """A lost write fails a run even where it is not seen again. This one was not seen to be lost."""
+    builder = _controls()
+    builder.step("forward")
+    builder.send("PUT /things/1", OLD, 200)
+    read = builder.send("GET /things/1", OLD, 200, index=1)
+    builder.event("exited", NEW, HOW)
+    builder.send("GET /things/1", NEW, None, error="refused", of=read, source="sweep", service=read.service)
+    for phase in ("control-old", "control-new", "forward"):
+        builder.step(phase)
+        version = OLD if phase == "control-old" else NEW
+        _calm(Scenario(builder, phase, version, version, False))
+        builder.steps[-1] = structs.replace(builder.steps[-1], confirms=True)
+    judgement = builder.judge()
+    found = [entry for entry in judgement.violations if entry.guarantee == "no lost write"]
+    assert [(entry.confirmed, entry.fails) for entry in found] == [(False, False)]
+    assert judgement.verdict != "fail"

@@ -58,7 +58,8 @@ class Attempt:
 
 
 def start(folder: Path, out: Path, name: str, release: str, runtime: str) -> psutil.Popen:
-    command = [VERIFIER, "run", str(matrix.write(folder, name, release)), "--runtime", runtime, "--out", str(out)]
+    file = matrix.write(folder, name, release, runtime)
+    command = [VERIFIER, "run", str(file), "--runtime", runtime, "--out", str(out)]
     with (folder / "told.txt").open("wb") as told:
         return psutil.Popen(command, stdin=subprocess.DEVNULL, stdout=told, stderr=told, start_new_session=True)
 
@@ -135,7 +136,7 @@ def attempt(number: int, seed: int, runtime: str, kind: str, quiet: dict[str, tu
 def learn(runtime: str) -> dict[str, tuple[Ended, float]]:
     """The verdict of each release if nothing befalls it, and how many seconds its run takes."""
     learned = {}
-    for release in matrix.RELEASES:
+    for release in matrix.RELEASES[runtime]:
         began, name = time.monotonic(), f"soak-{os.getpid()}-quiet"
         with tempfile.TemporaryDirectory(prefix=f"{name}-") as text:
             verifier = start(Path(text), Path(text) / "run", name, release, runtime)

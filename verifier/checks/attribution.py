@@ -124,7 +124,8 @@ def attributed(context: Context, findings: Iterable[Finding], lasting: Collectio
 
     The controls are asked per kind of disturbance: a defect that old shows under retries is news under none. What
     remains is the deployment's own, and one defect however it was brought out. `lasting` names the guarantees whose
-    violations count even where they were not seen again.
+    violations count even where they were not seen again, unless they follow from the end of a replica: nobody was there
+    to be read from, and somebody else may have ended it.
     """
     order = {step.id: position for position, step in enumerate(context.history.steps)}
     attributions = _Attributions(context, list(findings))
@@ -142,7 +143,8 @@ def attributed(context: Context, findings: Iterable[Finding], lasting: Collectio
         shown = _violation(context, _telling(context, group), group, attribution)
         rate = _rate(attributions.rates, attribution, group)
         confirmed = _confirmed(context, attributions, attribution, group)
-        shown = replace(shown, rate=rate, confirmed=confirmed, lasting=shown.guarantee in lasting)
+        stays = shown.guarantee in lasting and not is_end(group[0].cause)
+        shown = replace(shown, rate=rate, confirmed=confirmed, lasting=stays)
         told.append(Attributed(shown, tuple(group)))
 
     def place(entry: Attributed) -> tuple[int, int, str, str]:
