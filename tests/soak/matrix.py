@@ -58,7 +58,7 @@ traffic:
 
 def write(folder: Path, name: str, kind: str, runtime: str) -> Path:
     """The matrix of a kind of RELEASES, as a file. `name` is how the ids of its runs begin."""
-    program = json.dumps((ROOT / "tests/soak/words.py").read_text(encoding="utf-8"))
+    program = json.dumps((ROOT / "tests/soak/lengths.py").read_text(encoding="utf-8"))
     text = (PROCESSES if runtime == "process" else CONTAINERS).format(
         name=name, root=ROOT, release=RELEASES[runtime][kind], program=program
     )

@@ -1,4 +1,4 @@
-"""A service without data, for containers that hold nothing but Python: `python words.py RELEASE --port 8000`.
+"""A service without data, for containers that hold nothing but Python: `python lengths.py RELEASE --port 8000`.
 
 GET /words/NAME is answered with the name and its length; release 2 adds whether it is empty.
 """
