@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -277,3 +278,54 @@ def test_contracts(schema: str, message: str, tmp_path: Path) -> None:
 )
 def test_contracts_in_json(text: str | bytes, message: str, tmp_path: Path) -> None:
     refused(call("plan", with_contract(tmp_path, text, "words.json")), message)
+
+
+def compared(folder: Path, old: str, new: str) -> Told:
+    files = []
+    for name, schema in (("old", old), ("new", new)):
+        files.append(folder / f"{name}.yaml")
+        files[-1].write_text(CONTRACT.replace("SCHEMA", schema))
+    began = time.monotonic()
+    told = call("contract", *files)
+    assert time.monotonic() - began < 20
+    assert "Traceback" not in told.err
+    assert len(told.out) < 20_000
+    return told
+
+
+def eight(*kinds: str) -> str:
+    """`anyOf` of eight objects that overlap, each of which has properties of these kinds."""
+    branches = [
+        f"{{type: object, required: [p{at}], properties: {{p{at}: {{type: {kinds[at % len(kinds)]}}}, "
+        f"q{at}: {{enum: [{at}, {at + 1}]}}}}}}"
+        for at in range(8)
+    ]
+    return f"{{anyOf: [{', '.join(branches)}]}}"
+
+
+def test_any_of_eight_alternatives(tmp_path: Path) -> None:
+    told = compared(tmp_path, eight("string", "integer"), eight("string", "number"))
+    assert told.status in (0, 1, 3)
+    assert "verdict: " in told.out
+    assert compared(tmp_path, eight("string"), eight("string")).status == 0
+    assert compared(tmp_path, eight("string"), eight("integer")).status == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "status"),
+    [
+        ("{type: string, minLength: 1000000000}", "{type: string, minLength: 1000000001}", (1, 3)),
+        ("{type: string, minLength: 1000000000}", "{type: integer}", (1,)),
+        ("{type: string, minLength: 1000000000, pattern: '^a*$'}", "{type: integer}", (1,)),
+        ("{type: string, minLength: 1000000000, format: date}", "{type: integer}", (1, 3)),
+        ("{type: array, minItems: 1000000000, items: {}}", "{type: integer}", (1,)),
+        ("{type: object, minProperties: 1000000000}", "{type: integer}", (1,)),
+        ("{type: string, maxLength: 50000}", "{type: string, maxLength: 49999}", (1,)),
+        ("{type: number, minimum: 1.0e+308}", "{type: number, maximum: -1.0e+308}", (1,)),
+        (f"{{type: integer, minimum: {'9' * 400}}}", "{type: integer, maximum: 3}", (2,)),
+        (f"{{enum: [{'a' * 1_000_000}]}}", "{type: integer}", (1,)),
+    ],
+)
+def test_values_of_absurd_size(old: str, new: str, status: tuple[int, ...], tmp_path: Path) -> None:
+    told = compared(tmp_path, old, new)
+    assert told.status in status, told

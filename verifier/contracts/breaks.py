@@ -9,6 +9,7 @@ from typing import Any
 from verifier.contracts.engine import Document
 from verifier.contracts.shapes import text_of
 from verifier.pointers import MISSING
+from verifier.printable import abridged
 
 Path = tuple[str, ...]
 
@@ -61,7 +62,7 @@ def explained(reader: Document, value: Any, path: Path) -> Break:
     if value is None and not error.instance_path and rule in ("type", "enum", "anyOf", "oneOf", "oneOfNotValid"):
         rule = "nullable"
     below = tuple(part for name in error.instance_path for part in _step(name))
-    return Break(rule, (*path, *below), f"rejects {short(value)}: {error.message}", value, True)
+    return Break(rule, (*path, *below), f"rejects {short(value)}: {abridged(error.message, 1000)}", value, True)
 
 
 def _step(name: str | int) -> tuple[str, ...]:

@@ -103,7 +103,10 @@ def _ask(reader: Document, writer: Document) -> Answer:
     left, right = reader.canonical, writer.canonical
     if left is None or right is None:
         return "unknown"
-    answer = left.covers(right)
+    try:
+        answer = left.covers(right)
+    except (canonical.CanonicalizationError, ValueError):  # too large to be decided, such as eight alternatives
+        return "unknown"
     if answer is canonical.Containment.YES:
         return "yes"
     return "no" if answer is canonical.Containment.NO else "unknown"
@@ -133,7 +136,7 @@ def disjoint(left: Document, right: Document) -> bool:
         return False
     try:
         return one.intersect(two).satisfiability() is canonical.Satisfiability.NO
-    except canonical.CanonicalizationError:
+    except (canonical.CanonicalizationError, ValueError):
         return False
 
 

@@ -13,6 +13,7 @@ from verifier.contracts.regex_inclusion import Strings, Unsupported, example
 from verifier.contracts.shapes import TYPES, Defs, Node, effective, flat, types
 
 _DEEPEST = 12
+LONGEST = 100_000  # characters of a text that is made
 _BY_FORMAT = {
     "date": "2024-02-29",
     "date-time": "2024-02-29T12:00:00Z",
@@ -141,6 +142,8 @@ def _string(shape: dict[str, Any]) -> str:
         return _BY_FORMAT[shape["format"]]
     patterns = tuple([shape["pattern"]] if "pattern" in shape else [])
     least = shape.get("minLength", 0)
+    if least > LONGEST:
+        raise Impossible
     if not patterns:
         return "a" * int(least)
     try:
@@ -156,9 +159,12 @@ def _number(shape: dict[str, Any], kind: str) -> int | float:
     low = shape.get("minimum", shape.get("exclusiveMinimum"))
     high = shape.get("maximum", shape.get("exclusiveMaximum"))
     step = shape.get("multipleOf", 1 if kind == "integer" else None)
-    for value in _numbers_near(low, high, step):
-        if _fits(shape, value) and (kind == "number" or float(value).is_integer()):
-            return int(value) if float(value).is_integer() else value
+    try:
+        for value in _numbers_near(low, high, step):
+            if _fits(shape, value) and (kind == "number" or float(value).is_integer()):
+                return int(value) if float(value).is_integer() else value
+    except OverflowError:  # close to the largest number of all
+        pass
     raise Impossible
 
 
@@ -195,7 +201,7 @@ def borders(writer: Node, reader: Node, defs: Defs) -> Iterator[Any]:
     if "string" in kinds:
         yield from _border_texts(writer, reader)
     if kinds & {"integer", "number"}:
-        yield from _border_numbers(writer, reader)
+        yield from filter(math.isfinite, _border_numbers(writer, reader))
     yield from (value for kind, value in (("boolean", True), ("boolean", False), ("null", None)) if kind in kinds)
     forced: tuple[dict[str, Any] | None, ...] = (None, {})
     for wanted in forced:
@@ -213,7 +219,7 @@ def _border_texts(*nodes: Node) -> Iterator[str]:
             continue
         for key in ("minLength", "maxLength"):
             length = int(node.get(key, 0))
-            if length <= 100_000:
+            if length <= LONGEST:
                 yield from ("a" * size for size in (length - 1, length, length + 1) if key in node and size >= 0)
         if "pattern" in node:
             for length in range(8):

@@ -13,6 +13,9 @@ from typing import Any
 
 from verifier.contracts.shapes import recursive
 
+_MOST_DEMANDED = 8192  # characters or items; the engine itself makes no longer text
+_SIZES = ("minLength", "minItems", "minProperties", "minContains")
+
 
 def generated(document: dict[str, Any] | bool, count: int, seed: int) -> tuple[Any, ...]:
     """Up to `count` values of a schema document; () if the engine cannot model the schema."""
@@ -25,6 +28,8 @@ def generated(document: dict[str, Any] | bool, count: int, seed: int) -> tuple[A
 
     if recursive(document) and "unevaluatedProperties" in str(document):
         return ()  # overflows the engine's stack
+    if _demands_much(document):
+        return ()
     found: list[Any] = []
     try:
         with _own_home():
@@ -41,6 +46,20 @@ def generated(document: dict[str, Any] | bool, count: int, seed: int) -> tuple[A
     except (SchemathesisError, HypothesisException, ValueError, RecursionError):
         return tuple(found)
     return tuple(found)
+
+
+def _demands_much(document: Any) -> bool:
+    """Whether some part of a schema has only values that are too long to be made."""
+    waiting = [document]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, dict):
+            if any(isinstance(node.get(key), int | float) and node[key] > _MOST_DEMANDED for key in _SIZES):
+                return True
+            waiting += node.values()
+        elif isinstance(node, list):
+            waiting += node
+    return False
 
 
 @contextmanager
