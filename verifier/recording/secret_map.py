@@ -10,6 +10,8 @@ import secrets
 from collections.abc import Iterator
 from urllib.parse import quote, quote_plus
 
+from verifier.recording.secret_names import telling
+
 PREFIX = "redacted-"
 # What `SecretMap` makes, or a name that somebody has put into a recording by hand.
 PLACEHOLDER = re.compile(rf"{PREFIX}(?:[0-9a-f]{{24}}|[A-Za-z0-9_-]*[A-Za-z0-9])")
@@ -17,9 +19,8 @@ PLACEHOLDER = re.compile(rf"{PREFIX}(?:[0-9a-f]{{24}}|[A-Za-z0-9_-]*[A-Za-z0-9])
 SHORTEST_SEARCHED = 8
 _MOST_SEARCHED = 20_000  # forms of the latest secrets
 _FEW = 64  # forms that are searched one by one
-# Words, names and dates are not searched for either: they occur in other places with another meaning.
-_COMMON = re.compile(r"[A-Za-z]?[a-z]+(?:[ '_.-]+[A-Za-z]?[a-z]+)*|\d{4}-\d\d(?:-\d\d)?|\d{1,8}")
-_LONGEST_COMMON = 19
+# Names of people and dates are not searched for either: they occur in other places with another meaning.
+_COMMON = re.compile(r"[A-Za-z]?[a-z]+(?: [A-Za-z]?[a-z]+){1,3}|\d{4}-\d\d(?:-\d\d)?|\d{1,8}")
 
 
 class SecretMap:
@@ -74,9 +75,9 @@ class SecretMap:
 
 
 def _searched(secret: str) -> bool:
-    if len(secret) < SHORTEST_SEARCHED:
+    if len(secret) < SHORTEST_SEARCHED or _COMMON.fullmatch(secret):
         return False
-    return len(secret) > _LONGEST_COMMON or _COMMON.fullmatch(secret) is None
+    return not (secret.isalpha() and telling(secret)[0])  # such as "password", which is the name of many fields
 
 
 def _forms(secret: str) -> Iterator[str]:
