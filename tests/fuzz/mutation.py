@@ -91,7 +91,7 @@ def _node(document: list[Any], draw: Random, value: Any) -> None:
             other, there = draw.choice(list(_places(document)))
             holder[key] = copy.deepcopy(other[there])
         case 5:
-            holder[key] = draw.choice(([holder[key]], {"a": holder[key]}, str(holder[key])))
+            holder[key] = draw.choice(([holder[key]], {"a": holder[key]}, [[holder[key]] * 2]))
         case _:
             holder[key] = value
 
