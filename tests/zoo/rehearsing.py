@@ -85,3 +85,12 @@ def filled(matrix: str, script: Path, **values: str) -> str:
 def told(verdict: dict[str, Any]) -> set[tuple[str, str, str]]:
     """Guarantee, attribution and operation of every violation."""
     return {(entry["guarantee"], entry["attribution"], entry["operation"]) for entry in verdict["violations"]}
+
+
+def news(verdict: dict[str, Any]) -> list[dict[str, Any]]:
+    """All violations but what old alone does when it is told to end: most services close their port at once."""
+    return [
+        entry
+        for entry in verdict["violations"]
+        if entry["attribution"] != "pre-existing" or "told to end" not in entry["message"]
+    ]
