@@ -100,11 +100,13 @@ def _places(document: list[Any]) -> list[tuple[Any, Any]]:
     """Every place of a value: the mapping or list that holds it, and its key."""
     found: list[tuple[Any, Any]] = []
     waiting: list[Any] = [document]
+    seen: set[int] = set()  # an earlier mutation may have made an alias that contains itself
     while waiting:
         holder = waiting.pop()
         for key, item in holder.items() if isinstance(holder, dict) else enumerate(holder):
             found.append((holder, key))
-            if isinstance(item, dict | list):
+            if isinstance(item, dict | list) and id(item) not in seen:
+                seen.add(id(item))
                 waiting.append(item)
     return found
 
