@@ -61,7 +61,7 @@ def _once(data: bytes, name: str, draw: Random) -> bytes:
 def _document(data: bytes, parse: Callable[[bytes], Any], draw: Random) -> bytes:
     try:
         document = [parse(data)]
-    except (ValueError, yaml.YAMLError, RecursionError):
+    except (ValueError, AttributeError, TypeError, LookupError, yaml.YAMLError, RecursionError):
         return _bytes(data, draw)
     raw = draw.choice(RAW) if draw.random() < 0.15 else None
     _node(document, draw, _HOLE if raw is not None else draw.choice(VALUES))

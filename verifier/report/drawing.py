@@ -14,6 +14,7 @@ from verifier.plan.model import Path, PlannedStep
 from verifier.report.phrasing import listed, mixture, shortened
 
 BOX, BOX_HIGH, PER_ROW = 50, 24, 2
+MOST = 20  # replicas of a version that are drawn; a matrix declares no more
 WIDE = PER_ROW * (BOX + 6) + 10  # of a column
 GAP = 38
 LEFT = 104  # room for the names of services
@@ -179,7 +180,9 @@ def _column(
     x = _x(number)
     boxes: list[Box] = []
     for lane, service in zip(lanes, services, strict=True):
-        running = [entry.version for entry in state if entry.service == service.name for _ in range(entry.count)]
+        running = [
+            entry.version for entry in state if entry.service == service.name for _ in range(min(entry.count, MOST))
+        ]
         boxes += (
             Box(
                 x + 8 + (at % PER_ROW) * (BOX + 6),
