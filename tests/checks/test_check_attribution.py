@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.checks.history_builder import NEW, OLD, HistoryBuilder, Scenario, attributions, in_every_phase
 from verifier.checks.attribution import violations
 from verifier.checks.context import Context
@@ -62,3 +64,19 @@ def test_a_step_that_shows_a_defect_to_live_traffic_alone_shows_it_in_passing() 
         )
     (found,) = builder.judge().violations
     assert (found.steps, found.passing) == (("rollout.1", "rollout.2", "rollout.3"), ("rollout.2",))
+
+
+@pytest.mark.parametrize(("settled", "name"), [(True, "rollback"), (False, "mixed")])
+def test_what_live_traffic_meets_while_going_back_has_the_name_of_what_stays(settled: bool, name: str) -> None:
+    """The new version leaves while live traffic is sent. What the old one cannot read shows afterwards, too, or not."""
+    builder = HistoryBuilder()
+    for kind in ("control-old", "control-new", "forward", "rollback"):
+        builder.step(kind)
+    step = builder.steps[-1].id
+    live = builder.send("GET /a", OLD, (200, {"n": 2}), source="live")
+    read = builder.sweep(live, OLD, (200, {"n": 2}))
+    found = [Finding("no lost write", "orders", "GET /a", step, (OLD, NEW), "n", "it differs", (live.id,))]
+    if settled:
+        found.append(Finding("rollback safe", "orders", "GET /a", step, (OLD,), "n", "it differs", (read.id,)))
+    context = Context(builder.history(), ContractRegistry())
+    assert {entry.attribution for entry in violations(context, found)} == {name}

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 
 from verifier.checks.causes import is_end
-from verifier.checks.cells import CONTROLS, cells
+from verifier.checks.cells import CONTROLS, cells, is_live
 from verifier.checks.context import Context
 from verifier.checks.rates import Rates, Signature
 from verifier.checks.verdict import ROLLBACK, Attribution, Finding, Violation
@@ -49,11 +49,13 @@ class _Attributions:
     findings: list[Finding]
     rates: Rates = field(init=False)
     _cells: dict[str, Attribution] = field(init=False)
+    _settled: set[tuple[str, ...]] = field(init=False)
     _of: dict[int, Attribution] = field(default_factory=dict)  # the cell of each finding, by its `id()`
     _alone: set[tuple[Attribution, Signature]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._cells = cells(self.context.history)
+        self._settled = {_at(finding) for finding in self.findings if not is_live(self.context, finding)}
         self._of = {id(finding): self.cell(finding) for finding in self.findings}
         self.rates = Rates(self.context, self._cells)
         self.rates.count(self.findings, self._of)
@@ -62,13 +64,14 @@ class _Attributions:
     def cell(self, finding: Finding) -> Attribution:
         """The cell of the step that shows it. What can no longer be read after going back has a name of its own.
 
-        Where all replicas are of one version at a step's end, live traffic may still have met both.
+        Where all replicas are of one version at a step's end, live traffic may still have met both; what shows in that
+        step afterwards too is named by the step.
         """
         cell = self._cells.get(finding.step, "mixed")
         if finding.guarantee == ROLLBACK and cell == "mixed":
             return "rollback"
-        met = len(set(finding.versions) & self._changed(finding.service)) > 1
-        return "mixed" if met and cell in ("upgrade", "rollback") and self._is_live(finding) else cell
+        met = cell in ("upgrade", "rollback") and len(set(finding.versions) & self._changed(finding.service)) > 1
+        return "mixed" if met and is_live(self.context, finding) and _at(finding) not in self._settled else cell
 
     def cell_of(self, step: str) -> Attribution:
         return self._cells.get(step, "mixed")
@@ -90,9 +93,6 @@ class _Attributions:
     def _changed(self, service: str) -> set[str]:
         return {name for entry in self.context.history.run.services if entry.name == service for name in entry.versions}
 
-    def _is_live(self, finding: Finding) -> bool:
-        return is_live(self.context, finding)
-
     def _under_other_names(self) -> tuple[list[Finding], dict[int, Attribution]]:
         """What is told as rollback safe after going back has other names before; where it showed it is no news."""
         wanted = {finding.signature[1:] for finding in self.findings if finding.guarantee == ROLLBACK}
@@ -104,6 +104,11 @@ class _Attributions:
             and self._of[id(finding)] not in ("mixed", "rollback")
         ]
         return [finding for finding, _ in also], {id(finding): cell for finding, cell in also}
+
+
+def _at(finding: Finding) -> tuple[str, ...]:
+    """What it shows, whatever the guarantee, and in which step of the plan; its confirmation repeats that step."""
+    return (finding.step.removeprefix("confirm-"), *finding.signature[1:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,9 +297,3 @@ def _workers(context: Context, shown: Finding) -> tuple[Replicas, ...]:
     names = {entry.name for entry in context.history.run.services if entry.kind == "worker"} - {shown.service}
     step = context.steps.get(shown.step)
     return tuple(entry for entry in step.state if entry.service in names) if step is not None else ()
-
-
-def is_live(context: Context, finding: Finding) -> bool:
-    """Whether live traffic alone shows it: that is sent while a step changes replicas, and ends with the change."""
-    named = [context.by_id[name] for name in finding.evidence if name in context.by_id]
-    return bool(named) and all(operation.source == "live" for operation in named)

@@ -16,7 +16,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from verifier.checks.verdict import Attribution
+from verifier.checks.context import Context
+from verifier.checks.verdict import Attribution, Finding
 from verifier.history.model import History, ServiceInfo, Step
 
 CONTROLS: dict[str, Attribution] = {
@@ -58,3 +59,9 @@ def _alive(step: Step, changed: Iterable[ServiceInfo]) -> tuple[bool, bool]:
     running = [(services[entry.service], entry.version) for entry in step.state if entry.service in services]
     old = any(version == service.old for service, version in running)
     return old, any(version != service.old for service, version in running)
+
+
+def is_live(context: Context, finding: Finding) -> bool:
+    """Whether live traffic alone shows it: that is sent while a step changes replicas, and ends with the change."""
+    named = [context.by_id[name] for name in finding.evidence if name in context.by_id]
+    return bool(named) and all(operation.source == "live" for operation in named)
