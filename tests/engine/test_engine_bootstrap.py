@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import uuid
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -152,8 +153,8 @@ def test_the_images_are_there(engine: docker.DockerClient) -> None:
 @pytest.mark.docker
 def test_the_shop_is_built_by_its_ordinary_dockerfile(engine: docker.DockerClient) -> None:
     folder = Path(__file__).resolve().parents[1] / "shop"
-    built, _ = engine.images.build(path=str(folder), buildargs={"SERVICE": "payments"}, rm=True, forcerm=True)
-    image = str(built.id)
+    image = f"verifier-test-payments:{uuid.uuid4().hex}"  # a tag of its own: another test may run what it shares
+    engine.images.build(path=str(folder), buildargs={"SERVICE": "payments"}, tag=image, rm=True, forcerm=True)
     try:
         told = engine.containers.run(image, ["python", "-m", "shop.payments", "--help"], remove=True)
         assert b"--release {1.2,1.3,1.4}" in told
