@@ -23,9 +23,9 @@ from tests.engine.system import Unavailable
 
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
-# All tests run in three processes at once, because most of them wait for others. What builds images and starts the
-# engine's containers stays in one process: two builds of one image at once would hinder each other.
-CONTAINERS = ("tests/engine", "tests/runtime", "tests/test_killed.py", "tests/test_main_job.py", "tests/zoo/real")
+# All tests run in three processes at once, because most of them wait for others. What builds and starts
+# containers of the shop stays in one process: two builds of one image at once would hinder each other.
+CONTAINERS = ("tests/engine", "tests/runtime", "tests/test_killed.py", "tests/test_main_job.py")
 SERVICES = (
     *(f"tests/zoo/{name}" for name in ("attribution", "catalogue", "causes", "handover", "jobs", "kinto", "readings")),
     "tests/zoo/sums",
