@@ -34,7 +34,7 @@ class Scripted:
     registry = ContractRegistry()
     gateway = SimpleNamespace(alone=None)
     rotation = Rotation()  # empty: nothing can be sent past `attempt`
-    credentials = lines = disturbance = None
+    credentials = lines = disturbance = computed = None
     timeout = 1.0
 
     def __init__(self, answers: Sequence[Response]) -> None:
