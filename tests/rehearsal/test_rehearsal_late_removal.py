@@ -44,6 +44,7 @@ def sent_late(ran: Ran) -> dict[str, list[Operation]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("replicas", [1, 2])
 def test_a_replica_is_sent_requests_from_its_signal_until_it_is_removed(tmp_path: Path, replicas: int) -> None:
     ran = rehearsed(tmp_path, Lasting(), replicas)
