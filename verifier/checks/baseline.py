@@ -40,12 +40,24 @@ class Baseline:
             if operation.fault == REORDER:
                 self._swapped[operation.step, operation.replay].add(operation.index)
         self.classes: dict[Place, set[int]] = defaultdict(set)
-        names: dict[Place, str] = {}
         self.shapes: dict[tuple[str, str, int], Shape] = defaultdict(Shape)
         self.events: dict[tuple[str, str, int], EventShapes] = defaultdict(EventShapes)
         self.kinds: dict[tuple[str, str, int], set[str]] = defaultdict(set)
+        self._learn()
+        self._reached: dict[tuple[str, str], int] = defaultdict(int)
+        self._furthest: dict[str, int] = defaultdict(int)
         for operation in context.client_operations():
-            step = context.steps.get(operation.step)
+            if operation.source == "replay":
+                replay = (operation.step, operation.replay)
+                self._reached[replay] = max(self._reached[replay], operation.index)
+                if context.phase(operation) == "control-old":
+                    self._furthest[operation.session] = max(self._furthest[operation.session], operation.index)
+
+    def _learn(self) -> None:
+        """Take in every response of the controls with all old."""
+        names: dict[Place, str] = {}
+        for operation in self._context.client_operations():
+            step = self._context.steps.get(operation.step)
             if step is None or step.phase != "control-old" or operation.response is None:
                 continue
             place = self.place(operation)
@@ -60,14 +72,6 @@ class Baseline:
             if body is not MISSING:
                 self.shapes[key].learn(body)
         self._add_what_varies(names)
-        self._reached: dict[tuple[str, str], int] = defaultdict(int)
-        self._furthest: dict[str, int] = defaultdict(int)
-        for operation in context.client_operations():
-            if operation.source == "replay":
-                replay = (operation.step, operation.replay)
-                self._reached[replay] = max(self._reached[replay], operation.index)
-                if context.phase(operation) == "control-old":
-                    self._furthest[operation.session] = max(self._furthest[operation.session], operation.index)
 
     def _add_what_varies(self, names: dict[Place, str]) -> None:
         """A write that is answered now so, now so, at one place of the traffic, varies by itself wherever it is sent.
