@@ -22,12 +22,11 @@ def sentence(judgement: Judgement) -> str:
     names = list(dict.fromkeys(violation.guarantee for violation in words.added(judgement)))
     one = len(broken) == 1
     cause = f"{'Its cause' if one else 'The gravest'}: {worst.shown.cause}. " if worst.shown.cause else ""
-    first = min(worst.every, key=lambda entry: _position(judgement, entry.first))
     return (
         f"Do not deploy this way. {words.counted(len(broken), 'defect')} {'violates' if one else 'violate'} "
         f"{words.counted(len(names), 'guarantee')} ({', '.join(names)}). {cause}"
         f"{'At worst, users' if len(names) > 1 else 'Users'} would have seen: {worst.gravest.experience} "
-        f"(first seen in {first.first}; {words.explanation(worst.shown)})."
+        f"(first seen in {worst.shown.first}; {words.explanation(worst.shown)})."
     )
 
 
@@ -43,11 +42,6 @@ def _nothing_added(judgement: Judgement) -> str:
 
 def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}."
-
-
-def _position(judgement: Judgement, step: str) -> int:
-    """Where a step stands in the run; one that was not judged comes last."""
-    return next((number for number, entry in enumerate(judgement.steps) if entry.id == step), len(judgement.steps))
 
 
 def not_completed(judgement: Judgement) -> list[str]:
