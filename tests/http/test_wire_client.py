@@ -7,7 +7,7 @@ import struct
 import pytest
 from wire_peers import LOOPS, on_loop, raw_server, read_head, responds_with
 
-from verifier.http import ReleaseBarrier, SendResult, WireClient
+from verifier.http.client import ReleaseBarrier, SendResult, WireClient
 from verifier.http.message import Request
 
 GET = Request("GET", "/", (("Accept", "*/*"),))

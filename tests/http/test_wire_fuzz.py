@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from verifier.http import Peer, Reply
 from verifier.http.connection import Connection
 from verifier.http.h1 import BrokenMessage
 from verifier.http.h2 import Http2Connection
+from verifier.http.handler import Peer, Reply
 from verifier.http.head_cache import known_heads
 from verifier.http.headers import decode_headers
 from verifier.http.message import Request, Response

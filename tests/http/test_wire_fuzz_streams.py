@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_wire_fuzz import REQUESTS, RESPONSES, FakeLoop, Transport, conversations, outcome, pieces_of
 
-from verifier.http import Peer, Reply, request_reader
+from verifier.http import request_reader
+from verifier.http.handler import Peer, Reply
 from verifier.http.message import Request, Response
 from verifier.http.pipe import Pipe
 from verifier.http.server import Listener, ServerConnection

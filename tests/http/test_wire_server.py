@@ -5,8 +5,10 @@ import asyncio
 import pytest
 from wire_peers import LOOPS, on_loop
 
-from verifier.http import Listener, Peer, Reply, WireClient, serve
+from verifier.http.client import WireClient
+from verifier.http.handler import Peer, Reply
 from verifier.http.message import Request, Response
+from verifier.http.server import Listener, serve
 
 pytestmark = pytest.mark.parametrize("loop", sorted(LOOPS))
 

@@ -7,9 +7,11 @@ import asyncio
 import pytest
 from wire_peers import LOOPS, on_loop, raw_server, read_head
 
-from verifier.http import Peer, Reply, WireClient, serve
+from verifier.http.client import WireClient
+from verifier.http.handler import Peer, Reply
 from verifier.http.message import Request, Response
 from verifier.http.pipe import HIGH_WATER, Pipe
+from verifier.http.server import serve
 from verifier.http.streaming import OpenResponse, send_streaming
 
 GET = Request("GET", "/")

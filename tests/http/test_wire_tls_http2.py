@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from wire_peers import LOOPS, on_loop, raw_server, read_head, responds_with
 
-from verifier.http import ReleaseBarrier, SendResult, WireClient
+from verifier.http.client import ReleaseBarrier, SendResult, WireClient
 from verifier.http.message import Request, header
 
 GET = Request("GET", "/a?b=c", (("Accept", "*/*"), ("Connection", "keep-alive"), ("Host", "shop")))

@@ -15,7 +15,7 @@ from verifier.plan.faults import targets
 from verifier.plan.model import ExchangeShape, Plan, SessionShape
 from verifier.plan.planner import plan
 from verifier.plan.render import render
-from verifier.rehearsal.prepare import borrowings, prepare
+from verifier.rehearsal.prepare import preparation_notes, prepare
 
 LOGIN, ORDER, NOTE = (ExchangeShape(name, "orders", True) for name in ("login", "placeOrder", "setNote"))
 READ = ExchangeShape("getOrder", "orders", False)
@@ -148,9 +148,9 @@ def test_lenders_are_called_as_the_plan_calls_them(tmp_path: Path) -> None:
     made = prepare(recorded(tmp_path, TWICE), 0)[0]
     assert [shape.id for shape in made.plan.sessions] == ["1-anna", "1-clerk", "2-anna", "2-clerk"]
     assert [shape.exchanges[0].lender for shape in made.plan.sessions] == ["", "1-anna", "", "2-anna"]
-    assert [note.message for note in borrowings(made)] == [
+    assert [note.message for note in preparation_notes(made)] == [
         f"session {name}-clerk takes 1 of its 3 exchanges from {name}-anna, which produce values that it uses: "
         "POST /orders"
         for name in (1, 2)
     ]
-    assert all(note.message in render(made.plan) for note in borrowings(made))
+    assert all(note.message in render(made.plan) for note in preparation_notes(made))

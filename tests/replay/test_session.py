@@ -15,7 +15,7 @@ from verifier.http.message import Response, header
 from verifier.http.server import Reply
 from verifier.plan.model import PlannedStep, Proof
 from verifier.replay.exchange import unique_responses
-from verifier.replay.session import service_of
+from verifier.replay.replay_script import service_of
 
 
 @pytest.mark.parametrize("route", [("1", "1", "1"), ("1", "2", "1"), ("2", "1", "2"), ("2", "2", "2")])

@@ -1,25 +1,49 @@
-"""All commands of `verifier`, in the order in which they are listed."""
+"""All commands of `verifier`, in the order in which they are listed.
+
+Each is a module of this package with a function of the same name. It is imported only when it is called, because all of
+them together take a second to import.
+"""
 
 from __future__ import annotations
+
+import importlib
 
 import click
 
 from verifier import __version__
-from verifier.cli.clean import clean
-from verifier.cli.contract import contract
-from verifier.cli.judge import judge
-from verifier.cli.plan import plan
-from verifier.cli.record import record
-from verifier.cli.redact import redact
-from verifier.cli.report import report
-from verifier.cli.run import run
+
+# What `verifier --help` says about each command: the first sentence of its own help.
+COMMANDS = {
+    "plan": "Print what `run` would do: every path, step, replay and fault, of each pair of versions.",
+    "run": "Verify a rollout before it happens.",
+    "judge": "Judge a stored run again with the checks of this version.",
+    "report": "Render a stored run.",
+    "record": "Record live traffic into a HAR file.",
+    "redact": "Write a copy of a recording without its secrets.",
+    "contract": "Compare two contracts in both directions: OpenAPI, Swagger, AsyncAPI or JSON Schema.",
+    "clean": "Remove the containers, networks, volumes, processes and folders that killed runs left behind.",
+}
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Commands(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        attribute = name.replace("-", "_")
+        found: click.Command = getattr(importlib.import_module(f"verifier.cli.{attribute}"), attribute)
+        return found
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="verifier")
 def cli() -> None:
     """Rehearse a rollout: run old and new versions side by side and replay recorded traffic with faults."""
-
-
-for command in (plan, run, judge, report, record, redact, contract, clean):
-    cli.add_command(command)

@@ -4,7 +4,6 @@ cleans up.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 from collections.abc import Coroutine
@@ -28,6 +27,8 @@ async def interruptible(work: Coroutine[Any, Any, T]) -> T:
 
     A process that was started with a signal ignored keeps ignoring it.
     """
+    import asyncio  # late: `--help` needs the rest of this module alone
+
     signals = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
     task, loop, status = asyncio.current_task(), asyncio.get_running_loop(), 0
 

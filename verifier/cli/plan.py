@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from verifier.cli.run import seconds
+from verifier.cli.options import seconds
 from verifier.plan.render import render_pairs
 from verifier.printable import printable
 from verifier.rehearsal.prepare import prepare

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import click
 
+from verifier.cli.options import seconds
 from verifier.cli.rehearse import rehearse
 from verifier.errors import BadInput, BrokenEnvironment
-from verifier.located import parse_seconds
 from verifier.matrix.pairs import safe_name
 from verifier.rehearsal.broken import write_errors
 from verifier.rehearsal.judging import EXIT
@@ -64,16 +64,6 @@ def run(
     if ended.interrupted:
         click.echo("Interrupted; judged as far as it came. Everything that the run started has been removed.", err=True)
     context.exit(ended.interrupted or EXIT[ended.verdict])
-
-
-def seconds(budget: str | None) -> float | None:
-    """The --budget flag as seconds. Raises BadInput."""
-    if budget is None:
-        return None
-    found = parse_seconds(budget)
-    if found is None:
-        raise BadInput.one("--budget", f"must be a duration such as 90s or 5m, not {budget!r}")
-    return found
 
 
 def _directory(out: Path | None, name: str, share: bool) -> Path:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 
-from tabulate import tabulate
-
 _MOST_ROWS = 1000  # kept
 _SHOWN = 40  # of each kind
 _LONGEST = 48  # characters of a name
@@ -29,6 +27,8 @@ class RedactionLog:
 
     def table(self) -> str:
         """A table for the terminal; "" if there was nothing."""
+        from tabulate import tabulate  # late: most readers of a recording print no table
+
         rows = [(*row, "redacted") for row in _rows(self.redacted)]
         rows += [(*row, "left: --redact NAME would redact it") for row in _rows(self.left)]
         return (

@@ -10,9 +10,8 @@ from pathlib import Path
 
 from msgspec import structs
 
-from verifier.checks.registered import DECLARATIONS
 from verifier.contracts.registry import ContractRegistry, VersionContract, version_contract
-from verifier.correlation import Rules, Script, learn_all
+from verifier.correlation import Rules, learn_all
 from verifier.errors import BadInput, Problem
 from verifier.history.model import Note, RunInfo, ServiceInfo
 from verifier.history.outcome import SAFE
@@ -32,8 +31,7 @@ from verifier.rehearsal.filtering import filtered
 from verifier.rehearsal.hidden import hidden
 from verifier.replay.computed import Computed
 from verifier.replay.credentials import Credentials, resolve
-from verifier.replay.replay_script import ReplayScript
-from verifier.replay.session import service_of
+from verifier.replay.replay_script import ReplayScript, recorded_gaps, service_of
 from verifier.runtime.stores.registered import PROCESS_STORES, parts
 
 LARGE = 50  # operations of a contract
@@ -126,7 +124,7 @@ def _prepared(
     entries: list[VersionContract] = []
     for service, version, contract in contracts:
         try:
-            entries.append(version_contract(service, version, contract, DECLARATIONS))
+            entries.append(_version_contract(service, version, contract))
         except BadInput as error:
             problems += error.problems
     replay_scripts: dict[str, ReplayScript] = {}
@@ -151,6 +149,12 @@ def _prepared(
         say(sentence)
     made = plan(matrix, shapes, seed, registry)
     return Prepared(pair, registry, contracts, replay_scripts, made, str(file), credentials, tuple(notes))
+
+
+def _version_contract(service: str, version: str, file: Path) -> VersionContract:
+    from verifier.checks.registered import DECLARATIONS  # late: it imports every check, and many matrices declare none
+
+    return version_contract(service, version, file, DECLARATIONS)
 
 
 def _lengthy(matrix: Matrix, registry: ContractRegistry) -> Iterator[str]:
@@ -192,7 +196,7 @@ def _replay_scripts(
     sessions = tuple(map(_asking_readable, recording.sessions))
     for session, script in zip(sessions, learn_all(sessions, began=recording.began, rules=rules), strict=True):
         services = tuple(service_of(step.exchange.host, ports, traffic.service) for step in script.steps)
-        found[f"{prefix}{session.id}"] = ReplayScript(script, services, _gaps(script))
+        found[f"{prefix}{session.id}"] = ReplayScript(script, services, recorded_gaps(script))
     return found
 
 
@@ -216,17 +220,6 @@ def _not_sent(matrix: Matrix, traffic: Traffic, recording: Recording) -> Iterato
             hint = f"; did you mean {close[0]!r}?" if close else ""
             message = f"{entry.placeholder!r} is in no request of {traffic.recording}{hint}"
             yield Problem(str(matrix.file), entry.line, entry.key, message)
-
-
-def _gaps(script: Script) -> tuple[float, ...]:
-    """Recorded pauses in seconds before each exchange; 0 for exchanges of other sessions."""
-    gaps: list[float] = []
-    ended: float | None = None
-    for step in script.steps:
-        exchange = step.exchange
-        gaps.append(0.0 if ended is None or step.lender else max(0.0, exchange.at - ended))
-        ended = ended if step.lender else exchange.at + exchange.took
-    return tuple(gaps)
 
 
 def _shape(name: str, replay_script: ReplayScript, registry: ContractRegistry, matrix: Matrix) -> SessionShape:
@@ -258,16 +251,13 @@ def _shape(name: str, replay_script: ReplayScript, registry: ContractRegistry, m
 
 
 def preparation_notes(prepared: Prepared) -> Iterator[Note]:
-    """Notes about unusual inputs, and about exchanges that sessions take from each other."""
+    """Notes about unusual inputs, and about exchanges that sessions take from each other.
+
+    Borrowed exchanges are sent, routed and counted as the borrower's own.
+    """
     yield from (Note("", "filter", sentence) for sentence in prepared.notes)
-    yield from borrowings(prepared)
-
-
-def borrowings(prepared: Prepared) -> Iterator[Note]:
-    """Notes about exchanges that sessions take from each other. They are sent, routed and counted as their own."""
-    for session in prepared.plan.sessions:
-        if sentence := borrowing(session):
-            yield Note("", "borrowed", sentence)
+    told = filter(None, map(borrowing, prepared.plan.sessions))
+    yield from (Note("", "borrowed", sentence) for sentence in told)
 
 
 def run_info(prepared: Prepared, runtime: str) -> RunInfo:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from verifier.correlation import Player, Program, Script, compile_script
 
@@ -39,3 +41,20 @@ class ReplayScript:
         if pace == "fast" or index >= len(self.gaps):
             return 0.0
         return self.gaps[index] if pace == "recorded" else min(self.gaps[index], LONGEST_COMPRESSED_GAP)
+
+
+def service_of(host: str, services: Mapping[str, int], fallback: str) -> str:
+    """The service that a recorded authority names, by host name; else the one that the traffic declares."""
+    name = urlsplit(f"//{host}").hostname or ""
+    return name if name in services else fallback
+
+
+def recorded_gaps(script: Script) -> tuple[float, ...]:
+    """Recorded pauses in seconds before each exchange; 0 for exchanges of other sessions."""
+    gaps: list[float] = []
+    ended: float | None = None
+    for step in script.steps:
+        exchange = step.exchange
+        gaps.append(0.0 if ended is None or step.lender else max(0.0, exchange.at - ended))
+        ended = ended if step.lender else exchange.at + exchange.took
+    return tuple(gaps)

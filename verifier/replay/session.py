@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
-from urllib.parse import urlsplit
 
 from msgspec import structs
 
@@ -220,9 +219,3 @@ def _lane(planned: Replay) -> str:
     if fault is None:
         return "together"
     return "replicas" if fault.kind in ON_REPLICAS else "inner" if fault.inner else "together"
-
-
-def service_of(host: str, services: Mapping[str, int], fallback: str) -> str:
-    """The service that a recorded authority names, by host name; else the one that the traffic declares."""
-    name = urlsplit(f"//{host}").hostname or ""
-    return name if name in services else fallback

@@ -8,8 +8,8 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import httpx
 import psutil
 
 from verifier.errors import BrokenEnvironment, shortage
@@ -21,6 +21,9 @@ from verifier.runtime.logs import LineSearch, size
 from verifier.runtime.ports import LOOPBACK, Ports, taken
 from verifier.runtime.readiness import Probe, http_answers, tcp_answers, until_ready
 from verifier.runtime.watcher_process import WatcherProcess
+
+if TYPE_CHECKING:
+    import httpx
 
 _ATTEMPTS = 5
 # Calls inside a run stay on this machine, so they must not use a proxy.
@@ -54,6 +57,8 @@ class Launcher:
         self._client: httpx.AsyncClient | None = None
 
     async def open(self, log: Path) -> None:
+        import httpx  # late: whoever only plans starts nothing, and it takes a tenth of a second
+
         self._watcher = await WatcherProcess.start(self._run, self._owner, log, engine=False)
         self._client = httpx.AsyncClient(trust_env=False, verify=False)
 

@@ -7,12 +7,13 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
-
-import httpx
+from typing import TYPE_CHECKING, Any
 
 from verifier.runtime.base import Address, StartFailure
 from verifier.runtime.logs import tail
+
+if TYPE_CHECKING:
+    import httpx
 
 FIRST_PAUSE = 0.002
 LONGEST_PAUSE = 0.05
@@ -63,6 +64,8 @@ async def until_ready(
 
 async def http_answers(client: httpx.AsyncClient, address: Address, path: str) -> bool | str:
     """True if `GET path` returns 2xx, otherwise what came instead."""
+    import httpx  # late, as in `launch.py`
+
     path = f"/{path.lstrip('/')}"
     try:
         answer = await client.get(f"http://{address.host}:{address.port}{path}", timeout=_ATTEMPT)

@@ -30,7 +30,7 @@ from verifier.correlation import Script, learn
 from verifier.history.clock import run_clock
 from verifier.history.model import RunInfo
 from verifier.history.store import FILES, HistoryWriter
-from verifier.http import WireClient
+from verifier.http.client import WireClient
 from verifier.http.message import Request
 from verifier.matrix.model import Replaying
 from verifier.plan.model import Fault, Replay

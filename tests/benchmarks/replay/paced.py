@@ -23,7 +23,7 @@ from tests.benchmarks.replay.placed import gateway_before
 from verifier.contracts.registry import ContractRegistry
 from verifier.history.model import RunInfo
 from verifier.history.store import HistoryWriter
-from verifier.http import WireClient
+from verifier.http.client import WireClient
 from verifier.http.message import Request
 
 RATE = 1000  # requests per second, each way

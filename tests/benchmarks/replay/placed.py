@@ -9,7 +9,7 @@ from verifier.gateway.gateway import Gateway
 from verifier.gateway.partner import PartnerServer
 from verifier.gateway.rotation import Endpoint, Rotation
 from verifier.history.store import HistoryWriter
-from verifier.http import WireClient
+from verifier.http.client import WireClient
 from verifier.runtime.base import Address
 
 

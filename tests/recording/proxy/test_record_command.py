@@ -21,7 +21,7 @@ import yaml
 from click.testing import CliRunner
 
 from verifier.cli.record import record
-from verifier.http import WireClient
+from verifier.http.client import WireClient
 from verifier.http.message import Request
 from verifier.recording.har import read_har
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import uvloop
 
-from verifier.http import WireClient
+from verifier.http.client import WireClient
 from verifier.http.message import Request, Response, header
 from verifier.recording.proxy import ObservedExchange, Recorder, Upstream
 
