@@ -12,7 +12,7 @@ from tests.cli.small_matrix import ENTRIES, entry, recording
 from tests.rehearsal.fake_runtime import FakeRuntime, matrix, prepared
 from verifier.matrix.model import Traffic
 from verifier.matrix.traffic_rules import Credential
-from verifier.rehearsal.prepare import borrowings, prepare
+from verifier.rehearsal.prepare import preparation_notes, prepare
 from verifier.rehearsal.walk import Rehearsal
 
 ORDER = "9d7d4ec0-6d4e-4e0b-a6a2-6a0d0d1f9f11"
@@ -43,7 +43,7 @@ def test_borrowed_exchanges_are_the_session_s_own_but_for_pace_and_order(tmp_pat
     assert replay_script.gaps == pytest.approx(
         (0.0, 0.0, 7.998, 2.998)
     )  # from the end of the client's own exchange before
-    (note,) = borrowings(made)
+    (note,) = preparation_notes(made)
     assert (note.kind, note.message) == (
         "borrowed",
         "session clerk takes 1 of its 4 exchanges from anna, which produce values that it uses: POST /orders",
@@ -60,7 +60,7 @@ def test_borrowed_exchanges_are_the_session_s_own_but_for_pace_and_order(tmp_pat
 def test_a_recording_of_one_session_borrows_nothing(tmp_path: Path) -> None:
     (tmp_path / "words.har").write_text(recording(ENTRIES))
     (tmp_path / "m.yaml").write_text(MATRIX)
-    assert list(borrowings(prepare(tmp_path / "m.yaml", 0)[0])) == []
+    assert list(preparation_notes(prepare(tmp_path / "m.yaml", 0)[0])) == []
 
 
 def test_what_was_prepared_without_its_secrets_cannot_be_run(tmp_path: Path) -> None:
