@@ -25,12 +25,13 @@ from verifier.runtime import cleanup, engine, host_access, images, labels
 from verifier.runtime import leftovers as sweep
 from verifier.runtime import select as selecting
 from verifier.runtime.base import Address, Build, StartFailure
+from verifier.runtime.http_probe import http_answers
 from verifier.runtime.identity import ProcessIdentity, place, start_of
 from verifier.runtime.images import Wanted
 from verifier.runtime.leftovers import Leftover, until_quiet
 from verifier.runtime.local import signal_number
 from verifier.runtime.logs import LineSearch, tail
-from verifier.runtime.readiness import http_answers, until_ready
+from verifier.runtime.readiness import until_ready
 from verifier.runtime.stores.nats import NATS
 from verifier.runtime.stores.postgres import POSTGRES, Account
 from verifier.runtime.stores.postgres import answers as postgres_answers

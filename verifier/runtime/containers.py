@@ -19,12 +19,13 @@ from verifier.errors import BrokenEnvironment
 from verifier.runtime import engine, host_access
 from verifier.runtime.base import Address, Readiness, StartFailure
 from verifier.runtime.container import Container, HostPath
+from verifier.runtime.http_probe import http_answers
 from verifier.runtime.identity import ProcessIdentity
 from verifier.runtime.labels import LABEL, OWNER_LABEL
 from verifier.runtime.leftovers import until_quiet
 from verifier.runtime.logs import LineSearch
 from verifier.runtime.ports import LOOPBACK
-from verifier.runtime.readiness import Probe, http_answers, tcp_answers, until_ready
+from verifier.runtime.readiness import Probe, tcp_answers, until_ready
 from verifier.runtime.watcher_process import WatcherProcess
 
 _T = TypeVar("_T")

@@ -5,44 +5,27 @@ from __future__ import annotations
 import os
 import random
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import httpx
 import psutil
 
 from verifier.errors import BrokenEnvironment, shortage
 from verifier.runtime import local
-from verifier.runtime.base import Address, Environment, Readiness, StartFailure
+from verifier.runtime.base import Address, Environment, StartFailure
+from verifier.runtime.http_probe import http_answers
 from verifier.runtime.identity import ProcessIdentity
+from verifier.runtime.job import Job
 from verifier.runtime.labels import ENVIRONMENT, OWNER_ENVIRONMENT
 from verifier.runtime.logs import LineSearch, size
 from verifier.runtime.ports import LOOPBACK, Ports, taken
-from verifier.runtime.readiness import Probe, http_answers, tcp_answers, until_ready
+from verifier.runtime.readiness import Probe, tcp_answers, until_ready
 from verifier.runtime.watcher_process import WatcherProcess
-
-if TYPE_CHECKING:
-    import httpx
 
 _ATTEMPTS = 5
 # Calls inside a run stay on this machine, so they must not use a proxy.
 _PROXIES = {"http_proxy", "https_proxy", "ftp_proxy", "all_proxy"}
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A process to start. `{port}`, `{host}` and `{dir}` in command and environment are not replaced yet.
-
-    `probe` is a check of the address that replaces `ready.kind`.
-    """
-
-    command: tuple[str, ...]
-    environment: Environment
-    directory: Path
-    log: Path
-    ready: Readiness
-    probe: Callable[[Address], Awaitable[bool]] | None = None
 
 
 class Launcher:
@@ -57,8 +40,6 @@ class Launcher:
         self._client: httpx.AsyncClient | None = None
 
     async def open(self, log: Path) -> None:
-        import httpx  # late: whoever only plans starts nothing, and it takes a tenth of a second
-
         self._watcher = await WatcherProcess.start(self._run, self._owner, log, engine=False)
         self._client = httpx.AsyncClient(trust_env=False, verify=False)
 

@@ -12,8 +12,9 @@ from verifier.errors import BrokenEnvironment, shortage
 from verifier.runtime import local
 from verifier.runtime.base import Address, CommandResult, CommandSpec, ReplicaSpec, StartFailure, StoreSpec
 from verifier.runtime.identity import ProcessIdentity
+from verifier.runtime.job import Job
 from verifier.runtime.labels import checked
-from verifier.runtime.launch import Job, Launcher, fill
+from verifier.runtime.launch import Launcher, fill
 from verifier.runtime.leftovers import kill_processes, remove_folder, until_quiet
 from verifier.runtime.logs import size, tail
 from verifier.runtime.ports import LOOPBACK

@@ -7,13 +7,10 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from verifier.runtime.base import Address, StartFailure
 from verifier.runtime.logs import tail
-
-if TYPE_CHECKING:
-    import httpx
 
 FIRST_PAUSE = 0.002
 LONGEST_PAUSE = 0.05
@@ -60,18 +57,6 @@ async def until_ready(
             "exited", f"exited with status {ended.result()} before it was ready", tail(log, 20, log_start)
         )
     return StartFailure("never-ready", f"not ready within {within:g} s{response}", tail(log, 20, log_start))
-
-
-async def http_answers(client: httpx.AsyncClient, address: Address, path: str) -> bool | str:
-    """True if `GET path` returns 2xx, otherwise what came instead."""
-    import httpx  # late, as in `launch.py`
-
-    path = f"/{path.lstrip('/')}"
-    try:
-        answer = await client.get(f"http://{address.host}:{address.port}{path}", timeout=_ATTEMPT)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        return f"GET {path} got no answer ({str(error) or type(error).__name__})"
-    return answer.is_success or f"GET {path} was answered {answer.status_code}"
 
 
 async def tcp_answers(address: Address, stays_open: float = 0.0) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from verifier.runtime.base import Environment, Readiness, StoreSpec
-from verifier.runtime.launch import Job
+from verifier.runtime.job import Job
 from verifier.runtime.stores.kind import LocalStore, StoreKind
 
 _WITHIN = 30.0

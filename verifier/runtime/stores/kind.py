@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from verifier.runtime.base import Address, Environment, StoreSpec
-from verifier.runtime.launch import Job
+from verifier.runtime.job import Job
 from verifier.runtime.readiness import tcp_answers
 
 _WITHIN = 2.0

@@ -13,8 +13,9 @@ from verifier.errors import BrokenEnvironment
 from verifier.runtime import local
 from verifier.runtime.base import Address, StartFailure, StoreSpec
 from verifier.runtime.identity import ProcessIdentity
+from verifier.runtime.job import Job
 from verifier.runtime.labels import scratch
-from verifier.runtime.launch import Job, Launcher
+from verifier.runtime.launch import Launcher
 from verifier.runtime.leftovers import mark_folder
 from verifier.runtime.ports import LOOPBACK
 from verifier.runtime.readiness import Probe, tcp_answers

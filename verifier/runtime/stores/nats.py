@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from verifier.runtime.base import Address, Environment, Readiness, StoreSpec
-from verifier.runtime.launch import Job
+from verifier.runtime.job import Job
 from verifier.runtime.ports import LOOPBACK
 from verifier.runtime.stores.kind import LocalStore, StoreKind, exchange
 from verifier.runtime.stores.program import program

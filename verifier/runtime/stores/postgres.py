@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from verifier.errors import BrokenEnvironment
 from verifier.runtime.base import Address, Environment, Readiness, StoreSpec
-from verifier.runtime.launch import Job
+from verifier.runtime.job import Job
 from verifier.runtime.ports import LOOPBACK
 from verifier.runtime.stores.kind import Answers, LocalStore, StoreKind, exchange
 
