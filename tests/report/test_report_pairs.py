@@ -19,8 +19,8 @@ from verifier.history.store import HistoryWriter, write_value
 from verifier.rehearsal.pairs import Index, StoredPair, result, store_index
 from verifier.rehearsal.run_directory import Inputs
 from verifier.report.formats import FORMATS
-from verifier.report.pairs import PairResult, PairsRun, cells
-from verifier.report.pairs_formats import MERGED
+from verifier.report.pairs import PairResult, PairsRun
+from verifier.report.pairs_formats import FILES, MERGED
 
 NAMES = tuple(entry.name for entry in FORMATS)
 
@@ -62,21 +62,6 @@ def test_fail_beats_unknown_beats_pass_and_what_was_not_run_is_no_pass(
     assert whole(*verdicts).verdict == expected
 
 
-def test_the_table_has_a_cell_for_every_newer_version() -> None:
-    rows = cells(whole("pass", "not run", "fail"))
-    assert [(old, [cell.verdict for cell in row]) for old, row in rows] == [
-        ("1", ["pass", "not run", "not run"]),
-        ("2", ["", "not run", "not run"]),
-        ("3", ["", "", "fail"]),
-    ]
-    assert rows[1][1][1].text == "not run · the engine is gone"
-    assert rows[0][1][1].text == "not run"
-    failed = rows[2][1][2]
-    assert failed.result is not None
-    assert failed.text == f"fail · {failed.result.attribution} · {failed.result.cause}"
-    assert failed.result.attribution in ("mixed", "rollback")
-
-
 def test_the_text_has_the_table_first_and_then_each_report() -> None:
     run = whole("pass", "not run", "fail")
     text = MERGED["text"](run)
@@ -84,7 +69,7 @@ def test_the_text_has_the_table_first_and_then_each_report() -> None:
     assert head.startswith(
         "FAIL  shop · process runtime · seed 0\n3 pairs of versions: 1 failed, 1 not run, 1 passed.\n"
     )
-    assert "2 → 3: not run · the engine is gone (pairs/2-3)" in head
+    assert "2 → 3 forward: not run · the engine is gone\n" in head
     assert [block.split("\n")[1] for block in reports] == ["pair 1 → 2", "pair 3 → 4"]
     assert run.results[2].reports["text"].rstrip() in text
 
@@ -138,11 +123,12 @@ def test_hostile_text_stays_text_in_every_format(attack: str) -> None:
     assert "<script" not in page
     assert "<img" not in page
     assert 'onmouseover="' not in page
-    assert page.count('href="') == 1
+    assert page.count('href="') == 2, "forward and back"
     for text in (page, MERGED["text"](run), MERGED["markdown"](run)):
         assert not [character for character in text if ord(character) < 32 and character != "\n"]
     ElementTree.fromstring(MERGED["junit"](run))
     json.loads(MERGED["json"](run))
+    assert json.loads(FILES["compatibility.json"](run))["versions"][0] == attack
 
 
 def test_a_stored_run_is_judged_and_reported_again(tmp_path: Path) -> None:
@@ -164,7 +150,7 @@ def test_a_stored_run_is_judged_and_reported_again(tmp_path: Path) -> None:
     assert told.stdout.startswith(document["verdict"].upper())
     assert document["unknowns"][-1] == "2 → 3 was not run: the run ended before it"
     assert json.loads((folder / "verdict.json").read_text(encoding="utf-8"))["steps"]
-    for name in NAMES:
+    for name in (*NAMES, "compatibility"):
         shown = CliRunner().invoke(report, [str(tmp_path), "--format", name], catch_exceptions=False)
         assert (shown.exit_code, bool(shown.stdout)) == (0, True)
-    assert 'href="pairs/1-2/report.html"' in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert 'href="pairs/1-2/report.html' in (tmp_path / "report.html").read_text(encoding="utf-8")

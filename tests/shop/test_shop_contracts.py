@@ -21,7 +21,7 @@ from schemathesis.checks import (
 from tests.shop.harness import Psp, Replica, Shop
 
 CONTRACTS = Path(__file__).resolve().parents[2] / "contracts"
-RELEASES = [("orders", release) for release in ("1.4", "2.0", "2.1", "2.2", "2.3")]
+RELEASES = [("orders", release) for release in ("1.4", "1.5", "2.0", "2.1", "2.2", "2.3", "2.4")]
 RELEASES += [("payments", release) for release in ("1.2", "1.3", "1.4")]
 CHECKS = [
     not_a_server_error,

@@ -16,11 +16,15 @@ MIXTURES = [
     (("1.4", "2.1"), DOUBLED),
     (("1.4", "2.2"), {"unreadable"}),
     (("1.4", "2.3"), {"uncharged"}),
+    (("1.4", "1.5"), set()),
+    (("1.5", "2.2"), set()),
+    (("2.2", "2.4"), set()),
+    (("1.5", "2.4"), {"unreadable"}),
 ]
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-@pytest.mark.parametrize("release", ["1.4", "2.0", "2.1", "2.2", "2.3"])
+@pytest.mark.parametrize("release", ["1.4", "1.5", "2.0", "2.1", "2.2", "2.3", "2.4"])
 def test_orders_alone(shop: Shop, psp: Psp, release: str) -> None:
     _, orders = shop.start(["1.2", "1.3"], [release, release])
     with client() as http:
@@ -61,3 +65,14 @@ def _charge(replica: Replica, reference: str) -> httpx.Response:
     body = {"reference": reference, "order": f"order of {reference}", "amount_cents": 100}
     with client() as http:
         return http.post(f"{replica.url}/charges", json=body, headers={"Idempotency-Key": f"key of {reference}"})
+
+
+def test_undoing_2_4_loses_orders(shop: Shop, psp: Psp) -> None:
+    _, (orders,) = shop.start(["1.2"], ["2.2"])
+    body = {"reference": "r1", "customer": "c1", "item": "tea", "amount_cents": 100}
+    shop.migrate("2.4", "expand")
+    with client() as http:
+        placed = http.post(f"{orders.url}/orders", json=body, headers={"Idempotency-Key": "k1"}).json()
+        assert http.get(f"{orders.url}/orders/{placed['id']}").status_code == 200
+        shop.migrate("2.4", "undo")
+        assert http.get(f"{orders.url}/orders/{placed['id']}").status_code == 404

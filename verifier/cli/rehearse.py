@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -15,15 +15,18 @@ import uvloop
 from verifier.checks.verdict import Verdict
 from verifier.cli.interrupt import Interrupted, interruptible
 from verifier.cli.progress import Progress
+from verifier.contracts.registry import ContractRegistry
 from verifier.errors import BrokenEnvironment, shortage
 from verifier.matrix.pairs import safe_name
 from verifier.printable import printable
 from verifier.rehearsal.broken import write_errors
+from verifier.rehearsal.contracts_only import contracts_only
 from verifier.rehearsal.judging import judge_new
 from verifier.rehearsal.pairs import Index, Judged, StoredPair, merged_run, result, store_index, write_merged
 from verifier.rehearsal.prepare import Prepared
 from verifier.rehearsal.walk import Rehearsal
 from verifier.report import text
+from verifier.report.pairs import ContractsOnly
 from verifier.report.pairs_formats import MERGED
 from verifier.runtime.select import Selection, make
 
@@ -58,7 +61,8 @@ def _pairs(prepared: Sequence[Prepared], chosen: Selection, directory: Path) -> 
     plan = prepared[0].plan
     stored = [StoredPair(entry.pair.old, entry.pair.new, entry.pair.name) for entry in prepared]
     results = [result(pair, None) for pair in stored]
-    index = Index(plan.matrix, plan.seed, chosen.name, plan.tool, prepared[0].versions, tuple(stored))
+    unrun = tuple(_contracts_only(prepared))
+    index = Index(plan.matrix, plan.seed, chosen.name, plan.tool, prepared[0].versions, tuple(stored), unrun)
     store_index(directory, index)
     interrupted = 0
     for at, entry in enumerate(prepared):
@@ -85,6 +89,14 @@ def _pairs(prepared: Sequence[Prepared], chosen: Selection, directory: Path) -> 
     run = merged_run(index, tuple(results))
     write_merged(directory, run)
     return Ended(run.verdict, MERGED["text"](run), interrupted, "pairs/")
+
+
+def _contracts_only(prepared: Sequence[Prepared]) -> Iterator[ContractsOnly]:
+    """What the contracts say of pairs that are not run."""
+    whole = prepared[0].whole
+    if whole is not None:
+        registry = ContractRegistry(tuple(entry for item in prepared for entry in item.registry.entries))
+        yield from contracts_only(whole, [item.pair for item in prepared], registry)
 
 
 def _rehearsed(prepared: Prepared, chosen: Selection, directory: Path) -> tuple[Judged, int]:

@@ -1,4 +1,4 @@
-"""`verifier report RUN`: renders a stored run as text, Markdown, HTML, JUnit XML or JSON."""
+"""`verifier report RUN`: renders a stored run as text, Markdown, HTML, JUnit XML or JSON, or its versions as JSON."""
 
 from __future__ import annotations
 
@@ -8,26 +8,30 @@ import click
 
 from verifier.errors import BadInput
 from verifier.rehearsal.judging import load_and_judge
-from verifier.rehearsal.pairs import has_pairs, load_pairs
+from verifier.rehearsal.pairs import has_pairs, load_one_pair, load_pairs
 from verifier.rehearsal.run_directory import stored_timing
+from verifier.report import compatibility_json
 from verifier.report.formats import FORMATS
 from verifier.report.pairs_formats import MERGED
 
+MATRIX = "compatibility"
 RENDERERS = {entry.name: entry.render for entry in FORMATS}
 
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--format", "shape", type=click.Choice(list(RENDERERS)), default="text", show_default=True)
+@click.option("--format", "shape", type=click.Choice([*RENDERERS, MATRIX]), default="text", show_default=True)
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), help="File to write; by default standard output."
 )
 def report(run: Path, shape: str, out: Path | None) -> None:
-    """Render a stored run.
+    """Render a stored run. The format `compatibility` is the matrix of its versions as JSON.
 
     The run directory is not changed. The exit status does not depend on the verdict.
     """
-    if has_pairs(run):
+    if shape == MATRIX:
+        rendered = compatibility_json.render(load_pairs(run, ()) if has_pairs(run) else load_one_pair(run))
+    elif has_pairs(run):
         rendered = MERGED[shape](load_pairs(run, (shape,)))
     else:
         judgement, history, plan = load_and_judge(run)

@@ -17,6 +17,7 @@ from verifier.rehearsal.broken import write_errors
 from verifier.rehearsal.judging import EXIT
 from verifier.rehearsal.prepare import prepare
 from verifier.report.formats import FORMATS
+from verifier.report.pairs_formats import FILES
 from verifier.runtime.select import AUTO, RUNTIMES, select
 
 
@@ -32,6 +33,7 @@ from verifier.runtime.select import AUTO, RUNTIMES, select
 )
 @click.option("--seed", default=0, show_default=True, help="Random seed; equal seeds give equal plans.")
 @click.option("--budget", help="Time limit for replays, such as 2m; overrides the matrix.")
+@click.option("--all-pairs", is_flag=True, help="Every upgrade from a version to a later one; overrides the matrix.")
 @click.option("--out", type=click.Path(path_type=Path), help="Run directory; by default a new one under .verifier/.")
 @click.option("--share", is_flag=True, help="Let other users read the run directory; by default only you can.")
 @click.pass_context
@@ -41,6 +43,7 @@ def run(
     choice: str,
     seed: int,
     budget: str | None,
+    all_pairs: bool,
     out: Path | None,
     share: bool,
 ) -> None:
@@ -48,7 +51,7 @@ def run(
 
     Exit status: 0 pass, 1 fail, 2 bad input, 3 unknown (something was not tested), 4 broken environment (no verdict).
     """
-    prepared = prepare(matrix, seed, seconds(budget), say=partial(click.echo, err=True))
+    prepared = prepare(matrix, seed, seconds(budget), say=partial(click.echo, err=True), all_pairs=all_pairs)
     for note in dict.fromkeys(note for pair in prepared for note in pair.notes):
         click.echo(f"note: {note}", err=True)
     directory = _directory(out, prepared[0].matrix.name, share)
@@ -59,7 +62,7 @@ def run(
             click.echo(found, err=True)
         raise
     click.echo(ended.report, nl=False)
-    files = ", ".join(entry.file for entry in FORMATS if entry.file)
+    files = ", ".join([*(FILES if len(prepared) > 1 else ()), *(entry.file for entry in FORMATS if entry.file)])
     click.echo(f"run directory: {directory} ({files}, {ended.folders})")
     if ended.interrupted:
         click.echo("Interrupted; judged as far as it came. Everything that the run started has been removed.", err=True)

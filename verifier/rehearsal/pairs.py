@@ -1,25 +1,26 @@
 """A run of several pairs: `pairs.json`, a complete run in `pairs/NAME/` for each pair, and the merged reports.
 
-RUN/pairs.json  pairs/OLD-NEW/…  verdict.json  report.html  junit.xml
+RUN/pairs.json  pairs/OLD-NEW/…  compatibility.json  verdict.json  report.html  junit.xml
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from verifier.checks.verdict import Judgement
 from verifier.files import exists
 from verifier.history.model import History, Timing
 from verifier.history.store import read_value, write_value
+from verifier.matrix.pairs import safe_name
 from verifier.plan.model import Plan
 from verifier.rehearsal.judging import judge_again, load_and_judge, write_texts
 from verifier.rehearsal.run_directory import stored_timing
 from verifier.report.formats import FORMATS
-from verifier.report.pairs import PairResult, PairsRun
-from verifier.report.pairs_formats import MERGED
+from verifier.report.pairs import ContractsOnly, PairResult, PairsRun
+from verifier.report.pairs_formats import FILES, MERGED
 
 INDEX = "pairs.json"
 INTERRUPTED = "the run ended before it"
@@ -50,6 +51,7 @@ class Index:
     tool: str
     versions: tuple[str, ...]
     pairs: tuple[StoredPair, ...]
+    contracts: tuple[ContractsOnly, ...] = ()
 
 
 def has_pairs(directory: Path) -> bool:
@@ -70,12 +72,23 @@ def result(pair: StoredPair, judged: Judged | None, formats: Collection[str] = W
 
 
 def merged_run(index: Index, results: tuple[PairResult, ...]) -> PairsRun:
-    return PairsRun(index.matrix, index.seed, index.runtime, index.tool, index.versions, results)
+    return PairsRun(index.matrix, index.seed, index.runtime, index.tool, index.versions, results, index.contracts)
 
 
 def load_pairs(directory: Path, formats: Collection[str]) -> PairsRun:
     """Read and judge a stored run of several pairs, with the reports in these formats. Raises BadInput."""
     return _loaded(directory, formats, lambda run: (*load_and_judge(run), stored_timing(run)))
+
+
+def load_one_pair(directory: Path) -> PairsRun:
+    """A stored run of a single pair, as a run of one pair. Raises BadInput."""
+    judgement, history, plan = load_and_judge(directory)
+    services = history.run.services
+    moved = next((service for service in services if service.old != service.new), services[0])
+    pair = StoredPair(moved.old, moved.new, safe_name(f"{moved.old}-{moved.new}"), "")
+    one = result(pair, (judgement, history, plan, stored_timing(directory)), ())
+    index = Index(plan.matrix, plan.seed, history.run.runtime, plan.tool, (moved.old, moved.new), (pair,))
+    return merged_run(index, (replace(one, directory="."),))
 
 
 def judge_pairs_again(directory: Path) -> PairsRun:
@@ -87,7 +100,8 @@ def judge_pairs_again(directory: Path) -> PairsRun:
 
 def write_merged(directory: Path, run: PairsRun) -> None:
     """Write the merged reports; no file is ever half written."""
-    write_texts(directory, {entry.file: MERGED[entry.name](run) for entry in FORMATS if entry.file})
+    texts = {entry.file: MERGED[entry.name](run) for entry in FORMATS if entry.file}
+    write_texts(directory, texts | {name: render(run) for name, render in FILES.items()})
 
 
 def _loaded(directory: Path, formats: Collection[str], judged: Callable[[Path], Judged]) -> PairsRun:

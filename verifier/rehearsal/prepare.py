@@ -18,7 +18,7 @@ from verifier.history.outcome import SAFE
 from verifier.history.store import SCHEMA
 from verifier.http.coding import limit_accept_encoding
 from verifier.matrix.model import Matrix, Traffic
-from verifier.matrix.pairs import Pair, left_out, pairs, versions
+from verifier.matrix.pairs import PAIRINGS, Pair, left_out, pairs, versions
 from verifier.matrix.parse import parse
 from verifier.plan.model import ExchangeShape, Plan, SessionShape
 from verifier.plan.planner import plan
@@ -50,6 +50,7 @@ class Prepared:
     credentials: Credentials | None = None  # never stored
     notes: tuple[str, ...] = ()  # unusual inputs that do not prevent a run
     versions: tuple[str, ...] = ()
+    whole: Matrix | None = None  # with all versions
 
     @property
     def matrix(self) -> Matrix:
@@ -76,8 +77,10 @@ def prepare(
     budget: float | None = None,
     environ: Mapping[str, str] | None = os.environ,
     say: Callable[[str], object] = lambda text: None,
+    all_pairs: bool = False,
 ) -> tuple[Prepared, ...]:
-    """Read all inputs of a matrix and make the plan of each of its pairs; `budget` (seconds) overrides the matrix's.
+    """Read all inputs of a matrix and make the plan of each of its pairs; `budget` (seconds) and `all_pairs` override
+    what the matrix says.
 
     The pairs share the budget equally. `say` is told what is about to take seconds, and which recordings hold what
     looks like secrets.
@@ -88,6 +91,8 @@ def prepare(
     matrix = parse(file, PROCESS_STORES, os.environ if environ is None else environ, parts)
     if budget is not None:
         matrix = replace(matrix, budget=budget)
+    if all_pairs:
+        matrix = replace(matrix, pairs=PAIRINGS[1])
     told: set[str] = set()
 
     def once(sentence: str) -> None:
@@ -101,7 +106,8 @@ def prepare(
     notes = left_out(matrix, every)
     for pair in every:
         try:
-            found.append(replace(_prepared(pair, notes, file, seed, environ, once), versions=versions(matrix)))
+            made = _prepared(pair, notes, file, seed, environ, once)
+            found.append(replace(made, versions=versions(matrix), whole=matrix))
         except BadInput as error:
             problems += error.problems
     if problems:

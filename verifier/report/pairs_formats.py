@@ -1,4 +1,4 @@
-"""Reports of several pairs in every format: the compatibility table first, then what each pair's own report says."""
+"""Reports of several pairs in every format: the compatibility matrix first, then what each pair's own report says."""
 
 from __future__ import annotations
 
@@ -7,12 +7,48 @@ from collections.abc import Callable
 from xml.etree.ElementTree import Element, SubElement
 
 from verifier.printable import one_line, printable
-from verifier.report import html, pairs, pairs_json
+from verifier.report import compatibility_json, html, pairs_json
+from verifier.report.compatibility import Cell, rows
 from verifier.report.markdown import SIGNS, fitting, plain
-from verifier.report.pairs import NOT_RUN, PairsRun, cells, headline
-from verifier.report.phrasing import shortened
+from verifier.report.pairs import NOT_RUN, PairsRun, headline
+from verifier.report.phrasing import SYMBOLS, shortened
+from verifier.report.text import WIDTH, grid, wrapped
 
 COUNTS = ("tests", "failures", "errors", "skipped")
+CORNER = "from \\ to"
+LEGEND = (
+    "Right of the diagonal versions go forward, left of it they are rolled back. Each cell is the evidence of a run, "
+    "unless it says `contract only` or `not run`. `via` names releases in between: "
+    "every part of this way passed on its own."
+)
+
+
+def text(run: PairsRun) -> str:
+    """The matrix, a line for each cell that is no plain pass, and the report of each pair. Ends with a newline."""
+    width = max(14, (WIDTH - 10) // len(run.versions) - 2)
+    body = [[old, *(_shown(cell, width) for cell in row)] for old, row in rows(run)]
+    head = f"{run.verdict.upper()}  {one_line(run.matrix)} · {run.runtime} runtime · seed {run.seed}"
+    lines = [head, headline(run), "", *grid(body, [CORNER, *run.versions]), "", *wrapped(LEGEND, ""), ""]
+    for _, row in rows(run):
+        for cell in row:
+            if cell is not None:
+                where = f" ({cell.link})" if cell.link else ""
+                lines += wrapped(f"{cell.old} → {cell.new} {cell.direction}: {cell.text}{where}", "")
+    for result in run.results:
+        if result.document is not None:
+            lines += ["", "═" * WIDTH, one_line(f"pair {result}"), "", result.reports["text"].rstrip("\n")]
+    return "\n".join(lines) + "\n"
+
+
+def _shown(cell: Cell | None, width: int) -> str:
+    """A cell of the table on a terminal: the sign, and what fits of the rest, the way there first."""
+    if cell is None:
+        return "·"
+    if cell.verdict == "pass":
+        return f"{SYMBOLS['pass']} {cell.basis}"
+    told = filter(None, (cell.verdict, cell.through, "contract only" * (cell.basis == "contract only"),
+                         cell.attribution, cell.cause))  # fmt: skip
+    return f"{SYMBOLS.get(cell.verdict, '–')} {shortened(' · '.join(told), width - 2)}"
 
 
 def markdown(run: PairsRun) -> str:
@@ -22,14 +58,16 @@ def markdown(run: PairsRun) -> str:
         "",
         plain(headline(run)),
         "",
-        "| from \\\\ to | " + " | ".join(plain(version) for version in run.versions[1:]) + " |",
-        "|---|" + "---|" * (len(run.versions) - 1),
+        f"| {plain(CORNER)} | " + " | ".join(plain(version) for version in run.versions) + " |",
+        "|---|" + "---|" * len(run.versions),
     ]
-    for old, row in cells(run):
+    for old, row in rows(run):
         shown = (
-            f"{SIGNS.get(cell.verdict, '–')} {plain(shortened(cell.text, 200))}" if cell.text else "" for cell in row
+            f"{SIGNS.get(cell.verdict, '–')} {cell.direction}: {plain(shortened(cell.text, 200))}" if cell else "·"
+            for cell in row
         )
         table.append(f"| {plain(old)} | " + " | ".join(shown) + " |")
+    table += ["", LEGEND]
     parts = [[*table, ""]]
     for result in run.results:
         if result.document is not None:
@@ -38,8 +76,8 @@ def markdown(run: PairsRun) -> str:
 
 
 def page(run: PairsRun) -> str:
-    """A small page with the table. Its cells link to the pages of the pairs."""
-    values = {"run": run, "headline": headline(run), "rows": cells(run)}
+    """A small page with the matrix. Its cells link to the steps on the pages of the pairs."""
+    values = {"run": run, "headline": headline(run), "rows": rows(run), "corner": CORNER, "legend": LEGEND}
     return html.template("pairs.html").render(values).rstrip() + "\n"
 
 
@@ -67,9 +105,10 @@ def junit(run: PairsRun) -> str:
 
 
 MERGED: dict[str, Callable[[PairsRun], str]] = {
-    "text": pairs.text,
+    "text": text,
     "markdown": markdown,
     "html": page,
     "junit": junit,
     "json": pairs_json.merged,
 }
+FILES = {"compatibility.json": compatibility_json.render}  # beside those of MERGED

@@ -10,17 +10,22 @@ from shop import schema
 from shop.releases import ORDERS
 from shop.store import open_store, patiently
 
+ADDING = {"expand": schema.expand, "contract": schema.contract, "undo": schema.undo}
+REWRITING = {"expand": schema.rewrite, "contract": schema.forget, "undo": schema.put_back}
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="shop.migrate")
     parser.add_argument("--release", required=True, choices=sorted(ORDERS))
     parser.add_argument("phase", choices=("expand", "contract", "undo"))
     options = parser.parse_args()
-    if not ORDERS[options.release].channel:
+    release = ORDERS[options.release]
+    if not release.channel and not release.rewrites:
         print(f"orders {options.release} needs no migration")
         return 0
     store = patiently(lambda: open_store(os.environ["DATABASE_URL"]))
-    patiently(lambda: getattr(schema, options.phase)(store))
+    changes = REWRITING if release.rewrites else ADDING
+    patiently(lambda: changes[options.phase](store))
     store.close()
     print(f"{options.phase} for orders {options.release}: done")
     return 0

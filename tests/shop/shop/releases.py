@@ -26,7 +26,7 @@ def _flat_document(item: str, amount_cents: int) -> dict[str, Json]:
     return {"item": item, "amount_cents": amount_cents}
 
 
-def _money_document(item: str, amount_cents: int) -> dict[str, Json]:
+def money_document(item: str, amount_cents: int) -> dict[str, Json]:
     return {"item": item, "amount": {"value": amount_cents, "currency": SUPPORTED_CURRENCY}}
 
 
@@ -34,8 +34,12 @@ def _flat_amount(document: Mapping[str, Json]) -> int:
     return int(document["amount_cents"])
 
 
+def _money_amount(document: Mapping[str, Json]) -> int:
+    return int(document["amount"]["value"])
+
+
 def _any_amount(document: Mapping[str, Json]) -> int:
-    return int(document["amount"]["value"]) if "amount" in document else _flat_amount(document)
+    return _money_amount(document) if "amount" in document else _flat_amount(document)
 
 
 def _charges_payload(reference: str, amount_cents: int) -> dict[str, Json]:
@@ -60,6 +64,7 @@ class OrdersRelease:
 
     version: str
     channel: bool = False  # the column and the field; also the status `paying` while a charge is under way
+    rewrites: bool = False  # its migration gives the amounts of all orders a currency
     stored_key: Callable[[str], str] = _plain
     document: Callable[[str, int], dict[str, Json]] = _flat_document
     amount: Callable[[Mapping[str, Json]], int] = _flat_amount
@@ -84,8 +89,12 @@ ORDERS = {
         OrdersRelease("2.0", channel=True),
         # Unsafe: keys are kept as digests, so neither release finds the key that the other has seen.
         OrdersRelease("2.1", stored_key=_digest),
+        # Safe: reads amounts with a currency, too, and writes what 1.4 writes. After it 2.2 is safe.
+        OrdersRelease("1.5", amount=_any_amount),
         # Unsafe: amounts get a currency; 2.2 reads both kinds of row, 1.4 only its own.
-        OrdersRelease("2.2", document=_money_document, amount=_any_amount),
+        OrdersRelease("2.2", document=money_document, amount=_any_amount),
+        # Safe after 2.2, and unsafe to roll back: undoing its migration puts the orders from before it back.
+        OrdersRelease("2.4", rewrites=True, document=money_document, amount=_money_amount),
         # Unsafe: background work is handed over as tasks; 1.4 finds no charge in them and calls the job done.
         OrdersRelease("2.3", payload=_tasks_payload, charges=_charges_and_tasks),
     )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+
+from shop.releases import money_document
 from shop.store import Session, Store
 
 # Any number, the same in every process: CREATE TABLE IF NOT EXISTS alone can collide in PostgreSQL's catalogue.
@@ -86,6 +89,35 @@ def undo(store: Store) -> None:
         session.run("DROP INDEX IF EXISTS orders_by_channel")
         if "channel" in _columns(session, "orders"):
             session.run("ALTER TABLE orders DROP COLUMN channel")
+
+
+def rewrite(store: Store) -> None:
+    """Give every amount a currency, as 2.2 and 2.4 keep it. A copy of the orders is kept."""
+    create_orders(store, channel=False)
+    with store.transaction() as session:
+        _lock(session)
+        session.run("DROP TABLE IF EXISTS orders_before")
+        session.run("CREATE TABLE orders_before AS SELECT * FROM orders")
+        for order, text in session.run("SELECT id, document FROM orders").fetchall():
+            document = json.loads(text)
+            if "amount_cents" in document:
+                rewritten = money_document(document["item"], document["amount_cents"])
+                session.run("UPDATE orders SET document = ? WHERE id = ?", (json.dumps(rewritten), order))
+
+
+def forget(store: Store) -> None:
+    """Drop the copy once no release before 2.4 runs any more."""
+    with store.transaction() as session:
+        _lock(session)
+        session.run("DROP TABLE IF EXISTS orders_before")
+
+
+def put_back(store: Store) -> None:
+    """Put the copy back. What was ordered since is lost: this is what makes 2.4 unsafe to roll back."""
+    with store.transaction() as session:
+        _lock(session)
+        session.run("DELETE FROM orders")
+        session.run("INSERT INTO orders SELECT * FROM orders_before")
 
 
 def has_channel(store: Store) -> bool:
