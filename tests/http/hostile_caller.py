@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import resource
 import sys
 import time
 from collections import defaultdict
@@ -20,6 +19,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import uvloop
 
 from tests.http.hostile_service import KINDS, SLOW
+from tests.peak import peak_megabytes
 from tests.replay.harness import Arrival, replay_harness
 from verifier.gateway import forwarding
 from verifier.gateway.rotation import Endpoint
@@ -95,9 +95,8 @@ async def main(way: str, port: int) -> dict[str, object]:
         for group in (SLOW, *({kind} for kind in KINDS if kind not in SLOW)):
             await asyncio.gather(*(ask(kind) for kind in group for _ in range(TIMES)))
         await client.close()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     words = [{kind: sorted(found) for kind, found in one.items()} for one in (came, recorded)]
-    return {"came": words[0], "recorded": words[1], "seconds": seconds, "megabytes": peak}
+    return {"came": words[0], "recorded": words[1], "seconds": seconds, "megabytes": peak_megabytes()}
 
 
 if __name__ == "__main__":

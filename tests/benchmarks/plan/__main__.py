@@ -14,6 +14,16 @@ from tabulate import tabulate
 
 from tests.benchmarks.plan.recorded import write
 
+MEASURED = """
+import sys
+from tests.peak import peak_megabytes
+from verifier.cli.main import main
+try:
+    main()
+finally:
+    print(peak_megabytes(), file=sys.stderr)
+"""
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.plan", description=__doc__)
@@ -31,13 +41,16 @@ def main() -> None:
 
 def cost(matrix: Path, shape: str) -> tuple[float, float]:
     """CPU seconds and peak MB of one `verifier plan`, with the start of the interpreter."""
-    command = [str(Path(sys.executable).with_name("verifier")), "plan", str(matrix), "--format", shape]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+    words = ["plan", str(matrix), "--format", shape]
+    command = [sys.executable, "-c", MEASURED, *words]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        told = process.stderr.read()
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        sys.exit(f"`{' '.join(command)}` ended with {process.returncode}")
-    return used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
+        sys.exit(f"`verifier {' '.join(words)}` ended with {process.returncode}: {told}")
+    return used.ru_utime + used.ru_stime, float(told.split()[-1])
 
 
 if __name__ == "__main__":

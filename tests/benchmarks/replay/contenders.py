@@ -26,6 +26,7 @@ import uvloop
 
 from tests.benchmarks.replay.placed import gateway_before
 from tests.benchmarks.replay.promised import registry
+from tests.peak import peak_megabytes
 from verifier.correlation import Script, learn
 from verifier.history.clock import run_clock
 from verifier.history.model import RunInfo
@@ -82,7 +83,7 @@ class Run:
         self.result = {
             "requests_per_second": self.count / (ended - began),
             "cpu_us": cpu / self.count * 1e6,
-            "peak_mb": after.ru_maxrss / 1024,
+            "peak_mb": peak_megabytes(),
             "count": self.count,
         }
 
