@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -119,4 +120,7 @@ def test_a_run_that_is_killed_or_interrupted_leaves_nothing(
     assert '"verdict": "unknown"' in (interrupted.out / "verdict.json").read_text()
     for run in (killed, interrupted):
         again = subprocess.run([VERIFIER, "judge", run.out], capture_output=True, text=True, timeout=BOUND, check=False)
-        assert again.returncode == 3, "judged as far as it came"
+        assert again.returncode == 3, again.stdout
+        judged = json.loads((run.out / "verdict.json").read_text())
+        added = [entry for entry in judged["violations"] if entry["attribution"] != "pre-existing"]
+        assert added == [], "judged as far as it came, and the matrix is safe"

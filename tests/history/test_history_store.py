@@ -31,7 +31,18 @@ from verifier.history.model import (
     ServiceInfo,
     Step,
 )
-from verifier.history.store import FILES, SCHEMA, HistoryWriter, Record, read, read_value, records, write_value
+from verifier.history.store import (
+    FILES,
+    LARGE,
+    SCHEMA,
+    HistoryWriter,
+    Lines,
+    Record,
+    read,
+    read_value,
+    records,
+    write_value,
+)
 from verifier.http import message
 from verifier.http.message import Request, Response
 
@@ -293,6 +304,46 @@ def test_a_block_is_written_when_it_is_full_and_a_surrogate_in_it_spoils_nothing
     assert [note.message for note in records(tmp_path, Note)] == [
         note.message.replace("\ud800", "\ufffd") for note in kept
     ]
+
+
+def test_a_step_is_on_disk_after_everything_that_was_recorded_before_it(tmp_path: Path) -> None:
+    """A kill may leave more than the step, but no step without its records."""
+    order: list[type] = []
+
+    class Watched(Lines):
+        kind: type
+
+        def relieve(self) -> None:
+            if self:
+                order.append(self.kind)
+            super().relieve()
+
+    writer = HistoryWriter(tmp_path, RUN)
+    for kind, file in writer._files.items():
+        writer._waiting[kind] = Watched(file)
+        writer._waiting[kind].kind = kind  # type: ignore[attr-defined]
+    event = ReplicaEvent("s1", "a-1", "a", "1", "ready", 0.5)
+    writer.add(event)
+    writer.add(Note("s1", "not-run", "n"))
+    assert read(tmp_path).replicas == ()
+    step = Step("s1", "p", "forward", "replace", "d" * LARGE, (), (), 0, 1)
+    writer.add(step)
+    assert order == [ReplicaEvent, Note, Step]
+    found = read(tmp_path)
+    assert (found.replicas, found.steps) == ((event,), (step,))
+    writer.close()
+
+
+def test_a_run_is_unfinished_until_it_is_finished(tmp_path: Path) -> None:
+    run = structs.replace(RUN, unfinished=True)
+    writer = HistoryWriter(tmp_path, run)
+    writer.add(Note("s", "count", "1"))
+    assert read(tmp_path) == History(run, (), (), (), (), ())
+    writer.finish()
+    assert read(tmp_path) == History(RUN, (), (), (), (), (Note("s", "count", "1"),))
+    writer.close()
+    write(tmp_path, [], run)
+    assert read(tmp_path).run.unfinished, "closed without having come to its end"
 
 
 def test_phases_and_outcomes_are_closed() -> None:

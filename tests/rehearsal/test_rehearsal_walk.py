@@ -272,7 +272,10 @@ def test_an_interrupted_step_says_that_it_did_not_end(tmp_path: Path) -> None:
         pass
     else:
         pytest.fail("the interruption was swallowed")
-    steps = read(tmp_path / "run").steps
+    history = read(tmp_path / "run")
+    steps = history.steps
+    assert history.run.unfinished
+    assert steps[-1].stopped
     assert steps[-1].error.startswith("not completed: ")
     assert [step.error for step in steps[:-1]] == [""] * (len(steps) - 1)
     assert not (tmp_path / "run" / "verdict.json").exists()

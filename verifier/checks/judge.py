@@ -6,7 +6,7 @@ import traceback
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from verifier.checks import recording_fit
+from verifier.checks import recording_fit, stopped
 from verifier.checks.attribution import attributed
 from verifier.checks.context import Context
 from verifier.checks.coverage import coverage
@@ -27,7 +27,7 @@ def judge(
     history: History, registry: ContractRegistry, plan: Plan, guarantees: Sequence[Guarantee] = GUARANTEES
 ) -> Judgement:
     """Pure: an equal history, with equal promises and plan, gives an equal judgement."""
-    context = Context(history, registry)
+    context = Context(stopped.completed(history, plan), registry)
     results = [run_check(guarantee, context, plan) for guarantee in guarantees]
     crashes = CrashAttribution(context)
     found_by_all = (finding for result in results for finding in result.findings)
@@ -46,8 +46,7 @@ def judge(
         for confirming in (False, True)
     )
     failing = any(violation.fails for violation in found)
-    interrupted = any(note.kind == "interrupted" for note in history.notes)
-    verdict: Verdict = "fail" if failing and not interrupted else "unknown" if unknowns else "pass"
+    verdict: Verdict = "fail" if failing and not stopped.was_stopped(history) else "unknown" if unknowns else "pass"
     covered = coverage(context.history, plan)
     return Judgement(
         verdict, found, steps, unknowns, covered, errors, again, _tolerated(results), tuple(unused(context, plan))
@@ -124,6 +123,8 @@ def _unknowns(
             yield note.message
         if note.kind == "count":
             yield f"the counts of the run do not add up: {note.message}"
+    if why := stopped.why(history):
+        yield why
     yield from recording_fit.misfits(context, plan)
     yield from plan.same
     for guarantee, result in zip(guarantees, results, strict=True):

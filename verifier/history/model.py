@@ -50,6 +50,9 @@ class Operation(Struct, frozen=True, gc=False, omit_defaults=True):
     produced: tuple[tuple[str, str], ...] = ()  # values later requests use: runtime expression, value
 
 
+NOT_COMPLETED = "not completed: "  # how the error of a step begins in which the run was stopped
+
+
 class Replicas(Struct, frozen=True, gc=False):
     """How many replicas of one service run one version."""
 
@@ -72,6 +75,11 @@ class Step(Struct, frozen=True, gc=False):
     ended: float
     error: str = ""  # why the step could not be completed
     confirms: bool = False  # it tried again what an earlier step had found
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the run ended in the middle of it."""
+        return self.error.startswith(NOT_COMPLETED)
 
 
 class ReplicaEvent(Struct, frozen=True, gc=False):
@@ -174,6 +182,7 @@ class RunInfo(Struct, frozen=True, gc=False):
     partners: tuple[str, ...]
     client_versions: tuple[tuple[str, str], ...]  # (service, version whose client was recorded)
     file: str = ""  # path of the matrix as given on the command line
+    unfinished: bool = False  # it goes on, or it was stopped before its end: interrupted, killed or broken
 
 
 class History(Struct, frozen=True, gc=False):

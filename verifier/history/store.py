@@ -3,6 +3,7 @@
     RUN/history/run.json  operations.jsonl  steps.jsonl  replicas.jsonl  faults.jsonl  notes.jsonl
                      ends.jsonl  bodies.jsonl
 
+A step is on disk only after everything that was recorded before it, so a killed run has whole steps and part of one.
 Bodies are base64, so every value can be read back equal; long ones are in a file of their own (`bodies.py`). Reading
 ignores a last line that a kill cut off. A line may omit fields that have their default value.
 """
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 
 import msgspec
+from msgspec import structs
 
 from verifier.errors import BadInput
 from verifier.files import opened, read_bytes
@@ -69,7 +71,8 @@ class HistoryWriter:
     def __init__(self, directory: Path, run: RunInfo) -> None:
         folder = directory / "history"
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "run.json").write_bytes(msgspec.json.format(msgspec.json.encode(run)))
+        self._run, self._run_file = run, folder / "run.json"
+        write_value(self._run_file, run)
         # The files are buffered, because an unbuffered `write` may write only a part, as on a nearly full disk.
         self._files: dict[type, IO[bytes]] = {kind: (folder / name).open("wb") for kind, name in FILES.items()}
         self._bodies_file = (folder / NAME).open("wb")
@@ -88,13 +91,22 @@ class HistoryWriter:
             line = self._encode(storable(msgspec.to_builtins(record)))
         lines = self._waiting[type(record)]
         lines.append(line.decode("latin-1") + "\n")
-        if len(lines) >= MOST or len(line) >= LARGE:
+        if isinstance(record, Step):
+            self.flush()
+        elif len(lines) >= MOST or len(line) >= LARGE:
             lines.relieve()
 
     def flush(self) -> None:
-        for kind, file in self._files.items():
+        """Write everything that waits, the steps last."""
+        for kind in sorted(self._files, key=lambda kind: kind is Step):
             self._waiting[kind].relieve()
-            file.flush()
+            self._files[kind].flush()
+
+    def finish(self) -> None:
+        """Write everything that waits, and then that the run has come to its end."""
+        self.flush()
+        self._run = structs.replace(self._run, unfinished=False)
+        write_value(self._run_file, self._run)
 
     def close(self) -> None:
         self.flush()

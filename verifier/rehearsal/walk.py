@@ -9,10 +9,12 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from msgspec import structs
+
 from verifier.checks.judge import judge
 from verifier.errors import BrokenEnvironment
 from verifier.history.clock import run_clock
-from verifier.history.model import Note, Step, Timing
+from verifier.history.model import NOT_COMPLETED, Note, Step, Timing
 from verifier.history.store import HistoryWriter, read, write_value
 from verifier.http.client import WireClient
 from verifier.plan.confirmation import confirmation
@@ -82,11 +84,12 @@ class Rehearsal:
             raise ValueError("prepared without the credentials that the matrix names: this can be shown but not run")
         write_value(directory / "plan.json", prepared.plan)
         keep_inputs(directory, prepared)
-        writer = HistoryWriter(directory, run_info(prepared, self.runtime.name))
+        writer = HistoryWriter(directory, structs.replace(run_info(prepared, self.runtime.name), unfinished=True))
         self.emit(RunBegan(prepared.plan, self.runtime.name, self.why, str(directory)))
         try:
             with frozen_heap():
                 await self._on_runtime(writer)
+            writer.finish()
         except BrokenEnvironment as broken:
             why = self._masked(str(broken))
             writer.add(Note("", "environment", why))
@@ -216,7 +219,7 @@ class Rehearsal:
             if step.phase in ("control-old", "control-new") and not path.confirms and not failure.disturbed:
                 raise BrokenEnvironment(f"in the control {path.id}: {error}\n{failure.tail}".rstrip()) from None
         except BaseException as broken:
-            error = f"not completed: {type(broken).__name__} {broken}".rstrip()
+            error = f"{NOT_COMPLETED}{type(broken).__name__} {broken}".rstrip()
             raise
         finally:
             driver.context.record(
