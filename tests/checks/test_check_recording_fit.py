@@ -12,7 +12,7 @@ import pytest
 from tests.checks.history_builder import OLD, PHASES, Answer, HistoryBuilder
 from verifier.checks.judge import judge
 from verifier.checks.verdict import Judgement
-from verifier.history.model import Operation
+from verifier.history.model import NOT_COMPLETED, Operation
 from verifier.plan.model import ExchangeShape, Fault, Plan, Replay, SessionShape
 
 RECORDED = (201, 200, 204)
@@ -96,6 +96,17 @@ def test_what_no_control_answers_as_recorded_is_unknown(answers: tuple[int, ...]
     judgement = Played().in_every_phase(answers).judge()
     reported = tuple(item for item in judgement.unknowns if "served nothing" not in item)
     assert (judgement.verdict, reported, judgement.violations) == ("unknown", (sentence(number, 3, how),), ())
+
+
+def test_a_step_in_which_the_run_was_stopped_tells_nothing() -> None:
+    played = Played()
+    for error in (f"{NOT_COMPLETED}CancelledError", ""):
+        played.builder.step("control-old", error=error)
+        played.session((), OLD)
+    (fits,) = [item for item in played.judge().unknowns if "stopped at exchange" in item]
+    assert fits == sentence(1, 3, "POST /things: recorded 201, never sent")
+    played.builder.steps.pop()
+    assert not [item for item in played.judge().unknowns if "stopped at exchange" in item]
 
 
 @pytest.mark.parametrize(("answer", "reported"), [(200, False), (204, False), (302, True), (404, True), (None, True)])

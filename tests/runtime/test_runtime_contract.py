@@ -114,6 +114,23 @@ def test_why_a_replica_did_not_start(world: Any) -> None:
     asyncio.run(scenario())
 
 
+def test_the_last_words_are_complete_without_a_line_break(world: Any) -> None:
+    """Of commands, and of replicas that end at once: some engines end the stream of a log before them."""
+    last = ("sh", "-c", "echo first; printf last; exit 3")
+
+    async def scenario() -> None:
+        async with world.opened() as runtime:
+            replicas = [world.replica(f"r{number}", command=last) for number in range(5)]
+            specs = [CommandSpec(f"c{n}", replica, last, world.directory / f"c{n}.log") for n, replica in
+                     enumerate(replicas)]  # fmt: skip
+            failures = await asyncio.gather(*map(runtime.start, replicas))
+            results = await asyncio.gather(*map(runtime.command, specs))
+            assert {failure.tail for failure in failures} == {"first\nlast"}
+            assert {(result.exit_code, result.tail) for result in results} == {(3, "first\nlast")}
+
+    asyncio.run(scenario())
+
+
 def test_the_tail_of_a_failure_is_of_this_start(world: Any) -> None:
     async def scenario() -> None:
         async with world.opened() as runtime:

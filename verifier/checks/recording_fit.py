@@ -18,16 +18,18 @@ def misfits(context: Context, plan: Plan) -> Iterator[str]:
     It compares the recorded status class of each exchange with that of the response the client saw last, over all of
     these replays: one that fits is enough. A replay stops at the first misfit that something later needs; the session
     is told. Other misfits are left out by themselves: they are told once for all sessions, with the line that excludes
-    them. A plan stored by a version that did not keep what was recorded (`Plan.sessions` empty) is judged by how far
-    the replays came alone. It can be wrong where a response depends on chance: then some replay fits.
+    them. A step in which the run was stopped tells nothing. A plan stored by a version that did not keep what was
+    recorded (`Plan.sessions` empty) is judged by how far the replays came alone. It can be wrong where a response
+    depends on chance: then some replay fits.
     """
     shapes = {session.id: session.exchanges for session in plan.sessions}
+    completed = {step.id for step in context.history.steps if not step.stopped}
     planned = {
         (step.id, replay.id): replay
         for path in plan.paths
         for step in (path.steps if path.kind == "control-old" else ())
         for replay in step.replays
-        if replay.fault is None and step.id in context.steps
+        if replay.fault is None and step.id in completed
     }
     seen = _last_seen(context, {place: shapes.get(replay.session, ()) for place, replay in planned.items()})
     sessions: dict[str, list[Place]] = {}

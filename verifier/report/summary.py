@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from verifier.checks.verdict import ROLLBACK, Judgement, StepVerdict, Violation
-from verifier.history.model import History, Replicas, ServiceInfo
+from verifier.history.model import NOT_COMPLETED, History, Replicas, ServiceInfo
 from verifier.plan.model import Plan
 from verifier.report import defects
 from verifier.report import phrasing as words
@@ -46,10 +46,11 @@ def _sentence(text: str) -> str:
 
 def not_completed(judgement: Judgement) -> list[str]:
     """A sentence for each step that could not be completed, with the first line of its error."""
+    reasons = [(step, step.error.removeprefix(NOT_COMPLETED).strip()) for step in judgement.steps]
     return [
-        f"{step.id} ({step.description}) was not completed: {words.shortened(step.error.strip().splitlines()[0], 300)}"
-        for step in judgement.steps
-        if step.error.strip()
+        f"{step.id} ({step.description}) was not completed: {words.shortened(reason.splitlines()[0], 300)}"
+        for step, reason in reasons
+        if reason
     ]
 
 

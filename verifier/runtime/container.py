@@ -14,6 +14,9 @@ import docker
 
 from verifier.runtime.base import Address
 from verifier.runtime.engine import FAILURES, reason
+from verifier.runtime.logs import size
+
+_LAST_LINES = 50
 
 
 def _readable(entry: tarfile.TarInfo) -> tarfile.TarInfo:
@@ -43,18 +46,43 @@ class Container:
         threading.Thread(target=self._follow, name=f"log-{identity[:12]}", daemon=True).start()
 
     def _follow(self) -> None:
-        try:
-            with self.log.open("ab", buffering=0) as output:
-                for chunk in self._client.api.logs(self.id, stream=True, follow=True, stdout=True, stderr=True):
-                    output.write(chunk)
-        except (*FAILURES, ValueError):
-            pass  # removed, or the engine is gone; the code below finds out
+        begin = size(self.log)
+        self._copy(follow=True)
         try:
             code = int(self._client.api.wait(self.id, timeout=None)["StatusCode"])
         except FAILURES:
             code = 137  # it was removed by force
+        else:
+            self._complete(begin)
         with contextlib.suppress(RuntimeError):  # the loop is closed and nothing waits
             self._loop.call_soon_threadsafe(self._end, code)
+
+    def _copy(self, *, follow: bool, skip: int = 0) -> None:
+        """Append what it has written to the log, without the first `skip` bytes."""
+        try:
+            with self.log.open("ab", buffering=0) as output:
+                for chunk in self._client.api.logs(self.id, stdout=True, stderr=True, stream=True, follow=follow):
+                    output.write(chunk[skip:])
+                    skip = max(0, skip - len(chunk))
+        except (*FAILURES, ValueError):
+            pass  # removed, or the engine is gone; whoever waits for its end finds out
+
+    def _complete(self, begin: int) -> None:
+        """Append what the engine did not send while it was followed. `begin` is where its log begins in the file.
+
+        Some engines end the stream before the last lines, above all before one without a line break at its end
+        (github.com/moby/moby/issues/43860). They have all of it once the container has ended. The comparison of the
+        last lines spares the others, whose number is not bounded.
+        """
+        try:
+            last: bytes = self._client.api.logs(self.id, stdout=True, stderr=True, tail=_LAST_LINES)
+            with self.log.open("rb") as file:
+                taken = max(0, file.seek(0, 2) - begin)
+                file.seek(begin + max(0, taken - len(last)))
+                if file.read() != last:
+                    self._copy(follow=False, skip=taken)
+        except (*FAILURES, ValueError):
+            pass  # removed meanwhile
 
     def _end(self, code: int) -> None:
         if not self.ended.done():
