@@ -64,3 +64,43 @@ def test_one_failure_in_a_control_does_not_excuse_many(of_mixture: int, attribut
     assert judged.verdict == ("fail" if attribution == "mixed" else "pass")
     attributions = next(entry.rate for entry in judged.violations if entry.attribution == attribution)
     assert f"seen in {of_mixture if attribution == 'mixed' else 1} of" in attributions
+
+
+def losing_through(version: str, lost: int, control_lost: int = 2) -> HistoryBuilder:
+    """A mixture in which one version fails a write `lost` times of 7, and the other one once of 12, as controls do."""
+    builder = HistoryBuilder()
+    for phase, by, tries, failures in (("control-old", OLD, 32, control_lost), ("control-new", NEW, 32, control_lost)):
+        builder.step(phase)  # type: ignore[arg-type]
+        for number in range(tries):
+            builder.send("POST /a", by, None if number < failures else 201)
+    builder.step("forward")
+    other = OLD if version == NEW else NEW
+    for by, tries, failures in ((version, 7, lost), (other, 12, 1)):
+        for number in range(tries):
+            builder.send("POST /a", by, None if number < failures else 201)
+    return builder
+
+
+@pytest.mark.parametrize("version", [OLD, NEW])
+@pytest.mark.parametrize(("lost", "told"), [(5, {"pre-existing", "mixed"}), (1, {"pre-existing"})])
+def test_what_one_version_serves_is_compared_by_itself(version: str, lost: int, told: set[str]) -> None:
+    """All tries together, 6 of 19, would be excused by 2 of 32."""
+    assert Rate(2, 32).excuses(Rate(6, 19))
+    judged = losing_through(version, lost).judge()
+    found = [entry for entry in judged.violations if entry.guarantee == "available"]
+    assert {entry.attribution for entry in found} == told
+    assert judged.verdict == ("fail" if "mixed" in told else "pass")
+    if "mixed" in told:
+        rate = next(entry.rate for entry in found if entry.attribution == "mixed")
+        assert rate.startswith(f"seen in 5 of 7 tries through {version}; with all old 2 of 32")
+
+
+@pytest.mark.parametrize(("lost", "doubtful"), [(3, True), (1, False)])
+def test_an_excuse_by_few_tries_is_in_doubt(lost: int, doubtful: bool) -> None:
+    """Neither certain enough to fail, nor likely enough to be excused without more tries."""
+    builder = losing_through(NEW, lost)
+    judged = builder.judge()
+    assert judged.verdict == "pass"
+    (found,) = [entry for entry in judged.violations if entry.guarantee == "available"]
+    assert found.doubtful is doubtful
+    assert found.step == builder.steps[-1].id, "the mixture's, so that it can be tried again there"

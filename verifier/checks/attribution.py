@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from verifier.checks.causes import is_end
 from verifier.checks.cells import CONTROLS, cells, is_live
 from verifier.checks.context import Context
-from verifier.checks.rates import Rates, Signature
+from verifier.checks.rates import DOUBT, Rates, Signature
 from verifier.checks.verdict import ROLLBACK, Attribution, Finding, Violation
 from verifier.history.model import Replicas
 
@@ -82,9 +82,15 @@ class _Attributions:
         if finding.after is not None:
             return next(cell for phase, cell in CONTROLS.items() if phase in finding.after.phases)
         for simpler in SIMPLER[cell]:
-            if (simpler, finding.signature) in self._alone or self.rates.excused(cell, simpler, finding.signature):
+            if (simpler, finding.signature) in self._alone or self.rates.excused(cell, simpler, finding):
                 return simpler
         return cell
+
+    def doubtful(self, finding: Finding) -> bool:
+        """Whether old alone excuses a finding of the deployment, and too few tries tell whether it may."""
+        cell = self._of[id(finding)]
+        rates = self.rates
+        return cell != "pre-existing" and finding.after is None and rates.chance(cell, "pre-existing", finding) < DOUBT
 
     def lay_to_new(self, signature: Signature) -> None:
         """Take a defect for the new version's own, whatever its control showed."""
@@ -145,11 +151,15 @@ def attributed(context: Context, findings: Iterable[Finding], lasting: Collectio
     for (_, attribution, _), group in grouped.items():
         # Ids, not the order of the history, settle ties: independent replays may end in any order.
         group.sort(key=lambda finding: (order.get(finding.step, -1), finding.evidence, finding.message))
-        shown = _violation(context, _telling(context, group), group, attribution)
-        rate = _rate(attributions.rates, attribution, group)
-        confirmed = _confirmed(context, attributions, attribution, group)
-        stays = shown.guarantee in lasting and not is_end(group[0].cause)
-        shown = replace(shown, rate=rate, confirmed=confirmed, lasting=stays)
+        doubted = [entry for entry in group if attribution == "pre-existing" and attributions.doubtful(entry)]
+        shown = _violation(context, _telling(context, doubted or group), group, attribution)
+        shown = replace(
+            shown,
+            rate=_rate(attributions.rates, attribution, group),
+            confirmed=_confirmed(context, attributions, attribution, group),
+            lasting=shown.guarantee in lasting and not is_end(group[0].cause),
+            doubtful=bool(doubted),
+        )
         told.append(Attributed(shown, tuple(group)))
 
     def place(entry: Attributed) -> tuple[int, int, str, str]:
@@ -163,14 +173,17 @@ def _rate(rates: Rates, attribution: Attribution, group: list[Finding]) -> str:
     """How often the defect shows where it is laid to, and in the cells that would have excused it."""
     signatures = sorted({finding.signature for finding in group})
 
-    def counted(cell: Attribution) -> tuple[int, int]:
-        each = [rates.of(cell, signature) for signature in signatures]
+    def counted(cell: Attribution, version: str = "") -> tuple[int, int]:
+        each = [rates.of(cell, signature, version=version) for signature in signatures]
         return sum(rate.failures for rate in each), sum(rate.tries for rate in each)
 
-    failures, tries = counted(attribution)
+    served = {rates.version_of(finding) for finding in group}
+    version = served.pop() if len(served) == 1 else ""
+    failures, tries = counted(attribution, version)
     compared = ((cell, *counted(cell)) for cell in SIMPLER[attribution])
     others = [f"{ALONE[cell]} {failed} of {tried}" for cell, failed, tried in compared if tried]
-    seen = f"seen in {failures} of {tries} {'try' if tries == 1 else 'tries'}"
+    through = f" through {version}" if tries != counted(attribution)[1] else ""
+    seen = f"seen in {failures} of {tries} {'try' if tries == 1 else 'tries'}{through}"
     return f"{seen}; {', '.join(others)}" if others else seen
 
 

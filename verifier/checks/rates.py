@@ -4,6 +4,10 @@ A control excuses a defect only at a rate that it shows itself. The evidence is 
 cell that shows the defect, and of the control, both of one operation under one kind of disturbance. The test is
 Fisher's exact test, one-sided (R. A. Fisher, Statistical Methods for Research Workers, 1925, section 21.02).
 
+It is made for all tries of the cell together, and for those alone that the same version served or accepted: a mixture
+in which the new version's work is lost and the old version's is done fails half as often as the new version's work
+does, and a rare loss in a control must not excuse it. The control's tries are not divided, because it runs one version.
+
 It can be wrong where tries depend on each other: sixteen requests that wait for one dead worker fail together. That is
 why findings are tried again on fresh stores before a run may fail (`plan/confirmation.py`).
 """
@@ -21,6 +25,7 @@ from verifier.history.model import Operation
 from verifier.plan.faults import LATE_REMOVAL
 
 SIGNIFICANCE = 0.01  # the chance of an excess this large, if both rates were equal, below which they are not
+DOUBT = 0.1  # the chance below which an excuse needs more tries than it has
 
 TRAFFIC = ("planned", "live", "read back")
 Signature = tuple[str, ...]
@@ -43,37 +48,48 @@ class Rate:
     failures: int = 0
     tries: int = 0
 
+    def chance(self, other: Rate) -> float:
+        """How likely `other` is, if it and this control had one rate (0 to 1); 0 if the control never shows it."""
+        if not self.failures:
+            return 0.0
+        return excess(other.failures, other.tries, self.failures, self.tries)
+
     def excuses(self, other: Rate) -> bool:
         """Whether a control with this rate shows the defect as often as `other`."""
-        if not self.failures:
-            return False
-        return excess(other.failures, other.tries, self.failures, self.tries) >= SIGNIFICANCE
+        return self.chance(other) >= SIGNIFICANCE
 
 
 @dataclass(slots=True)
 class Rates:
-    """Counts of one run: tries by cell, service, operation, disturbance and traffic; failures by cell and signature.
+    """Counts of one run, by cell: tries by operation, disturbance, traffic and version; failures by signature.
 
-    Traffic is `live`, `planned` or `read back`: what a read-back shows is compared with read-backs.
+    Traffic is `live`, `planned` or `read back`: what a read-back shows is compared with read-backs. The version is the
+    one that served or accepted the operation, or that the replica ran.
     """
 
     context: Context
     cells: dict[str, Attribution]
-    _tries: Counter[tuple[str, str, str, str, str]] = field(default_factory=Counter)
-    _starts: Counter[tuple[str, str]] = field(default_factory=Counter)
-    _late_ends: Counter[tuple[str, str]] = field(default_factory=Counter)  # of replicas that were removed late
-    _failures: dict[tuple[str, Signature, str], set[str]] = field(default_factory=lambda: defaultdict(set))
+    _tries: Counter[tuple[str, str, str, str, str, str]] = field(default_factory=Counter)
+    _starts: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    _late_ends: Counter[tuple[str, str, str]] = field(default_factory=Counter)  # of replicas that were removed late
+    _failures: dict[tuple[str, Signature], dict[tuple[str, str], set[str]]] = field(
+        default_factory=lambda: defaultdict(lambda: defaultdict(set))
+    )
+    _versions: dict[tuple[str, str], set[str]] = field(default_factory=lambda: defaultdict(set))  # by cell, service
 
     def __post_init__(self) -> None:
         for operation in self.context.history.operations:
-            cell = self.cells.get(operation.step, "mixed")
-            family = self.context.family(operation)
-            self._tries[cell, operation.service, operation.name, family, self._traffic_of(operation)] += 1
+            cell, family = self.cells.get(operation.step, "mixed"), self.context.family(operation)
+            traffic, version = self._traffic_of(operation), operation.version
+            self._tries[cell, operation.service, operation.name, family, traffic, version] += 1
+            self._versions[cell, operation.service].add(version)
         for event in self.context.history.replicas:
+            cell = self.cells.get(event.step, "mixed")
             if event.what == "started":
-                self._starts[self.cells.get(event.step, "mixed"), event.service] += 1
+                self._starts[cell, event.service, event.version] += 1
+                self._versions[cell, event.service].add(event.version)
             elif event.what == "terminating":
-                self._late_ends[self.cells.get(event.step, "mixed"), event.service] += 1
+                self._late_ends[cell, event.service, event.version] += 1
 
     def count(self, findings: Iterable[Finding], cell_of: dict[int, Attribution]) -> None:
         """Take the failures in. `cell_of`: the cell of each finding, by its `id()`."""
@@ -81,28 +97,53 @@ class Rates:
             shown = finding.evidence[-1] if finding.evidence else finding.message
             operation = self.context.by_id.get(shown)
             traffic = self._traffic_of(operation) if operation is not None else ""
-            self._failures[cell_of[id(finding)], finding.signature, traffic].add(shown)
+            where = self._failures[cell_of[id(finding)], finding.signature]
+            where[traffic, self.version_of(finding)].add(shown)
 
-    def of(self, cell: str, signature: Signature, traffic: Iterable[str] = TRAFFIC) -> Rate:
-        """How often a cell shows a defect under its own kind of disturbance, in traffic of these kinds."""
+    def version_of(self, finding: Finding) -> str:
+        """The version that served or accepted the operation of a finding; "" where several versions share it."""
+        named = [self.context.by_id[name] for name in reversed(finding.evidence) if name in self.context.by_id]
+        own = [entry for entry in named if (entry.service, entry.name) == (finding.service, finding.operation)]
+        if own:
+            # The last one shows the failure, where it is of this operation; else the first one is the request.
+            return own[0].version if own[0] is named[0] else own[-1].version
+        return finding.versions[0] if len(finding.versions) == 1 else ""
+
+    def of(self, cell: str, signature: Signature, traffic: Iterable[str] = TRAFFIC, version: str = "") -> Rate:
+        """How often a cell shows a defect under its own kind of disturbance, in traffic of these kinds.
+
+        `version`: only what it served or accepted; "" for all versions together.
+        """
         _, service, operation, _, family = signature
-        kinds = set(traffic) | {""}
-        failures = sum(len(self._failures.get((cell, signature, kind), ())) for kind in kinds)
-        tries = sum(self._tries[cell, service, operation, family, kind] for kind in kinds)
-        if not operation:
-            tries = (self._late_ends if family == LATE_REMOVAL else self._starts)[cell, service]
+        kinds, shown = set(traffic) | {""}, self._failures.get((cell, signature), {})
+        failures = sum(
+            len(names) for (kind, by), names in shown.items() if kind in kinds and (not version or by == version)
+        )
+        versions = {version} if version else self._versions.get((cell, service), set())
+        if operation:
+            tries = sum(self._tries[cell, service, operation, family, kind, by] for kind in kinds for by in versions)
+        else:
+            ends = self._late_ends if family == LATE_REMOVAL else self._starts
+            tries = sum(ends[cell, service, by] for by in versions)
         return Rate(failures, max(failures, tries))
 
-    def excused(self, cell: str, control: str, signature: Signature) -> bool:
-        """Whether a control shows a defect as often as a cell does: under the same disturbance, or under none.
+    def chance(self, cell: str, control: str, finding: Finding) -> float:
+        """How likely it is that a control shows a defect as often as a cell does (0 to 1).
 
-        What a control shows undisturbed needs no disturbance to be its own.
+        Under the same disturbance or under none: what a control shows undisturbed needs no disturbance to be its own.
+        As often as all tries of the cell do, and as those that the version of the finding served.
         """
-        kinds = {kind for kind in TRAFFIC if self._failures.get((cell, signature, kind))} or set(TRAFFIC)
-        shown, undisturbed = self.of(cell, signature, kinds), (*signature[:-1], "")
-        return any(
-            self._control(control, entry, kinds).excuses(shown) for entry in dict.fromkeys((signature, undisturbed))
+        signature, version = finding.signature, self.version_of(finding)
+        kinds = {kind for kind, _ in self._failures.get((cell, signature), {})} - {""} or set(TRAFFIC)
+        shown = {self.of(cell, signature, kinds), self.of(cell, signature, kinds, version)}
+        return max(
+            min(self._control(control, entry, kinds).chance(rate) for rate in shown)
+            for entry in dict.fromkeys((signature, (*signature[:-1], "")))
         )
+
+    def excused(self, cell: str, control: str, finding: Finding) -> bool:
+        """Whether a control shows a defect as often as a cell does."""
+        return self.chance(cell, control, finding) >= SIGNIFICANCE
 
     def _control(self, control: str, signature: Signature, kinds: set[str]) -> Rate:
         """The control's rate in the same traffic; in all, where it had none of that."""

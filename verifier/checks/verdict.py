@@ -137,6 +137,7 @@ class Violation:
     confirmed: bool | None = None  # whether it was seen again when it was tried again; None: it was not tried again
     workers: tuple[Replicas, ...] = ()  # those of the step, which answer nobody and do work for all
     lasting: bool = False  # something was lost or doubled: one sighting is enough
+    doubtful: bool = False  # old alone shows it too, and too few tries tell whether as often
     leads: bool = False
     reason: str = ""  # lines of a log: the last ones of what ended, did not start or failed, or those beside a 5xx
     explanation: str = ""  # what the attribution means here: which version met whose data

@@ -11,13 +11,16 @@ from verifier.plan.model import Plan, Replay
 
 
 def targets(judgement: Judgement, history: History, plan: Plan) -> tuple[Target, ...]:
-    """The replays that show the violations that would fail the run, the most severe first. () if there are none."""
+    """The replays that show the violations that would fail the run, the most severe first. () if there are none.
+
+    What old alone shows too is among them where too few tries tell whether it shows it as often.
+    """
     operations = {operation.id: operation for operation in history.operations}
     planned = {(step.id, replay.id): replay for step in plan.steps for replay in step.replays}
     found = [
         target
         for violation in judgement.violations
-        if violation.fails
+        if violation.fails or violation.doubtful
         for target in _of(violation, operations, planned)
     ]
     return tuple(dict.fromkeys(found))

@@ -24,7 +24,7 @@ services:
     environment: {{DATABASE_URL: "${{stores.db.url}}", HOOK_URL: "http://hook:9090"}}
     stop: {{signal: SIGTERM, grace: 5s}}
     versions:
-      "1": {{command: [{python}, {service}, "1", --port, "{{port}}"]}}
+      "1": {{command: [{python}, {service}, {old}, --port, "{{port}}"]}}
       "2": {{command: [{python}, {service}, {release}, --port, "{{port}}"]}}
 stores: {{db: {{process: sqlite}}}}
 partners: {{hook: {{}}}}
@@ -111,9 +111,14 @@ CLIENTS = {"listed": listed, "paged": paged, "searched": searched, "reports": re
 
 
 def rehearsed(
-    folder: Path, release: str, kinds: Iterable[str], faults: str = "none", rollback: str = "none"
+    folder: Path,
+    release: str,
+    kinds: Iterable[str],
+    faults: str = "none",
+    rollback: str = "none",
+    old: str = '"1"',
 ) -> dict[str, Any]:
-    matrix = filled(MATRIX, HERE / "jobs.py", release=release, faults=faults, rollback=rollback)
+    matrix = filled(MATRIX, HERE / "jobs.py", release=release, faults=faults, rollback=rollback, old=old)
     return rehearse(folder, matrix, har("jobs:8000", (each for kind in kinds for each in CLIENTS[kind]())))
 
 
@@ -158,3 +163,17 @@ def test_work_that_ends_only_after_going_back_does_not_complete(tmp_path: Path) 
 def test_work_that_the_other_does_before_going_back_is_silent(tmp_path: Path) -> None:
     verdict = rehearsed(tmp_path, "heir-ready", ("listed", "reports"), rollback="ends")
     assert (verdict["verdict"], verdict["violations"]) == ("pass", [])
+
+
+@pytest.mark.slow
+def test_one_job_that_old_loses_does_not_excuse_the_many_that_the_mixture_loses(tmp_path: Path) -> None:
+    verdict = rehearsed(tmp_path, "lost", ("listed",), old="careless")
+    assert verdict["verdict"] == "fail"
+    assert ("completes", "mixed", "POST /listed") in told(verdict)
+
+
+@pytest.mark.slow
+def test_one_job_that_both_lose_is_no_news(tmp_path: Path) -> None:
+    verdict = rehearsed(tmp_path, "careless-2", ("listed",), old="careless")
+    assert verdict["verdict"] == "pass"
+    assert {attribution for _, attribution, _ in told(verdict)} == {"pre-existing"}, "it is told all the same"
