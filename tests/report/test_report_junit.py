@@ -68,7 +68,7 @@ def test_what_does_not_fail_the_run_is_told() -> None:
         unused=("nobody calls it",),
     )  # fmt: skip
     told = parsed(judgement).findtext("testsuite[@name='verdict']/testcase/system-out") or ""
-    assert "Not seen again when repeated: idempotent" in told
+    assert "Not confirmed by repetition: idempotent" in told
     assert "Tolerated: 3 × GET /a /n: a clock" in told
     assert "nobody calls it" in told
 

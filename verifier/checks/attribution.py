@@ -17,6 +17,7 @@ from verifier.checks.causes import is_end
 from verifier.checks.cells import CONTROLS, cells, is_live
 from verifier.checks.context import Context
 from verifier.checks.rates import DOUBT, Rates, Signature
+from verifier.checks.repetition import confirmed
 from verifier.checks.verdict import ROLLBACK, Attribution, Finding, Violation
 from verifier.history.model import Replicas
 
@@ -156,7 +157,7 @@ def attributed(context: Context, findings: Iterable[Finding], lasting: Collectio
         shown = replace(
             shown,
             rate=_rate(attributions.rates, attribution, group),
-            confirmed=_confirmed(context, attributions, attribution, group),
+            confirmed=confirmed(context, attributions.cell_of, attribution, group),
             lasting=shown.guarantee in lasting and not is_end(group[0].cause),
             doubtful=bool(doubted),
         )
@@ -185,31 +186,6 @@ def _rate(rates: Rates, attribution: Attribution, group: list[Finding]) -> str:
     through = f" through {version}" if tries != counted(attribution)[1] else ""
     seen = f"seen in {failures} of {tries} {'try' if tries == 1 else 'tries'}{through}"
     return f"{seen}; {', '.join(others)}" if others else seen
-
-
-def _confirmed(
-    context: Context, attributions: _Attributions, attribution: Attribution, group: list[Finding]
-) -> bool | None:
-    """Whether a defect was seen again when it was tried again; None where it was not.
-
-    What no replay shows is not tried again: requests that are made up from a contract, and what contracts alone say.
-    What the confirmation alone shows must show twice: one failure in many more tries is what chance gives. All that
-    follows from the end of a replica in one step is one failure.
-    """
-    confirming = {step.id for step in context.history.steps if step.confirms}
-    again = [finding.step for finding in group if finding.step in confirming]
-    if again:
-        return len(set(again) if is_end(group[0].cause) else again) > 1 or len(again) < len(group)
-    tried = any(attributions.cell_of(step) == attribution for step in confirming)
-    return False if tried and any(_replayed(context, finding) for finding in group) else None
-
-
-def _replayed(context: Context, finding: Finding) -> bool:
-    """Whether a replay, or the start of a replica, shows a finding."""
-    proof = [context.by_id[name] for name in finding.evidence if name in context.by_id]
-    return any(context.root(operation).source != "proof" for operation in proof) or (
-        not proof and bool(finding.evidence)
-    )
 
 
 def _cut_off(context: Context, attributions: _Attributions) -> list[tuple[Finding, Finding]]:

@@ -7,6 +7,8 @@ Fisher's exact test, one-sided (R. A. Fisher, Statistical Methods for Research W
 It is made for all tries of the cell together, and for those alone that the same version served or accepted: a mixture
 in which the new version's work is lost and the old version's is done fails half as often as the new version's work
 does, and a rare loss in a control must not excuse it. The control's tries are not divided, because it runs one version.
+Reads that a control's own version served are compared only together: how often one fails depends on who wrote what it
+reads, and a control reads other shares of old and new data.
 
 It can be wrong where tries depend on each other: sixteen requests that wait for one dead worker fail together. That is
 why findings are tried again on fresh stores before a run may fail (`plan/confirmation.py`).
@@ -22,6 +24,7 @@ from math import comb
 from verifier.checks.context import Context
 from verifier.checks.verdict import Attribution, Finding
 from verifier.history.model import Operation
+from verifier.history.outcome import SAFE
 from verifier.plan.faults import LATE_REMOVAL
 
 SIGNIFICANCE = 0.01  # the chance of an excess this large, if both rates were equal, below which they are not
@@ -102,12 +105,20 @@ class Rates:
 
     def version_of(self, finding: Finding) -> str:
         """The version that served or accepted the operation of a finding; "" where several versions share it."""
+        operation = self._operation_of(finding)
+        if operation is not None:
+            return operation.version
+        return finding.versions[0] if len(finding.versions) == 1 else ""
+
+    def _operation_of(self, finding: Finding) -> Operation | None:
+        """The operation that failed: the last one, where the finding is about its name; else the first such one."""
         named = [self.context.by_id[name] for name in reversed(finding.evidence) if name in self.context.by_id]
         own = [entry for entry in named if (entry.service, entry.name) == (finding.service, finding.operation)]
-        if own:
-            # The last one shows the failure, where it is of this operation; else the first one is the request.
-            return own[0].version if own[0] is named[0] else own[-1].version
-        return finding.versions[0] if len(finding.versions) == 1 else ""
+        return None if not own else own[0] if own[0] is named[0] else own[-1]
+
+    def _reads(self, finding: Finding) -> bool:
+        operation = self._operation_of(finding)
+        return operation is not None and operation.request.method in SAFE
 
     def of(self, cell: str, signature: Signature, traffic: Iterable[str] = TRAFFIC, version: str = "") -> Rate:
         """How often a cell shows a defect under its own kind of disturbance, in traffic of these kinds.
@@ -135,7 +146,9 @@ class Rates:
         """
         signature, version = finding.signature, self.version_of(finding)
         kinds = {kind for kind, _ in self._failures.get((cell, signature), {})} - {""} or set(TRAFFIC)
-        shown = {self.of(cell, signature, kinds), self.of(cell, signature, kinds, version)}
+        shown = {self.of(cell, signature, kinds)}
+        if not (self._reads(finding) and version in self._versions.get((control, finding.service), ())):
+            shown.add(self.of(cell, signature, kinds, version))
         return max(
             min(self._control(control, entry, kinds).chance(rate) for rate in shown)
             for entry in dict.fromkeys((signature, (*signature[:-1], "")))

@@ -74,7 +74,7 @@ def _verdict_suite(root: Element, judgement: Judgement) -> Element:
         sentences = judgement.unknowns or ("the verdict is unknown",)
         error = SubElement(case, "error", type="unknown", message=one_line(words.listed(sentences, 1)))
         error.text = printable("\n".join(sentences))
-    remarks = [f"Not seen again when repeated: {line.strip()}" for line in _unconfirmed(judgement)]
+    remarks = [f"Not confirmed by repetition: {line.strip()}" for line in _unconfirmed(judgement)]
     remarks += [f"Tolerated: {entry.count} × {entry.place}: {entry.reason}" for entry in judgement.tolerated]
     remarks += [f"{UNUSED}: {told}" for told in judgement.unused]
     if remarks:

@@ -61,7 +61,7 @@ def render(judgement: Judgement, history: History, plan: Plan, timing: Timing) -
     if work := accepted.lines(history):
         parts.append(folded("Accepted work", [f"- {plain(line)}" for line in work]))
     parts.append(_folded_defects("already present before the rollout (does not fail it)", defects.earlier(judgement)))
-    parts.append(_folded_defects("not seen again when repeated (does not fail it)", defects.unconfirmed(judgement)))
+    parts.append(_folded_defects("not confirmed by repetition (does not fail it)", defects.unconfirmed(judgement)))
     if judgement.tolerated:
         parts.append(folded("Tolerated", [f"- {plain(line)}" for line in tolerated(judgement)]))
     if judgement.unused:

@@ -116,5 +116,5 @@ def rate(violation: Violation) -> str:
     """
     if not violation.rate:
         return ""
-    again = {True: " Confirmed by repetition.", False: " Not seen again when repeated.", None: ""}
+    again = {True: " Confirmed by repetition.", False: " Not confirmed by repetition.", None: ""}
     return f"{violation.rate[0].upper()}{violation.rate[1:]}.{again[violation.confirmed]}"

@@ -39,7 +39,7 @@ def render(judgement: Judgement, history: History, plan: Plan, timing: Timing) -
     for title, found in (
         ("More defects", added[IN_FULL:]),
         ("Already present before the rollout (does not fail it)", defects.earlier(judgement)),
-        ("Not seen again when repeated (does not fail the run)", defects.unconfirmed(judgement)),
+        ("Not confirmed by repetition (does not fail the run)", defects.unconfirmed(judgement)),
     ):
         if found:
             blocks.append([title, *chain.from_iterable(listed(item) for item in found)])
