@@ -14,6 +14,7 @@ def failing_at(*moments: float) -> HistoryBuilder:
     for phase, version in (("control-old", OLD), ("control-new", NEW), ("forward", NEW)):
         builder.step(phase)  # type: ignore[arg-type]
         builder.send("POST /a", version, 201)
+    builder.send("POST /a", OLD, 201)
     builder.step("forward")
     builder.steps[-1] = structs.replace(builder.steps[-1], confirms=True)
     began = builder.clock
