@@ -17,6 +17,8 @@ def failing_at(*moments: float) -> HistoryBuilder:
     builder.send("POST /a", OLD, 201)
     builder.step("forward")
     builder.steps[-1] = structs.replace(builder.steps[-1], confirms=True)
+    for version in (OLD, NEW):
+        builder.send("POST /a", version, 201)
     began = builder.clock
     for moment in moments:
         builder.clock = began + moment
