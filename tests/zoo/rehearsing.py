@@ -56,18 +56,20 @@ def _pairs(headers: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"name": name, "value": value} for name, value in headers.items()]
 
 
-def rehearse(folder: Path, matrix: str, recording: dict[str, Any], seed: int = 0) -> dict[str, Any]:
+def rehearse(
+    folder: Path, matrix: str, recording: dict[str, Any], seed: int = 0, runtime: str = "process"
+) -> dict[str, Any]:
     """Run a matrix whose recording is `old.har`; the content of its `verdict.json`."""
-    return rehearse_and_report(folder, matrix, recording, seed)[0]
+    return rehearse_and_report(folder, matrix, recording, seed, runtime)[0]
 
 
 def rehearse_and_report(
-    folder: Path, matrix: str, recording: dict[str, Any], seed: int = 0
+    folder: Path, matrix: str, recording: dict[str, Any], seed: int = 0, runtime: str = "process"
 ) -> tuple[dict[str, Any], str]:
     """The content of `verdict.json`, and the report of the terminal on one line."""
     (folder / "old.har").write_text(json.dumps(recording), encoding="utf-8")
     (folder / "matrix.yaml").write_text(matrix, encoding="utf-8")
-    command = [str(VERIFIER), "run", "matrix.yaml", "--runtime", "process", "--seed", str(seed), "--out", "run"]
+    command = [str(VERIFIER), "run", "matrix.yaml", "--runtime", runtime, "--seed", str(seed), "--out", "run"]
     ended = subprocess.run(
         command, cwd=folder, capture_output=True, text=True, timeout=LONGEST, stdin=subprocess.DEVNULL, check=False
     )

@@ -3,7 +3,7 @@
 POST /errands {"what": …} accepts an errand (202), GET /errands/ID tells its state: queued, running or done. A worker
 (`python errands.py worker RELEASE`) takes one errand after the other, under a lease that it renews while it runs it.
 When it is told to stop, it runs the errand in hand to its end.
-All is in the SQLite file that DATABASE_URL names.
+All is in the database that DATABASE_URL names: a SQLite file, or PostgreSQL, for which psycopg is needed.
 
 Releases: `1`; `2` does the same; `start` knows no leases, but queues again at its start what was running; `lost` does
 nothing about what was running; `drops` gives up the running errands of another release whose lease has expired, and
@@ -20,28 +20,61 @@ import sqlite3
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Protocol
 
 RELEASES = ("1", "2", "start", "lost", "drops")
 TAKES = 0.4  # seconds that an errand takes
 LEASE = 0.4  # seconds
 RENEW = 0.02  # seconds between two renewals, and between two looks at the queue
 PATIENCE = 0.3  # seconds for which `drops` leaves an errand to others
-TABLE = """CREATE TABLE IF NOT EXISTS errands (id TEXT PRIMARY KEY, what TEXT, queued REAL,
-           state TEXT DEFAULT 'queued', until REAL DEFAULT 0, release TEXT)"""
+TABLE = """CREATE TABLE IF NOT EXISTS errands (id TEXT PRIMARY KEY, what TEXT, queued FLOAT8,
+           state TEXT DEFAULT 'queued', until FLOAT8 DEFAULT 0, release TEXT)"""
 NEXT = """SELECT id FROM errands WHERE (state = 'queued' AND queued < ?) OR (state = 'running' AND until < ? AND ?)
-          ORDER BY rowid LIMIT 1"""
+          ORDER BY queued LIMIT 1"""
+ALONE = 4100  # the advisory lock of PostgreSQL that makes transactions run one after the other, as SQLite's do
+_OF_THREAD = threading.local()
+
+
+class Database(Protocol):
+    def execute(self, statement: str, values: Sequence[Any] = ()) -> Any: ...
 
 
 @contextmanager
-def database() -> Iterator[sqlite3.Connection]:
-    file = os.environ["DATABASE_URL"].removeprefix("sqlite:///")
-    with closing(sqlite3.connect(file, timeout=20)) as connection, connection:
-        connection.execute("BEGIN IMMEDIATE")
-        yield connection
+def database() -> Iterator[Database]:
+    """A transaction that runs alone."""
+    url = os.environ["DATABASE_URL"]
+    if url.startswith("sqlite:///"):
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"), timeout=20)) as file, file:
+            file.execute("BEGIN IMMEDIATE")
+            yield file
+    else:
+        server = _server(url)
+        with server.connection.transaction():
+            server.execute("SELECT pg_advisory_xact_lock(?)", (ALONE,))
+            yield server
+
+
+class _Server:
+    """A connection to PostgreSQL that takes statements as they are written for SQLite."""
+
+    def __init__(self, url: str) -> None:
+        import psycopg
+
+        self.connection = psycopg.connect(url, autocommit=True)
+
+    def execute(self, statement: str, values: Sequence[Any] = ()) -> Any:
+        return self.connection.execute(statement.replace("?", "%s").encode(), values)
+
+
+def _server(url: str) -> _Server:
+    """The connection of this thread."""
+    if not hasattr(_OF_THREAD, "server"):
+        _OF_THREAD.server = _Server(url)
+    server: _Server = _OF_THREAD.server
+    return server
 
 
 def work(release: str, stopping: threading.Event) -> None:

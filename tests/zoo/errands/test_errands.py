@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +12,8 @@ import pytest
 
 from tests.zoo.rehearsing import Recorded, har, rehearse, told
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
+IMAGE = "verifier-tests/errands"
 NAMES = uuid.UUID("5d7a90f2-22b6-4c39-8c5a-0e7c3f1b6a44")
 MATRIX = """
 matrix: errands-{release}
@@ -21,20 +21,26 @@ services:
   errands:
     port: 8000
     ready: /healthz
-    environment: {{DATABASE_URL: "${{stores.db.url}}"}}
+    image: {image}
+    build: &build {{context: {folder}}}
+    directory: {folder}
+    environment: {{DATABASE_URL: "${{stores.db.url}}"}}{contract}
     versions:
-      "1": {{command: [{python}, {errands}, web, "1", --port, "{{port}}"]}}
-      "2": {{command: [{python}, {errands}, web, "2", --port, "{{port}}"]}}
+      "1": {{command: [python, errands.py, web, "1", --host, "{{host}}", --port, "{{port}}"]}}
+      "2": {{command: [python, errands.py, web, "2", --host, "{{host}}", --port, "{{port}}"]}}
   worker:
     kind: worker
     ready: {{log: working}}
     stop: {{wait: {wait}}}
+    image: {image}
+    build: *build
+    directory: {folder}
     environment: {{DATABASE_URL: "${{stores.db.url}}"}}
-    replicas: 2
+    replicas: {workers}
     versions:
-      "1": {{command: [{python}, {errands}, worker, {old}]}}
-      "2": {{command: [{python}, {errands}, worker, {release}], environment: {{RELEASED: today}}}}
-stores: {{db: {{process: sqlite}}}}
+      "1": {{command: [python, errands.py, worker, {old}]}}
+      "2": {{command: [python, errands.py, worker, {release}], environment: {{RELEASED: today}}}}
+stores: {{db: {{image: "postgres:15", process: sqlite}}}}
 faults: [{faults}]
 rollout: {{strategy: rolling, rollback: none}}
 traffic: [{{recording: old.har}}]
@@ -52,14 +58,26 @@ def client() -> Iterator[Recorded]:
 def rehearsed(
     folder: Path, release: str, old: str = "1", faults: str = "kill, pause", wait: str = "0s"
 ) -> dict[str, Any]:
-    written = {"python": sys.executable, "errands": str(HERE / "errands.py"), "release": release, "old": old}
+    return _rehearsed(folder, release, old, faults=faults, wait=wait, workers=2, contract="")
+
+
+def in_containers(folder: Path, release: str) -> dict[str, Any]:
+    """The same on PostgreSQL, with one worker, and a bound for its recovery that is declared."""
+    contract = f"\n    contract: {json.dumps(str(HERE / 'openapi.yaml'))}"
+    return _rehearsed(folder, release, "1", "docker", faults="kill", wait="0s", workers=1, contract=contract)
+
+
+def _rehearsed(folder: Path, release: str, old: str, runtime: str = "process", **values: object) -> dict[str, Any]:
+    written = {"image": IMAGE, "folder": str(HERE), "release": release, "old": old}
     quoted = {name: json.dumps(value) for name, value in written.items()}
-    return rehearse(folder, MATRIX.format(**quoted, faults=faults, wait=wait), har("errands:8000", client()))
+    return rehearse(folder, MATRIX.format(**quoted, **values), har("errands:8000", client()), runtime=runtime)
 
 
-def events(folder: Path) -> list[dict[str, Any]]:
+def killed(folder: Path) -> set[tuple[str, str, str]]:
+    """Service, version and reason of every replica that was killed."""
     lines = (folder / "run" / "history" / "replicas.jsonl").read_text(encoding="utf-8").splitlines()
-    return [json.loads(line) for line in lines]
+    events = [json.loads(line) for line in lines]
+    return {(event["service"], event["version"], event["detail"]) for event in events if event["what"] == "killed"}
 
 
 @pytest.mark.slow
@@ -78,9 +96,26 @@ def test_an_errand_that_is_taken_up_again_passes(release: str, tmp_path: Path) -
     """When its lease has expired, or when a worker starts."""
     verdict = rehearsed(tmp_path, release)
     assert (verdict["verdict"], verdict["violations"]) == ("pass", [])
-    hit = [event for event in events(tmp_path) if event["what"] == "killed"]
-    assert {event["version"] for event in hit} == {"1", "2"}
-    assert {(event["service"], event["detail"]) for event in hit} == {("worker", "by a fault")}
+    assert killed(tmp_path) == {("worker", "1", "by a fault"), ("worker", "2", "by a fault")}
+
+
+@pytest.mark.slow
+@pytest.mark.docker
+def test_in_containers_an_errand_that_nobody_takes_up_again_is_found(tmp_path: Path) -> None:
+    verdict = in_containers(tmp_path, "lost")
+    assert (verdict["runtime"], verdict["verdict"]) == ("docker", "fail")
+    assert told(verdict) == {("recovers", "new-version", "ask")}
+    (violation,) = verdict["violations"]
+    assert "×worker 2 was killed in the middle of work and replaced" in violation["message"]
+    assert violation["confirmed"]
+
+
+@pytest.mark.slow
+@pytest.mark.docker
+def test_in_containers_an_errand_that_is_taken_up_again_passes(tmp_path: Path) -> None:
+    verdict = in_containers(tmp_path, "2")
+    assert (verdict["runtime"], verdict["verdict"], verdict["violations"]) == ("docker", "pass", [])
+    assert killed(tmp_path) == {("worker", "1", "by a fault"), ("worker", "2", "by a fault")}
 
 
 @pytest.mark.slow
