@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import docker
 import pytest
 
-from tests.engine import bootstrap
+from tests.engine import bootstrap, system
 from tests.engine.system import Unavailable
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -20,6 +20,18 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 def in_ci() -> bool:
     return os.environ.get("CI", "").lower() not in ("", "0", "false", "no")
+
+
+def need(program: str) -> None:
+    """A server that a test starts. Where it is missing, CI installs Debian's package of the same name; else a skip."""
+    if system.have(program):
+        return
+    if not in_ci():
+        pytest.skip(f"there is no {program} on this machine")
+    try:
+        system.install((program,))
+    except Unavailable as reason:
+        pytest.fail(f"CI must be able to start {program}: {reason}", pytrace=False)
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -49,5 +51,7 @@ def install(packages: Sequence[str]) -> None:
     if not have("apt-get") or os.geteuid() != 0:
         raise Unavailable(f"{', '.join(packages)} must be installed, which needs apt-get and root")
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}
-    run("apt-get", "update", "-q", environment=quiet)
-    run("apt-get", "install", "-y", "-q", "--no-install-recommends", *packages, environment=quiet)
+    with (Path(tempfile.gettempdir()) / "verifier-tests-packages.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests run in several processes
+        run("apt-get", "update", "-q", environment=quiet)
+        run("apt-get", "install", "-y", "-q", "--no-install-recommends", *packages, environment=quiet)

@@ -60,6 +60,7 @@ def test_a_server_is_started_from_the_program_on_the_machine_and_fresh_each_time
     (tmp_path / program).write_text(SERVER.replace("FIRST", repr(first)))
     (tmp_path / program).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr("verifier.runtime.stores.program._FIRST", ())  # the real one, if it is there
 
     async def scenario() -> None:
         async with process_world.opened() as runtime:
