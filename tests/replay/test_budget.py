@@ -14,7 +14,7 @@ from verifier.matrix.model import FAULTS
 from verifier.plan.faults import Key, key
 from verifier.plan.model import FOR_BUDGET, Plan, PlannedStep, Replay
 from verifier.plan.planner import plan
-from verifier.replay.budget import Budget
+from verifier.replay.budget import Budget, PathBudget
 
 PLAN = plan(shop(faults=FAULTS, budget=100_000.0), SESSIONS, 0)
 SERVICES = {(session.id, at): entry.service for session in SESSIONS for at, entry in enumerate(session.exchanges)}
@@ -30,20 +30,22 @@ class Run:
 
     def __post_init__(self) -> None:
         self.budget = Budget(self.seconds, self.made, lambda: self.now)
+        self.paths = {path.id: PathBudget(self.budget, path.id) for path in self.made.paths}
         self.ran: dict[str, list[Replay]] = {}
         self.notes: dict[str, str] = {}
 
     def step(self, step: PlannedStep, fixed: float, speed: Iterator[float]) -> None:
         """One step: `fixed` seconds for its undisturbed replays and for its read-back together."""
-        self.budget.begin(step)
+        path = self.paths[step.id.rpartition(".")[0]]
+        path.begin(step)
         self.now += fixed / 2
         for replay in step.replays:
-            if self.budget.admits(replay):
+            if path.admits(replay):
                 self.ran.setdefault(step.id, []).append(replay)
                 self.now += next(speed) if replay.fault else 0.0
-        self.budget.replayed()
+        path.replayed()
         self.now += fixed / 2
-        note = self.budget.end()
+        note = path.end()
         if note is not None:
             assert (note.step, note.kind) == (step.id, "not-run")
             self.notes[step.id] = note.message
@@ -121,8 +123,20 @@ def test_what_a_step_does_not_use_goes_to_later_ones() -> None:
 def test_steps_that_a_failed_path_never_reached_leave_their_shares() -> None:
     run, control, last = Run(seconds=60.0), PLAN.steps[0], PLAN.steps[-1]
     run.step(control, 0.0, always(0.0))
+    for path in PLAN.paths[:-1]:
+        run.budget.leave(path.id)
     run.step(last, 0.0, always(30.0))
     assert len(run.keys(last)) == 2  # 30 s each
+
+
+def test_steps_side_by_side_do_not_use_the_same_seconds_twice() -> None:
+    run, (one, other) = Run(seconds=60.0), PLAN.paths[:2]
+    shares = [run.budget.share(path.id, path.steps[0].id)[0] for path in (one, other)]
+    assert 0 < shares[1] < shares[0] * 1.5
+    assert sum(shares) < 60.0
+    run.budget.used(one.steps[0].id, 0.0)  # what it has not used is there again
+    left = sum(run.budget.share(path.id, step.id)[0] for path in PLAN.paths for step in path.steps[1:])
+    assert shares[1] + left <= 60.0
 
 
 def test_a_kind_that_no_control_tried_is_left_out_later() -> None:

@@ -22,6 +22,7 @@ from msgspec import Struct, structs
 from verifier.errors import BadInput
 from verifier.files import opened
 from verifier.history.model import Operation
+from verifier.history.parts import files_of
 from verifier.http.message import Response
 
 NAME = "bodies.jsonl"
@@ -123,7 +124,7 @@ class BodyReader:
     """Puts bodies in the place of references. The file is read at the first one; equal bodies are one object."""
 
     def __init__(self, directory: Path) -> None:
-        self._file = directory / "history" / NAME
+        self._directory = directory
         self._bodies: dict[bytes, bytes] | None = None
 
     def restore(self, operation: Operation) -> Operation:
@@ -142,13 +143,18 @@ class BodyReader:
             self._bodies = self._read()
         found = self._bodies.get(digest)
         if found is None:
-            raise BadInput.one(self._file, f"has no body {digest.hex()}, to which the history refers")
+            raise BadInput.one(self._directory / "history" / NAME, f"has no body {digest.hex()}, to which the history refers")
         return found
 
     def _read(self) -> dict[bytes, bytes]:
         found: dict[bytes, bytes] = {}
+        for file in files_of(self._directory, NAME):
+            self._read_file(file, found)
+        return found
+
+    def _read_file(self, file: Path, found: dict[bytes, bytes]) -> None:
         decode = msgspec.json.Decoder(KeptBody).decode
-        with opened(self._file) as lines:
+        with opened(file) as lines:
             for number, line in enumerate(lines, 1):
                 if not line.endswith(b"\n"):
                     break
@@ -160,5 +166,4 @@ class BodyReader:
                     whole = base[: kept.start] + kept.body + base[len(base) - kept.end :]
                     found[bytes.fromhex(kept.digest)] = whole
                 except (msgspec.DecodeError, ValueError, KeyError) as error:
-                    raise BadInput.one(self._file, f"is no body: {error}", line=number) from None
-        return found
+                    raise BadInput.one(file, f"is no body: {error}", line=number) from None

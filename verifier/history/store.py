@@ -4,6 +4,8 @@
                      ends.jsonl  bodies.jsonl
 
 A step is on disk only after everything that was recorded before it, so a killed run has whole steps and part of one.
+While paths run side by side, each appends to a history of its own (`parts.py`).
+
 Bodies are base64, so every value can be read back equal; long ones are in a file of their own (`bodies.py`). Reading
 ignores a last line that a kill cut off. A line may omit fields that have their default value.
 """
@@ -12,6 +14,7 @@ from __future__ import annotations
 
 from binascii import b2a_base64
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -23,6 +26,7 @@ from verifier.files import opened, read_bytes
 from verifier.history.bodies import NAME, BodyReader, BodyWriter
 from verifier.history.line import storable
 from verifier.history.model import End, FaultInjected, History, Note, Operation, ReplicaEvent, RunInfo, Step
+from verifier.history.parts import files_of, merged
 
 Record = Operation | Step | ReplicaEvent | FaultInjected | Note | End
 R = TypeVar("R", Operation, Step, ReplicaEvent, FaultInjected, Note, End)
@@ -119,7 +123,11 @@ def records(directory: Path, kind: type[R]) -> Iterator[R]:
 
     Operations have references in the place of long bodies (`BodyReader`).
     """
-    file = directory / "history" / FILES[kind]
+    for file in files_of(directory, FILES[kind]):
+        yield from _records(file, kind)
+
+
+def _records(file: Path, kind: type[R]) -> Iterator[R]:
     decode = msgspec.json.Decoder(kind).decode
     with opened(file) as lines:
         for number, line in enumerate(lines, 1):
@@ -145,6 +153,15 @@ def read(directory: Path) -> History:
         notes=tuple(records(directory, Note)),
         ends=tuple(records(directory, End)) if run.schema >= WITH_ENDS else (),
     )
+
+
+def merge(directory: Path) -> None:
+    """Append the histories of the paths to that of the run, in the plan's order.
+
+    On a full disk nothing is changed, and the parts are read where they are.
+    """
+    with suppress(OSError):
+        merged(directory, (*FILES.values(), NAME))
 
 
 def read_value(file: Path, kind: Any) -> Any:

@@ -16,7 +16,7 @@ from verifier.matrix.model import Replaying
 from verifier.plan.faults import HANDOVER, ON_REPLICAS
 from verifier.plan.model import Fault, PlannedStep, Replay
 from verifier.replay.backlog import Backlog
-from verifier.replay.budget import Budget
+from verifier.replay.budget import PathBudget
 from verifier.replay.computed import digest_message
 from verifier.replay.context import Attempt, ReplayContext
 from verifier.replay.credentials import rejection_message
@@ -46,7 +46,7 @@ class SessionReplayer:
     resources: Resources = field(default_factory=Resources)
     backlog: Backlog = field(default_factory=Backlog)
     replicas: Replicas | None = None  # without them, nobody who has accepted work is disturbed
-    budget: Budget | None = None  # without one, every replay runs
+    budget: PathBudget | None = None  # without one, every replay runs
     _known_prepared: dict[str, tuple[PreparedExchange, ...]] = field(default_factory=dict)
 
     async def run(self, step: PlannedStep, progress: Callable[[], None]) -> None:
