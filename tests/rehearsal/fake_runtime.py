@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -52,13 +52,20 @@ class FakeRuntime:
     closed: int = 0
     unanswering: str = ""  # a store that does not answer
     lost: Callable[[str], None] = lambda why: None
+    own: set[str] = field(default_factory=set)  # replicas that this cell has started
+    within: FakeRuntime | None = None
 
     @property
     def gateway_host(self) -> str:
         return "127.0.0.1"
 
+    def cell(self, name: str) -> FakeRuntime:
+        """The log and what lives are those of the whole; only the data of the stores are its own."""
+        return replace(self, data={}, own=set(), within=self)
+
     async def open(self) -> None:
-        self.log.append(("open",))
+        if self.within is None:
+            self.log.append(("open",))
 
     async def provide(self, replicas: tuple[ReplicaSpec, ...], stores: tuple[StoreSpec, ...]) -> None:
         self.log.append(("provide",))
@@ -93,6 +100,7 @@ class FakeRuntime:
 
         self.live[spec.id] = await serve(handle, "127.0.0.1")
         self.specs[spec.id] = spec
+        self.own.add(spec.id)
         count = sum(entry.service == spec.service for entry in map(self.specs.__getitem__, self.live))
         self.most[spec.service] = max(self.most[spec.service], count)
         return Address("127.0.0.1", self.live[spec.id].port)
@@ -130,11 +138,11 @@ class FakeRuntime:
 
     async def command(self, spec: CommandSpec) -> CommandResult:
         self.log.append(("command", *spec.command))
-        return CommandResult(self.migration, TAIL)
+        return CommandResult((self.within or self).migration, TAIL)
 
     async def close(self) -> None:
         self.closed += 1
-        for replica in list(self.live):
+        for replica in [entry for entry in self.live if self.within is None or entry in self.own]:
             await self.live.pop(replica).close(1.0)
 
 

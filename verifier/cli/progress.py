@@ -37,6 +37,7 @@ class Progress:
         self._bar = _bar(stream) if stream.isatty() else None
         self._task: bars.TaskID | None = None
         self._position = 0
+        self._under_way: dict[str, str] = {}  # by step: what the paths that run side by side do now
         self._steps = 0
 
     def __enter__(self) -> Progress:
@@ -64,7 +65,8 @@ class Progress:
         elif isinstance(event, ConfirmationBegan):
             self._confirming(event)
         elif isinstance(event, StepBegan):
-            self._show(f"{event.step.id} {event.step.description}")
+            self._under_way[event.step.id] = f"{event.step.id} {event.step.description}"
+            self._show_steps()
         elif isinstance(event, ReplayEnded):
             self._advance()
         elif isinstance(event, StepEnded):
@@ -93,8 +95,15 @@ class Progress:
 
     def _ended(self, event: StepEnded) -> None:
         self._position += 1
+        self._under_way.pop(event.step.id, None)
         self._say(step_line(event, self._position, self._steps))
         self._advance()
+        self._show_steps()
+
+    def _show_steps(self) -> None:
+        """One step with its description; of several the ids, so that all of them fit in the line."""
+        steps = self._under_way
+        self._show(", ".join(steps) if len(steps) > 1 else "".join(steps.values()))
 
     def _doing(self, event: Doing) -> None:
         if self._bar is None:

@@ -41,18 +41,18 @@ class Ended:
     folders: str  # of the run directory
 
 
-def rehearse(prepared: Sequence[Prepared], chosen: Selection, directory: Path) -> Ended:
+def rehearse(prepared: Sequence[Prepared], chosen: Selection, directory: Path, parallel: int) -> Ended:
     """Rehearse every pair, judge it, and write the reports into an empty folder. Raises BrokenEnvironment.
 
-    A single pair is run in this folder, and several are run in folders below it.
+    A single pair is run in this folder, and several are run in folders below it. `parallel` paths run at a time.
     """
     if len(prepared) > 1:
-        return _pairs(prepared, chosen, directory)
-    judged, interrupted = _rehearsed(prepared[0], chosen, directory)
+        return _pairs(prepared, chosen, directory, parallel)
+    judged, interrupted = _rehearsed(prepared[0], chosen, directory, parallel)
     return Ended(judged[0].verdict, text.render(*judged), interrupted, "history/, logs/")
 
 
-def _pairs(prepared: Sequence[Prepared], chosen: Selection, directory: Path) -> Ended:
+def _pairs(prepared: Sequence[Prepared], chosen: Selection, directory: Path, parallel: int) -> Ended:
     """One complete run after the other, each on a runtime of its own.
 
     A pair whose environment breaks has no verdict, and the others are still run. If all break, so does the whole. An
@@ -71,7 +71,7 @@ def _pairs(prepared: Sequence[Prepared], chosen: Selection, directory: Path) -> 
         folder.mkdir(parents=True)
         judged: Judged | None = None
         try:
-            judged, interrupted = _rehearsed(entry, chosen, folder)
+            judged, interrupted = _rehearsed(entry, chosen, folder, parallel)
             stored[at] = replace(stored[at], reason="")
         except BrokenEnvironment as broken:
             click.echo(printable(f"The environment broke; no verdict of {entry.pair}. {broken}"), err=True)
@@ -99,14 +99,14 @@ def _contracts_only(prepared: Sequence[Prepared]) -> Iterator[ContractsOnly]:
         yield from contracts_only(whole, [item.pair for item in prepared], registry)
 
 
-def _rehearsed(prepared: Prepared, chosen: Selection, directory: Path) -> tuple[Judged, int]:
+def _rehearsed(prepared: Prepared, chosen: Selection, directory: Path, parallel: int) -> tuple[Judged, int]:
     """Run and judge one pair in an empty folder. The number is the exit status after a signal, 0 without one.
 
     Raises BrokenEnvironment, also if the machine has run out of something or the folder cannot be written, and
     Interrupted if nothing had begun.
     """
     try:
-        return _rehearse(prepared, chosen, directory)
+        return _rehearse(prepared, chosen, directory, parallel)
     except (OSError, MemoryError) as error:
         if why := shortage(error):
             raise BrokenEnvironment(why) from error
@@ -116,11 +116,11 @@ def _rehearsed(prepared: Prepared, chosen: Selection, directory: Path) -> tuple[
         raise
 
 
-def _rehearse(prepared: Prepared, chosen: Selection, directory: Path) -> tuple[Judged, int]:
+def _rehearse(prepared: Prepared, chosen: Selection, directory: Path, parallel: int) -> tuple[Judged, int]:
     runtime = make(chosen.name, f"{safe_name(prepared.matrix.name)[:20]}-{secrets.token_hex(4)}", directory)
     interrupted = 0
     with Progress(sys.stderr) as progress:
-        rehearsal = Rehearsal(prepared, runtime, chosen.reason, directory, progress)
+        rehearsal = Rehearsal(prepared, runtime, chosen.reason, directory, progress, parallel=parallel)
         try:
             uvloop.run(interruptible(rehearsal.run()))
         except Interrupted as stopped:

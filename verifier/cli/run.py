@@ -16,6 +16,7 @@ from verifier.matrix.pairs import safe_name
 from verifier.rehearsal.broken import write_errors
 from verifier.rehearsal.judging import EXIT
 from verifier.rehearsal.prepare import prepare
+from verifier.rehearsal.schedule import default_parallel
 from verifier.report.formats import FORMATS
 from verifier.report.pairs_formats import FILES
 from verifier.runtime.select import AUTO, RUNTIMES, select
@@ -35,6 +36,11 @@ from verifier.runtime.select import AUTO, RUNTIMES, select
 @click.option("--budget", help="Time limit for replays, such as 2m; overrides the matrix.")
 @click.option("--all-pairs", is_flag=True, help="Every upgrade from a version to a later one; overrides the matrix.")
 @click.option("--out", type=click.Path(path_type=Path), help="Run directory; by default a new one under .verifier/.")
+@click.option(
+    "--parallel",
+    type=click.IntRange(1, 64),
+    help="Paths that run at a time; by default as many as cores and memory allow. The verdict does not depend on it.",
+)
 @click.option("--share", is_flag=True, help="Let other users read the run directory; by default only you can.")
 @click.pass_context
 def run(
@@ -45,6 +51,7 @@ def run(
     budget: str | None,
     all_pairs: bool,
     out: Path | None,
+    parallel: int | None,
     share: bool,
 ) -> None:
     """Verify a rollout before it happens.
@@ -56,7 +63,7 @@ def run(
         click.echo(f"note: {note}", err=True)
     directory = _directory(out, prepared[0].matrix.name, share)
     try:
-        ended = rehearse(prepared, select(choice), directory)
+        ended = rehearse(prepared, select(choice), directory, parallel or default_parallel())
     except BrokenEnvironment as broken:
         if found := write_errors(directory, prepared[0].plan, choice, str(broken)):
             click.echo(found, err=True)

@@ -143,7 +143,9 @@ class BodyReader:
             self._bodies = self._read()
         found = self._bodies.get(digest)
         if found is None:
-            raise BadInput.one(self._directory / "history" / NAME, f"has no body {digest.hex()}, to which the history refers")
+            raise BadInput.one(
+                self._directory / "history" / NAME, f"has no body {digest.hex()}, to which the history refers"
+            )
         return found
 
     def _read(self) -> dict[bytes, bytes]:

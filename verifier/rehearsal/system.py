@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -18,15 +18,9 @@ from verifier.matrix.model import Matrix, Service, Version
 from verifier.plan.model import Action
 from verifier.rehearsal.ending import Requests, end_late, no_requests
 from verifier.rehearsal.environment import environment_of, fill, store_spec
+from verifier.rehearsal.specs import known, patient, replica_spec
 from verifier.rehearsal.starting import Started, StepFailed, all_done, earlier, waves
-from verifier.runtime.base import (
-    CommandSpec,
-    Environment,
-    Readiness,
-    ReplicaSpec,
-    Runtime,
-    StartFailure,
-)
+from verifier.runtime.base import CommandSpec, ReplicaSpec, Runtime, StartFailure
 from verifier.runtime.logs import tail
 
 Key = tuple[str, int, str]
@@ -34,7 +28,12 @@ Key = tuple[str, int, str]
 
 @dataclass(slots=True)
 class System:
-    """Carries out actions. `running` maps service, slot and version to the replica's id."""
+    """Carries out the actions of one path. `running` maps service, slot and version to the replica's id.
+
+    `number` is the place of the path in the plan, which makes the names of its replicas unique in the run. `boots` are
+    the longest seconds until a replica of a service was ready in a control with all old, and `patience` is how many
+    times the declared seconds a replica of a control may take.
+    """
 
     matrix: Matrix
     runtime: Runtime
@@ -44,11 +43,15 @@ class System:
     record: Callable[[Record], None]
     clock: Callable[[], float]
     directory: Path
+    number: int = 1
+    boots: Mapping[str, float] = field(default_factory=dict)
+    patience: float = 1.0
     late_requests: Callable[[Endpoint, float], Requests] = no_requests  # to a replica, for so many seconds
     stores: dict[str, str] = field(default_factory=dict)
     running: dict[Key, str] = field(default_factory=dict)
     met: set[Started] = field(default_factory=set)  # versions that have started on the stores of this path
     ended: dict[str, float] = field(default_factory=dict)  # by service: when a replica of it ended last on this path
+    booted: dict[str, float] = field(default_factory=dict)  # by service: the longest seconds until one was ready
     started: int = 0
     step: str = ""
     unrecorded: bool = False
@@ -156,15 +159,16 @@ class System:
         if service.stop.wait and service_name in self.ended:
             await asyncio.sleep(self.ended[service_name] + service.stop.wait - self.clock())
         version = service.version(version_name)
-        self.started += 1
-        replica = f"{service_name}-{version_name}-{slot}-{self.started}"
+        replica = self._named(f"{service_name}-{version_name}-{slot}")
         spec = await self._attached(service, version, replica)
         self._event(replica, service_name, version_name, "started")
+        began = self.clock()
         result = await self.runtime.start(spec)
         if isinstance(result, StartFailure):
             await self.gateway.detach(replica)
             self._event(replica, service_name, version_name, "never-ready", f"{result.detail}\n{result.tail}".strip())
             raise StepFailed(f"{service_name} {version_name} did not become ready: {result.detail}", result.tail)
+        self.booted[service_name] = max(self.clock() - began, self.booted.get(service_name, 0.0))
         self.running[service_name, slot, version_name] = replica
         self.met.add((service_name, version_name))
         if service.serves:
@@ -208,10 +212,9 @@ class System:
 
     async def _command(self, service: Service, version: Version, what: str, command: tuple[str, ...]) -> None:
         """Run a command of a version to its end. Raises StepFailed if it fails."""
-        self.started += 1
-        name = f"{service.name}-{version.name}-{what}-{self.started}"
+        name = self._named(f"{service.name}-{version.name}-{what}")
         environment = environment_of(version.environment, self.stores, self.gateway.host, {})
-        spec = self._spec(service, version, name, environment)
+        spec = replica_spec(self.matrix, service, version, name, environment, self._log(name), self.stores)
         filled = tuple(fill(part, self.stores) for part in command)
         result = await self.runtime.command(CommandSpec(name, spec, filled, spec.log))
         if result.exit_code:
@@ -223,54 +226,10 @@ class System:
 
     async def _attached(self, service: Service, version: Version, replica: str) -> ReplicaSpec:
         """The spec of a replica with gateway addresses of its own."""
-        ports = await self.gateway.attach(replica, service.name, version.name, self._known(service))
+        ports = await self.gateway.attach(replica, service.name, version.name, known(self.matrix, service))
         environment = environment_of(version.environment, self.stores, self.gateway.host, ports)
-        return self._spec(service, version, replica, environment)
-
-    def _known(self, service: Service) -> tuple[str, ...]:
-        names = [*self.matrix.ports] + [partner.name for partner in self.matrix.partners]
-        return tuple(name for name in names if name != service.name)
-
-    def _spec(self, service: Service, version: Version, replica: str, environment: Environment) -> ReplicaSpec:
-        log = self._log(replica)
-        log.parent.mkdir(parents=True, exist_ok=True)
-        return ReplicaSpec(
-            id=replica,
-            service=service.name,
-            version=version.name,
-            port=service.port,
-            image=version.image,
-            build=version.build,
-            command=self._filled(version.command),
-            directory=version.directory,
-            environment=environment,
-            aliases=self._known(service),
-            readiness=self._ready(service.ready),
-            log=log,
-        )
-
-    def _filled(self, command: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        """A command with the addresses of the stores, once they run."""
-        return command and (tuple(fill(part, self.stores) for part in command) if self.stores else command)
-
-    def _ready(self, ready: Readiness) -> Readiness:
-        return replace(ready, value=fill(ready.value, self.stores)) if self.stores else ready
-
-    async def provide(self) -> None:
-        """Provide the images of all versions and stores, before the first path. Raises BrokenEnvironment."""
-        replicas = []
-        for service in self.matrix.services:
-            for version in service.all_versions:
-                if self.runtime.name == "process" and version.command is None:
-                    raise BrokenEnvironment(
-                        f"{service.name} {version.name} has no command: the process runtime cannot run an image"
-                    )
-                replicas.append(self._spec(service, version, f"{service.name}-{version.name}", ()))
-        stores = tuple(
-            store_spec(store, self.directory, self.directory / "logs" / f"{store.name}.log")
-            for store in self.matrix.stores
-        )
-        await self.runtime.provide(tuple(replicas), stores)
+        spec = replica_spec(self.matrix, service, version, replica, environment, self._log(replica), self.stores)
+        return patient(spec, self.patience, self.boots.get(service.name, 0.0))
 
     async def note_exits(self) -> None:
         """Record an event for each replica that exited unexpectedly, in the step in which this is detected."""
@@ -290,6 +249,11 @@ class System:
 
     def _exited(self, replica: str, service: str, version: str, how: str) -> None:
         self._event(replica, service, version, "exited", how, tail(self._log(replica)))
+
+    def _named(self, what: str) -> str:
+        """A name that is unique in the run, and the same whatever runs beside this path."""
+        self.started += 1
+        return f"{what}-{self.number}.{self.started}"
 
     def _log(self, name: str) -> Path:
         return self.directory / "logs" / f"{name}.log"

@@ -13,6 +13,17 @@ from verifier.rehearsal.prepare import Prepared
 from verifier.replay.context import ReplayContext
 
 
+def masked(prepared: Prepared, text: str) -> str:
+    """A text from a service, with the secrets of real accounts masked."""
+    return text if prepared.credentials is None else prepared.credentials.mask_text(text)
+
+
+def masking(prepared: Prepared, add: Callable[[Record], None]) -> Callable[[Record], None]:
+    """The same for records: it passes them on to `add`."""
+    secrets = prepared.credentials
+    return add if secrets is None else lambda record: add(secrets.mask(record))
+
+
 def replay_context(
     prepared: Prepared,
     host: str,

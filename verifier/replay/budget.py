@@ -48,9 +48,7 @@ class Budget:
         self.reserve = RESERVE * self.seconds
         faults = {step.id: _faulted(step) for step in self.plan.steps}
         usual = max(1.0, sum(faults.values()) / max(1, len(faults)))  # what a step does besides its faults
-        self._weights = {
-            path.id: {step.id: usual + faults[step.id] for step in path.steps} for path in self.plan.paths
-        }
+        self._weights = {path.id: {step.id: usual + faults[step.id] for step in path.steps} for path in self.plan.paths}
         self._services = {
             (session.id, index): exchange.service
             for session in self.plan.sessions
@@ -58,7 +56,7 @@ class Budget:
         }
 
     def share(self, path: str, step: str) -> tuple[float, float]:
-        """The seconds of a step that begins, and those of the reserve. Earlier steps that its path skipped lose them."""
+        """The seconds of a step that begins, and those of the reserve. Steps that its path has skipped lose theirs."""
         own = self._weights[path]
         for earlier in list(takewhile(lambda name: name != step, own)):
             del own[earlier]
@@ -126,6 +124,10 @@ class PathBudget:
         if self._first is not None:
             over = max(0.0, self._replayed - max(self._until, self._first))
             self.whole.reserve = max(0.0, self.whole.reserve - over)
+
+    def leave(self) -> None:
+        """The path has ended."""
+        self.whole.leave(self.path)
 
     def end(self) -> Note | None:
         """The step has ended. The note says what was left out."""

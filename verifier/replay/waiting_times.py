@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from verifier.plan.faults import IN_MID_WORK, KILL
@@ -26,7 +27,7 @@ RECOVERY = 15.0  # seconds after a kill, at least, once a control has: the other
 
 @dataclass(slots=True)
 class WaitingTimes:
-    """What the waitings of a run needed, by place. Controls come first in a plan, so later paths know of them."""
+    """What the waitings of a path needed, by place. Controls with all old come first, so the others know of them."""
 
     needed: dict[Place, float] = field(default_factory=dict)  # seconds, the longest of a control of all old
     recovered: dict[Place, float] = field(default_factory=dict)  # the same after a kill, from when all were back
@@ -35,6 +36,21 @@ class WaitingTimes:
     _in_vain: Counter[tuple[str, str]] = field(default_factory=Counter)  # by step and operation
     _lost: set[Fault] = field(default_factory=set)  # kills after which work was not taken up again
     _never: set[tuple[str, str]] = field(default_factory=set)  # the same with all old: operation, and who was killed
+
+    @classmethod
+    def of(cls, paths: Iterable[WaitingTimes]) -> WaitingTimes:
+        """What these paths know together, for another one to begin with."""
+        found = cls()
+        for path in paths:
+            for place, seconds in path.needed.items():
+                found.needed[place] = max(seconds, found.needed.get(place, 0.0))
+            for place, seconds in path.recovered.items():
+                found.recovered[place] = max(seconds, found.recovered.get(place, 0.0))
+            for place, several in path._under_way.items():
+                found._under_way[place] += several
+            found._lost |= path._lost
+            found._never |= path._never
+        return found
 
     @property
     def after_kill(self) -> bool:

@@ -112,6 +112,12 @@ class Runtime(Protocol):
     def gateway_host(self) -> str:
         """The address that the gateway must bind and that replicas use to reach it. Known after `open`."""
 
+    def cell(self, name: str) -> Runtime:
+        """A part of this runtime for one path: its stores, replicas and addresses are its own.
+
+        It must be opened and closed while this one is open. `name` is unique in the run.
+        """
+
     async def open(self) -> None:
         """Prepare the run: network and watcher. Raises BrokenEnvironment."""
 
@@ -155,4 +161,4 @@ class Runtime(Protocol):
         """Run a command to its end. Its output goes to the log."""
 
     async def close(self) -> None:
-        """Remove everything of this run. Idempotent. If the verifier dies, the watcher does the same."""
+        """Remove everything of this run or cell. Idempotent. If the verifier dies, the watcher does the same."""

@@ -1,12 +1,13 @@
-"""What all containers of a run share: the engine, the private network, the watcher, and the way to start one."""
+"""What all containers of a run share: the engine, the watcher, and the way to start one in a private network."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -43,21 +44,29 @@ class _Open:
 
 
 class Containers:
-    """The containers of one run. Blocking engine calls run in threads."""
+    """The containers of one run. Blocking engine calls run in threads.
 
-    def __init__(self, run_id: str) -> None:
+    With `within`, those of one path: in a network of its own, and on the engine that the run has opened.
+    """
+
+    def __init__(self, run_id: str, within: Containers | None = None, name: str = "") -> None:
         self.run_id = run_id
-        self.network = f"verifier-{run_id}"
+        self.network: str = f"verifier-{run_id}" if within is None else f"{within.network}-{name}"
+        self._within = within
         self._owner = ProcessIdentity.current()
         self._labels = {LABEL: run_id, OWNER_LABEL: str(self._owner)}
         self._names: dict[str, int] = {}
         self._watcher: WatcherProcess | None = None
         self._opened: _Open | None = None
-        self._threads = ThreadPoolExecutor(max_workers=32, thread_name_prefix="engine")
+        self._threads: ThreadPoolExecutor = within._threads if within is not None else ThreadPoolExecutor(32, "engine")
         self._calls: set[asyncio.Future[Any]] = set()
 
     async def open(self, log: Path) -> None:
         """Raises BrokenEnvironment if there is no engine, no network, or no route from containers to the gateway."""
+        if self._within is not None:
+            opened = self._within._open
+            self._opened = replace(opened, access=await self.call(self._make_network, opened.client))
+            return
         client = await self.call(engine.connect)
         self._watcher = await WatcherProcess.start(self.run_id, self._owner, log, engine=True)
         try:
@@ -200,11 +209,16 @@ class Containers:
         task.add_done_callback(self._calls.discard)
 
     async def close(self, containers: Iterable[Container]) -> None:
-        """Remove everything with the run's label."""
+        """Remove everything with the run's label, or everything in the network of the path."""
         if self._calls:
             await asyncio.wait(set(self._calls), timeout=_CLOSE_WITHIN)
         opened, self._opened = self._opened, None
         if opened is None:
+            return
+        if self._within is not None:
+            with contextlib.suppress(*engine.FAILURES):  # the end of the run tries again
+                await asyncio.gather(*map(self.discard, containers))
+                await self.call(engine.sweep_network, opened.client, self.network)
             return
         if await self._emptied(opened.client, containers) and self._watcher is not None:
             await self._watcher.dismiss()

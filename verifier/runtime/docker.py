@@ -1,4 +1,4 @@
-"""The container runtime: a private network per run, one container per replica and store."""
+"""The container runtime: a private network per path, one container per replica and store."""
 
 from __future__ import annotations
 
@@ -52,6 +52,11 @@ class DockerRuntime:
         self._replicas: dict[str, Container] = {}
         self._stores: dict[str, _Store] = {}
         self._lost: Callable[[str], None] = lambda why: None
+
+    def cell(self, name: str) -> DockerRuntime:
+        made = DockerRuntime(self.run_id, self._directory, command_limit=self._limit)
+        made._all, made._init = Containers(self.run_id, self._all, name), self._init
+        return made
 
     @property
     def gateway_host(self) -> str:

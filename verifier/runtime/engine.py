@@ -95,6 +95,13 @@ def sweep(client: docker.DockerClient, run: str) -> list[Leftover]:
     return found
 
 
+def sweep_network(client: docker.DockerClient, network: str) -> None:
+    """Remove a network and all containers in it."""
+    for container in client.api.containers(all=True, filters={"network": network}):
+        client.api.remove_container(container["Id"], v=True, force=True)
+    client.api.remove_network(network)
+
+
 @contextmanager
 def connected(timeout: int = 60) -> Iterator[docker.DockerClient]:
     client = connect(timeout)

@@ -40,17 +40,26 @@ class ProcessRuntime:
         self.run_id = checked(run_id)
         self._directory = directory
         self._limit = command_limit
-        owner = ProcessIdentity.current()
-        self._launcher = Launcher(run_id, owner, chance or random.Random())
-        self._stores = LocalStores(run_id, owner, self._launcher)
+        self._owner = ProcessIdentity.current()
+        self._launcher = Launcher(run_id, self._owner, chance or random.Random())
+        self._stores = LocalStores(run_id, self._owner, self._launcher)
         self._replicas: dict[str, local.Child] = {}
+        self._is_cell = False
+
+    def cell(self, name: str) -> ProcessRuntime:
+        made = ProcessRuntime(self.run_id, self._directory, command_limit=self._limit)
+        made._launcher = self._launcher
+        made._stores = LocalStores(self.run_id, self._owner, self._launcher, f"{name}-")
+        made._is_cell = True
+        return made
 
     @property
     def gateway_host(self) -> str:
         return LOOPBACK
 
     async def open(self) -> None:
-        await self._launcher.open(self._directory / "watcher.log")
+        if not self._is_cell:
+            await self._launcher.open(self._directory / "watcher.log")
 
     async def provide(self, replicas: tuple[ReplicaSpec, ...], stores: tuple[StoreSpec, ...]) -> None:
         for spec in replicas:
@@ -131,6 +140,8 @@ class ProcessRuntime:
         self._replicas.clear()
         for name in self._stores.names:
             await self._stores.stop(name)
+        if self._is_cell:
+            return
         # Processes that left their session, and those that a cancelled start has just created.
         await asyncio.to_thread(until_quiet, [lambda: kill_processes(self.run_id)], 0.0, _CLOSE_WITHIN)
         await asyncio.to_thread(remove_folder, self.run_id)

@@ -38,10 +38,11 @@ class _Store:
 
 
 class LocalStores:
-    """The running stores, by name."""
+    """The running stores, by name. `prefix` tells their folders from those of the same stores in other paths."""
 
-    def __init__(self, run_id: str, owner: ProcessIdentity, launcher: Launcher) -> None:
+    def __init__(self, run_id: str, owner: ProcessIdentity, launcher: Launcher, prefix: str = "") -> None:
         self._run = run_id
+        self._prefix = prefix
         self._owner = owner
         self._launcher = launcher
         self._stores: dict[str, _Store] = {}
@@ -110,7 +111,7 @@ class LocalStores:
     def _folder(self, spec: StoreSpec) -> Path:
         """The folder of a store in the temporary data of the run. It does not exist yet."""
         mark_folder(self._run, self._owner)
-        folder = scratch(self._run) / f"store-{spec.name}"
+        folder = scratch(self._run) / f"store-{self._prefix}{spec.name}"
         if folder.exists():
             raise BrokenEnvironment(f"store {spec.name}: its folder {folder} is not empty")
         return folder
