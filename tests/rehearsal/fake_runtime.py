@@ -52,8 +52,10 @@ class FakeRuntime:
     closed: int = 0
     unanswering: str = ""  # a store that does not answer
     lost: Callable[[str], None] = lambda why: None
+    own_stores: dict[str, str] = field(default_factory=dict)
     own: set[str] = field(default_factory=set)  # replicas that this cell has started
     within: FakeRuntime | None = None
+    cells: dict[str, FakeRuntime] = field(default_factory=dict)
 
     @property
     def gateway_host(self) -> str:
@@ -61,7 +63,8 @@ class FakeRuntime:
 
     def cell(self, name: str) -> FakeRuntime:
         """The log and what lives are those of the whole; only the data of the stores are its own."""
-        return replace(self, data={}, own=set(), within=self)
+        made = self.cells[name] = replace(self, data={}, own=set(), own_stores={}, within=self)
+        return made
 
     async def open(self) -> None:
         if self.within is None:
@@ -72,7 +75,8 @@ class FakeRuntime:
 
     async def start_store(self, spec: StoreSpec) -> str:
         self.log.append(("store", spec.name))
-        self.stores.add(spec.name)
+        self.stores.add(str(spec.directory))
+        self.own_stores[spec.name] = str(spec.directory)
         self.data.clear()
         return f"pretend://{spec.name}"
 
@@ -88,7 +92,7 @@ class FakeRuntime:
 
     async def stop_store(self, name: str) -> None:
         self.log.append(("stop store", name))
-        self.stores.discard(name)
+        self.stores.discard(self.own_stores.pop(name))
 
     async def start(self, spec: ReplicaSpec) -> Address | StartFailure:
         self.log.append(("start", spec.service, spec.version))
@@ -202,13 +206,13 @@ def prepared(made: Matrix) -> Prepared:
     return Prepared(pairs(made)[0], registry, (), replay_scripts, plan(made, shapes, 0, registry), str(made.file))
 
 
-def rehearse(made: Matrix, runtime: FakeRuntime, folder: Path) -> Ran:
+def rehearse(made: Matrix, runtime: FakeRuntime, folder: Path, parallel: int = 1) -> Ran:
     directory = folder / "run"
     directory.mkdir()
     inputs, events = prepared(made), []
     error: BaseException | None = None
     try:
-        asyncio.run(Rehearsal(inputs, runtime, "for the test", directory, events.append).run())
+        asyncio.run(Rehearsal(inputs, runtime, "for the test", directory, events.append, parallel=parallel).run())
     except Exception as broken:
         error = broken
     return Ran(directory, runtime, inputs, events, error)

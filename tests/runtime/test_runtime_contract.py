@@ -297,3 +297,29 @@ def test_all_works_on_the_loop_that_the_replay_runs_on(world: Any, fetch: Fetch)
 
     uvloop.run(scenario())
     assert left(world.run_id) == []
+
+
+def test_cells_have_stores_and_replicas_of_their_own(world: Any, fetch: Fetch) -> None:
+    """A store and a service of the same name in each, as paths that run side by side have them."""
+
+    def store(cell: str) -> StoreSpec:
+        folder = world.directory / cell
+        return StoreSpec("db", "redis:7", "redis", (), None, None, folder / "db", folder / "db.log")
+
+    async def scenario() -> None:
+        async with world.opened() as runtime:
+            cells = {name: runtime.cell(name) for name in ("1", "2")}
+            await asyncio.gather(*(cell.open() for cell in cells.values()))
+            urls = [await cell.start_store(store(name)) for name, cell in cells.items()]
+            assert (urls[0] == urls[1]) == (world.name == "docker"), "each has a network where the name is the same"
+            specs = [world.replica(f"a-{name}", environment=(("CELL", name),)) for name in cells]
+            places = [await cell.start(spec) for cell, spec in zip(cells.values(), specs, strict=True)]
+            assert [fetch(place, "/CELL") for place in places] == [(200, "1"), (200, "2")]
+            await cells["1"].close()
+            assert fetch(places[1], "/CELL") == (200, "2")
+            await cells["2"].check_stores()
+            await cells["2"].close()
+            assert [item for item in left(world.run_id) if item.kind in ("process", "container")] == []
+
+    asyncio.run(scenario())
+    assert left(world.run_id) == []
