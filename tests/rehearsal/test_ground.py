@@ -126,7 +126,7 @@ def test_a_full_disk_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def running(folder: Path, **limits: int) -> Iterator[subprocess.Popen[str]]:
     (folder / "old.har").write_text(json.dumps(har("letters:8000", recorded())))
     (folder / "matrix.yaml").write_text(filled(MATRIX, HERE / "letters.py"))
-    command = [str(VERIFIER), "run", "matrix.yaml", "--runtime", "process", "--out", "run"]
+    command = [str(VERIFIER), "run", "matrix.yaml", "--runtime", "process", "--parallel", "1", "--out", "run"]
 
     def limit() -> None:
         for name, most in limits.items():

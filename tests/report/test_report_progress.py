@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 
+import pytest
 import report_values as values
 
 from verifier.cli.progress import Progress
@@ -68,6 +69,20 @@ def test_the_cursor_comes_back_when_the_run_breaks() -> None:
     except KeyboardInterrupt:
         pass
     assert stream.getvalue().rindex("\x1b[?25h") > stream.getvalue().rindex("\x1b[?25l")
+
+
+def test_of_steps_side_by_side_the_bar_names_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = replace(STEP, id="control-old-2.1")
+    shown: list[str] = []
+    with Progress(Terminal()) as progress:
+        monkeypatch.setattr(progress, "_show", shown.append)
+        for event in (RunBegan(PLAN, "process", "", ""), StepBegan(STEP), StepBegan(other), StepEnded(STEP, "", 1.0)):
+            progress(event)
+    assert shown == [
+        f"control-old-1.1 {STEP.description}",
+        "control-old-1.1, control-old-2.1",
+        f"control-old-2.1 {STEP.description}",
+    ]
 
 
 def test_the_bar_counts_replays_and_steps() -> None:

@@ -304,7 +304,7 @@ def test_cells_have_stores_and_replicas_of_their_own(world: Any, fetch: Fetch) -
 
     def store(cell: str) -> StoreSpec:
         folder = world.directory / cell
-        return StoreSpec("db", "redis:7", "redis", (), None, None, folder / "db", folder / "db.log")
+        return StoreSpec("db", "postgres:15", "postgres", (), None, None, folder / "db", folder / "db.log")
 
     async def scenario() -> None:
         async with world.opened() as runtime:
