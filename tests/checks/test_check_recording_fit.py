@@ -12,7 +12,7 @@ import pytest
 from tests.checks.history_builder import OLD, PHASES, Answer, HistoryBuilder
 from verifier.checks.judge import judge
 from verifier.checks.verdict import Judgement
-from verifier.history.model import NOT_COMPLETED, Operation
+from verifier.history.model import NOT_COMPLETED, Note, Operation
 from verifier.plan.model import ExchangeShape, Fault, Plan, Replay, SessionShape
 
 RECORDED = (201, 200, 204)
@@ -96,6 +96,17 @@ def test_what_no_control_answers_as_recorded_is_unknown(answers: tuple[int, ...]
     judgement = Played().in_every_phase(answers).judge()
     reported = tuple(item for item in judgement.unknowns if "served nothing" not in item)
     assert (judgement.verdict, reported, judgement.violations) == ("unknown", (sentence(number, 3, how),), ())
+
+
+@pytest.mark.parametrize("kind", ["computed", "credentials"])
+def test_what_the_matrix_may_have_to_say_is_told_with_it(kind: str) -> None:
+    played = Played().in_every_phase((201, 401))
+    for operation in played.builder.operations:
+        if operation.index == 1:
+            played.builder.notes.append(Note(operation.step, kind, f"looks {kind}", operation.id))
+    played.builder.notes.append(Note("", "unmatched", "something else", played.builder.operations[0].id))
+    (why,) = [item for item in played.judge().unknowns if "served nothing" not in item]
+    assert why == sentence(2, 3, "GET /things/{}: recorded 200, came 401") + f"; the request looks {kind}"
 
 
 def test_a_step_in_which_the_run_was_stopped_tells_nothing() -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from verifier.checks.context import Context
 from verifier.history.model import Operation
 from verifier.plan.model import ExchangeShape, Plan
 
+HINTS = ("credentials", "computed")  # notes that say what the matrix must say, so that a request is accepted
 Place = tuple[str, str]  # step and replay
 Exchanges = Sequence[ExchangeShape]
 
@@ -18,9 +19,9 @@ def misfits(context: Context, plan: Plan) -> Iterator[str]:
     It compares the recorded status class of each exchange with that of the response the client saw last, over all of
     these replays: one that fits is enough. A replay stops at the first misfit that something later needs; the session
     is told. Other misfits are left out by themselves: they are told once for all sessions, with the line that excludes
-    them. A step in which the run was stopped tells nothing. A plan stored by a version that did not keep what was
-    recorded (`Plan.sessions` empty) is judged by how far the replays came alone. It can be wrong where a response
-    depends on chance: then some replay fits.
+    them. Both are told with what the matrix may have to say, so that the request is accepted. A step in which the run
+    was stopped tells nothing. A plan stored by a version that did not keep what was recorded (`Plan.sessions` empty) is
+    judged by how far the replays came alone. It can be wrong where a response depends on chance: then some replay fits.
     """
     shapes = {session.id: session.exchanges for session in plan.sessions}
     completed = {step.id for step in context.history.steps if not step.stopped}
@@ -36,6 +37,7 @@ def misfits(context: Context, plan: Plan) -> Iterator[str]:
     for place, replay in planned.items():
         sessions.setdefault(replay.session, []).append(place)
     left_out: dict[str, tuple[str, set[str]]] = {}
+    hints = {note.operation: note.message for note in context.history.notes if note.kind in HINTS}
     for session, places in sessions.items():
         exchanges, wanted = shapes.get(session, ()), len(planned[places[0]].route)
         responses = [seen.get(place, {}) for place in places]
@@ -44,15 +46,22 @@ def misfits(context: Context, plan: Plan) -> Iterator[str]:
                 continue
             came = next((known[index] for known in responses if index in known), None)
             if came is None or max(map(max, filter(None, responses))) == index:
-                yield _stopped(session, index, wanted, exchanges, came)
+                yield _stopped(session, index, wanted, exchanges, came) + _hint(hints, responses, index)
                 break
-            left_out.setdefault(_pattern(came, exchanges), (_how(index, exchanges, came), set()))[1].add(session)
+            how = _how(index, exchanges, came) + _hint(hints, responses, index)
+            left_out.setdefault(_pattern(came, exchanges), (how, set()))[1].add(session)
     for pattern, (how, concerned) in left_out.items():
         count = f"{len(concerned)} session{'s' if len(concerned) > 1 else ''}"
         yield (
             f"an exchange of {count} was left out, because the old version does not answer it as recorded{how}; "
             f'exclude: ["{pattern}"] leaves it out of the recording'
         )
+
+
+def _hint(hints: Mapping[str, str], responses: Sequence[Mapping[int, Operation]], index: int) -> str:
+    """What a note says about one of the requests of an exchange."""
+    found = (hints.get(known[index].id) for known in responses if index in known)
+    return next((f"; the request {hint}" for hint in found if hint), "")
 
 
 def _stopped(session: str, index: int, wanted: int, exchanges: Exchanges, came: Operation | None) -> str:
