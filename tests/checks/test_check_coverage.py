@@ -12,7 +12,7 @@ from verifier.history.model import FaultInjected, Note
 from verifier.plan.model import FOR_BUDGET, Count, Coverage, ExchangeShape, Fault, LeftOut, Plan, Replay, SessionShape
 
 PAIRS = ((OLD, OLD), (OLD, NEW), (NEW, OLD), (NEW, NEW))
-TOTALS = Coverage(Count(2, 2), Count(1, 1), Count(4, 4), Count(2, 3), (LeftOut("x", "y", 1),))
+TOTALS = Coverage(Count(2, 2), Count(2, 2), Count(4, 4), Count(2, 3), (LeftOut("x", "y", 1),))
 
 
 def planned() -> tuple[HistoryBuilder, Plan]:

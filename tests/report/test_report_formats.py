@@ -17,4 +17,4 @@ def test_names_and_files_are_unique() -> None:
 
 def test_the_command_line_offers_every_format() -> None:
     said = CliRunner().invoke(report, ["--help"]).output
-    assert f"[{'|'.join(entry.name for entry in FORMATS)}]" in said.replace("\n", "")
+    assert f"[{'|'.join(entry.name for entry in FORMATS)}|compatibility]" in said.replace("\n", "")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import pairwise
+from collections.abc import Iterator, Mapping
 
 from verifier.history.model import History
 from verifier.plan.model import FOR_BUDGET, Count, Coverage, Fault, LeftOut, Plan, PlannedStep, Replay
 from verifier.plan.route_coverage import covered_pairs
+from verifier.plan.state_coverage import visited
 
 Cell = tuple[str, str, str, str, str, str]
 
@@ -15,7 +15,7 @@ Cell = tuple[str, str, str, str, str, str]
 def coverage(history: History, plan: Plan) -> Coverage:
     """Counts from the history; the totals are the plan's."""
     done = {step.id for step in history.steps if not step.error}
-    carried = [step for step in plan.steps if step.id in done]
+    states, transitions = visited(plan.paths, done)
     services = {
         (session.id, index): exchange.service
         for session in plan.sessions
@@ -35,8 +35,8 @@ def coverage(history: History, plan: Plan) -> Coverage:
     routes = _routes(history, plan)
     left_out = _left_out(history, plan, happened, planned_cells - cells, services, routes)
     return Coverage(
-        states=Count(_mixtures(carried), _mixtures(plan.steps)),
-        transitions=Count(_moves(plan, done), _moves(plan, {step.id for step in plan.steps})),
+        states=Count(len(states), plan.coverage.states.total),
+        transitions=Count(len(transitions), plan.coverage.transitions.total),
         routes=Count(routes, plan.coverage.routes.total),
         faults=Count(plan.coverage.faults.covered - missed, plan.coverage.faults.total),
         left_out=(*plan.coverage.left_out, *left_out),
@@ -96,21 +96,6 @@ def _cell(replay: Replay, fault: Fault, services: Mapping[tuple[str, int], str])
     """Operation × fault × version pair. Operations of two services may have one name."""
     service = services.get((replay.session, fault.index), "")
     return (service, fault.name, fault.kind, fault.callee, fault.first, fault.second)
-
-
-def _mixtures(steps: Iterable[PlannedStep]) -> int:
-    return len({(step.state, step.migrations) for step in steps})
-
-
-def _moves(plan: Plan, done: set[str]) -> int:
-    return len(
-        {
-            (before.state, before.migrations, after.state, after.migrations)
-            for path in plan.paths
-            for before, after in pairwise(path.steps)
-            if before.id in done and after.id in done
-        }
-    )
 
 
 def _routes(history: History, plan: Plan) -> int:

@@ -9,6 +9,7 @@ from verifier.matrix.traffic_rules import ComputedRule, Credential, ExchangePatt
 from verifier.runtime.base import Build, Environment, Readiness
 
 STRATEGIES = ("rolling", "canary", "blue-green", "recreate")
+COVERS = ("states", "transitions")
 ROLLBACKS = ("every-state", "ends", "none")
 KINDS = ("web", "worker")
 PACES = ("fast", "compressed", "recorded")
@@ -104,6 +105,7 @@ class Service:
     kind: str = "web"
     before: tuple[Version, ...] = ()
     skipped: tuple[Version, ...] = ()
+    after: tuple[str, ...] = ()  # services whose upgrade must be complete before this one's begins
 
     @property
     def serves(self) -> bool:
@@ -158,14 +160,38 @@ class Partner:
 
 
 @dataclass(frozen=True, slots=True)
+class Amount:
+    """A number of replicas, or so many percent of them."""
+
+    value: int
+    percent: bool = False
+
+    def of(self, replicas: int, up: bool) -> int:
+        """As a number of replicas; a fraction of a replica is rounded up, or else down."""
+        if not self.percent:
+            return self.value
+        return -(-self.value * replicas // 100) if up else self.value * replicas // 100
+
+
+@dataclass(frozen=True, slots=True)
 class Rollout:
-    """`order` lists the services in upgrade order. `every_order` plans all orders, `safe_order` a safe one."""
+    """`order` lists the services in upgrade order. `every_order` plans all orders that `Service.after` allows, and
+    `safe_order` a safe one.
+
+    `surge` and `unavailable` are those of a rolling update. `canary` are the steps of a canary in percent of the
+    replicas; without any it is one replica. `cover` is what the fewest paths visit, at most `paths` of them.
+    """
 
     strategy: str
     order: tuple[str, ...]
     every_order: bool
     safe_order: bool
     rollback: str
+    surge: Amount = Amount(1)
+    unavailable: Amount = Amount(0)
+    canary: tuple[int, ...] = ()
+    cover: str = "states"
+    paths: int = 6
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,16 +13,14 @@ from verifier.files import read_text, resolved
 from verifier.located import Located, Reader, load
 from verifier.matrix.model import (
     FAULTS,
-    ROLLBACKS,
-    STRATEGIES,
     Matrix,
     Partner,
-    Rollout,
     Store,
 )
 from verifier.matrix.pairs import read_pairs
 from verifier.matrix.references import CallerEnvironment, PartsOf, check_references, every_part
 from verifier.matrix.replaying import read_replaying
+from verifier.matrix.rollout import check_after, read_rollout
 from verifier.matrix.services import read_readiness, read_service
 from verifier.matrix.traffic import read_traffic
 
@@ -65,7 +63,7 @@ def parse(
         services=services,
         stores=stores,
         partners=partners,
-        rollout=_rollout(reader, items.get("rollout"), names),
+        rollout=read_rollout(reader, items.get("rollout"), names, services),
         traffic=read_traffic(reader, items.get("traffic"), items.get("services"), names, folder),
         faults=_faults(reader, items.get("faults")),
         budget=reader.seconds(items.get("budget"), 300.0),
@@ -75,6 +73,7 @@ def parse(
     )
     if services and all(len(service.versions) == 1 for service in services):
         reader.problem(items["services"], "no service has two versions: there is nothing to deploy")
+    check_after(reader, reader.mapping(items.get("services")))
     _check_names(reader, root, items)
     reader.finish()
     if not services:
@@ -136,25 +135,6 @@ def _store(reader: Reader, name: str, at: Located, process_stores: Sequence[str]
 def _partner(reader: Reader, name: str, at: Located, folder: Path) -> Partner:
     items = reader.mapping(at, ("contract", "delay"))
     return Partner(name, reader.file(items.get("contract"), folder), reader.seconds(items.get("delay"), 0.0))
-
-
-def _rollout(reader: Reader, at: Located | None, declared: tuple[str, ...]) -> Rollout:
-    items = reader.mapping(at, ("strategy", "order", "rollback"))
-    order, at_order = declared, items.get("order")
-    word = at_order.value if at_order is not None and isinstance(at_order.value, str) else ""
-    if at_order is not None and isinstance(at_order.value, list):
-        order = reader.texts(at_order)
-        if sorted(order) != sorted(declared):
-            reader.problem(at_order, f"must name every service once: {', '.join(declared)}")
-    elif at_order is not None:
-        reader.choice(at_order, ("declared", "any", "safe"), "declared")
-    return Rollout(
-        strategy=reader.choice(items.get("strategy"), STRATEGIES, "rolling"),
-        order=order,
-        every_order=word == "any",
-        safe_order=word == "safe",
-        rollback=reader.choice(items.get("rollback"), ROLLBACKS, "ends"),
-    )
 
 
 def _faults(reader: Reader, at: Located | None) -> tuple[str, ...]:

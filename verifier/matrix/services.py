@@ -16,7 +16,7 @@ from verifier.runtime.base import Build, Readiness
 SHARED = (
     "image", "build", "command", "directory", "environment", "env_file", "contract", "migrate", "prepare", "seed",
 )  # fmt: skip
-OWN = ("kind", "port", "ready", "replicas", "stop", "versions")
+OWN = ("kind", "port", "ready", "replicas", "stop", "versions", "after")
 
 
 def read_service(reader: Reader, name: str, at: Located, folder: Path, caller: CallerEnvironment) -> Service | None:
@@ -48,6 +48,7 @@ def read_service(reader: Reader, name: str, at: Located, folder: Path, caller: C
         ),
         versions=versions,
         kind=kind,
+        after=reader.texts(items["after"]) if "after" in items else (),
     )
     return service if versions else None
 

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from math import factorial
 
 from verifier import __version__
 from verifier.contracts.registry import ContractRegistry
@@ -41,7 +40,8 @@ from verifier.plan.model import (
 from verifier.plan.random_routes import RandomRoutes
 from verifier.plan.route_coverage import Row, SessionRoutes
 from verifier.plan.routes import routes
-from verifier.plan.states import MOST_ORDERS, orders, paths, upgraded
+from verifier.plan.state_coverage import counted
+from verifier.plan.states import paths
 
 NOTHING = ContractRegistry()
 MOST_PER_SECOND = 50.0  # replays planned at most per second of the budget, which a run keeps by its clock
@@ -64,7 +64,7 @@ def plan(matrix: Matrix, sessions: Sequence[SessionShape], seed: int, registry: 
     comparisons = compared(matrix, registry)
     order = safe_order(matrix, registry, comparisons)
     matrix = with_safe_order(matrix, order)
-    drafted = with_late_removal(matrix, paths(matrix), sessions)
+    drafted = with_late_removal(matrix, paths(matrix, seed), sessions)
     calls = callees(matrix)
     count = sum(len(path.steps) for path in drafted)
     limit = max(4, int(matrix.budget * MOST_PER_SECOND / count))
@@ -215,12 +215,6 @@ def _turn(number: int, fault: Fault) -> tuple[bool, int, int]:
 
 
 def _coverage(matrix: Matrix, done: Sequence[Path], sessions: Sequence[SessionShape], tally: _Tally) -> Coverage:
-    mixtures = {(step.state, step.migrations) for path in done for step in path.steps}
-    moves = {
-        (before.state, before.migrations, after.state, after.migrations)
-        for path in done
-        for before, after in zip(path.steps, path.steps[1:], strict=False)
-    }
     left_out = []
     reads = sum(not exchange.write for session in sessions for exchange in session.exchanges)
     if reads and matrix.faults:
@@ -228,19 +222,14 @@ def _coverage(matrix: Matrix, done: Sequence[Path], sessions: Sequence[SessionSh
     missing = len(tally.every_cell) - len(tally.cells)
     if missing:
         left_out.append(LeftOut("operation × fault × version pair", "beyond the budget", missing))
-    if matrix.rollout.every_order:
-        every = factorial(len(upgraded(matrix)))
-        if every > MOST_ORDERS:
-            left_out.append(
-                LeftOut("orders of upgrade", "beyond the most that are planned", every - len(orders(matrix)))
-            )
+    states, transitions, not_visited = counted(matrix, done)
     return Coverage(
-        states=Count(len(mixtures), len(mixtures)),
-        transitions=Count(len(moves), len(moves)),
+        states=states,
+        transitions=transitions,
         routes=Count(
             sum(session.covered for session in tally.routes.values()),
             sum(session.total for session in tally.routes.values()),
         ),
         faults=Count(len(tally.cells), len(tally.every_cell)),
-        left_out=tuple(left_out),
+        left_out=(*left_out, *not_visited),
     )

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice, permutations
 
 from verifier.history.model import Phase, Replicas
 from verifier.matrix.model import Matrix, Service
+from verifier.plan.cover import Changes, cover
+from verifier.plan.lattice import FINAL_STAGES, Chain, State, chains, moved, size, upgraded
 from verifier.plan.model import Action, Path, PathKind, PlannedStep
-
-MOST_ORDERS = 6
+from verifier.plan.waves import changes, waves
 
 
 @dataclass(slots=True)
@@ -64,31 +64,17 @@ class _Draft:
         return Path(self.id, self.kind, tuple(self.steps))
 
 
-def paths(matrix: Matrix) -> tuple[Path, ...]:
-    """Every path of a matrix: the controls, then one rollout for each requested upgrade order."""
+def paths(matrix: Matrix, seed: int = 0) -> tuple[Path, ...]:
+    """Every path of a matrix: the controls, then the rollouts that cover its lattice (`cover.py`)."""
     found = [_control(matrix, "control-old-1", "control-old"), _control(matrix, "control-old-2", "control-old")]
     found += [_control(matrix, "control-new", "control-new"), _upgrade_control(matrix)]
-    wanted = orders(matrix)
-    for order in wanted:
-        name = "rollout" if len(wanted) == 1 else "rollout-" + "_".join(order)  # service names contain no underscore
-        found.append(_rollout(matrix, name, order))
+    lattice, rollout = chains(matrix), matrix.rollout
+    ways = cover(lattice, rollout.cover, rollout.paths, size(matrix).states, seed)
+    returned: set[State] = set()
+    for number, way in enumerate(ways, 1):
+        name = "rollout" if len(ways) == 1 else f"rollout-{number}"
+        found.append(_rollout(matrix, name, lattice, way, returned))
     return tuple(found)
-
-
-def orders(matrix: Matrix) -> tuple[tuple[str, ...], ...]:
-    """The planned upgrade orders, at most MOST_ORDERS, in a fixed sequence.
-
-    Services with one version are not upgraded, so their position does not matter.
-    """
-    if matrix.rollout.every_order:
-        return tuple(islice(permutations(service.name for service in upgraded(matrix)), MOST_ORDERS))
-    return (matrix.rollout.order,)
-
-
-def upgraded(matrix: Matrix) -> list[Service]:
-    """The services with more than one version, in the order of the rollout."""
-    services = (matrix.service(name) for name in matrix.rollout.order)
-    return [service for service in services if service.new is not service.old]
 
 
 def _start_all(matrix: Matrix, new: bool) -> list[Action]:
@@ -162,38 +148,36 @@ def _upgrade_control(matrix: Matrix) -> Path:
     return draft.path()
 
 
-def _rollout(matrix: Matrix, name: str, order: tuple[str, ...]) -> Path:
+def _rollout(matrix: Matrix, name: str, lattice: Sequence[Chain], way: Changes, returned: set[State]) -> Path:
+    """A way through the lattice. `returned` are the states that were rolled back from already, in other paths.
+
+    With `every-state` each state is rolled back from once, but the last two of every path always are.
+    """
     draft = _Draft(matrix, name, "rollout")
     draft.add("start", "forward", "start every service, all old, on fresh stores", _start_all(matrix, False), False)
-    services = [service for entry in order if (service := matrix.service(entry)).new is not service.old]
-    waves = [(service, wave) for service in services for wave in _waves(matrix, service)]
     done: list[tuple[Service, list[int]]] = []
-    for position, (service, wave) in enumerate(waves):
-        if not any(entry is service for entry, _ in done):
+    state: State = (0,) * len(lattice)
+    left = sum(len(waves(matrix, service)) for service in upgraded(matrix))
+    mode = matrix.rollout.rollback
+    for at in way:
+        service, number = matrix.service(lattice[at].service), state[at] - lattice[at].expands
+        state = moved(state, at)
+        if number < 0:
             _expand(draft, service)
-        _upgrade(draft, matrix, service, wave, "forward")
-        done.append((service, wave))
-        last = position == len(waves) - 1
-        mode = matrix.rollout.rollback
-        if mode == "every-state" or (mode == "ends" and position >= len(waves) - 2):
-            _back_and_forth(draft, matrix, done, undo=last)
-    _finish(draft, services)
+        else:
+            wave = waves(matrix, service)[number]
+            _upgrade(draft, matrix, service, wave, "forward")
+            done.append((service, wave))
+            left -= 1
+        wanted = (number >= 0 and left < 2) or (mode == "every-state" and state not in returned)
+        if done and wanted and mode != "none":
+            returned.add(state)
+            _back_and_forth(draft, matrix, done, undo=not left)
+    _finish(draft, upgraded(matrix))
     return draft.path()
 
 
-def _waves(matrix: Matrix, service: Service) -> list[list[int]]:
-    """The slots that are replaced together: each alone, one and then the rest, or all at once."""
-    slots = list(range(1, service.replicas + 1))
-    if matrix.rollout.strategy == "rolling":
-        return [[slot] for slot in slots]
-    if matrix.rollout.strategy == "canary" and len(slots) > 1:
-        return [slots[:1], slots[1:]]
-    return [slots]
-
-
 def _expand(draft: _Draft, service: Service) -> None:
-    if not service.migrating("expand"):
-        return
     label = f"{service.name} {service.new.name}"
     draft.add(
         "migrate", "forward", f"expand for {label}", [Action("migrate", service.name, service.new.name, 0, "expand")]
@@ -209,19 +193,7 @@ def _expand(draft: _Draft, service: Service) -> None:
 def _upgrade(draft: _Draft, matrix: Matrix, service: Service, wave: list[int], phase: Phase) -> None:
     what = f"{service.name} {service.old.name} → {service.new.name}"
     which = ", ".join(str(slot) for slot in wave)
-    draft.add("replace", phase, f"replace replica {which} of {what}", _changes(matrix, service, wave, service.new.name))
-
-
-def _changes(matrix: Matrix, service: Service, slots: Sequence[int], version: str) -> list[Action]:
-    """Actions by strategy: replace one by one, start all new first (blue-green), or stop all old first (recreate)."""
-    leaving = service.old.name if version == service.new.name else service.new.name
-    stops = [Action("stop", service.name, leaving, slot) for slot in slots]
-    starts = [Action("start", service.name, version, slot) for slot in slots]
-    if matrix.rollout.strategy == "recreate":
-        return [*stops, *starts]
-    if matrix.rollout.strategy == "blue-green":
-        return [*starts, *stops]
-    return [Action("replace", service.name, version, slot) for slot in slots]
+    draft.add("replace", phase, f"replace replica {which} of {what}", changes(matrix, service, wave, service.new.name))
 
 
 def _back_and_forth(draft: _Draft, matrix: Matrix, done: list[tuple[Service, list[int]]], undo: bool) -> None:
@@ -230,7 +202,7 @@ def _back_and_forth(draft: _Draft, matrix: Matrix, done: list[tuple[Service, lis
     back = [
         action
         for service, wave in reversed(done)
-        for action in _changes(matrix, service, list(reversed(wave)), service.old.name)
+        for action in changes(matrix, service, list(reversed(wave)), service.old.name)
     ]
     draft.add("roll back", "rollback", f"roll back to all old from the state of {origin}", back)
     # Undo only what was expanded.
@@ -243,12 +215,12 @@ def _back_and_forth(draft: _Draft, matrix: Matrix, done: list[tuple[Service, lis
         undone = [Action("migrate", name, service.new.name, 0, "undo") for name, service in staged.items()]
         draft.add("migrate", "rollback", f"undo the migrations of {', '.join(staged)}", undone)
     expands = [Action("migrate", name, service.new.name, 0, "expand") for name, service in staged.items()]
-    forward = [action for service, wave in done for action in _changes(matrix, service, wave, service.new.name)]
+    forward = [action for service, wave in done for action in changes(matrix, service, wave, service.new.name)]
     draft.add("go forward", "rollback", f"go forward again to the state of {origin}", [*expands, *forward])
 
 
 def _finish(draft: _Draft, services: list[Service]) -> None:
-    for stage, kind in (("migrate", "migrate"), ("contract", "finalize")):
+    for stage, kind in FINAL_STAGES:
         actions = [
             Action("migrate", service.name, service.new.name, 0, stage)
             for service in services
