@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import secrets
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -21,14 +22,27 @@ from verifier.matrix.pairs import safe_name
 from verifier.printable import printable
 from verifier.rehearsal.broken import write_errors
 from verifier.rehearsal.contracts_only import contracts_only
+from verifier.rehearsal.events import Emit
 from verifier.rehearsal.judging import judge_new
-from verifier.rehearsal.pairs import Index, Judged, StoredPair, merged_run, result, store_index, write_merged
+from verifier.rehearsal.pairs import (
+    Index,
+    Judged,
+    JudgedPair,
+    StoredPair,
+    merged_run,
+    result,
+    store_index,
+    write_merged,
+)
 from verifier.rehearsal.prepare import Prepared
 from verifier.rehearsal.walk import Rehearsal
 from verifier.report import text
 from verifier.report.pairs import ContractsOnly
 from verifier.report.pairs_formats import MERGED
 from verifier.runtime.select import Selection, make
+
+Watch = Callable[[], AbstractContextManager[Emit]]  # makes the consumer of the events of one pair
+Say = Callable[[str], object]  # told what is not an event, such as the pair that begins
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,20 +53,49 @@ class Ended:
     report: str
     interrupted: int
     folders: str  # of the run directory
+    judged: tuple[JudgedPair, ...] = ()
 
 
-def rehearse(prepared: Sequence[Prepared], chosen: Selection, directory: Path, parallel: int) -> Ended:
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a pair is rehearsed: how many paths at a time, who is told of its events, and who of all else."""
+
+    parallel: int
+    watch: Watch
+    say: Say
+
+
+def told(sentence: str) -> None:
+    """A sentence for people, on standard error."""
+    click.echo(sentence, err=True)
+
+
+def progress() -> AbstractContextManager[Emit]:
+    """Progress for people, on standard error."""
+    return Progress(sys.stderr)
+
+
+def rehearse(
+    prepared: Sequence[Prepared],
+    chosen: Selection,
+    directory: Path,
+    parallel: int = 1,
+    watch: Watch = progress,
+    say: Say = told,
+) -> Ended:
     """Rehearse every pair, judge it, and write the reports into an empty folder. Raises BrokenEnvironment.
 
     A single pair is run in this folder, and several are run in folders below it. `parallel` paths run at a time.
     """
     if len(prepared) > 1:
-        return _pairs(prepared, chosen, directory, parallel)
-    judged, interrupted = _rehearsed(prepared[0], chosen, directory, parallel)
-    return Ended(judged[0].verdict, text.render(*judged), interrupted, "history/, logs/")
+        return _pairs(prepared, chosen, directory, Manner(parallel, watch, say))
+    judged, interrupted = _rehearsed(prepared[0], chosen, directory, Manner(parallel, watch, say))
+    pair = prepared[0].pair
+    every = (JudgedPair(pair.old, pair.new, directory, judged),)
+    return Ended(judged[0].verdict, text.render(*judged), interrupted, "history/, logs/", every)
 
 
-def _pairs(prepared: Sequence[Prepared], chosen: Selection, directory: Path, parallel: int) -> Ended:
+def _pairs(prepared: Sequence[Prepared], chosen: Selection, directory: Path, manner: Manner) -> Ended:
     """One complete run after the other, each on a runtime of its own.
 
     A pair whose environment breaks has no verdict, and the others are still run. If all break, so does the whole. An
@@ -65,22 +108,24 @@ def _pairs(prepared: Sequence[Prepared], chosen: Selection, directory: Path, par
     index = Index(plan.matrix, plan.seed, chosen.name, plan.tool, prepared[0].versions, tuple(stored), unrun)
     store_index(directory, index)
     interrupted = 0
+    every: list[JudgedPair] = []
     for at, entry in enumerate(prepared):
-        click.echo(printable(f"pair {entry.pair} ({at + 1} of {len(prepared)})"), err=True)
+        manner.say(printable(f"pair {entry.pair} ({at + 1} of {len(prepared)})"))
         folder = directory / stored[at].directory
         folder.mkdir(parents=True)
         judged: Judged | None = None
         try:
-            judged, interrupted = _rehearsed(entry, chosen, folder, parallel)
+            judged, interrupted = _rehearsed(entry, chosen, folder, manner)
             stored[at] = replace(stored[at], reason="")
         except BrokenEnvironment as broken:
-            click.echo(printable(f"The environment broke; no verdict of {entry.pair}. {broken}"), err=True)
+            manner.say(printable(f"The environment broke; no verdict of {entry.pair}. {broken}"))
             if found := write_errors(folder, entry.plan, chosen.name, str(broken)):
-                click.echo(found, err=True)
+                manner.say(found)
             stored[at] = replace(stored[at], reason=f"the environment broke: {str(broken).partition(chr(10))[0]}")
         except Interrupted as stopped:  # before this pair had begun
             interrupted = stopped.status
         results[at] = result(stored[at], judged)
+        every.append(JudgedPair(entry.pair.old, entry.pair.new, folder, judged, stored[at].reason))
         store_index(directory, replace(index, pairs=tuple(stored)))
         if interrupted:
             break
@@ -88,7 +133,7 @@ def _pairs(prepared: Sequence[Prepared], chosen: Selection, directory: Path, par
         raise BrokenEnvironment(f"no pair could be run; of {results[0]}, {results[0].reason}")
     run = merged_run(index, tuple(results))
     write_merged(directory, run)
-    return Ended(run.verdict, MERGED["text"](run), interrupted, "pairs/")
+    return Ended(run.verdict, MERGED["text"](run), interrupted, "pairs/", tuple(every))
 
 
 def _contracts_only(prepared: Sequence[Prepared]) -> Iterator[ContractsOnly]:
@@ -99,14 +144,14 @@ def _contracts_only(prepared: Sequence[Prepared]) -> Iterator[ContractsOnly]:
         yield from contracts_only(whole, [item.pair for item in prepared], registry)
 
 
-def _rehearsed(prepared: Prepared, chosen: Selection, directory: Path, parallel: int) -> tuple[Judged, int]:
+def _rehearsed(prepared: Prepared, chosen: Selection, directory: Path, manner: Manner) -> tuple[Judged, int]:
     """Run and judge one pair in an empty folder. The number is the exit status after a signal, 0 without one.
 
     Raises BrokenEnvironment, also if the machine has run out of something or the folder cannot be written, and
     Interrupted if nothing had begun.
     """
     try:
-        return _rehearse(prepared, chosen, directory, parallel)
+        return _rehearse(prepared, chosen, directory, manner)
     except (OSError, MemoryError) as error:
         if why := shortage(error):
             raise BrokenEnvironment(why) from error
@@ -116,11 +161,11 @@ def _rehearsed(prepared: Prepared, chosen: Selection, directory: Path, parallel:
         raise
 
 
-def _rehearse(prepared: Prepared, chosen: Selection, directory: Path, parallel: int) -> tuple[Judged, int]:
+def _rehearse(prepared: Prepared, chosen: Selection, directory: Path, manner: Manner) -> tuple[Judged, int]:
     runtime = make(chosen.name, f"{safe_name(prepared.matrix.name)[:20]}-{secrets.token_hex(4)}", directory)
     interrupted = 0
-    with Progress(sys.stderr) as progress:
-        rehearsal = Rehearsal(prepared, runtime, chosen.reason, directory, progress, parallel=parallel)
+    with manner.watch() as emit:
+        rehearsal = Rehearsal(prepared, runtime, chosen.reason, directory, emit, parallel=manner.parallel)
         try:
             uvloop.run(interruptible(rehearsal.run()))
         except Interrupted as stopped:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import secrets
-import time
 from functools import partial
 from pathlib import Path
 
 import click
 
-from verifier.cli.options import seconds
+from verifier.cli.options import run_directory, seconds
 from verifier.cli.rehearse import rehearse
-from verifier.errors import BadInput, BrokenEnvironment
-from verifier.matrix.pairs import safe_name
+from verifier.errors import BrokenEnvironment
 from verifier.rehearsal.broken import write_errors
 from verifier.rehearsal.judging import EXIT
 from verifier.rehearsal.prepare import prepare
@@ -61,7 +58,7 @@ def run(
     prepared = prepare(matrix, seed, seconds(budget), say=partial(click.echo, err=True), all_pairs=all_pairs)
     for note in dict.fromkeys(note for pair in prepared for note in pair.notes):
         click.echo(f"note: {note}", err=True)
-    directory = _directory(out, prepared[0].matrix.name, share)
+    directory = run_directory(out, prepared[0].matrix.name, share)
     try:
         ended = rehearse(prepared, select(choice), directory, parallel or default_parallel())
     except BrokenEnvironment as broken:
@@ -74,20 +71,3 @@ def run(
     if ended.interrupted:
         click.echo("Interrupted; judged as far as it came. Everything that the run started has been removed.", err=True)
     context.exit(ended.interrupted or EXIT[ended.verdict])
-
-
-def _directory(out: Path | None, name: str, share: bool) -> Path:
-    """Make a new, empty folder. An existing run is never overwritten.
-
-    Like a recording, it may hold personal data, so only its owner can enter it unless `share` is set.
-    """
-    directory = out or Path(".verifier") / f"{safe_name(name)}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise BadInput.one(directory, "already exists and is not an empty folder", key="--out")
-    try:
-        directory.mkdir(mode=0o777 if share else 0o700, parents=True, exist_ok=True)
-        if not share:
-            directory.chmod(0o700)  # one that existed may be open to others
-    except OSError as error:
-        raise BadInput.one(directory, f"cannot be created: {error.strerror}", key="--out") from None
-    return directory.resolve()

@@ -33,10 +33,12 @@ def parse(
     process_stores: Sequence[str],
     environ: Mapping[str, str] = os.environ,
     parts_of: PartsOf = every_part,
+    folder: Path | None = None,
 ) -> Matrix:
     """The matrix of a file. `process_stores` are the stores that a matrix may name as `process` of a store.
 
     `environ` holds the variables of `${env.NAME}`, and `parts_of` says by what a store can be called.
+    Paths in the matrix are relative to `folder`, by default that of the file.
     Raises BadInput with all problems found.
     """
     file = resolved(Path(), str(file)) or file
@@ -48,7 +50,7 @@ def parse(
     caller = CallerEnvironment(environ)
     for section in {"services", "stores"} & items.keys():
         items[section] = caller.filled(reader, items[section])
-    folder = file.parent
+    folder = folder or file.parent
     for needed in ("services", "traffic"):
         if needed not in items:
             reader.problem(root, f"must declare {needed!r}")

@@ -54,6 +54,17 @@ class Index:
     contracts: tuple[ContractsOnly, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class JudgedPair:
+    """A pair of versions after its run, in `directory`. Without a judgement, `reason` says why it has none."""
+
+    old: str
+    new: str
+    directory: Path
+    judged: Judged | None
+    reason: str = ""
+
+
 def has_pairs(directory: Path) -> bool:
     """Whether this is the directory of a run of several pairs."""
     return exists(directory / INDEX)
@@ -89,6 +100,21 @@ def load_one_pair(directory: Path) -> PairsRun:
     one = result(pair, (judgement, history, plan, stored_timing(directory)), ())
     index = Index(plan.matrix, plan.seed, history.run.runtime, plan.tool, (moved.old, moved.new), (pair,))
     return merged_run(index, (replace(one, directory="."),))
+
+
+def load_judged(directory: Path) -> tuple[str, tuple[JudgedPair, ...]]:
+    """The name of the matrix of a stored run, and each of its pairs, judged. Raises BadInput, BrokenEnvironment."""
+    if not has_pairs(directory):
+        judged = (*load_and_judge(directory), stored_timing(directory))
+        service = max(judged[1].run.services, key=lambda entry: entry.old != entry.new)
+        return judged[1].run.matrix, (JudgedPair(service.old, service.new, directory, judged),)
+    index: Index = read_value(directory / INDEX, Index)
+    every = []
+    for pair in index.pairs:
+        folder = directory / pair.directory
+        found = None if pair.reason else (*load_and_judge(folder), stored_timing(folder))
+        every.append(JudgedPair(pair.old, pair.new, folder, found, pair.reason))
+    return index.matrix, tuple(every)
 
 
 def judge_pairs_again(directory: Path) -> PairsRun:

@@ -78,17 +78,19 @@ def prepare(
     environ: Mapping[str, str] | None = os.environ,
     say: Callable[[str], object] = lambda text: None,
     all_pairs: bool = False,
+    folder: Path | None = None,
 ) -> tuple[Prepared, ...]:
     """Read all inputs of a matrix and make the plan of each of its pairs; `budget` (seconds) and `all_pairs` override
     what the matrix says.
 
-    The pairs share the budget equally. `say` is told what is about to take seconds, and which recordings hold what
+    Paths in the matrix are relative to `folder`, by default its own. The pairs share the budget equally.
+    `say` is told what is about to take seconds, and which recordings hold what
     looks like secrets.
 
     Secrets that the matrix names are read from `environ` and from files. If `environ` is None, they are not read, and
     the result can be shown but not run. Raises BadInput with every problem found.
     """
-    matrix = parse(file, PROCESS_STORES, os.environ if environ is None else environ, parts)
+    matrix = parse(file, PROCESS_STORES, os.environ if environ is None else environ, parts, folder)
     if budget is not None:
         matrix = replace(matrix, budget=budget)
     if all_pairs:
