@@ -73,7 +73,13 @@ def undeclared(folder: str, *extras: str) -> dict[str, set[str]]:
 
 
 def test_the_package_imports_nothing_that_is_not_declared() -> None:
-    assert undeclared("verifier") == {}
+    """The pytest plugin is imported by pytest alone, and its part for pytest-xdist by pytest-xdist alone."""
+    found = undeclared("verifier")
+    plugin = {name: files for name, files in found.items() if name in ("pytest", "xdist")}
+    assert set(found) == set(plugin)
+    assert all(file.startswith("verifier/pytest_plugin/") for file in plugin["pytest"])
+    assert plugin["xdist"] == {"verifier/pytest_plugin/scheduling.py"}
+    assert "pytest" in declared("pytest")
 
 
 def test_the_tests_import_nothing_that_is_not_declared() -> None:
