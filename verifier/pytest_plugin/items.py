@@ -65,7 +65,9 @@ class MatrixFile(pytest.File):
         self._result = None  # a history may be large
 
     def pair(self, pair: Pair) -> PairResult:
-        return next(entry for entry in self.result().pairs if (entry.old, entry.new) == (pair.old, pair.new))
+        """The result of a pair. A stored run of a single pair names it after any service that is upgraded."""
+        every = self.result().pairs
+        return next((entry for entry in every if (entry.old, entry.new) == (pair.old, pair.new)), every[0])
 
     def _stored(self) -> Result | None:
         """The run that was given by --mixed-version-run for this matrix."""
