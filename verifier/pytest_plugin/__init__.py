@@ -3,3 +3,5 @@
 `plugin.py` is the entry point. Nothing but pytest imports this package, and it imports pytest, which no other part of
 the verifier needs.
 """
+
+RUN = "mixed-version run"  # the property of a test that names a run directory

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from verifier.pytest_plugin.plugin import RUN
+from verifier.pytest_plugin import RUN
 from verifier.pytest_plugin.rehearsing import Choices, only, planned, rehearsed, stored, written
 from verifier.pytest_plugin.result import Result
 

@@ -15,11 +15,11 @@ import pytest
 from verifier.errors import BadInput, BrokenEnvironment
 from verifier.matrix.pairs import Pair
 from verifier.plan.model import PlannedStep
+from verifier.pytest_plugin import RUN
+from verifier.pytest_plugin.failure_text import brief, story
 from verifier.pytest_plugin.outcomes import NAMES, Outcome, of_guarantee, of_matrix, of_step
-from verifier.pytest_plugin.plugin import RUN
 from verifier.pytest_plugin.rehearsing import Choices, planned, rehearsed, stored
 from verifier.pytest_plugin.result import PairResult, Result
-from verifier.pytest_plugin.story import brief, story
 from verifier.rehearsal.prepare import Prepared
 from verifier.report.phrasing import mixture
 

@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
+from verifier.pytest_plugin import RUN
+
 MOST = 1 << 20  # bytes of a file that are searched
 _MATRIX = re.compile(rb"^(services|traffic)[ \t]*:", re.MULTILINE)
 _PAIR = "mixed_version_pair"
-RUN = "mixed-version run"  # the property of a test that names a run directory
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
