@@ -8,14 +8,18 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import tomllib
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
 from pathlib import Path
+from typing import IO
 
 from tests.conftest import in_ci
 from tests.engine import bootstrap
@@ -23,14 +27,23 @@ from tests.engine.system import Unavailable
 
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
-# All tests run in three processes at once, because most of them wait for others. What builds and starts
-# containers of the shop stays in one process: two builds of one image at once would hinder each other.
-CONTAINERS = ("tests/engine", "tests/runtime", "tests/test_killed.py", "tests/test_main_job.py")
-SERVICES = (
-    *(f"tests/zoo/{name}" for name in ("attribution", "catalogue", "causes", "handover", "jobs", "kinto", "readings")),
-    "tests/zoo/sums",
-    "tests/test_kinto.py",
-)
+LANES = 4  # parts of the tests that run at once: most of them wait for others, so two cores have time for four
+# What takes longest begins first, so that the lanes end at about the same time. The rest of the tests is a part too.
+PARTS = {
+    # Whatever builds images of the shop is in one part: two builds of one image at once would hinder each other.
+    "the shop in containers": ("tests/engine", "tests/test_killed.py", "tests/test_main_job.py"),
+    "third-party services": ("tests/zoo/real",),
+    "attribution": ("tests/zoo/attribution",),
+    "the rest": (),
+    "runtimes": ("tests/runtime",),
+    "accepted work": ("tests/zoo/handover", "tests/zoo/jobs", "tests/zoo/sums"),
+    "causes": ("tests/zoo/catalogue", "tests/zoo/causes", "tests/zoo/readings"),
+    "Kinto": ("tests/test_kinto.py", "tests/zoo/kinto"),
+    "releases": ("tests/zoo/errands", "tests/zoo/four_releases", "tests/zoo/late_removal"),
+    "the command line": ("tests/cli",),
+    "the shop": ("tests/shop",),
+}
+SLOWEST = ("--durations=5", "--durations-min=20")  # what to look at if all of it takes too long
 # A test is quick unless it is marked. One that became slow shows at the end; one that takes a minute fails.
 QUICK = ("-m", "not slow and not docker", "--durations=15", "--durations-min=2", "--timeout=60")
 
@@ -67,17 +80,13 @@ def checks(pytest_arguments: Sequence[str]) -> list[tuple[str, list[str]]]:
 
 
 def tests(pytest_arguments: Sequence[str]) -> list[tuple[str, list[str]]]:
-    """The tests in groups that can run at once; one group where pytest got arguments of its own."""
+    """The tests in parts that can run at once; one part where pytest got arguments of its own."""
     pytest = [sys.executable, "-m", "pytest"]
     if pytest_arguments:
         return [("tests", [*pytest, *pytest_arguments])]
-    alone = [*pytest, "-p", "no:cacheprovider"]  # they would share one folder
-    others = [f"--ignore={path}" for path in (*CONTAINERS, *SERVICES)]
-    return [
-        ("tests", [*alone, "tests", *others]),
-        ("tests of containers", [*alone, *CONTAINERS]),
-        ("tests of services", [*alone, *SERVICES]),
-    ]
+    alone = [*pytest, "-p", "no:cacheprovider", *SLOWEST]  # they would share one folder
+    others = [f"--ignore={path}" for paths in PARTS.values() for path in paths]
+    return [(f"tests: {name}", [*alone, *(paths or ("tests", *others))]) for name, paths in PARTS.items()]
 
 
 def run(pytest_arguments: Sequence[str]) -> list[tuple[str, int, float]]:
@@ -93,30 +102,68 @@ def run(pytest_arguments: Sequence[str]) -> list[tuple[str, int, float]]:
 
 
 def at_once(commands: Sequence[tuple[str, list[str]]]) -> list[tuple[str, int, float]]:
-    """Run commands at the same time. The output of the first is shown as it comes, that of the others afterwards."""
-    began, results = time.monotonic(), []
-    with ExitStack() as stack:
-        started = []
-        for name, command in commands:
-            file = stack.enter_context(tempfile.TemporaryFile("w+")) if started else None
-            environment = os.environ | {"PYTHONUNBUFFERED": "1"}  # what was shown stays if the run is ended
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=environment)
-            stack.callback(_end, process)
-            started.append((name, command, process, file))
-        for name, command, process, file in started:
-            print(f"\n== {name}: {' '.join(Path(word).name for word in command)}", flush=True)
-            code = process.wait()
-            if file is not None:
-                file.seek(0)
-                shutil.copyfileobj(file, sys.stdout)
-            results.append((name, code, time.monotonic() - began))
-    return results
+    """Run commands in lanes. The output of a single one is shown as it comes, that of several as each of them ends.
+
+    The order of the results is that of the commands. Where it is interrupted, what they said so far is shown.
+    """
+    if len(commands) == 1:
+        return [_Running(*commands[0], file=None).wait()]
+    results: dict[str, tuple[str, int, float]] = {}
+    with ExitStack() as stack, ThreadPoolExecutor(LANES) as lanes:
+        every = [_Running(*command, stack.enter_context(tempfile.TemporaryFile("w+"))) for command in commands]
+        waits = {lanes.submit(one.wait): one for one in every}
+        try:
+            for ended in as_completed(waits):
+                results[waits[ended].name] = ended.result()
+                waits[ended].show()
+        except BaseException:
+            lanes.shutdown(wait=False, cancel_futures=True)
+            for begun in every:
+                begun.end()
+            raise
+    return [results[name] for name, _ in commands]
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is None:
-        process.terminate()
-        process.wait()
+class _Running:
+    """One command, begun by `wait`. Without a file its output is shown as it comes."""
+
+    def __init__(self, name: str, command: list[str], file: IO[str] | None) -> None:
+        self.name, self._command, self._file = name, command, file
+        self._process: subprocess.Popen[bytes] | None = None
+        self._starting, self._over = threading.Lock(), False
+
+    def wait(self) -> tuple[str, int, float]:
+        """Name, exit status and seconds."""
+        if self._file is None:
+            self._title()
+        began, to = time.monotonic(), self._file
+        environment = os.environ | {"PYTHONUNBUFFERED": "1"}  # what was said stays if it is ended
+        with self._starting:
+            if self._over:
+                return self.name, -signal.SIGTERM, 0.0
+            self._process = process = subprocess.Popen(
+                self._command, stdin=subprocess.DEVNULL, stdout=to, stderr=to, env=environment
+            )
+        return self.name, process.wait(), time.monotonic() - began
+
+    def show(self) -> None:
+        if self._file is not None:
+            self._title()
+            self._file.seek(0)
+            shutil.copyfileobj(self._file, sys.stdout)
+            sys.stdout.flush()
+
+    def end(self) -> None:
+        """End it, or keep it from beginning."""
+        with self._starting:
+            self._over, process = True, self._process
+        if process is not None and process.poll() is None:
+            process.terminate()
+            process.wait()
+            self.show()
+
+    def _title(self) -> None:
+        print(f"\n== {self.name}: {' '.join(Path(word).name for word in self._command)}", flush=True)
 
 
 def bring_up() -> bool:
@@ -143,9 +190,9 @@ def main() -> int:
             bootstrap.down()
     print()
     for name, code, seconds in results:
-        print(f"{name:20} {'passed' if code == 0 else f'failed ({code})'} in {seconds:.0f} s")
+        print(f"{name:30} {'passed' if code == 0 else f'failed ({code})'} in {seconds:.0f} s")
     if missing:
-        print("engine               not there: the Docker tests " + ("failed" if in_ci() else "were skipped"))
+        print(f"{'engine':30} not there: the Docker tests " + ("failed" if in_ci() else "were skipped"))
     return next((code for _, code, _ in results if code), 4 if in_ci() and missing else 0)
 
 

@@ -123,14 +123,15 @@ def test_all_checks_are_run_and_pytest_is_the_last() -> None:
     assert command.checks(["-x"])[-1][1][-1] == "-x"
 
 
-def test_every_test_file_is_in_one_group() -> None:
-    listed = [Path(path) for path in (*command.CONTAINERS, *command.SERVICES)]
+def test_every_test_file_is_in_one_part() -> None:
+    listed = [Path(path) for paths in command.PARTS.values() for path in paths]
     for path in listed:
         assert (command.ROOT / path).exists(), path
         assert not any(other in path.parents for other in listed), path
-    (_, rest), *groups = command.tests(())
+    parts = [words for _, words in command.tests(())]
+    (rest,) = [words for words in parts if "tests" in words]
     assert {word.removeprefix("--ignore=") for word in rest if word.startswith("--ignore")} == set(map(str, listed))
-    assert [word for _, words in groups for word in words if word.startswith("tests/")] == list(map(str, listed))
+    assert [word for words in parts for word in words if word.startswith("tests/")] == list(map(str, listed))
 
 
 def test_checks_that_run_at_once_keep_their_status_and_output(capfd: pytest.CaptureFixture[str]) -> None:
@@ -140,7 +141,44 @@ def test_checks_that_run_at_once_keep_their_status_and_output(capfd: pytest.Capt
     results = command.at_once([saying("first", 0), saying("second", 3), saying("third", 0)])
     assert [(name, code) for name, code, _ in results] == [("first", 0), ("second", 3), ("third", 0)]
     shown = capfd.readouterr().out.splitlines()
-    assert [line for line in shown if line in ("first", "second", "third")].count("second") == 1
+    assert sorted(line for line in shown if line in ("first", "second", "third")) == ["first", "second", "third"]
+
+
+def test_no_more_checks_run_at_once_than_there_are_lanes(tmp_path: Path) -> None:
+    """Each writes a file as long as it runs, and counts the files. All of the first ones meet."""
+    code = f"""
+import pathlib, sys, time
+folder, mine = pathlib.Path({str(tmp_path)!r}), pathlib.Path({str(tmp_path)!r}, sys.argv[1])
+mine.touch()
+until = time.monotonic() + 20
+while sys.argv[1] < "{command.LANES}" and len(list(folder.glob("?*"))) < {command.LANES} and time.monotonic() < until:
+    time.sleep(0.01)
+count = len(list(folder.glob("?")))
+mine.rename(mine.with_name(mine.name + "-ended"))
+raise SystemExit(count)
+"""
+    many = [(str(number), [sys.executable, "-c", code, str(number)]) for number in range(command.LANES + 3)]
+    together = [count for _, count, _ in command.at_once(many)]
+    assert max(together) == command.LANES
+
+
+def test_checks_that_are_interrupted_are_ended_and_show_what_they_said(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = "print('begun', flush=True); import time; time.sleep(600)"
+    endless = [(name, [sys.executable, "-c", said]) for name in ("one", "two")]
+
+    def interrupt(*_: object) -> None:
+        children = psutil.Process().children()
+        while len([child for child in children if child.is_running()]) < len(endless):
+            children = psutil.Process().children()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "as_completed", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        command.at_once(endless)
+    assert not [child for child in psutil.Process().children() if said in child.cmdline()]
+    assert "== one" in capfd.readouterr().out
 
 
 @pytest.mark.docker
