@@ -34,6 +34,7 @@ FORBIDDEN = (
     ("gateway", "gateway/rotation.py", "verifier.replay.context"),
     ("replay", "replay/session.py", "verifier.checks.judge"),
     ("rehearsal", "rehearsal/walk.py", "verifier.cli.main"),
+    ("compose", "compose/model.py", "verifier.plan.model"),
     ("pytest-plugin", "cli/clean.py", "verifier.pytest_plugin.result"),
 )
 

@@ -15,7 +15,8 @@ from verifier.plan.faults import targets
 from verifier.plan.model import ExchangeShape, Plan, SessionShape
 from verifier.plan.planner import plan
 from verifier.plan.render import render
-from verifier.rehearsal.prepare import preparation_notes, prepare
+from verifier.rehearsal.first_records import preparation_notes
+from verifier.rehearsal.prepare import prepare
 
 LOGIN, ORDER, NOTE = (ExchangeShape(name, "orders", True) for name in ("login", "placeOrder", "setNote"))
 READ = ExchangeShape("getOrder", "orders", False)

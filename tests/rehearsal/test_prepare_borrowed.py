@@ -12,7 +12,8 @@ from tests.cli.small_matrix import ENTRIES, entry, recording
 from tests.rehearsal.fake_runtime import FakeRuntime, matrix, prepared
 from verifier.matrix.model import Traffic
 from verifier.matrix.traffic_rules import Credential
-from verifier.rehearsal.prepare import preparation_notes, prepare
+from verifier.rehearsal.first_records import preparation_notes
+from verifier.rehearsal.prepare import prepare
 from verifier.rehearsal.walk import Rehearsal
 
 ORDER = "9d7d4ec0-6d4e-4e0b-a6a2-6a0d0d1f9f11"

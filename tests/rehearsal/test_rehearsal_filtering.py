@@ -8,7 +8,8 @@ import pytest
 
 from tests.cli.small_matrix import entry, recording
 from verifier.errors import BadInput
-from verifier.rehearsal.prepare import Prepared, preparation_notes, prepare
+from verifier.rehearsal.first_records import preparation_notes
+from verifier.rehearsal.prepare import Prepared, prepare
 
 MATRIX = """\
 services:

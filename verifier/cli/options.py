@@ -36,3 +36,8 @@ def run_directory(out: Path | None, name: str, share: bool) -> Path:
     except OSError as error:
         raise BadInput.one(directory, f"cannot be created: {error.strerror}", key="--out") from None
     return directory.resolve()
+
+
+def examples(*lines: str) -> str:
+    """The examples at the end of the help of a command, each on a line of its own."""
+    return "\b\n" + "\n".join(["Examples:" if len(lines) > 1 else "Example:", *(f"  {line}" for line in lines)])

@@ -22,10 +22,11 @@ from verifier.plan.model import PlannedStep
 from verifier.rehearsal import early_end
 from verifier.rehearsal.cohorts import Cohorts
 from verifier.rehearsal.events import Emit, PathBegan, ReplayEnded, StepBegan, StepEnded
+from verifier.rehearsal.first_records import run_info
 from verifier.rehearsal.ground import Ground
 from verifier.rehearsal.learned import Learned
 from verifier.rehearsal.logged import LoggedLines
-from verifier.rehearsal.prepare import Prepared, run_info
+from verifier.rehearsal.prepare import Prepared
 from verifier.rehearsal.starting import StepFailed
 from verifier.rehearsal.system import System
 from verifier.rehearsal.wiring import masked, masking, replay_context

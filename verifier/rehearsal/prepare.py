@@ -13,16 +13,13 @@ from msgspec import structs
 from verifier.contracts.registry import ContractRegistry, VersionContract, version_contract
 from verifier.correlation import Rules, learn_all
 from verifier.errors import BadInput, Problem
-from verifier.history.model import Note, RunInfo, ServiceInfo
 from verifier.history.outcome import SAFE
-from verifier.history.store import SCHEMA
 from verifier.http.coding import limit_accept_encoding
 from verifier.matrix.model import Matrix, Traffic
 from verifier.matrix.pairs import PAIRINGS, Pair, left_out, pairs, versions
 from verifier.matrix.parse import parse
 from verifier.plan.model import ExchangeShape, Plan, SessionShape
 from verifier.plan.planner import plan
-from verifier.plan.render import borrowing
 from verifier.recording.load import load
 from verifier.recording.model import Recording, Session
 from verifier.recording.placeholders import sent
@@ -90,7 +87,7 @@ def prepare(
     Secrets that the matrix names are read from `environ` and from files. If `environ` is None, they are not read, and
     the result can be shown but not run. Raises BadInput with every problem found.
     """
-    matrix = parse(file, PROCESS_STORES, os.environ if environ is None else environ, parts, folder)
+    matrix = _parsed(file, os.environ if environ is None else environ, folder)
     if budget is not None:
         matrix = replace(matrix, budget=budget)
     if all_pairs:
@@ -115,6 +112,17 @@ def prepare(
     if problems:
         raise BadInput(sorted(set(problems)))
     return tuple(found)
+
+
+def _parsed(file: Path, environ: Mapping[str, str], folder: Path | None) -> Matrix:
+    """The matrix of a file. A Compose file gets a message of its own."""
+    try:
+        return parse(file, PROCESS_STORES, environ, parts, folder)
+    except BadInput:
+        from verifier.compose.read import refuse_compose  # late: only a wrong file needs it
+
+        refuse_compose(file)
+        raise
 
 
 def _prepared(
@@ -256,43 +264,3 @@ def _shape(name: str, replay_script: ReplayScript, registry: ContractRegistry, m
             )
         )
     return SessionShape(name, tuple(exchanges))
-
-
-def preparation_notes(prepared: Prepared) -> Iterator[Note]:
-    """Notes about unusual inputs, and about exchanges that sessions take from each other.
-
-    Borrowed exchanges are sent, routed and counted as the borrower's own.
-    """
-    yield from (Note("", "filter", sentence) for sentence in prepared.notes)
-    told = filter(None, map(borrowing, prepared.plan.sessions))
-    yield from (Note("", "borrowed", sentence) for sentence in told)
-
-
-def run_info(prepared: Prepared, runtime: str) -> RunInfo:
-    matrix = prepared.matrix
-    clients = []
-    for traffic in matrix.traffic:
-        for service in matrix.services:
-            called = any(service.name in replay_script.services for replay_script in prepared.replay_scripts.values())
-            if called and traffic.client in {version.name for version in service.versions}:
-                clients.append((service.name, traffic.client))
-    return RunInfo(
-        schema=SCHEMA,
-        tool=prepared.plan.tool,
-        matrix=matrix.name,
-        seed=prepared.plan.seed,
-        runtime=runtime,
-        services=tuple(
-            ServiceInfo(
-                service.name,
-                tuple(version.name for version in service.versions),
-                service.old.name,
-                service.new.name,
-                service.kind,
-            )
-            for service in matrix.services
-        ),
-        partners=tuple(partner.name for partner in matrix.partners),
-        client_versions=tuple(dict.fromkeys(clients)),
-        file=prepared.named,
-    )

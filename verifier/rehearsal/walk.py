@@ -21,10 +21,11 @@ from verifier.plan.confirmation import confirmation
 from verifier.plan.model import Path as PlanPath
 from verifier.rehearsal.confirming import targets
 from verifier.rehearsal.events import ConfirmationBegan, Doing, Emit, RunBegan
+from verifier.rehearsal.first_records import preparation_notes, run_info
 from verifier.rehearsal.frozen_heap import frozen_heap
 from verifier.rehearsal.learned import Learned
 from verifier.rehearsal.path_run import EndedEarly, PathRun
-from verifier.rehearsal.prepare import Prepared, preparation_notes, run_info
+from verifier.rehearsal.prepare import Prepared
 from verifier.rehearsal.run_directory import keep_inputs, tidy
 from verifier.rehearsal.schedule import side_by_side
 from verifier.rehearsal.specs import provide
