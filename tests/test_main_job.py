@@ -73,8 +73,15 @@ def test_what_breaks_only_in_the_mixture_is_caught(
     assert {item["attribution"] for item in added(verdict)} <= {"mixed", "rollback"}, told
 
 
-def test_bare_commands_without_a_contract(tmp_path: Path) -> None:
-    status, verdict, told = run("notes-unsafe", tmp_path / "unsafe")
+@pytest.fixture(scope="module")
+def unsafe(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int, dict[str, Any], str]:
+    """The run directory of the unsafe notes, and how the run ended."""
+    out = tmp_path_factory.mktemp("notes") / "unsafe"
+    return (out, *run("notes-unsafe", out))
+
+
+def test_bare_commands_without_a_contract(unsafe: tuple[Path, int, dict[str, Any], str], tmp_path: Path) -> None:
+    _, status, verdict, told = unsafe
     assert (status, verdict["verdict"]) == (1, "fail"), told
     assert {item["attribution"] for item in added(verdict)} <= {"mixed", "rollback"}, told
     assert added(verdict)
@@ -110,10 +117,10 @@ def test_without_a_safe_order_the_report_says_what_to_expand(tmp_path: Path) -> 
     assert "expand back" in told, told
 
 
-def test_judging_again_gives_the_same_bytes(tmp_path: Path) -> None:
-    status, _, _ = run("notes-unsafe", tmp_path / "run")
-    before = (tmp_path / "run" / "verdict.json").read_bytes()
-    (tmp_path / "run" / "verdict.json").unlink()
-    again = verifier("judge", tmp_path / "run")
+def test_judging_again_gives_the_same_bytes(unsafe: tuple[Path, int, dict[str, Any], str]) -> None:
+    out, status, _, _ = unsafe
+    before = (out / "verdict.json").read_bytes()
+    (out / "verdict.json").unlink()
+    again = verifier("judge", out)
     assert again.returncode == status == 1
-    assert (tmp_path / "run" / "verdict.json").read_bytes() == before
+    assert (out / "verdict.json").read_bytes() == before
