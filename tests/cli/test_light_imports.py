@@ -63,6 +63,7 @@ def test_every_command_is_listed_with_the_first_sentence_of_its_own_help(name: s
     assert command.name == name
     sentence = command.get_short_help_str(limit=200)
     assert COMMANDS[name].rstrip(".") == sentence.rstrip(".")
+    assert f"  verifier {name}" in (command.epilog or ""), "an example stands in every help"
 
 
 def test_an_unknown_command_is_none() -> None:

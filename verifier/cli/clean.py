@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import click
 
+from verifier.cli.options import examples
 from verifier.runtime import cleanup
 
 
-@click.command(name="clean")
+@click.command(name="clean", epilog=examples("verifier clean"))
 @click.argument("runs", metavar="[RUN]...", nargs=-1)
 def clean(runs: tuple[str, ...]) -> None:
     """Remove the containers, networks, volumes, processes and folders that killed runs left behind.

@@ -10,6 +10,7 @@ from typing import Any
 import click
 from tabulate import tabulate
 
+from verifier.cli.options import examples
 from verifier.contracts.compare import Tolerance, compare, explain
 from verifier.contracts.load import load
 from verifier.contracts.model import Contract
@@ -25,7 +26,7 @@ _TOLERANCES = {
 }
 
 
-@click.command("contract")
+@click.command("contract", epilog=examples("verifier contract orders-1.4.yaml orders-2.0.yaml --format markdown"))
 @click.argument("old", type=click.Path(path_type=Path))
 @click.argument("new", type=click.Path(path_type=Path))
 @click.option("--format", "form", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True)

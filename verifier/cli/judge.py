@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
+from verifier.cli.options import examples
 from verifier.rehearsal.judging import EXIT, judge_again
 from verifier.rehearsal.pairs import has_pairs, judge_pairs_again
 from verifier.report import text
 from verifier.report.pairs_formats import MERGED
 
 
-@click.command()
+@click.command(epilog=examples("verifier judge .verifier/checkout-20260102-030405-1a2b"))
 @click.argument("run", type=click.Path(path_type=Path))
 @click.pass_context
 def judge(context: click.Context, run: Path) -> None:

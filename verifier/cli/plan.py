@@ -8,13 +8,13 @@ from pathlib import Path
 import click
 import msgspec
 
-from verifier.cli.options import seconds
+from verifier.cli.options import examples, seconds
 from verifier.plan.render import render_pairs
 from verifier.printable import printable
 from verifier.rehearsal.prepare import prepare
 
 
-@click.command()
+@click.command(epilog=examples("verifier plan matrices/checkout.yaml --replays"))
 @click.argument("matrix", type=click.Path(path_type=Path))
 @click.option("--seed", default=0, show_default=True, help="Random seed; equal seeds give equal plans.")
 @click.option("--budget", help="Time limit for replays, such as 2m; overrides the matrix.")

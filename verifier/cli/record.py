@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import click
 import uvloop
 
+from verifier.cli.options import examples
 from verifier.errors import BrokenEnvironment
 from verifier.printable import printable
 from verifier.recording.harwriter import HarWriter
@@ -26,7 +27,9 @@ from verifier.recording.suspicion import session_header_kept
 _SHOWN = 5  # exchanges that are listed by name
 
 
-@click.command()
+@click.command(
+    epilog=examples("verifier record --listen 127.0.0.1:9000 --to http://127.0.0.1:8080 --as orders --out shop.har")
+)
 @click.option(
     "--listen",
     metavar="HOST:PORT",

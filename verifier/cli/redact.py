@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from verifier.cli.options import examples
 from verifier.cli.record import show_redacted
 from verifier.printable import printable
 from verifier.recording.harwriter import HarWriter
@@ -13,7 +14,7 @@ from verifier.recording.load import load
 from verifier.recording.suspicion import session_header_kept
 
 
-@click.command()
+@click.command(epilog=examples("verifier redact browser.har --redact customer_number --out shop.har"))
 @click.argument("recording", type=click.Path(path_type=Path))
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), help="HAR file to write; by default NAME.redacted.har."

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from verifier.cli.options import examples
 from verifier.errors import BadInput
 from verifier.rehearsal.judging import load_and_judge
 from verifier.rehearsal.pairs import has_pairs, load_one_pair, load_pairs
@@ -18,7 +19,7 @@ MATRIX = "compatibility"
 RENDERERS = {entry.name: entry.render for entry in FORMATS}
 
 
-@click.command()
+@click.command(epilog=examples("verifier report run --format markdown --out comment.md"))
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--format", "shape", type=click.Choice([*RENDERERS, MATRIX]), default="text", show_default=True)
 @click.option(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from verifier.cli.options import run_directory, seconds
+from verifier.cli.options import examples, run_directory, seconds
 from verifier.cli.rehearse import rehearse
 from verifier.errors import BrokenEnvironment
 from verifier.rehearsal.broken import write_errors
@@ -19,7 +19,12 @@ from verifier.report.pairs_formats import FILES
 from verifier.runtime.select import AUTO, RUNTIMES, select
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "verifier run matrices/checkout.yaml",
+        "verifier run matrices/checkout.yaml --runtime process --budget 2m --out run",
+    )
+)
 @click.argument("matrix", type=click.Path(path_type=Path))
 @click.option(
     "--runtime",

@@ -9,7 +9,7 @@ from pathlib import Path
 from verifier.errors import BrokenEnvironment
 from verifier.matrix.model import Matrix, Service, Version
 from verifier.rehearsal.environment import fill, store_spec
-from verifier.runtime.base import Environment, ReplicaSpec, Runtime
+from verifier.runtime.base import Environment, ReplicaSpec, Runtime, StoreSpec
 
 SLOWER = 3.0  # times what the slowest start of the service in a control with all old took
 
@@ -60,16 +60,23 @@ def patient(spec: ReplicaSpec, times: float, booted: float) -> ReplicaSpec:
     return replace(spec, readiness=replace(spec.readiness, within=within))
 
 
+def every_spec(matrix: Matrix, directory: Path) -> tuple[tuple[ReplicaSpec, ...], tuple[StoreSpec, ...]]:
+    """One replica of each version of each service, and all stores, as a run needs them before its first path."""
+    replicas = []
+    for service in matrix.services:
+        for version in service.all_versions:
+            name = f"{service.name}-{version.name}"
+            replicas.append(replica_spec(matrix, service, version, name, (), directory / "logs" / f"{name}.log", {}))
+    stores = tuple(store_spec(store, directory, directory / "logs" / f"{store.name}.log") for store in matrix.stores)
+    return tuple(replicas), stores
+
+
 async def provide(matrix: Matrix, runtime: Runtime, directory: Path) -> None:
     """Provide the images of all versions and stores, before the first path. Raises BrokenEnvironment."""
-    replicas = []
     for service in matrix.services:
         for version in service.all_versions:
             if runtime.name == "process" and version.command is None:
                 raise BrokenEnvironment(
                     f"{service.name} {version.name} has no command: the process runtime cannot run an image"
                 )
-            name = f"{service.name}-{version.name}"
-            replicas.append(replica_spec(matrix, service, version, name, (), directory / "logs" / f"{name}.log", {}))
-    stores = tuple(store_spec(store, directory, directory / "logs" / f"{store.name}.log") for store in matrix.stores)
-    await runtime.provide(tuple(replicas), stores)
+    await runtime.provide(*every_spec(matrix, directory))

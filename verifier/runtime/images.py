@@ -55,6 +55,17 @@ def wanted(replicas: Iterable[ReplicaSpec], stores: Iterable[StoreSpec]) -> tupl
     return tuple(found.values())
 
 
+def is_here(client: docker.DockerClient, want: Wanted) -> bool:
+    """Whether the engine has the image. Raises BrokenEnvironment."""
+    try:
+        client.images.get(want.name)
+    except ImageNotFound:
+        return False
+    except FAILURES as error:
+        raise BrokenEnvironment(f"image {want.name} ({want.whose}): {reason(error)}") from None
+    return True
+
+
 def provide(client: docker.DockerClient, want: Wanted, logs: Path) -> None:
     """Make sure that one image exists. Raises BrokenEnvironment, naming the image and the reason."""
     digest = context_digest(want) if want.build else ""
