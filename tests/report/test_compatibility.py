@@ -94,6 +94,21 @@ def test_a_defect_counts_in_the_direction_that_shows_it(
         assert found["2", "1"].link.endswith("#step-4")
 
 
+def test_what_is_seen_only_after_a_rollback_that_failed_is_not_held_against_the_way_forward() -> None:
+    """The rollback of rollout.3 loses data, which rollout.5 misses; the state of rollout.5 is tested nowhere else."""
+    later = replace(FORWARD, step="rollout.5", steps=("rollout.5",), cause="lost later")
+    judgement = judged(BACK, later)
+    found = cells(whole(pair("1", "2", judgement)))
+    assert (found["1", "2"].verdict, found["1", "2"].link[-6:]) == ("unknown", "step-6")
+    assert found["1", "2"].cause == "rollout.5 failed, but after a rollback that failed"
+    (last,) = (step for step in judgement.steps if step.id == "rollout.5")
+    elsewhere = replace(last, id="control-upgrade.2", path="control-upgrade", phase="control-upgrade", verdict="pass")
+    found = cells(whole(pair("1", "2", replace(judgement, steps=(*judgement.steps, elsewhere)))))
+    assert found["1", "2"].verdict == "pass"
+    again = replace(FORWARD, steps=("rollout.2", "rollout.5"), cause="lost at once")
+    assert cells(whole(pair("1", "2", judged(BACK, again))))["1", "2"].cause == "lost at once"
+
+
 def test_what_was_not_tested_passes_in_no_direction() -> None:
     found = cells(whole(pair("1", "2", judged(BACK, unknowns=("nobody asked 2",)))))
     assert (found["1", "2"].verdict, found["1", "2"].cause) == ("unknown", "nobody asked 2")

@@ -103,21 +103,49 @@ class _Judged:
 
 
 def _forward(document: Document) -> _Judged:
-    """A run without its rollbacks. A defect that only rolling back adds is none of the way forward."""
-    places = _places(document)
+    """A run without its rollbacks, and without what was seen only after one that failed, on the same data.
+
+    A step after that is no evidence against the way forward, but its state has to have passed elsewhere in the run.
+    """
+    spoiled = _spoiled(document)
+
+    def counts(step: Document) -> bool:
+        return not _is_back(step) and step["id"] not in spoiled
+
     for cause in document["causes"]:
-        if not _only_back(cause, document, places):
-            return _failed(cause, document, lambda step: not _is_back(step))
+        if cause["attribution"] != "rollback" and _shown(cause, document, counts):
+            return _failed(cause, document, counts)
+    passed = [_tested(step) for step in document["steps"] if step["verdict"] == "pass"]
+    for number, step in enumerate(document["steps"], 1):
+        is_bad = step["id"] in spoiled and step["phase"] == "forward" and step["verdict"] != "pass"
+        if is_bad and _tested(step) not in passed:
+            return _Judged("unknown", cause=f"{step['id']} failed, but after a rollback that failed", step=number)
     return _rest(document)
+
+
+def _spoiled(document: Document) -> set[str]:
+    """The steps of each path from the first failed rollback on: their data is no longer what the way forward has."""
+    found: set[str] = set()
+    paths: set[str] = set()
+    for step in document["steps"]:
+        if _is_back(step) and step["verdict"] == "fail":
+            paths.add(step["path"])
+        if step["path"] in paths:
+            found.add(step["id"])
+    return found
+
+
+def _tested(step: Document) -> tuple[bool, Any]:
+    """What a step tests: replicas by service and version, before or after the last migration."""
+    return step["kind"] == "finalize", step["state"]
 
 
 def _back(document: Document) -> _Judged:
     """The rollbacks of a run: what they add, and what they do not undo."""
-    places = _places(document)
     after = [step for step in document["steps"] if _is_back(step)]
     if not after:
         return _Judged(NOT_RUN, cause="no rollback was run")
-    showing = [cause for cause in document["causes"] if _shown(cause, document, places, _is_back)]
+    showing = [cause for cause in document["causes"] if _shown(cause, document, _is_back)]
     showing.sort(key=lambda cause: cause["attribution"] != "rollback")  # stable: else the gravest first
     if showing:
         return _failed(showing[0], document, _is_back)
@@ -135,36 +163,13 @@ def _rest(document: Document) -> _Judged:
 
 
 def _failed(cause: Document, document: Document, wanted: Callable[[Document], bool]) -> _Judged:
-    places = _places(document)
-    numbers = [number for number, step in _shown(cause, document, places, wanted)]
-    return _Judged("fail", cause["attribution"], cause["cause"], min(numbers, default=None))
+    return _Judged("fail", cause["attribution"], cause["cause"], min(_shown(cause, document, wanted), default=None))
 
 
-def _places(document: Document) -> dict[str, tuple[int, Document]]:
-    """The number and the value of every step by its id."""
-    return {step["id"]: (number, step) for number, step in enumerate(document["steps"], 1)}
-
-
-def _shown(
-    cause: Document,
-    document: Document,
-    places: Mapping[str, tuple[int, Document]],
-    wanted: Callable[[Document], bool],
-) -> list[tuple[int, Document]]:
-    """The steps of one kind in which a violation of this cause was seen."""
+def _shown(cause: Document, document: Document, wanted: Callable[[Document], bool]) -> list[int]:
+    """The numbers, from 1, of the steps of one kind in which a violation of this cause was seen."""
     names = {name for at in cause["violations"] for name in document["violations"][at]["steps"]}
-    return [places[name] for name in names if name in places and wanted(places[name][1])]
-
-
-def _only_back(cause: Document, document: Document, places: Mapping[str, tuple[int, Document]]) -> bool:
-    if cause["attribution"] == "rollback":
-        return True
-    first = places.get(cause["step"])
-    return (
-        first is not None
-        and first[1]["phase"] == "rollback"
-        and not _shown(cause, document, places, lambda step: step["phase"] != "rollback")
-    )
+    return [at for at, step in enumerate(document["steps"], 1) if step["id"] in names and wanted(step)]
 
 
 def _is_back(step: Document) -> bool:
