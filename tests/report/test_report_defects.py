@@ -8,7 +8,7 @@ from dataclasses import replace
 import report_values as values
 
 from verifier.checks.verdict import Tolerated, Violation
-from verifier.report import defects, html, junit, markdown, summary, text, verdict_json
+from verifier.report import defects, html, junit, markdown, rolling_back, summary, text, verdict_json
 
 CAUSE = "total of orders is number here, string there"
 SHAPE = replace(values.DOUBLED, guarantee="compatible", message="/total is string", cause=CAUSE, count=4)
@@ -63,8 +63,8 @@ def test_a_rollback_that_could_not_be_verified_is_not_said_to_hold() -> None:
         replace(step, verdict="unknown") if step.phase == "rollback" and step.kind == "roll back" else step
         for step in held.steps
     )
-    assert summary.going_back(held).startswith("Rolling back was safe")
-    assert summary.going_back(replace(held, steps=hidden)) == (
+    assert rolling_back.going_back(held).startswith("Rolling back was safe")
+    assert rolling_back.going_back(replace(held, steps=hidden)) == (
         "Whether rolling back is safe is unknown: rollout.3 could not be verified."
     )
 

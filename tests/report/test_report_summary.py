@@ -11,7 +11,7 @@ from verifier.checks.verdict import Violation
 from verifier.contracts.order import Move, Order
 from verifier.history.model import Replicas, ServiceInfo
 from verifier.plan.model import Declared
-from verifier.report import summary
+from verifier.report import rolling_back, summary
 
 
 def test_the_three_verdicts_are_said_differently() -> None:
@@ -46,7 +46,7 @@ def test_a_pass_does_not_hide_what_was_broken_before() -> None:
 
 def test_a_violation_of_a_state_that_was_rolled_back_to_names_the_point_of_no_return() -> None:
     worse = replace(values.DOUBLED, guarantee="rollback safe", attribution="rollback", steps=("rollout.3",))
-    assert summary.going_back(values.judgement((worse,))) == (
+    assert rolling_back.going_back(values.judgement((worse,))) == (
         "Point of no return: rollout.2 (replace in rollout.2). Rolling back is not safe after it: "
         "1 of 1 rollback step violated a guarantee, first rollout.3."
     )
@@ -54,29 +54,29 @@ def test_a_violation_of_a_state_that_was_rolled_back_to_names_the_point_of_no_re
 
 def test_its_twin_where_only_going_forward_again_is_violated_there_is_none() -> None:
     again = replace(values.DOUBLED, attribution="rollback", steps=("rollout.4",))
-    said = summary.going_back(values.judgement((again,)))
+    said = rolling_back.going_back(values.judgement((again,)))
     assert said == "Going forward again after a rollback is not safe: see rollout.4."
 
 
 def test_what_the_mixture_broke_and_a_rollback_does_not_undo_is_said() -> None:
     left = replace(values.DOUBLED, steps=("rollout.2", "rollout.3"))
-    said = summary.going_back(values.judgement((left,)))
+    said = rolling_back.going_back(values.judgement((left,)))
     assert said == "Rolling back does not undo the damage: rollout.3 still shows it."
 
 
 def test_its_twin_where_it_shows_only_until_the_last_replica_is_changed_back_it_is_undone() -> None:
     left = replace(values.DOUBLED, steps=("rollout.2", "rollout.3"), passing=("rollout.3",))
-    said = summary.going_back(values.judgement((left,)))
+    said = rolling_back.going_back(values.judgement((left,)))
     assert said == "Rolling back undoes it: rollout.3 shows it only while replicas are being replaced."
     more = replace(left, operation="another", passing=())
-    said = summary.going_back(values.judgement((left, more)))
+    said = rolling_back.going_back(values.judgement((left, more)))
     assert said == "Rolling back does not undo the damage: rollout.3 still shows it."
 
 
 def test_a_rollback_that_held_is_said_to_have_held() -> None:
-    assert summary.going_back(values.judgement()) == "Rolling back was safe in 2 steps after a rollback."
+    assert rolling_back.going_back(values.judgement()) == "Rolling back was safe in 2 steps after a rollback."
     none = replace(values.judgement(), steps=values.judgement().steps[:2])
-    assert summary.going_back(none) == ""
+    assert rolling_back.going_back(none) == ""
 
 
 def test_safe_orders_are_named_or_what_to_expand_first() -> None:
@@ -125,9 +125,9 @@ def test_the_point_of_no_return_is_the_step_of_the_cause() -> None:
     later = replace(
         values.DOUBLED, guarantee="rollback safe", attribution="rollback", steps=("rollout.3",), cause=cause
     )
-    said = summary.going_back(values.judgement((first, later)))
+    said = rolling_back.going_back(values.judgement((first, later)))
     assert said.startswith("Point of no return: rollout.1 (start in rollout.1).")
-    alone = summary.going_back(values.judgement((first, replace(later, cause=""))))
+    alone = rolling_back.going_back(values.judgement((first, replace(later, cause=""))))
     assert alone.startswith("Point of no return: rollout.2 (replace in rollout.2).")
 
 
@@ -149,3 +149,34 @@ def test_what_was_tried_again_is_counted() -> None:
     again = replace(judgement, confirmation=judgement.steps[2:3])
     assert summary.confirmed(again, values.history()) == "Confirmed: tried again 2 times in 1 step."
     assert summary.confirmed(judgement, values.history()) == ""
+
+
+def test_every_rollout_has_a_point_of_no_return_with_its_reason() -> None:
+    """Nothing was rolled back from the last state of the sample, which replaces a replica."""
+    (point,) = rolling_back.points(values.judgement(()))
+    assert (point.path, point.step, point.seen) == ("rollout", "rollout.5", False)
+    assert point.reason == "No rollback was tried after it: the rollout asks for none here."
+
+
+def test_a_migration_at_the_end_is_a_point_of_no_return_because_it_comes_last() -> None:
+    judgement = values.judgement(())
+    last = replace(judgement.steps[-1], kind="finalize", description="contract for orders 2.1")
+    (point,) = rolling_back.points(replace(judgement, steps=(*judgement.steps[:-1], last)))
+    assert str(point) == (
+        "rollout: rollout.5 (contract for orders 2.1). No rollback was tried after it: this migration comes last."
+    )
+    (point,) = rolling_back.points(replace(judgement, steps=judgement.steps[:-1]))
+    assert str(point) == "rollout: none. Every state was left by a rollback, 1 in all."
+
+
+def test_a_rollback_that_fails_names_the_step_that_it_does_not_undo_and_the_cause() -> None:
+    worse = replace(values.DOUBLED, attribution="rollback", step="rollout.3", steps=("rollout.3",), cause="lost")
+    (point,) = rolling_back.points(values.judgement((worse,)))
+    assert (point.step, point.seen, point.reason) == ("rollout.2", True, "After it rollout.3 shows: lost.")
+
+
+def test_paths_have_points_of_their_own() -> None:
+    judgement = values.judgement(())
+    second = [replace(step, path="rollout-2", id=f"rollout-2.{at}") for at, step in enumerate(judgement.steps[1:], 1)]
+    found = rolling_back.points(replace(judgement, steps=(*judgement.steps, *second)))
+    assert [(point.path, point.step) for point in found] == [("rollout", "rollout.5"), ("rollout-2", "rollout-2.5")]

@@ -17,7 +17,7 @@ from verifier.checks.verdict import Judgement, StepVerdict, Violation
 from verifier.history.model import History, Operation, Timing
 from verifier.plan.model import Plan
 from verifier.printable import printable
-from verifier.report import defects, phrasing, summary
+from verifier.report import defects, phrasing, rolling_back, summary
 from verifier.report.bodies import Message, message
 from verifier.report.counting import count
 from verifier.report.defects import Defect
@@ -102,7 +102,8 @@ def render(judgement: Judgement, history: History, plan: Plan, timing: Timing) -
         "plan": plan,
         "timing": timing,
         "sentence": summary.sentence(judgement),
-        "back": summary.going_back(judgement),
+        "back": rolling_back.going_back(judgement),
+        "points": rolling_back.points(judgement),
         "confirmed": summary.confirmed(judgement, history),
         "orders": summary.orders(plan, judgement, history),
         "guarantees": names,

@@ -8,7 +8,7 @@ from verifier.checks.verdict import Judgement
 from verifier.history.model import History, Timing
 from verifier.plan.model import Plan
 from verifier.printable import one_line, printable
-from verifier.report import accepted, defects, summary
+from verifier.report import accepted, defects, rolling_back, summary
 from verifier.report import phrasing as words
 from verifier.report.evidence import Evidence, rows
 from verifier.report.format import Format
@@ -43,7 +43,7 @@ def render(judgement: Judgement, history: History, plan: Plan, timing: Timing) -
         f"## {SIGNS[judgement.verdict]} {judgement.verdict}: rollout of {plain(plan.matrix)}",
         "",
         plain(summary.sentence(judgement)),
-        *([" ".join(("", plain(back))).strip()] if (back := summary.going_back(judgement)) else []),
+        *([" ".join(("", plain(back))).strip()] if (back := rolling_back.going_back(judgement)) else []),
         "",
         f"{code(history.run.runtime)} runtime, seed {plan.seed}, {words.counted(len(judgement.steps), 'step')}, "
         f"{words.counted(len(history.operations), 'operation')}",
@@ -58,6 +58,8 @@ def render(judgement: Judgement, history: History, plan: Plan, timing: Timing) -
             ["**From the contracts**", "", *(f"{plain(shortened(sentence, 1000))}  " for sentence in orders), ""]
         )
     parts.append(_table(judgement, history))
+    if points := rolling_back.points(judgement):
+        parts.append(folded("Point of no return", [f"- {plain(shortened(str(point), 500))}" for point in points]))
     if work := accepted.lines(history):
         parts.append(folded("Accepted work", [f"- {plain(line)}" for line in work]))
     parts.append(_folded_defects("already present before the rollout (does not fail it)", defects.earlier(judgement)))

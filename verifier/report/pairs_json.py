@@ -37,6 +37,11 @@ def merged(run: PairsRun) -> str:
         "tolerated": [{**item, "pair": pair.name} for pair, document in told for item in document["tolerated"]],
         "causes": _causes(told),
         "unused": [f"{pair}: {sentence}" for pair, document in told for sentence in document["unused"]],
+        "points_of_no_return": [
+            {**point, "path": _id(pair, point["path"]), "step": _id(pair, point["step"]), "pair": pair.name}
+            for pair, document in told
+            for point in document["points_of_no_return"]
+        ],
         "pairs": [
             {
                 "old": pair.old,

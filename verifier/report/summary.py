@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from verifier.checks.verdict import ROLLBACK, Judgement, StepVerdict, Violation
+from verifier.checks.verdict import Judgement
 from verifier.history.model import NOT_COMPLETED, History, Replicas, ServiceInfo
 from verifier.plan.model import Plan
 from verifier.report import defects
@@ -61,75 +61,6 @@ def confirmed(judgement: Judgement, history: History) -> str:
     if not steps:
         return ""
     return f"Confirmed: tried again {words.counted(len(tries), 'time')} in {words.counted(len(steps), 'step')}."
-
-
-def going_back(judgement: Judgement) -> str:
-    """What a rollback does, in one or two sentences; "" if nothing was rolled back.
-
-    A state after a rollback may show a new violation, or one from before the rollback. A violation that only live
-    traffic sees there, while replicas are being replaced, counts as undone by the rollback.
-    """
-    after = [step for step in judgement.steps if step.phase == "rollback"]
-    if not after:
-        return ""
-    own = [entry for entry in words.added(judgement) if entry.attribution == "rollback" or entry.guarantee == ROLLBACK]
-    names = {name for entry in own for name in entry.steps}
-    back = [step for step in after if step.kind != "go forward"]
-    worse = [step for step in back if step.id in names]
-    again = [step.id for step in after if step.kind == "go forward" and step.id in names]
-    left = [step.id for step in back if step.verdict == "fail" and step not in worse]
-    passing = [name for name in left if _only_passing(judgement, name)]
-    still = [name for name in left if name not in passing]
-    said = []
-    if worse:
-        said.append(_no_return(judgement, own, worse, len(back)))
-    if still:
-        said.append(f"Rolling back does not undo the damage: {words.listed(still, 4)} still {_shows(still)} it.")
-    elif passing and not worse:
-        said.append(
-            f"Rolling back undoes it: {words.listed(passing, 4)} {_shows(passing)} it "
-            "only while replicas are being replaced."
-        )
-    if again:
-        said.append(f"Going forward again after a rollback is not safe: see {words.listed(again, 4)}.")
-    unseen = [step.id for step in after if step.verdict == "unknown"]
-    if not said and unseen:
-        return f"Whether rolling back is safe is unknown: {words.listed(unseen, 4)} could not be verified."
-    return " ".join(said) or f"Rolling back was safe in {words.counted(len(after), 'step')} after a rollback."
-
-
-def _only_passing(judgement: Judgement, step: str) -> bool:
-    """Whether all violations that the deployment adds in a step end once its replicas are replaced."""
-    here = [violation for violation in words.added(judgement) if step in violation.steps]
-    return bool(here) and all(step in violation.passing for violation in here)
-
-
-def _shows(steps: Sequence[str]) -> str:
-    return "shows" if len(steps) == 1 else "show"
-
-
-def _no_return(judgement: Judgement, own: Sequence[Violation], worse: Sequence[StepVerdict], tried: int) -> str:
-    said = f"{len(worse)} of {words.counted(tried, 'rollback step')} violated a guarantee, first {worse[0].id}"
-    causes = {entry.cause for entry in own if worse[0].id in entry.steps} - {""}
-    last = _first_forward(judgement, causes) or _last_forward(judgement, worse[0])
-    if last is None:
-        return f"Rolling back is not safe: {said}."
-    return f"Point of no return: {last.id} ({last.description}). Rolling back is not safe after it: {said}."
-
-
-def _first_forward(judgement: Judgement, causes: set[str]) -> StepVerdict | None:
-    """The first forward step that shows one of the causes: what a rollback does not undo was done there."""
-    names = {name for entry in words.added(judgement) if entry.cause in causes for name in entry.steps}
-    return next((step for step in judgement.steps if step.phase == "forward" and step.id in names), None)
-
-
-def _last_forward(judgement: Judgement, step: StepVerdict) -> StepVerdict | None:
-    """The forward step that this rollback step undoes."""
-    position = judgement.steps.index(step)
-    before = (
-        entry for entry in judgement.steps[:position][::-1] if entry.path == step.path and entry.phase == "forward"
-    )
-    return next(before, None)
 
 
 def orders(plan: Plan, judgement: Judgement, history: History) -> list[str]:

@@ -12,7 +12,7 @@ from verifier.checks.verdict import Judgement, Violation
 from verifier.history.model import History, Operation, Timing
 from verifier.plan.model import Coverage, Plan
 from verifier.printable import one_line, printable
-from verifier.report import accepted, counting, defects, summary
+from verifier.report import accepted, counting, defects, rolling_back, summary
 from verifier.report import phrasing as words
 from verifier.report.bodies import excerpt
 from verifier.report.evidence import Evidence, Row, rows
@@ -49,6 +49,9 @@ def render(judgement: Judgement, history: History, plan: Plan, timing: Timing) -
         blocks.append(["Not verified", *(line for entry in judgement.unknowns for line in wrapped(f"? {entry}", "  "))])
     if judgement.tolerated:
         blocks.append(["Tolerated", *(f"  {line}" for line in tolerated(judgement))])
+    if points := rolling_back.points(judgement):
+        said = chain.from_iterable(wrapped(str(point), "  ") for point in points)
+        blocks.append(["Point of no return", *said])
     if orders := summary.orders(plan, judgement, history):
         blocks.append(["From the contracts", *chain.from_iterable(wrapped(sentence, "  ") for sentence in orders)])
     if judgement.unused:
@@ -72,7 +75,7 @@ def headline(judgement: Judgement, history: History, plan: Plan) -> list[str]:
         f"{words.counted(len(judgement.steps), 'step')}, {words.counted(len(history.operations), 'operation')}",
         *wrapped(summary.sentence(judgement), ""),
     ]
-    back = summary.going_back(judgement)
+    back = rolling_back.going_back(judgement)
     return [*lines, *wrapped(back, "")] if back else lines
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from verifier.checks.verdict import Judgement, StepVerdict, Violation
 from verifier.history.model import History, Operation, Replicas, Timing
 from verifier.plan.model import Count, Coverage, LeftOut, Plan
-from verifier.report import counting, defects, phrasing
+from verifier.report import counting, defects, phrasing, rolling_back
 from verifier.report.defects import Defect
 from verifier.report.evidence import Entry, Evidence
 from verifier.report.format import Format
@@ -44,6 +44,7 @@ def render(judgement: Judgement, history: History, plan: Plan, timing: Timing) -
         "tolerated": [asdict(entry) for entry in judgement.tolerated],
         "causes": [_defect(defect, shown) for defect in defects.added(judgement)],
         "unused": list(judgement.unused),
+        "points_of_no_return": [asdict(point) for point in rolling_back.points(judgement)],
     }
     return json.dumps(document, indent=2, ensure_ascii=True) + "\n"
 
