@@ -55,6 +55,15 @@ def test_named_modules_exist(folder: Path) -> None:
     assert {name for name in real if not any((base / name).is_file() for base in bases)} == set()
 
 
+def test_the_first_matrix_of_the_readme_can_be_read(tmp_path: Path) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (tmp_path / "shop.har").touch()
+    (tmp_path / "shop.yaml").write_text(text.partition("```yaml\n")[2].partition("```")[0], encoding="utf-8")
+    declared = parse(tmp_path / "shop.yaml", PROCESS_STORES)
+    assert [service.name for service in declared.services if not service.serves] == ["mailer"]
+    assert [name for name, _ in declared.service("orders").old.preparation] == ["prepare"]
+
+
 def test_the_documented_matrix_and_guarantees_can_be_read(tmp_path: Path) -> None:
     matrix, guarantees = re.findall(
         r"^```yaml\n(.*?)^```", INSIDE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
