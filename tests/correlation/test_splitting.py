@@ -169,6 +169,8 @@ def test_any_page_is_read(raw: bytes) -> None:
         ("tok-9f8e7d6c5b4a3f2e", True),
         ("bob@example.com", True),
         ("1700839472613", True),
+        ("7d77d7f1", True),  # drawn, as other words of eight hexadecimal digits, though some digits come often
+        ("1a1a1a1a", False),
         ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln", True),
         ("7", False),
         ("EUR", False),
