@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -50,6 +50,7 @@ class FakeRuntime:
     data: dict[str, bytes] = field(default_factory=dict)
     stores: set[str] = field(default_factory=set)
     closed: int = 0
+    made_of: dict[str, str | None] = field(default_factory=dict)  # digests of versions and stores
     unanswering: str = ""  # a store that does not answer
     lost: Callable[[str], None] = lambda why: None
     own_stores: dict[str, str] = field(default_factory=dict)
@@ -82,6 +83,14 @@ class FakeRuntime:
 
     async def seed_store(self, name: str, file: Path) -> None:
         self.log.append(("seed", name, file.name))
+
+    async def digests(
+        self, versions: Sequence[tuple[ReplicaSpec, Sequence[tuple[str, ...]]]], stores: Sequence[StoreSpec]
+    ) -> dict[str, str | None]:
+        made = (self.within or self).made_of
+        return {
+            name: made.get(name, "same") for name in (*(spec.id for spec, _ in versions), *(s.name for s in stores))
+        }
 
     def watch(self, lost: Callable[[str], None]) -> None:
         self.lost = lost

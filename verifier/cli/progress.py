@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from types import TracebackType
 from typing import TextIO
 
@@ -17,6 +18,7 @@ from verifier.rehearsal.events import (
     Doing,
     Event,
     PathBegan,
+    PathCached,
     ReplayEnded,
     RunBegan,
     StepBegan,
@@ -62,6 +64,8 @@ class Progress:
             self._began(event)
         elif isinstance(event, PathBegan):
             self._say(f"{event.path.id}: {len(event.path.steps)} steps on fresh stores")
+        elif isinstance(event, PathCached):
+            self._cached(event)
         elif isinstance(event, ConfirmationBegan):
             self._confirming(event)
         elif isinstance(event, StepBegan):
@@ -92,6 +96,14 @@ class Progress:
         if self._bar is not None and self._task is not None:
             total = self.done[1] + len(steps) + sum(len(step.replays) for step in steps)
             self._bar.update(self._task, total=total)
+
+    def _cached(self, event: PathCached) -> None:
+        steps = event.path.steps
+        self._position += len(steps)
+        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(event.at))
+        self._say(f"{event.path.id}: {len(steps)} steps taken from the cache; they ran until {when}")
+        for _ in range(len(steps) + sum(len(step.replays) for step in steps)):
+            self._advance()
 
     def _ended(self, event: StepEnded) -> None:
         self._position += 1

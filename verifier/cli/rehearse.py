@@ -21,6 +21,7 @@ from verifier.errors import BrokenEnvironment, shortage
 from verifier.matrix.pairs import safe_name
 from verifier.printable import printable
 from verifier.rehearsal.broken import write_errors
+from verifier.rehearsal.cell_cache import CellCache
 from verifier.rehearsal.contracts_only import contracts_only
 from verifier.rehearsal.events import Emit
 from verifier.rehearsal.judging import judge_new
@@ -58,11 +59,15 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How a pair is rehearsed: how many paths at a time, who is told of its events, and who of all else."""
+    """How a pair is rehearsed: how many paths at a time, who is told of its events, and who of all else.
+
+    `cache` is where its paths are kept for later runs; None if they all run and none is kept.
+    """
 
     parallel: int
     watch: Watch
     say: Say
+    cache: CellCache | None
 
 
 def told(sentence: str) -> None:
@@ -82,14 +87,16 @@ def rehearse(
     parallel: int = 1,
     watch: Watch = progress,
     say: Say = told,
+    cache: CellCache | None = None,
 ) -> Ended:
     """Rehearse every pair, judge it, and write the reports into an empty folder. Raises BrokenEnvironment.
 
     A single pair is run in this folder, and several are run in folders below it. `parallel` paths run at a time.
     """
+    manner = Manner(parallel, watch, say, cache)
     if len(prepared) > 1:
-        return _pairs(prepared, chosen, directory, Manner(parallel, watch, say))
-    judged, interrupted = _rehearsed(prepared[0], chosen, directory, Manner(parallel, watch, say))
+        return _pairs(prepared, chosen, directory, manner)
+    judged, interrupted = _rehearsed(prepared[0], chosen, directory, manner)
     pair = prepared[0].pair
     every = (JudgedPair(pair.old, pair.new, directory, judged),)
     return Ended(judged[0].verdict, text.render(*judged), interrupted, "history/, logs/", every)
@@ -165,7 +172,9 @@ def _rehearse(prepared: Prepared, chosen: Selection, directory: Path, manner: Ma
     runtime = make(chosen.name, f"{safe_name(prepared.matrix.name)[:20]}-{secrets.token_hex(4)}", directory)
     interrupted = 0
     with manner.watch() as emit:
-        rehearsal = Rehearsal(prepared, runtime, chosen.reason, directory, emit, parallel=manner.parallel)
+        rehearsal = Rehearsal(
+            prepared, runtime, chosen.reason, directory, emit, parallel=manner.parallel, cache=manner.cache
+        )
         try:
             uvloop.run(interruptible(rehearsal.run()))
         except Interrupted as stopped:

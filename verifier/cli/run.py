@@ -11,6 +11,7 @@ from verifier.cli.options import examples, run_directory, seconds
 from verifier.cli.rehearse import rehearse
 from verifier.errors import BrokenEnvironment
 from verifier.rehearsal.broken import write_errors
+from verifier.rehearsal.cell_cache import CellCache, default_folder
 from verifier.rehearsal.judging import EXIT
 from verifier.rehearsal.prepare import prepare
 from verifier.rehearsal.schedule import default_parallel
@@ -43,6 +44,7 @@ from verifier.runtime.select import AUTO, RUNTIMES, select
     type=click.IntRange(1, 64),
     help="Paths that run at a time; by default as many as cores and memory allow. The verdict does not depend on it.",
 )
+@click.option("--no-cache", is_flag=True, help="Run every path, also where nothing of it has changed.")
 @click.option("--share", is_flag=True, help="Let other users read the run directory; by default only you can.")
 @click.pass_context
 def run(
@@ -54,6 +56,7 @@ def run(
     all_pairs: bool,
     out: Path | None,
     parallel: int | None,
+    no_cache: bool,
     share: bool,
 ) -> None:
     """Verify a rollout before it happens.
@@ -64,8 +67,9 @@ def run(
     for note in dict.fromkeys(note for pair in prepared for note in pair.notes):
         click.echo(f"note: {note}", err=True)
     directory = run_directory(out, prepared[0].matrix.name, share)
+    cache = None if no_cache else CellCache(default_folder())
     try:
-        ended = rehearse(prepared, select(choice), directory, parallel or default_parallel())
+        ended = rehearse(prepared, select(choice), directory, parallel or default_parallel(), cache=cache)
     except BrokenEnvironment as broken:
         if found := write_errors(directory, prepared[0].plan, choice, str(broken)):
             click.echo(found, err=True)

@@ -22,6 +22,14 @@ class PathBegan:
 
 
 @dataclass(frozen=True, slots=True)
+class PathCached:
+    """A path was taken from the cache. `at` is when it ran, in seconds since the epoch."""
+
+    path: Path
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class ConfirmationBegan:
     """What was found is tried again on these paths, beyond those of the plan."""
 
@@ -54,5 +62,5 @@ class Doing:
     what: str
 
 
-Event = RunBegan | PathBegan | ConfirmationBegan | StepBegan | ReplayEnded | StepEnded | Doing
+Event = RunBegan | PathBegan | PathCached | ConfirmationBegan | StepBegan | ReplayEnded | StepEnded | Doing
 Emit = Callable[[Event], None]

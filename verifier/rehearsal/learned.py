@@ -10,7 +10,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from verifier.replay.misfits import Misfits
-from verifier.replay.waiting_times import WaitingTimes
+from verifier.replay.waiting_times import StoredTimes, WaitingTimes
+
+
+@dataclass(frozen=True, slots=True)
+class StoredLearned:
+    """What a path has learned, as a value that can be written and read."""
+
+    times: StoredTimes
+    misfits: tuple[tuple[str, int], ...]
+    boots: dict[str, float]
 
 
 @dataclass(slots=True)
@@ -30,6 +39,13 @@ class Learned:
             boots[service] = max(seconds, boots.get(service, 0.0))
         misfits = {misfit for path in known for misfit in path.misfits}
         return cls(WaitingTimes.of(path.times for path in known), misfits, boots)
+
+    def stored(self) -> StoredLearned:
+        return StoredLearned(self.times.stored(), tuple(sorted(self.misfits)), self.boots)
+
+    @classmethod
+    def restored(cls, stored: StoredLearned) -> Learned:
+        return cls(WaitingTimes.restored(stored.times), set(stored.misfits), dict(stored.boots))
 
     def taught(self) -> tuple[WaitingTimes, Misfits]:
         """Copies for one path to begin with."""

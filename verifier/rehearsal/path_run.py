@@ -67,6 +67,8 @@ class PathRun:
     replaying: float = 0.0
     learned: Learned = field(default_factory=Learned)
     counts: tuple[int, int, int] = (0, 0, 0)  # requests sent, responses received, and requests that failed
+    ended: bool = False  # it has come to its end, with all of its replays
+    logs: list[Path] = field(default_factory=list)  # of its stores and replicas
     _ground: Ground = field(init=False)
     _system: System = field(init=False)
     _driver: SessionReplayer = field(init=False)
@@ -97,6 +99,7 @@ class PathRun:
             self._wire(context)
             self.boot += self.now() - began
             await self._on_stores(writer)
+            self.ended = self.budget is None or not self.budget.left_out
         finally:
             began = self.now()
             if context is not None:
@@ -110,6 +113,7 @@ class PathRun:
                 self.budget.leave()
             record.flush()
             writer.close()
+            self.logs = self._system.logs if context is not None else []
 
     def _wire(self, context: ReplayContext) -> None:
         prepared, path = self.prepared, self.path

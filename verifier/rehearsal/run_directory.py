@@ -52,7 +52,7 @@ def keep_inputs(directory: Path, prepared: Prepared) -> None:
     folder.mkdir()
     shutil.copyfile(prepared.matrix.file, folder / "matrix.yaml")
     contracts = [contract.resolve() for _, _, contract in prepared.contracts]
-    files = sorted({file for contract in contracts for file in _files_of(contract)})
+    files = sorted({file for contract in contracts for file in files_of(contract)})
     root = Path(os.path.commonpath([file.parent for file in files])) if files else Path()
     for file in files:
         copy = folder / "contracts" / file.relative_to(root)
@@ -65,7 +65,7 @@ def keep_inputs(directory: Path, prepared: Prepared) -> None:
     write_value(directory / "inputs.json", Inputs(str(prepared.matrix.file), tuple(kept)))
 
 
-def _files_of(contract: Path) -> set[Path]:
+def files_of(contract: Path) -> set[Path]:
     """The file of a contract, the guarantees beside it, and all files that they refer to, directly or indirectly."""
     waiting = [contract, *filter(is_file, guarantee_files(contract))]
     found: set[Path] = set()

@@ -55,13 +55,15 @@ class System:
     started: int = 0
     step: str = ""
     unrecorded: bool = False
+    _names: list[str] = field(default_factory=list)
 
     async def open_stores(self, path: str) -> None:
         """Start fresh, empty stores for one path."""
         for store in self.matrix.stores:
             folder = self.directory / "stores" / path / store.name
             folder.mkdir(parents=True)
-            log = self.directory / "logs" / f"{path}-{store.name}.log"
+            self._names.append(f"{path}-{store.name}")
+            log = self._log(self._names[-1])
             log.parent.mkdir(parents=True, exist_ok=True)
             self.stores[store.name] = await self.runtime.start_store(store_spec(store, folder, log))
         self.met.clear()
@@ -265,7 +267,14 @@ class System:
     def _named(self, what: str) -> str:
         """A name that is unique in the run, and the same whatever runs beside this path."""
         self.started += 1
-        return f"{what}-{self.number}.{self.started}"
+        name = f"{what}-{self.number}.{self.started}"
+        self._names.append(name)
+        return name
+
+    @property
+    def logs(self) -> list[Path]:
+        """Those of everything that the path has started."""
+        return [self._log(name) for name in self._names]
 
     def _log(self, name: str) -> Path:
         return self.directory / "logs" / f"{name}.log"

@@ -19,8 +19,10 @@ from verifier.history.model import Note, Timing
 from verifier.history.store import HistoryWriter, merge, read, write_value
 from verifier.plan.confirmation import confirmation
 from verifier.plan.model import Path as PlanPath
+from verifier.rehearsal.cell_cache import CellCache, StoredCell
+from verifier.rehearsal.cell_key import CellKeys
 from verifier.rehearsal.confirming import targets
-from verifier.rehearsal.events import ConfirmationBegan, Doing, Emit, RunBegan
+from verifier.rehearsal.events import ConfirmationBegan, Doing, Emit, PathCached, RunBegan
 from verifier.rehearsal.first_records import preparation_notes, run_info
 from verifier.rehearsal.frozen_heap import frozen_heap
 from verifier.rehearsal.learned import Learned
@@ -49,10 +51,13 @@ class Rehearsal:
     clock: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time
     parallel: int = 1
+    cache: CellCache | None = None
     _began: float = field(default=0.0)
     _opening: float = 0.0
     _now: Callable[[], float] = field(default=time.monotonic)
     _runs: list[PathRun] = field(default_factory=list)
+    _keys: CellKeys | None = None
+    _cached: list[PathRun] = field(default_factory=list)
 
     @property
     def timing(self) -> Timing:
@@ -99,12 +104,15 @@ class Rehearsal:
             await self.runtime.open()
             self.emit(Doing("providing images"))
             await provide(self.prepared.matrix, self.runtime, self.directory)
+            if self.cache is not None:
+                self._keys = await CellKeys.of(self.prepared, self.runtime, self.directory)
             self._opening = self._now()
             try:
                 await self._walk(writer)
             except EndedEarly:
                 parts.drop(self.directory, [self._runs[0].folder])
                 return
+            await self._keep()
             sent, answered, failed = (sum(counts) for counts in zip(*(run.counts for run in self._runs), strict=True))
             if sent != answered + failed:
                 writer.add(Note("", "count", f"{sent} sent, {answered} answered, {failed} failed"))
@@ -121,6 +129,8 @@ class Rehearsal:
         known = Learned.of(run.learned for run in self._runs)
         others = [self._run(path, known, budget) for path in plan.paths if path.kind != "control-old"]
         await self._side_by_side(others)
+        for run in self._cached:
+            writer.add(Note("", "cached", f"{run.path.id} was taken from the cache, because nothing of it has changed"))
         await self._confirm(writer)
 
     async def _confirm(self, writer: HistoryWriter) -> None:
@@ -170,4 +180,32 @@ class Rehearsal:
     async def _side_by_side(self, runs: Sequence[PathRun]) -> None:
         """The longest first where several run at a time: nothing can end before the rollout does."""
         order = list(runs) if self.parallel == 1 else sorted(runs, key=lambda run: -len(run.path.steps))
-        await side_by_side([run.run for run in order], self.parallel)
+        await side_by_side([partial(self._unless_cached, run) for run in order], self.parallel)
+
+    async def _unless_cached(self, run: PathRun) -> None:
+        key = self._key(self._keys, run)
+        found = self.cache.take(key, run.folder, self.directory) if self.cache is not None and key else None
+        if found is None:
+            await run.run()
+            return
+        run.learned, run.counts = Learned.restored(found.learned), found.counts
+        if run.budget is not None:
+            run.budget.whole.was_tried(run.path)
+            run.budget.leave()
+        self._cached.append(run)
+        self.emit(PathCached(run.path, found.at))
+
+    def _key(self, keys: CellKeys | None, run: PathRun) -> str | None:
+        return None if keys is None else keys.key(run.path, run.number, run.known.misfits)
+
+    async def _keep(self) -> None:
+        """Put what has run into the cache, unless a file or an image was changed meanwhile."""
+        if self.cache is None or not any(run.ended for run in self._runs):
+            return
+        now = await CellKeys.of(self.prepared, self.runtime, self.directory)
+        for run in self._runs:
+            key = self._key(now, run)
+            if run.ended and not run.path.confirms and key is not None and key == self._key(self._keys, run):
+                cell = StoredCell(self.wall(), run.counts, run.learned.stored())
+                self.cache.put(key, cell, run.folder, run.logs)
+        self.cache.trim()

@@ -23,7 +23,7 @@ from itertools import takewhile
 
 from verifier.history.model import Note
 from verifier.plan.faults import Key, key
-from verifier.plan.model import FOR_BUDGET, Fault, Plan, PlannedStep, Replay
+from verifier.plan.model import FOR_BUDGET, Fault, Path, Plan, PlannedStep, Replay
 
 RESERVE = 0.15  # of the budget; a run may take this much longer
 UNKNOWN_TAIL = 0.25  # of its share, for what the first step does after its replays
@@ -75,6 +75,16 @@ class Budget:
         """A path has ended: the steps that it never reached leave their shares to the others."""
         self._weights.pop(path, None)
 
+    def was_tried(self, path: Path) -> None:
+        """A path of the plan ran before, with all of its replays."""
+        self.tried.update(
+            self.key(replay, replay.fault)
+            for step in path.steps
+            if step.phase == "control-old"
+            for replay in step.replays
+            if replay.fault is not None
+        )
+
     def key(self, replay: Replay, fault: Fault) -> Key:
         return key(self._services[replay.session, fault.index], fault)
 
@@ -91,6 +101,7 @@ class PathBudget:
     _replayed: float = 0.0
     _floor: float = 0.0  # seconds that the faults of the step have in any case
     _first: float | None = None  # when the first fault could start
+    left_out: int = 0  # replays in all steps so far
     _skipped: int = 0
     _unmatched: int = 0
 
@@ -137,6 +148,7 @@ class PathBudget:
             return None
         self.whole.used(step.id, now - self._began)
         self.whole.tail = now - self._replayed
+        self.left_out += self._skipped
         if not self._skipped:
             return None
         told = f"{self._skipped} of {_faulted(step)} faulted replays were left out {FOR_BUDGET}"

@@ -25,6 +25,17 @@ RECOVERY = 15.0  # seconds after a kill, at least, once a control has: the other
 # they are followed all the same, and count only where the work never ends on its path.
 
 
+@dataclass(frozen=True, slots=True)
+class StoredTimes:
+    """The waiting times of a path that can be written and read; places are session and index."""
+
+    needed: tuple[tuple[str, int, float], ...]
+    recovered: tuple[tuple[str, int, float], ...]
+    under_way: tuple[tuple[str, int, tuple[float, ...]], ...]
+    lost: tuple[Fault, ...]
+    never: tuple[tuple[str, str], ...]
+
+
 @dataclass(slots=True)
 class WaitingTimes:
     """What the waitings of a path needed, by place. Controls with all old come first, so the others know of them."""
@@ -51,6 +62,28 @@ class WaitingTimes:
             found._lost |= path._lost
             found._never |= path._never
         return found
+
+    def stored(self) -> StoredTimes:
+        """What `WaitingTimes.of` takes from a path, as a plain value."""
+        return StoredTimes(
+            tuple((*place, seconds) for place, seconds in self.needed.items()),
+            tuple((*place, seconds) for place, seconds in self.recovered.items()),
+            tuple((*place, tuple(several)) for place, several in self._under_way.items()),
+            tuple(sorted(self._lost, key=repr)),
+            tuple(sorted(self._never)),
+        )
+
+    @classmethod
+    def restored(cls, stored: StoredTimes) -> WaitingTimes:
+        return cls(
+            {(session, index): seconds for session, index, seconds in stored.needed},
+            {(session, index): seconds for session, index, seconds in stored.recovered},
+            _under_way=defaultdict(
+                list, {(session, index): list(several) for session, index, several in stored.under_way}
+            ),
+            _lost=set(stored.lost),
+            _never=set(stored.never),
+        )
 
     @property
     def after_kill(self) -> bool:

@@ -6,7 +6,7 @@ no free port, a store that does not start) and returns everything else as a valu
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -123,6 +123,14 @@ class Runtime(Protocol):
 
     async def provide(self, replicas: tuple[ReplicaSpec, ...], stores: tuple[StoreSpec, ...]) -> None:
         """Make sure that every image exists; build it if a context is given. Raises BrokenEnvironment."""
+
+    async def digests(
+        self, versions: Sequence[tuple[ReplicaSpec, Sequence[tuple[str, ...]]]], stores: Sequence[StoreSpec]
+    ) -> dict[str, str | None]:
+        """What versions (each with all of its commands) and stores are made of, after `provide`; by id and by name.
+
+        Equal digests run equal code. One is None if that cannot be known.
+        """
 
     def watch(self, lost: Callable[[str], None]) -> None:
         """From now on call `lost`, with one line that tells why, when a store ends although nobody asked it to."""

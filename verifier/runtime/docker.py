@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -79,6 +79,18 @@ class DockerRuntime:
                 raise problem
         if problems:
             raise BrokenEnvironment("\n".join(map(str, problems)))
+
+    async def digests(
+        self, versions: Sequence[tuple[ReplicaSpec, Sequence[tuple[str, ...]]]], stores: Sequence[StoreSpec]
+    ) -> dict[str, str | None]:
+        names = {spec.id: images.name_of(spec) for spec, _ in versions} | {
+            spec.name: str(spec.image) for spec in stores
+        }
+
+        def identities() -> dict[str, str | None]:
+            return {key: str(self._all.client.images.get(name).id) for key, name in names.items()}
+
+        return await self._all.call(identities)
 
     def watch(self, lost: Callable[[str], None]) -> None:
         self._lost = lost

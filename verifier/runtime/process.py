@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import random
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from verifier.errors import BrokenEnvironment, shortage
-from verifier.runtime import local
+from verifier.runtime import fingerprint, local
 from verifier.runtime.base import Address, CommandResult, CommandSpec, ReplicaSpec, StartFailure, StoreSpec
 from verifier.runtime.identity import ProcessIdentity
 from verifier.runtime.job import Job
@@ -71,6 +71,14 @@ class ProcessRuntime:
                 )
         for store in stores:
             self._stores.check(store)
+
+    async def digests(
+        self, versions: Sequence[tuple[ReplicaSpec, Sequence[tuple[str, ...]]]], stores: Sequence[StoreSpec]
+    ) -> dict[str, str | None]:
+        search = self._launcher.environment(())["PATH"]
+        folders: dict[Path, str | None] = {}
+        found = {spec.id: fingerprint.of_version(spec, commands, search, folders) for spec, commands in versions}
+        return found | {store.name: fingerprint.of_store(store, search, folders) for store in stores}
 
     def watch(self, lost: Callable[[str], None]) -> None:
         self._stores.lost = lost
