@@ -17,6 +17,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts background jobs deaf to Ctrl-C, and their children inherit that: here some are to be interrupted.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Every test runs what it says. Those of the cache name a folder of their own.
+os.environ["VERIFIER_CACHE"] = os.devnull
+
 
 def in_ci() -> bool:
     return os.environ.get("CI", "").lower() not in ("", "0", "false", "no")

@@ -22,6 +22,7 @@ from verifier.matrix.model import Matrix, Migrations, Partner, Rollout, Service,
 from verifier.matrix.pairs import pairs
 from verifier.plan.model import ExchangeShape, SessionShape
 from verifier.plan.planner import plan
+from verifier.rehearsal.cell_cache import CellCache
 from verifier.rehearsal.prepare import Prepared
 from verifier.rehearsal.walk import Rehearsal
 from verifier.replay.replay_script import ReplayScript
@@ -215,13 +216,17 @@ def prepared(made: Matrix) -> Prepared:
     return Prepared(pairs(made)[0], registry, (), replay_scripts, plan(made, shapes, 0, registry), str(made.file))
 
 
-def rehearse(made: Matrix, runtime: FakeRuntime, folder: Path, parallel: int = 1) -> Ran:
+def rehearse(
+    made: Matrix, runtime: FakeRuntime, folder: Path, parallel: int = 1, cache: CellCache | None = None
+) -> Ran:
     directory = folder / "run"
     directory.mkdir()
     inputs, events = prepared(made), []
     error: BaseException | None = None
     try:
-        asyncio.run(Rehearsal(inputs, runtime, "for the test", directory, events.append, parallel=parallel).run())
+        asyncio.run(
+            Rehearsal(inputs, runtime, "for the test", directory, events.append, parallel=parallel, cache=cache).run()
+        )
     except Exception as broken:
         error = broken
     return Ran(directory, runtime, inputs, events, error)

@@ -181,4 +181,4 @@ def _rehearse(prepared: Prepared, chosen: Selection, directory: Path, manner: Ma
             interrupted = stopped.status
             if not (directory / "history" / "run.json").is_file():
                 raise
-    return judge_new(directory, rehearsal.timing), interrupted
+    return judge_new(directory, rehearsal.timing, judged=None if interrupted else rehearsal.judged), interrupted

@@ -26,6 +26,7 @@ from verifier.runtime.fingerprint import of_file
 MOST_BYTES = 2 << 30
 MOST_DAYS = 30.0
 DAY = 86400.0
+FOLDER = "VERIFIER_CACHE"
 _CELL = "cell.json"
 _PART = ".part-"  # how the name of an entry begins that is being made or removed
 
@@ -45,7 +46,9 @@ class StoredCell:
 
 
 def default_folder() -> Path:
-    """Where paths are kept, as XDG_CACHE_HOME says."""
+    """Where paths are kept, as VERIFIER_CACHE or XDG_CACHE_HOME says."""
+    if named := os.environ.get(FOLDER):
+        return Path(named)
     base = os.environ.get("XDG_CACHE_HOME", "")
     return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "verifier" / "paths"
 

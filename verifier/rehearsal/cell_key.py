@@ -31,10 +31,11 @@ from verifier.rehearsal.specs import replica_spec
 from verifier.runtime.base import Runtime
 from verifier.runtime.fingerprint import of_file, of_folder
 
-# What differs between two terminals and matters to no service.
+# What differs between two terminals and matters to no service, and where the cache is.
 _OF_TERMINAL = frozenset({
     "_", "COLUMNS", "DBUS_SESSION_BUS_ADDRESS", "LINES", "OLDPWD", "PWD", "SHLVL", "SSH_AUTH_SOCK", "SSH_CLIENT",
-    "SSH_CONNECTION", "SSH_TTY", "STY", "TERM", "TMUX", "TMUX_PANE", "WINDOWID", "XDG_SESSION_ID",
+    "SSH_CONNECTION", "SSH_TTY", "STY", "TERM", "TMUX", "TMUX_PANE", "VERIFIER_CACHE", "WINDOWID",
+    "XDG_SESSION_ID",
 })  # fmt: skip
 
 

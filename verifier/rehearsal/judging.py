@@ -33,13 +33,16 @@ def load_and_judge(directory: Path) -> tuple[Judgement, History, Plan]:
 
 
 def judge_new(
-    directory: Path, timing: Timing, clock: Callable[[], float] = time.monotonic
+    directory: Path,
+    timing: Timing,
+    clock: Callable[[], float] = time.monotonic,
+    judged: tuple[Judgement, History, Plan] | None = None,
 ) -> tuple[Judgement, History, Plan, Timing]:
-    """Judge a run that has just ended, and store the reports and the durations."""
+    """Judge a run that has just ended, unless it was `judged` at its end; store the reports and the durations."""
     began = clock()
-    judgement, history, plan = load_and_judge(directory)
+    judgement, history, plan = judged or load_and_judge(directory)
     took = clock() - began
-    timing = structs.replace(timing, judge_s=round(took, 3), total_s=round(timing.total_s + took, 3),
+    timing = structs.replace(timing, judge_s=round(timing.judge_s + took, 3), total_s=round(timing.total_s + took, 3),
                      boot_s=round(timing.boot_s, 3), replay_s=round(timing.replay_s, 3))  # fmt: skip
     write_value(directory / "timing.json", timing)
     write_reports(directory, judgement, history, plan, timing)

@@ -12,13 +12,15 @@ from pathlib import Path
 from msgspec import structs
 
 from verifier.checks.judge import judge
+from verifier.checks.verdict import Judgement
 from verifier.errors import BrokenEnvironment
 from verifier.history import parts
 from verifier.history.clock import run_clock
-from verifier.history.model import Note, Timing
+from verifier.history.model import History, Note, Timing
 from verifier.history.store import HistoryWriter, merge, read, write_value
 from verifier.plan.confirmation import confirmation
 from verifier.plan.model import Path as PlanPath
+from verifier.plan.model import Plan
 from verifier.rehearsal.cell_cache import CellCache, StoredCell
 from verifier.rehearsal.cell_key import CellKeys
 from verifier.rehearsal.confirming import targets
@@ -28,7 +30,7 @@ from verifier.rehearsal.frozen_heap import frozen_heap
 from verifier.rehearsal.learned import Learned
 from verifier.rehearsal.path_run import EndedEarly, PathRun
 from verifier.rehearsal.prepare import Prepared
-from verifier.rehearsal.run_directory import keep_inputs, tidy
+from verifier.rehearsal.run_directory import keep_inputs, stored_contracts, tidy
 from verifier.rehearsal.schedule import side_by_side
 from verifier.rehearsal.specs import provide
 from verifier.rehearsal.wiring import masked, masking
@@ -52,8 +54,10 @@ class Rehearsal:
     wall: Callable[[], float] = time.time
     parallel: int = 1
     cache: CellCache | None = None
+    judged: tuple[Judgement, History, Plan] | None = None  # of the whole run, if there was nothing to confirm
     _began: float = field(default=0.0)
     _opening: float = 0.0
+    _judging: float = 0.0
     _now: Callable[[], float] = field(default=time.monotonic)
     _runs: list[PathRun] = field(default_factory=list)
     _keys: CellKeys | None = None
@@ -63,7 +67,7 @@ class Rehearsal:
     def timing(self) -> Timing:
         """The durations so far. Those of paths that ran side by side are added up."""
         boot = self._opening + sum(run.boot for run in self._runs)
-        return Timing(self.clock() - self._began, boot, sum(run.replaying for run in self._runs), 0.0)
+        return Timing(self.clock() - self._began, boot, sum(run.replaying for run in self._runs), self._judging)
 
     async def run(self) -> Timing:
         """Run the plan. Raises BrokenEnvironment. In any case the runtime is closed and the history is complete."""
@@ -116,6 +120,7 @@ class Rehearsal:
             sent, answered, failed = (sum(counts) for counts in zip(*(run.counts for run in self._runs), strict=True))
             if sent != answered + failed:
                 writer.add(Note("", "count", f"{sent} sent, {answered} answered, {failed} failed"))
+                self.judged = None
         finally:
             await self.runtime.close()
 
@@ -136,10 +141,14 @@ class Rehearsal:
     async def _confirm(self, writer: HistoryWriter) -> None:
         """Repeat what would fail the run, within the budget. Does nothing without a finding."""
         writer.flush()
+        began = self._now()
         plan, history = self.prepared.plan, read(self.directory)
-        wanted = targets(judge(history, self.prepared.registry, plan), history, plan)
-        paths = confirmation(plan, wanted)
+        history = structs.replace(history, run=structs.replace(history.run, unfinished=False))
+        judgement = judge(history, stored_contracts(self.directory), plan)
+        paths = confirmation(plan, targets(judgement, history, plan))
+        self._judging = self._now() - began
         if not paths:
+            self.judged = (judgement, history, plan)
             return
         write_value(self.directory / "plan.json", replace(plan, confirmation=paths))
         self.emit(ConfirmationBegan(paths))
