@@ -62,9 +62,8 @@ def test_what_cannot_be_known_has_no_digest(folder: Path, monkeypatch: pytest.Mo
 
 
 def version(folder: Path, command: tuple[str, ...], **environment: str) -> str | None:
-    spec = ReplicaSpec(
-        "a", "a", "1", 0, None, None, command, folder, tuple(environment.items()), (), Readiness("tcp", ""), folder / "l"
-    )  # fmt: skip
+    given, log = tuple(environment.items()), folder / "log"
+    spec = ReplicaSpec("a", "a", "1", 0, None, None, command, folder, given, (), Readiness("tcp", ""), log)
     return of_version(spec, [command], SEARCH, {})
 
 
