@@ -42,8 +42,19 @@ def test_old_equal_to_new_is_unknown_and_its_twin_passes(tmp_path: Path) -> None
     assert (status, verdict(tmp_path / "same" / "run")) == (3, "unknown"), told
     assert "words 1 and 2 are the same" in told
     (tmp_path / "other").mkdir()
-    status, told = run(write(tmp_path / "other", OTHER), tmp_path / "other" / "run", "process", "--share")
+    more = ("--quiet", "--events", str(tmp_path / "events.jsonl"), "--report", f"junit={tmp_path}/junit.xml")
+    more += ("--report", f"markdown={tmp_path}/summary.md", "--report", "github=-")
+    status, told = run(write(tmp_path / "other", OTHER), tmp_path / "other" / "run", "process", "--share", *more)
     assert (status, verdict(tmp_path / "other" / "run")) == (0, "pass"), told
+    assert told.startswith("PASS  words · ")
+    assert told.count("\n") == 1, "--quiet says no more than the verdict, and a pass has no annotation"
+    assert (tmp_path / "junit.xml").read_text() == (tmp_path / "other" / "run" / "junit.xml").read_text()
+    assert "pass: rollout of words" in (tmp_path / "summary.md").read_text()
+    events = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    kinds = [event["event"] for event in events]
+    assert next(kind for kind in kinds if kind != "doing") == "run-began"
+    assert kinds.count("step-began") == kinds.count("step-ended") > 5
+    assert all(event["schema"] == 1 and event["at"] > 0 for event in events)
     # Only its owner can enter a run directory, unless it is shared.
     modes = [stat.S_IMODE((tmp_path / name / "run").stat().st_mode) for name in ("same", "other")]
     assert modes[0] == 0o700 and modes[1] & 0o055 == 0o055

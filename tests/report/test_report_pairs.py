@@ -103,7 +103,12 @@ def test_junit_has_the_suites_of_every_pair_and_an_error_for_one_that_was_not_ru
     run = whole("fail", "not run")
     own = ElementTree.fromstring(run.results[0].reports["junit"])
     root = ElementTree.fromstring(MERGED["junit"](run))
-    assert [suite.get("name") for suite in root] == [f"1 → 2: {suite.get('name')}" for suite in own] + ["2 → 3"]
+    first = [f"pair 1 of 2: {suite.get('name')}" for suite in own]
+    assert [suite.get("name") for suite in root] == [*first, "pair 2 of 2"]
+    versions = [item.get("value") for item in root.iter("property") if item.get("name") == "versions"]
+    assert list(dict.fromkeys(versions)) == ["1 → 2", "2 → 3"]
+    names = [(item.get("classname"), item.get("name")) for item in root.iter("testcase")]
+    assert len(set(names)) == len(names)
     assert root.get("failures") == own.get("failures")
     assert int(root.get("errors", "")) == int(own.get("errors", "")) + 1
     assert int(root.get("tests", "")) == len(root.findall(".//testcase"))

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from verifier.cli.options import examples
+from verifier.cli.requested import REPORTS, Requested, write_requested
 from verifier.errors import BadInput
 from verifier.rehearsal.judging import load_and_judge
 from verifier.rehearsal.pairs import has_pairs, load_one_pair, load_pairs
@@ -25,11 +26,16 @@ RENDERERS = {entry.name: entry.render for entry in FORMATS}
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), help="File to write; by default standard output."
 )
-def report(run: Path, shape: str, out: Path | None) -> None:
+@REPORTS
+def report(run: Path, shape: str, out: Path | None, reports: tuple[Requested, ...]) -> None:
     """Render a stored run. The format `compatibility` is the matrix of its versions as JSON.
 
-    The run directory is not changed. The exit status does not depend on the verdict.
+    With --report, any number of files are written and nothing else is printed. The run directory is not changed, and
+    the exit status does not depend on the verdict.
     """
+    if reports:
+        write_requested(reports, run)
+        return
     if shape == MATRIX:
         rendered = compatibility_json.render(load_pairs(run, ()) if has_pairs(run) else load_one_pair(run))
     elif has_pairs(run):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 import click
 
 from verifier.cli.options import examples, run_directory, seconds
-from verifier.cli.rehearse import rehearse
+from verifier.cli.rehearse import rehearse, told
+from verifier.cli.requested import REPORTS, Requested, copy_errors, write_requested
+from verifier.cli.watching import watching
 from verifier.errors import BrokenEnvironment
 from verifier.rehearsal.broken import write_errors
 from verifier.rehearsal.cell_cache import CellCache, default_folder
@@ -45,6 +46,9 @@ from verifier.runtime.select import AUTO, RUNTIMES, select
     help="Paths that run at a time; by default as many as cores and memory allow. The verdict does not depend on it.",
 )
 @click.option("--no-cache", is_flag=True, help="Run every path, also where nothing of it has changed.")
+@REPORTS
+@click.option("--quiet", is_flag=True, help="No progress and no report, only the verdict in a sentence.")
+@click.option("--events", type=click.Path(dir_okay=False, path_type=Path), help="File for events as JSON lines.")
 @click.option("--share", is_flag=True, help="Let other users read the run directory; by default only you can.")
 @click.pass_context
 def run(
@@ -57,26 +61,38 @@ def run(
     out: Path | None,
     parallel: int | None,
     no_cache: bool,
+    reports: tuple[Requested, ...],
+    quiet: bool,
+    events: Path | None,
     share: bool,
 ) -> None:
     """Verify a rollout before it happens.
 
     Exit status: 0 pass, 1 fail, 2 bad input, 3 unknown (something was not tested), 4 broken environment (no verdict).
     """
-    prepared = prepare(matrix, seed, seconds(budget), say=partial(click.echo, err=True), all_pairs=all_pairs)
+    say = _nothing if quiet else told
+    prepared = prepare(matrix, seed, seconds(budget), say=say, all_pairs=all_pairs)
     for note in dict.fromkeys(note for pair in prepared for note in pair.notes):
-        click.echo(f"note: {note}", err=True)
+        say(f"note: {note}")
     directory = run_directory(out, prepared[0].matrix.name, share)
     cache = None if no_cache else CellCache(default_folder())
     try:
-        ended = rehearse(prepared, select(choice), directory, parallel or default_parallel(), cache=cache)
+        with watching(quiet, events) as watch:
+            ended = rehearse(prepared, select(choice), directory, parallel or default_parallel(), watch, say, cache)
     except BrokenEnvironment as broken:
         if found := write_errors(directory, prepared[0].plan, choice, str(broken)):
             click.echo(found, err=True)
+        copy_errors(reports, directory)
         raise
-    click.echo(ended.report, nl=False)
+    write_requested(reports, directory)
+    click.echo("\n".join(ended.report.splitlines()[:1]) + "\n" if quiet else ended.report, nl=False)
     files = ", ".join([*(FILES if len(prepared) > 1 else ()), *(entry.file for entry in FORMATS if entry.file)])
-    click.echo(f"run directory: {directory} ({files}, {ended.folders})")
+    if not quiet:
+        click.echo(f"run directory: {directory} ({files}, {ended.folders})")
     if ended.interrupted:
         click.echo("Interrupted; judged as far as it came. Everything that the run started has been removed.", err=True)
     context.exit(ended.interrupted or EXIT[ended.verdict])
+
+
+def _nothing(sentence: str) -> None:
+    """Says nothing."""

@@ -183,6 +183,7 @@ class RunInfo(Struct, frozen=True, gc=False):
     client_versions: tuple[tuple[str, str], ...]  # (service, version whose client was recorded)
     file: str = ""  # path of the matrix as given on the command line
     unfinished: bool = False  # it goes on, or it was stopped before its end: interrupted, killed or broken
+    lines: tuple[tuple[str, str, int], ...] = ()  # (service, version or "", line that declares it in the matrix)
 
 
 class History(Struct, frozen=True, gc=False):

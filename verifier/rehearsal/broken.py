@@ -82,10 +82,10 @@ def _nothing(plan: Plan, runtime: str) -> dict[str, Any]:
 
 
 def _junit(plan: Plan, message: str) -> str:
-    counts = {"tests": "1", "failures": "0", "errors": "1", "skipped": "0"}
+    counts = {"tests": "1", "failures": "0", "errors": "1"}
     root = Element("testsuites", {"name": printable(plan.matrix), **counts})
     suite = SubElement(root, "testsuite", {"name": "verdict", **counts})
-    case = SubElement(suite, "testcase", classname="verdict", name="the environment works")
+    case = SubElement(suite, "testcase", classname="verdict", name="the environment works", time="0.000")
     error = SubElement(case, "error", type="environment", message=one_line(message.partition("\n")[0]))
     error.text = printable(message)
     ElementTree.indent(root)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from verifier.errors import BadInput
 from verifier.history.model import Note, RunInfo, ServiceInfo
 from verifier.history.store import SCHEMA
+from verifier.located import load
+from verifier.matrix.model import Matrix
 from verifier.plan.render import borrowing
 from verifier.rehearsal.prepare import Prepared
 
@@ -47,4 +50,22 @@ def run_info(prepared: Prepared, runtime: str) -> RunInfo:
         partners=tuple(partner.name for partner in matrix.partners),
         client_versions=tuple(dict.fromkeys(clients)),
         file=prepared.named,
+        lines=tuple(_lines(matrix)),
     )
+
+
+def _lines(matrix: Matrix) -> Iterator[tuple[str, str, int]]:
+    """The lines of the matrix that declare its services, with the version "", and their versions."""
+    try:
+        services = load(matrix.file).value["services"].value
+    except (BadInput, KeyError):  # the file was changed or removed since it was read
+        return
+    for service in matrix.services:
+        if service.name in services:
+            yield service.name, "", services[service.name].line
+            versions = services[service.name].value["versions"].value
+            yield from (
+                (service.name, version.name, versions[version.name].line)
+                for version in service.versions
+                if version.name in versions
+            )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from xml.etree.ElementTree import Element, SubElement
@@ -12,9 +13,10 @@ from verifier.report.compatibility import Cell, rows
 from verifier.report.markdown import SIGNS, fitting, plain
 from verifier.report.pairs import NOT_RUN, PairsRun, headline
 from verifier.report.phrasing import SYMBOLS, shortened
+from verifier.report.sarif import SCHEMA
 from verifier.report.text import WIDTH, grid, wrapped
 
-COUNTS = ("tests", "failures", "errors", "skipped")
+COUNTS = ("tests", "failures", "errors")
 CORNER = "from \\ to"
 LEGEND = (
     "Right of the diagonal versions go forward, left of it they are rolled back. Each cell is the evidence of a run, "
@@ -82,20 +84,27 @@ def page(run: PairsRun) -> str:
 
 
 def junit(run: PairsRun) -> str:
-    """The suites of all pairs, named after their pair. A pair that was not run is an error."""
+    """The suites of all pairs, named after the place of their pair. A pair that was not run is an error.
+
+    The versions are a property, because names stay the same from release to release.
+    """
     root = Element("testsuites", name=printable(run.matrix))
     seconds = 0.0
-    for result in run.results:
+    for number, result in enumerate(run.results, 1):
+        pair = f"pair {number} of {len(run.results)}"
         if result.document is None:
-            suite = SubElement(root, "testsuite", name=printable(str(result)), tests="1", failures="0", errors="1")
-            suite.set("skipped", "0")
-            case = SubElement(suite, "testcase", classname=printable(str(result)), name="the pair was run")
+            suite = SubElement(root, "testsuite", name=pair, tests="1", failures="0", errors="1", skipped="0")
+            _versions(suite, str(result))
+            case = SubElement(suite, "testcase", classname=pair, name="the pair was run", time="0.000")
             SubElement(case, "error", type=NOT_RUN, message=one_line(result.reason))
             continue
         own = ElementTree.fromstring(result.reports["junit"])
         seconds += float(own.get("time", "0"))
         for suite in own:
-            suite.set("name", f"{printable(str(result))}: {suite.get('name')}")
+            suite.set("name", f"{pair}: {suite.get('name')}")
+            _versions(suite, str(result))
+            for case in suite.iter("testcase"):
+                case.set("classname", f"{pair} {case.get('classname')}")
             root.append(suite)
     root.set("time", f"{seconds:.3f}")
     for name in COUNTS:
@@ -104,11 +113,46 @@ def junit(run: PairsRun) -> str:
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
 
 
+def _versions(suite: Element, named: str) -> None:
+    properties = Element("properties")
+    SubElement(properties, "property", name="versions", value=one_line(named))
+    suite.insert(0, properties)
+
+
+def github(run: PairsRun) -> str:
+    """The annotations of all pairs. A pair that was not run is an error."""
+    missing = [one_line(f"{result}: {result.reason}") for result in run.results if result.document is None]
+    lines = (f"::error title=not run::{told.replace('%', '%25')}\n" for told in missing)
+    return "".join([*_reports(run, "github"), *lines])
+
+
+def gitlab(run: PairsRun) -> str:
+    """The entries of all pairs, each fingerprint once."""
+    every = [entry for report in _reports(run, "gitlab") for entry in json.loads(report)]
+    return json.dumps(list({entry["fingerprint"]: entry for entry in every}.values()), indent=2) + "\n"
+
+
+def sarif(run: PairsRun) -> str:
+    """A run of SARIF for each pair that was run."""
+    documents = [json.loads(report) for report in _reports(run, "sarif")]
+    for number, document in enumerate(documents, 1):
+        document["runs"][0]["automationDetails"] = {"id": f"pair-{number}/"}
+    runs = [entry for document in documents for entry in document["runs"]]
+    return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": runs}, indent=2) + "\n"
+
+
+def _reports(run: PairsRun, shape: str) -> list[str]:
+    return [result.reports[shape] for result in run.results if result.document is not None]
+
+
 MERGED: dict[str, Callable[[PairsRun], str]] = {
     "text": text,
     "markdown": markdown,
     "html": page,
     "junit": junit,
     "json": pairs_json.merged,
+    "github": github,
+    "gitlab": gitlab,
+    "sarif": sarif,
 }
 FILES = {"compatibility.json": compatibility_json.render}  # beside those of MERGED
