@@ -99,6 +99,26 @@ def test_a_client_that_is_newer_than_the_pair_is_not_replayed_and_that_is_told()
     assert [entry.client for entry in alone[0].matrix.traffic] == ["3"], "something must be replayed"
 
 
+def test_attempts_are_rollouts_of_their_own_where_there_are_such_migrations() -> None:
+    first, second, third = (
+        version("1"),
+        version("2", migrations=Migrations(expand=("e",))),
+        version("3", migrations=Migrations(contract=("c",))),
+    )
+    made = replace(
+        matrix([service("orders", [first, second, third])]), attempts=("contract-early", "new-before-expand")
+    )
+    found = pairs(made)
+    assert [(pair.name, str(pair), pair.attempt) for pair in found] == [
+        ("1-2", "1 → 2", ""),
+        ("1-2-new-before-expand", "1 → 2 (new-before-expand)", "new-before-expand"),
+        ("2-3", "2 → 3", ""),
+        ("2-3-contract-early", "2 → 3 (contract-early)", "contract-early"),
+    ]
+    assert [pair.matrix.rollout.attempt for pair in found] == [pair.attempt for pair in found]
+    assert [pairs(pair.matrix)[0].matrix for pair in found] == [pair.matrix for pair in found]
+
+
 TEXT = """\
 services:
   orders:

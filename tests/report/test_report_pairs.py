@@ -16,7 +16,7 @@ from verifier.checks.verdict import Judgement
 from verifier.cli.judge import judge
 from verifier.cli.report import report
 from verifier.history.store import HistoryWriter, write_value
-from verifier.rehearsal.pairs import Index, StoredPair, result, store_index
+from verifier.rehearsal.pairs import Index, StoredPair, merged_run, result, store_index
 from verifier.rehearsal.run_directory import Inputs
 from verifier.report.formats import FORMATS
 from verifier.report.pairs import PairResult, PairsRun
@@ -78,7 +78,7 @@ def test_the_document_keeps_its_keys_and_ids_stay_unique() -> None:
     run = whole("fail", "not run", "fail")
     one, two = (entry.document for entry in run.results if entry.document is not None)
     found = json.loads(MERGED["json"](run))
-    assert list(found) == [*one, "pairs"]
+    assert list(found) == [*one, "pairs", "attempts"]
     steps = [step["id"] for step in found["steps"]]
     assert len(set(steps)) == len(steps) == len(one["steps"]) + len(two["steps"])
     assert {step for entry in found["violations"] for step in (entry["step"], *entry["steps"])} <= set(steps)
@@ -159,3 +159,25 @@ def test_a_stored_run_is_judged_and_reported_again(tmp_path: Path) -> None:
         shown = CliRunner().invoke(report, [str(tmp_path), "--format", name], catch_exceptions=False)
         assert (shown.exit_code, bool(shown.stdout)) == (0, True)
     assert 'href="pairs/1-2/report.html' in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_an_attempt_is_told_and_does_not_count() -> None:
+    stored = StoredPair("1", "2", "1-2-contract-early", "", "contract-early")
+    tried = result(stored, (judged("fail"), values.history(), values.plan(), values.TIMING), NAMES)
+    index = Index("shop", 0, "process", "1.0", ("1", "2"), (stored,))
+    run = merged_run(index, (pair("1", "2", "pass"), tried))
+    assert run.verdict == "pass"
+    told = f"1 → 2 (contract-early): fail · {tried.attribution} · {tried.cause}"
+    shown = MERGED["text"](run)
+    assert "Tried on request, in a wrong order (does not count for the verdict)" in shown
+    assert told[:60] in shown
+    for name in ("markdown", "html"):
+        assert "1 → 2 (contract-early)" in MERGED[name](run)
+    document = json.loads(MERGED["json"](run))
+    assert (document["verdict"], document["violations"]) == ("pass", [])
+    (entry,) = document["attempts"]
+    assert (entry["attempt"], entry["verdict"], entry["directory"]) == (
+        "contract-early",
+        "fail",
+        "pairs/1-2-contract-early",
+    )

@@ -109,7 +109,8 @@ def _pairs(prepared: Sequence[Prepared], chosen: Selection, directory: Path, man
     interrupted pair is judged as far as it came, and the later ones are not run.
     """
     plan = prepared[0].plan
-    stored = [StoredPair(entry.pair.old, entry.pair.new, entry.pair.name) for entry in prepared]
+    asked = [entry.pair for entry in prepared]
+    stored = [StoredPair(pair.old, pair.new, pair.name, attempt=pair.attempt) for pair in asked]
     results = [result(pair, None) for pair in stored]
     unrun = tuple(_contracts_only(prepared))
     index = Index(plan.matrix, plan.seed, chosen.name, plan.tool, prepared[0].versions, tuple(stored), unrun)

@@ -9,6 +9,7 @@ from verifier.matrix.traffic_rules import ComputedRule, Credential, ExchangePatt
 from verifier.runtime.base import Build, Environment, Readiness
 
 STRATEGIES = ("rolling", "canary", "blue-green", "recreate")
+ATTEMPTS = ("contract-early", "new-before-expand")
 COVERS = ("states", "transitions")
 ROLLBACKS = ("every-state", "ends", "none")
 KINDS = ("web", "worker")
@@ -192,6 +193,7 @@ class Rollout:
     canary: tuple[int, ...] = ()
     cover: str = "states"
     paths: int = 6
+    attempt: str = ""  # migrations in a wrong order, to see what it does (`ATTEMPTS`)
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +268,7 @@ class Matrix:
     replaying: Replaying = Replaying()
     caller: Environment = field(default=(), repr=False)  # variables of the caller that it uses; they may be secret
     pairs: str | tuple[tuple[str, str], ...] = "adjacent"  # or all, or names of versions, the older one first
+    attempts: tuple[str, ...] = ()  # each is one more rollout of every pair that has such migrations
 
     @property
     def ports(self) -> dict[str, int]:

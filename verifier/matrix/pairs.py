@@ -11,21 +11,26 @@ from verifier.located import Located, Reader
 from verifier.matrix.model import Matrix, Service, Traffic
 
 PAIRINGS = ("adjacent", "all")
+NEEDED = {"contract-early": ("contract",), "new-before-expand": ("expand",)}  # stages, without which it is no attempt
 Names = tuple[str, str]
 Places = tuple[int, int]  # of the old and the new version among the versions of a service, from 0
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One rollout of a matrix. `matrix` holds only the versions of this pair; `name` is safe as a folder and unique."""
+    """One rollout of a matrix. `matrix` holds only the versions of this pair; `name` is safe as a folder and unique.
+
+    An `attempt` does the migrations in a wrong order, because the matrix asks for it.
+    """
 
     old: str
     new: str
     name: str
     matrix: Matrix
+    attempt: str = ""
 
     def __str__(self) -> str:
-        return f"{self.old} → {self.new}"
+        return f"{self.old} → {self.new}" + (f" ({self.attempt})" if self.attempt else "")
 
 
 def pairs(matrix: Matrix) -> tuple[Pair, ...]:
@@ -43,8 +48,13 @@ def pairs(matrix: Matrix) -> tuple[Pair, ...]:
         name = _unused(f"{safe_name(names[0])}-{safe_name(names[1])}", found)
         services = tuple(_upgraded(service, *_places(service, names, places)) for service in matrix.services)
         traffic = _traffic(matrix, services)
-        own = replace(matrix, services=services, traffic=traffic, pairs=PAIRINGS[0])
+        own = replace(matrix, services=services, traffic=traffic, pairs=PAIRINGS[0], attempts=())
         found[name] = Pair(*names, name, own)
+        for attempt in matrix.attempts:
+            if any(service.migrating(stage) for service in services for stage in NEEDED[attempt]):
+                wrong = replace(own, rollout=replace(own.rollout, attempt=attempt, rollback="none"))
+                other = _unused(f"{name}-{attempt}", found)
+                found[other] = Pair(*names, other, wrong, attempt)
     return tuple(found.values())
 
 

@@ -12,6 +12,7 @@ from verifier.errors import BadInput
 from verifier.files import read_text, resolved
 from verifier.located import Located, Reader, load
 from verifier.matrix.model import (
+    ATTEMPTS,
     FAULTS,
     Matrix,
     Partner,
@@ -44,7 +45,19 @@ def parse(
     file = resolved(Path(), str(file)) or file
     reader = Reader()
     root = load(file)
-    known = ("matrix", "services", "stores", "partners", "rollout", "traffic", "faults", "budget", "replay", "pairs")
+    known = (
+        "matrix",
+        "services",
+        "stores",
+        "partners",
+        "rollout",
+        "traffic",
+        "faults",
+        "budget",
+        "replay",
+        "pairs",
+        "try",
+    )
     items = dict(reader.mapping(root, known))
     check_references(reader, items, parts_of)
     caller = CallerEnvironment(environ)
@@ -72,6 +85,7 @@ def parse(
         replaying=read_replaying(reader, items.get("replay")),
         caller=tuple(sorted(caller.used.items())),
         pairs=read_pairs(reader, items.get("pairs"), services),
+        attempts=tuple(reader.choice(item, ATTEMPTS, ATTEMPTS[0]) for item in reader.items(items.get("try"))),
     )
     if services and all(len(service.versions) == 1 for service in services):
         reader.problem(items["services"], "no service has two versions: there is nothing to deploy")

@@ -42,6 +42,8 @@ def counted(matrix: Matrix, paths: Sequence[Path]) -> tuple[Count, Count, tuple[
     """States and transitions that are planned, of all that the rollout can have, and what is not planned."""
     every, lattice = size(matrix), chains(matrix)
     states, found = visited(paths)
+    if matrix.rollout.attempt:  # a wrong order goes through states that no rollout should have
+        return Count(len(states), len(states)), Count(len(found), len(found)), ()
     back = {change for change in found if not _goes_forward(matrix, lattice, change)}
     return (
         Count(len(states), every.states),

@@ -177,16 +177,23 @@ def _rollout(matrix: Matrix, name: str, lattice: Sequence[Chain], way: Changes, 
     state: State = (0,) * len(lattice)
     left = sum(len(waves(matrix, service)) for service in upgraded(matrix))
     mode = matrix.rollout.rollback
+    attempt = matrix.rollout.attempt
     for at in way:
         service, number = matrix.service(lattice[at].service), state[at] - lattice[at].expands
         state = moved(state, at)
-        if number < 0:
+        if attempt == "contract-early" and number == 0:
+            _finish(draft, [service])
+        if number < 0 and attempt != "new-before-expand":
             _expand(draft, service)
+        elif number < 0:
+            continue
         else:
             wave = waves(matrix, service)[number]
             _upgrade(draft, matrix, service, wave, "forward")
             done.append((service, wave))
             left -= 1
+            if attempt == "new-before-expand" and number == 0 and lattice[at].expands:
+                _expand(draft, service, restarting=False)
         wanted = (number >= 0 and left < 2) or (mode == "every-state" and state not in returned)
         if done and wanted and mode != "none":
             returned.add(state)
@@ -194,15 +201,19 @@ def _rollout(matrix: Matrix, name: str, lattice: Sequence[Chain], way: Changes, 
     if crashing := _crashing(matrix, new=True):
         told = f"kill a new replica of {', '.join(service.name for service in crashing)} before the last migrations"
         _crash(draft, crashing, True, "forward", f"{told} and start it again")
-    _finish(draft, upgraded(matrix))
+    if attempt != "contract-early":
+        _finish(draft, upgraded(matrix))
     return draft.path()
 
 
-def _expand(draft: _Draft, service: Service) -> None:
+def _expand(draft: _Draft, service: Service, restarting: bool = True) -> None:
+    """The first migration of a service. After it an old replica is restarted, and one is killed."""
     label = f"{service.name} {service.new.name}"
     draft.add(
         "migrate", "forward", f"expand for {label}", [Action("migrate", service.name, service.new.name, 0, "expand")]
     )
+    if not restarting:
+        return
     draft.add(
         "restart",
         "forward",

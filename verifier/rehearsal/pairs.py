@@ -36,6 +36,7 @@ class StoredPair:
     new: str
     name: str
     reason: str = INTERRUPTED
+    attempt: str = ""
 
     @property
     def directory(self) -> str:
@@ -77,13 +78,17 @@ def store_index(directory: Path, index: Index) -> None:
 def result(pair: StoredPair, judged: Judged | None, formats: Collection[str] = WRITTEN) -> PairResult:
     """A pair with its reports in these formats; without a judgement it was not run."""
     if judged is None:
-        return PairResult(pair.old, pair.new, pair.name, pair.directory, None, {}, pair.reason)
+        return PairResult(pair.old, pair.new, pair.name, pair.directory, None, {}, pair.reason, pair.attempt)
     reports = {entry.name: entry.render(*judged) for entry in FORMATS if entry.name in {*formats, "json"}}
-    return PairResult(pair.old, pair.new, pair.name, pair.directory, json.loads(reports["json"]), reports)
+    document = json.loads(reports["json"])
+    return PairResult(pair.old, pair.new, pair.name, pair.directory, document, reports, attempt=pair.attempt)
 
 
 def merged_run(index: Index, results: tuple[PairResult, ...]) -> PairsRun:
-    return PairsRun(index.matrix, index.seed, index.runtime, index.tool, index.versions, results, index.contracts)
+    counting = tuple(entry for entry in results if not entry.attempt)
+    attempts = tuple(entry for entry in results if entry.attempt)
+    named = (index.matrix, index.seed, index.runtime, index.tool, index.versions)
+    return PairsRun(*named, counting, index.contracts, attempts)
 
 
 def load_pairs(directory: Path, formats: Collection[str]) -> PairsRun:

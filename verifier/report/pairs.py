@@ -27,9 +27,10 @@ class PairResult:
     document: Mapping[str, Any] | None
     reports: Mapping[str, str]
     reason: str = ""
+    attempt: str = ""  # migrations in a wrong order, which were tried on request
 
     def __str__(self) -> str:
-        return f"{self.old} → {self.new}"
+        return f"{self.old} → {self.new}" + (f" ({self.attempt})" if self.attempt else "")
 
     @property
     def verdict(self) -> str:
@@ -69,6 +70,7 @@ class PairsRun:
     versions: tuple[str, ...]
     results: tuple[PairResult, ...]
     contracts: tuple[ContractsOnly, ...] = ()  # of pairs that were not run
+    attempts: tuple[PairResult, ...] = ()  # they do not count for the verdict
 
     @property
     def verdict(self) -> Verdict:
@@ -86,3 +88,12 @@ def headline(run: PairsRun) -> str:
         if name in verdicts
     ]
     return f"{counted(len(verdicts), 'pair')} of versions: {', '.join(told)}."
+
+
+def tried(run: PairsRun) -> list[str]:
+    """A sentence for each attempt: what a wrong order of migrations does."""
+    found = []
+    for entry in run.attempts:
+        told = " · ".join(filter(None, (entry.verdict, entry.attribution, entry.cause)))
+        found.append(f"{entry}: {told} ({entry.directory}/report.html)")
+    return found

@@ -11,7 +11,7 @@ from verifier.printable import one_line, printable
 from verifier.report import compatibility_json, html, pairs_json
 from verifier.report.compatibility import Cell, rows
 from verifier.report.markdown import SIGNS, fitting, plain
-from verifier.report.pairs import NOT_RUN, PairsRun, headline
+from verifier.report.pairs import NOT_RUN, PairsRun, headline, tried
 from verifier.report.phrasing import SYMBOLS, shortened
 from verifier.report.sarif import SCHEMA
 from verifier.report.text import WIDTH, grid, wrapped
@@ -23,6 +23,8 @@ LEGEND = (
     "unless it says `contract only` or `not run`. `via` names releases in between: "
     "every part of this way passed on its own."
 )
+
+TRIED = "Tried on request, in a wrong order (does not count for the verdict)"
 
 
 def text(run: PairsRun) -> str:
@@ -36,6 +38,8 @@ def text(run: PairsRun) -> str:
             if cell is not None:
                 where = f" ({cell.link})" if cell.link else ""
                 lines += wrapped(f"{cell.old} → {cell.new} {cell.direction}: {cell.text}{where}", "")
+    if run.attempts:
+        lines += ["", TRIED, *(line for sentence in tried(run) for line in wrapped(sentence, "  "))]
     for result in run.results:
         if result.document is not None:
             lines += ["", "═" * WIDTH, one_line(f"pair {result}"), "", result.reports["text"].rstrip("\n")]
@@ -70,6 +74,8 @@ def markdown(run: PairsRun) -> str:
         )
         table.append(f"| {plain(old)} | " + " | ".join(shown) + " |")
     table += ["", LEGEND]
+    if run.attempts:
+        table += ["", TRIED, "", *(f"- {plain(shortened(sentence, 500))}" for sentence in tried(run))]
     parts = [[*table, ""]]
     for result in run.results:
         if result.document is not None:
@@ -79,7 +85,15 @@ def markdown(run: PairsRun) -> str:
 
 def page(run: PairsRun) -> str:
     """A small page with the matrix. Its cells link to the steps on the pages of the pairs."""
-    values = {"run": run, "headline": headline(run), "rows": rows(run), "corner": CORNER, "legend": LEGEND}
+    values = {
+        "run": run,
+        "headline": headline(run),
+        "rows": rows(run),
+        "corner": CORNER,
+        "legend": LEGEND,
+        "attempts": run.attempts,
+        "tried": TRIED,
+    }
     return html.template("pairs.html").render(values).rstrip() + "\n"
 
 

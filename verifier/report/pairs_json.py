@@ -54,6 +54,18 @@ def merged(run: PairsRun) -> str:
             }
             for pair in run.results
         ],
+        "attempts": [
+            {
+                "old": entry.old,
+                "new": entry.new,
+                "attempt": entry.attempt,
+                "verdict": entry.verdict,
+                "directory": entry.directory,
+                "attribution": entry.attribution,
+                "cause": entry.cause,
+            }
+            for entry in run.attempts
+        ],
     }
     return json.dumps(document, indent=2, ensure_ascii=True) + "\n"
 
