@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, assert_never
 
 from verifier.cli.rehearse import Watch, progress
 from verifier.errors import BadInput
@@ -17,6 +17,7 @@ from verifier.rehearsal.events import (
     Emit,
     Event,
     PathBegan,
+    PathCached,
     ReplayEnded,
     RunBegan,
     StepBegan,
@@ -76,6 +77,8 @@ def values(event: Event) -> dict[str, Any]:
                 "steps": len(plan.steps), "replays": sum(len(step.replays) for step in plan.steps)}  # fmt: skip
     if isinstance(event, PathBegan):
         return {"event": "path-began", "path": event.path.id, "steps": len(event.path.steps)}
+    if isinstance(event, PathCached):
+        return {"event": "path-cached", "path": event.path.id, "ran": event.at}
     if isinstance(event, ConfirmationBegan):
         return {"event": "confirmation-began", "paths": [path.id for path in event.paths]}
     if isinstance(event, StepBegan):
@@ -84,5 +87,6 @@ def values(event: Event) -> dict[str, Any]:
         return {"event": "replay-ended", "step": event.step.id}
     if isinstance(event, StepEnded):
         return {"event": "step-ended", "step": event.step.id, "error": event.error, "seconds": round(event.seconds, 3)}
-    assert isinstance(event, Doing)
-    return {"event": "doing", "what": event.what}
+    if isinstance(event, Doing):
+        return {"event": "doing", "what": event.what}
+    assert_never(event)
