@@ -99,6 +99,8 @@ def test_an_errand_that_is_taken_up_again_passes(release: str, tmp_path: Path) -
     verdict = rehearsed(tmp_path, release)
     assert (verdict["verdict"], verdict["violations"]) == ("pass", [])
     assert killed(tmp_path) == {("worker", "1", "by a fault"), ("worker", "2", "by a fault")}
+    report = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert "upgrade order" not in report, "no contract says anything of an order"
 
 
 @pytest.mark.slow
