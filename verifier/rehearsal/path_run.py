@@ -37,6 +37,7 @@ from verifier.replay.late_removal import LateRequests
 from verifier.replay.live import live_traffic
 from verifier.replay.readback import sweep
 from verifier.replay.session import SessionReplayer
+from verifier.replay.turns import Machine, Turn
 from verifier.runtime.base import Runtime
 
 
@@ -62,6 +63,7 @@ class PathRun:
     known: Learned
     budget: PathBudget | None = None
     beside: int = 1
+    machine: Machine = field(default_factory=Machine)
     wall: Callable[[], float] = time.time
     boot: float = 0.0
     replaying: float = 0.0
@@ -96,6 +98,8 @@ class PathRun:
             context = replay_context(self.prepared, self.runtime.gateway_host, client, record, self.now, self.wall)
             context.lines = writer.lines if secrets is None else None
             context.waiting_times, context.misfits = self.known.taught()
+            context.turn = Turn(self.machine)
+            await context.turn.begin()
             self._wire(context)
             self.boot += self.now() - began
             await self._on_stores(writer)
@@ -103,6 +107,7 @@ class PathRun:
         finally:
             began = self.now()
             if context is not None:
+                context.turn.end()
                 await context.gateway.close()
                 self.counts = (context.sent, context.answered, context.failed)
                 self.learned = Learned(context.waiting_times, context.misfits.known, self._system.booted)
@@ -200,10 +205,13 @@ class PathRun:
 
     async def _go_through(self, step: PlannedStep) -> None:
         """The transition under live traffic, then the replays, the open work, the proofs and the read-back."""
+        turn = self._driver.context.turn
+        await turn.give_way()
         began = self.now()
         async with live_traffic(self._driver, step.id) if step.live else nullcontext():
             await self._system.carry_out(step.actions)
         self.boot += self.now() - began
+        await turn.give_way()
         began = self.now()
         if self.budget is not None:
             self.budget.begin(step)
@@ -221,6 +229,7 @@ class PathRun:
         await driver.run(step, lambda: self.emit(ReplayEnded(step)))
         if driver.budget is not None:
             driver.budget.replayed()
+        await driver.context.turn.give_way()
         await driver.backlog.follow(driver.context, step.id, last=step is self.path.steps[-1])
         await driver.prove(step)
         # A control reads back twice. What differs between the two reads is nondeterministic.

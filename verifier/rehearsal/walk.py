@@ -35,6 +35,7 @@ from verifier.rehearsal.schedule import side_by_side
 from verifier.rehearsal.specs import provide
 from verifier.rehearsal.wiring import masked, masking
 from verifier.replay.budget import Budget, PathBudget
+from verifier.replay.turns import Machine
 from verifier.runtime.base import Runtime
 
 
@@ -60,6 +61,7 @@ class Rehearsal:
     _judging: float = 0.0
     _now: Callable[[], float] = field(default=time.monotonic)
     _runs: list[PathRun] = field(default_factory=list)
+    _machine: Machine = field(default_factory=Machine)
     _keys: CellKeys | None = None
     _cached: list[PathRun] = field(default_factory=list)
 
@@ -181,6 +183,7 @@ class Rehearsal:
             known,
             None if budget is None else PathBudget(budget, path.id),
             self.parallel,
+            self._machine,
             self.wall,
         )
         self._runs.append(run)

@@ -30,6 +30,7 @@ from verifier.replay.credentials import Credentials
 from verifier.replay.disturbance import Disturbance
 from verifier.replay.listening import ListenLimits, listen_for_events
 from verifier.replay.misfits import Misfits
+from verifier.replay.turns import Turn
 from verifier.replay.waiting_times import WaitingTimes
 
 _UNSENDABLE = re.compile(r"[\x00-\x20\x7f]")
@@ -81,6 +82,7 @@ class ReplayContext:
     waiting_times: WaitingTimes = field(default_factory=WaitingTimes)
     disturbance: Disturbance | None = None  # of the replay that runs alone because of it
     misfits: Misfits = field(default_factory=Misfits)
+    turn: Turn = field(default_factory=Turn)  # among the paths that run side by side
     sent: int = 0
     answered: int = 0
     failed: int = 0

@@ -58,6 +58,7 @@ class SessionReplayer:
         self.context.gateway.step = step.id
         await self._send_deferred(step.id)
         for lane, batch in groupby(step.replays, _lane):
+            await self.context.turn.give_way()
             admitted = self._admitted(list(batch), progress)
             if lane == "replicas":
                 for planned in admitted:
@@ -116,13 +117,14 @@ class SessionReplayer:
             context.record(Note(step.id, "not-run", f"no {fault.kind} after {fault.name}: {why}"))
             progress()
             return
-        context.disturbance, times.fault = self._disturbance(fault), fault
-        try:
-            await self.replay(step.id, (planned,), progress)
-        finally:
-            disturbance, context.disturbance, times.fault = context.disturbance, None, None
-            if disturbance is not None:
-                await disturbance.end()
+        async with context.turn.alone():
+            context.disturbance, times.fault = self._disturbance(fault), fault
+            try:
+                await self.replay(step.id, (planned,), progress)
+            finally:
+                disturbance, context.disturbance, times.fault = context.disturbance, None, None
+                if disturbance is not None:
+                    await disturbance.end()
 
     def _disturbance(self, fault: Fault | None) -> Disturbance | None:
         if self.replicas is None or fault is None:
