@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from verifier.rehearsal.schedule import default_parallel, side_by_side
+from verifier.rehearsal.schedule import most_parallel, side_by_side
 
 
 class Jobs:
@@ -89,4 +89,4 @@ def test_cancelling_all_cancels_each_and_waits_for_it() -> None:
 
 def test_nothing_to_do_and_a_machine_that_bears_at_least_one() -> None:
     asyncio.run(side_by_side([], 3))
-    assert default_parallel() >= 1
+    assert most_parallel() >= 1

@@ -15,7 +15,7 @@ from verifier.rehearsal.broken import write_errors
 from verifier.rehearsal.cell_cache import CellCache, default_folder
 from verifier.rehearsal.judging import EXIT
 from verifier.rehearsal.prepare import prepare
-from verifier.rehearsal.schedule import default_parallel
+from verifier.rehearsal.schedule import most_parallel
 from verifier.report.formats import FORMATS
 from verifier.report.pairs_formats import FILES
 from verifier.runtime.select import AUTO, RUNTIMES, select
@@ -42,8 +42,10 @@ from verifier.runtime.select import AUTO, RUNTIMES, select
 @click.option("--out", type=click.Path(path_type=Path), help="Run directory; by default a new one under .verifier/.")
 @click.option(
     "--parallel",
-    type=click.IntRange(1, 64),
-    help="Paths that run at a time; by default as many as cores and memory allow. The verdict does not depend on it.",
+    type=click.IntRange(0, 64),
+    default=1,
+    show_default=True,
+    help="Paths that run at a time; 0: as many as cores and memory allow. A busy machine may miss faults then.",
 )
 @click.option("--no-cache", is_flag=True, help="Run every path, also where nothing of it has changed.")
 @REPORTS
@@ -59,7 +61,7 @@ def run(
     budget: str | None,
     all_pairs: bool,
     out: Path | None,
-    parallel: int | None,
+    parallel: int,
     no_cache: bool,
     reports: tuple[Requested, ...],
     quiet: bool,
@@ -78,7 +80,7 @@ def run(
     cache = None if no_cache else CellCache(default_folder())
     try:
         with watching(quiet, events) as watch:
-            ended = rehearse(prepared, select(choice), directory, parallel or default_parallel(), watch, say, cache)
+            ended = rehearse(prepared, select(choice), directory, parallel or most_parallel(), watch, say, cache)
     except BrokenEnvironment as broken:
         if found := write_errors(directory, prepared[0].plan, choice, str(broken)):
             click.echo(found, err=True)

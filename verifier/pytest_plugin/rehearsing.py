@@ -18,7 +18,6 @@ from verifier.rehearsal.broken import write_errors
 from verifier.rehearsal.events import Emit, Event
 from verifier.rehearsal.pairs import load_judged
 from verifier.rehearsal.prepare import Prepared, prepare
-from verifier.rehearsal.schedule import default_parallel
 from verifier.runtime.select import AUTO, select
 
 
@@ -51,18 +50,13 @@ def rehearsed(prepared: Sequence[Prepared], choices: Choices) -> Result:
     """Run and judge. Raises BadInput, BrokenEnvironment, and KeyboardInterrupt once everything has been removed."""
     directory = run_directory(choices.out, prepared[0].matrix.name, share=False)
     try:
-        ended = rehearse(prepared, select(choices.runtime), directory, _parallel(), _silent, lambda sentence: None)
+        ended = rehearse(prepared, select(choices.runtime), directory, 1, _silent, lambda sentence: None)
     except BrokenEnvironment as broken:
         write_errors(directory, prepared[0].plan, choices.runtime, str(broken))
         raise
     if ended.interrupted:
         raise KeyboardInterrupt
     return Result(prepared[0].matrix.name, directory, tuple(map(pair_result, ended.judged)))
-
-
-def _parallel() -> int:
-    """How many paths run at a time. Where pytest-xdist runs matrices side by side, each of them runs one."""
-    return 1 if "PYTEST_XDIST_WORKER" in os.environ else default_parallel()
 
 
 def stored(directory: Path) -> Result:

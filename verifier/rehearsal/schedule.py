@@ -12,8 +12,8 @@ MEMORY = 1 << 30  # bytes that the services and stores of one path may need
 Job = Callable[[], Awaitable[None]]
 
 
-def default_parallel() -> int:
-    """How many paths this machine runs at a time: one for each core that this process may use, as memory allows."""
+def most_parallel() -> int:
+    """How many paths this machine bears at a time: one for each core that this process may use, as memory allows."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(cores, psutil.virtual_memory().available // MEMORY))
 
