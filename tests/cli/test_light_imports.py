@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from importlib import import_module
@@ -10,7 +11,7 @@ from pathlib import Path
 import click
 import pytest
 
-from tests.cli.small_matrix import write
+from tests.cli.small_matrix import VERIFIER, write
 from verifier.cli.commands import COMMANDS, Commands, cli
 
 # What takes a tenth of a second each, and only a run, a report or a contract comparison needs.
@@ -70,3 +71,10 @@ def test_an_unknown_command_is_none() -> None:
     assert isinstance(cli, Commands)
     assert cli.get_command(click.Context(cli), "main") is None  # a module of the package that is no command
     assert import_module("verifier.cli.main")
+
+
+def test_a_shell_completes_commands() -> None:
+    """The name of the variable is in README."""
+    asked = {**os.environ, "_VERIFIER_COMPLETE": "bash_complete", "COMP_WORDS": "verifier do", "COMP_CWORD": "1"}
+    done = subprocess.run([VERIFIER], env=asked, capture_output=True, text=True, timeout=60)
+    assert done.stdout.split() == ["plain,doctor"]
