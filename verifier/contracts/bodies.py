@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from verifier.contracts import samples
 from verifier.contracts.breaks import Break, Decision, Path, open_break
-from verifier.contracts.closing import Closer, normal, widened
+from verifier.contracts.closing import Closer, Made, normal, widened
+from verifier.contracts.effort import TooMuch, at_most
 from verifier.contracts.engine import Document, document
 from verifier.contracts.model import Schema
+from verifier.contracts.proofs import Proofs
 from verifier.contracts.schema import Direction
 from verifier.contracts.schemathesis_engine import generated
-from verifier.contracts.shapes import Node, bare, defs_of, flat, follow, text_of
+from verifier.contracts.shapes import Defs, Node, bare, defs_of, flat, follow, text_of
 from verifier.contracts.skew import Skew, skews
 from verifier.contracts.string_encoded import textual
 from verifier.contracts.subsume import decide
@@ -40,6 +43,9 @@ class Tolerance:
 
 STRICT = Tolerance()
 _GENERATED = 60
+_WORK = 400_000  # units of `effort.spend` that one pair of schemas may take
+_WORK_OF_ALL = 2_000_000  # that all pairs of two contracts may take
+_WORK_LEFT = 4_000  # that each may take when those are gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +84,14 @@ class BodyPlace:
 
 @dataclass(slots=True)
 class Memory:
-    """Pairs of schemas that are already decided. Real documents share most of their schemas."""
+    """What is decided already. Real documents share most of their schemas."""
 
     decisions: dict[tuple[Any, ...], Decision] = field(default_factory=dict)
     skews: dict[tuple[str, str, Direction], tuple[Skew, ...]] = field(default_factory=dict)
     texts: dict[int, str] = field(default_factory=dict)  # by identity; the contracts keep the schemas alive
+    made: Made = field(default_factory=Made)
+    proofs: dict[tuple[Any, ...], Proofs] = field(default_factory=dict)
+    work: float = _WORK_OF_ALL
 
     def text(self, schema: Schema | None) -> str:
         if schema is None:
@@ -91,6 +100,22 @@ class Memory:
         if key not in self.texts:
             self.texts[key] = text_of(schema.document)
         return self.texts[key]
+
+    def proofs_of(self, place: BodyPlace) -> Proofs:
+        """The proofs of a column: there the names of definitions always mean the same two contracts."""
+        key = (place.column, place.tolerance, place.seed)
+        if key not in self.proofs:
+            self.proofs[key] = Proofs()
+        return self.proofs[key]
+
+    @contextmanager
+    def effort(self) -> Iterator[None]:
+        """Bound the work of one question. The more the questions before have taken, the less is left for it."""
+        with at_most(max(_WORK_LEFT, min(_WORK, self.work))) as spent:
+            try:
+                yield
+            finally:
+                self.work -= spent()
 
 
 def schema_findings(
@@ -102,34 +127,55 @@ def schema_findings(
     """
     if reader is None or memory.text(writer) == memory.text(reader):
         return
-    mine: Node = writer.document if writer is not None else {"type": "string"} if as_text else True
-    decision = _decided(mine, reader.document, place, memory, (memory.text(writer), memory.text(reader)), as_text)
+    decision = _decided(writer, reader, place, memory, as_text)
     for item in decision.breaks:
         verdict: Literal["breaking", "unknown"] = "breaking" if decision.verdict == "breaking" else "unknown"
-        pointer = reader.pointer + _pointer(_spelled(item.path, reader.document))
         message = f"{place.reader} {item.message}" if item.rule != "undecided" else f"{place.reader}: {item.message}"
-        yield ContractDifference(place.column, verdict, item.rule, place.operation, pointer, message, item.witness,
-                      place.part, place.media)  # fmt: skip
+        yield ContractDifference(place.column, verdict, item.rule, place.operation, _pointer_of(item, reader), message,
+                      item.witness, place.part, place.media)  # fmt: skip
     if writer is not None and not as_text:
-        key = (memory.text(writer), memory.text(reader), place.direction)
-        if key not in memory.skews:
-            memory.skews[key] = skews(writer.document, reader.document, place.direction)
-        for skew in memory.skews[key]:
+        for skew in _skews(writer, reader, place, memory):
             yield place.skewed(skew.rule, reader.pointer + _pointer(skew.path), f"{place.reader}: {skew.message}")
 
 
-def _decided(
-    writer: Node, reader: Node, place: BodyPlace, memory: Memory, texts: tuple[str, str], as_text: bool
-) -> Decision:
+def _skews(writer: Schema, reader: Schema, place: BodyPlace, memory: Memory) -> tuple[Skew, ...]:
+    key = (memory.text(writer), memory.text(reader), place.direction)
+    if key not in memory.skews:
+        memory.skews[key] = ()
+        with suppress(TooMuch), memory.effort():  # what is not told as skew is told as undecided
+            memory.skews[key] = skews(writer.document, reader.document, place.direction)
+    return memory.skews[key]
+
+
+def _decided(writer: Schema | None, reader: Schema, place: BodyPlace, memory: Memory, as_text: bool) -> Decision:
+    texts = (memory.text(writer), memory.text(reader))
     key = (*texts, place.direction, place.tolerance, as_text, place.seed)
     if key not in memory.decisions:
-        closed = normal(Closer(place.direction).document(alternatives(writer)))
-        read = widened(normal(alternatives(reader)))
-        if place.direction == "response":
-            read = tolerant(read, place.tolerance)
-        decision = decide(closed, read, place.seed)
-        memory.decisions[key] = _as_text(decision, closed, read, place.seed) if as_text else decision
+        mine: Node = writer.document if writer is not None else {"type": "string"} if as_text else True
+        try:
+            with memory.effort():
+                memory.decisions[key] = _decide(mine, reader.document, place, memory, as_text)
+        except (TooMuch, RecursionError):
+            memory.decisions[key] = Decision((open_break(()),))
     return memory.decisions[key]
+
+
+def _decide(writer: Node, reader: Node, place: BodyPlace, memory: Memory, as_text: bool) -> Decision:
+    made = memory.made
+    closed = _each(Closer(place.direction, made).document(alternatives(writer, made)), "normal", made, normal)
+    read = _each(alternatives(reader, made), "read", made, lambda node: widened(normal(node)))
+    if place.direction == "response":
+        read = _each(read, f"tolerant {place.tolerance}", made, lambda node: tolerant(node, place.tolerance))
+    proofs = memory.proofs_of(place)
+    proofs.learn(defs_of(writer), defs_of(reader))
+    decision = decide(closed, read, place.seed, proofs)
+    return _as_text(decision, closed, read, place.seed) if as_text else decision
+
+
+def _each(document: Node, step: str, made: Made, make: Callable[[Node], Node]) -> Node:
+    """A step of preparing a document, taken for the document and for each of its definitions."""
+    defs = defs_of(document)
+    return {**make(bare(document)), "$defs": made.each(step, defs, make)} if defs else make(document)
 
 
 def _as_text(plain: Decision, closed: Node, read: Node, seed: int) -> Decision:
@@ -185,9 +231,9 @@ def tolerant(node: Node, tolerance: Tolerance) -> Node:
     return made
 
 
-def _spelled(path: Path, document: Node) -> Path:
+def _spelled(path: Path, node: Node, defs: Defs) -> Path:
     """The path as written in the document, where an `anyOf` may be a `oneOf`."""
-    node, defs, found = document, defs_of(document), list(path)
+    found = list(path)
     for at, part in enumerate(path):
         node = follow(node, defs)
         if isinstance(node, dict) and part == "anyOf" and part not in node and "oneOf" in node:
@@ -197,6 +243,15 @@ def _spelled(path: Path, document: Node) -> Path:
         else:
             node = node.get(part) if isinstance(node, dict) else None
     return tuple(found)
+
+
+def _pointer_of(item: Break, reader: Schema) -> str:
+    """Where the reader's contract declares what breaks: in a component, if it is part of one."""
+    if item.origin and item.origin[0] in reader.places:
+        name, path = item.origin
+        definition = defs_of(reader.document).get(name, True)
+        return reader.places[name] + _pointer(_spelled(path, definition, defs_of(reader.document)))
+    return reader.pointer + _pointer(_spelled(item.path, reader.document, defs_of(reader.document)))
 
 
 def _pointer(path: Path) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from verifier.contracts.engine import Document
@@ -18,7 +18,8 @@ Path = tuple[str, ...]
 class Break:
     """One reason why the reader rejects or may reject. `path` leads through the keywords of the reader's schema.
 
-    `witness` is a value of the whole schema, or MISSING. `certain` is false if the question stays open.
+    `witness` is a value of the whole schema, or MISSING. `certain` is false if the question stays open. `origin` is the
+    innermost definition of the reader on the way, with the path in it; () if there is none.
     """
 
     rule: str
@@ -26,6 +27,11 @@ class Break:
     message: str
     witness: Any
     certain: bool
+    origin: tuple[str, Path] | tuple[()] = ()
+
+    def inside(self, path: Path) -> Break:
+        """The same break seen from further outside."""
+        return replace(self, path=(*path, *self.path)) if path else self
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +76,14 @@ def _step(name: str | int) -> tuple[str, ...]:
 
 
 def distinct(items: Iterable[Break]) -> list[Break]:
-    found: dict[tuple[str, Path], Break] = {}
+    """The breaks without those of the same rule at the same place. A definition is one place wherever it is used."""
+    found: dict[tuple[Any, ...], Break] = {}
     for item in items:
-        key = (item.rule, item.path)
-        if key not in found or (item.certain and not found[key].certain):
+        key = (item.rule, item.origin or item.path)
+        if key not in found or _better(item, found[key]):
             found[key] = item
     return list(found.values())
+
+
+def _better(item: Break, other: Break) -> bool:
+    return (item.certain, item.witness is not MISSING) > (other.certain, other.witness is not MISSING)

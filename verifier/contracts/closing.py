@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from verifier.contracts.schema import Direction
-from verifier.contracts.shapes import ANNOTATIONS, BRANCHES, REFERENCE, Defs, Node, defs_of, flat, follow, types
+from verifier.contracts.shapes import ANNOTATIONS, BRANCHES, REFERENCE, Defs, Node, bare, defs_of, flat, follow, types
 
+CLOSED = "!closed"  # behind the name of a definition; no name has such a mark
 FORMATS = frozenset(("date", "date-time", "time", "duration", "email", "idn-email", "hostname", "idn-hostname", "ipv4",
                      "ipv6", "uri", "uri-reference", "iri", "iri-reference", "uri-template", "json-pointer",
                      "relative-json-pointer", "regex", "uuid"))  # fmt: skip
@@ -58,6 +60,26 @@ def widened(node: Node) -> Node:
     return made
 
 
+class Made:
+    """What was made of definitions, so that each is prepared once however many operations use it.
+
+    A definition means the same wherever it is used, so what is made of it depends on nothing else.
+    """
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[str, int], tuple[Node, Node]] = {}  # with the definition, which keeps its identity alive
+
+    def each(self, step: str, defs: Defs, make: Callable[[Node], Node]) -> dict[str, Node]:
+        """What `make` makes of each definition, by name. `step` names what is made."""
+        return {name: self._once(step, item, make) for name, item in defs.items()}
+
+    def _once(self, step: str, item: Node, make: Callable[[Node], Node]) -> Node:
+        key = (step, id(item))
+        if key not in self._made:
+            self._made[key] = (item, make(item))
+        return self._made[key][1]
+
+
 class Closer:
     """Turns what a writer declares into what it sends: nothing beyond the properties that it names.
 
@@ -65,27 +87,34 @@ class Closer:
     are never part of a request, and `writeOnly` properties are never part of a response.
     """
 
-    def __init__(self, direction: Direction) -> None:
+    def __init__(self, direction: Direction, made: Made | None = None) -> None:
+        self._direction = direction
         self._never = "readOnly" if direction == "request" else "writeOnly"
-        self._closed: dict[str, Node] = {}
+        self._made = made if made is not None else Made()
 
     def document(self, document: Node) -> Node:
+        """The closed document. Each definition stands in it twice: as a part of a value, and closed as a whole one."""
         if not isinstance(document, dict):
             return document
         defs = defs_of(document)
-        self._closed = {}
-        closed = self._whole({key: item for key, item in document.items() if key != "$defs"}, defs)
-        if defs:
-            parts = {name: self._part(item, defs) for name, item in defs.items()}
-            closed = {**closed, "$defs": {**parts, **self._closed}}
-        return closed
+        closed = self._whole(bare(document), defs)
+        if not defs:
+            return closed
+        twins = self._made.each(f"whole {self._direction}", defs, lambda item: self._whole(item, defs))
+        return {
+            **closed,
+            "$defs": {
+                **self._made.each(f"part {self._direction}", defs, lambda item: self._part(item, defs)),
+                **{_twin(name): item for name, item in twins.items()},
+            },
+        }
 
     def _whole(self, node: Node, defs: Defs) -> Node:
         """Close a node at which a value begins. All its parts together define the properties."""
         if not isinstance(node, dict):
             return node
         if "$ref" in node and set(node) <= {"$ref", *ANNOTATIONS}:
-            return {**node, "$ref": self._reference(node["$ref"], defs)}
+            return {**node, "$ref": _twin(node["$ref"])}
         made = self._part(node, defs)
         if "additionalProperties" in made or "unevaluatedProperties" in made or not _names_any(node, defs):
             return made
@@ -94,15 +123,6 @@ class Closer:
             made = _open_branches(made, node, defs)
             return {**made, "unevaluatedProperties": False}
         return {**made, "additionalProperties": False}
-
-    def _reference(self, reference: str, defs: Defs) -> str:
-        """A closed copy of a definition at which values begin. Without it, recursive definitions would never end."""
-        name = reference.removeprefix(REFERENCE)
-        twin = f"{name}.closed"
-        if twin not in self._closed:
-            self._closed[twin] = True
-            self._closed[twin] = self._whole(defs.get(name, True), defs)
-        return REFERENCE + twin
 
     def _part(self, node: Node, defs: Defs) -> Node:
         """Close a part that applies to the same value. Only the nodes below it begin values of their own."""
@@ -134,18 +154,25 @@ class Closer:
         return self._whole(node, defs)
 
 
-def _names_any(node: Node, defs: Defs, depth: int = 0) -> bool:
+def _twin(name: str) -> str:
+    """The name of a definition, or the reference to it, where it is closed as a whole value."""
+    return f"{name}{CLOSED}"
+
+
+def _names_any(node: Node, defs: Defs, seen: set[str] | None = None) -> bool:
     """Whether any part of a node names a property."""
-    if not isinstance(node, dict) or depth > 16:
+    if not isinstance(node, dict):
         return False
     if node.get("properties") or node.get("patternProperties"):
         return True
+    seen = set() if seen is None else seen
     inner = [*node.get("allOf", ()), *node.get("anyOf", ()), *node.get("oneOf", ())]
     inner += [node[key] for key in ("then", "else") if key in node]
     inner += list(node.get("dependentSchemas", {}).values())
-    if "$ref" in node:
+    if "$ref" in node and node["$ref"] not in seen:
+        seen.add(node["$ref"])
         inner.append(defs.get(node["$ref"].removeprefix(REFERENCE), True))
-    return any(_names_any(item, defs, depth + 1) for item in inner)
+    return any(_names_any(item, defs, seen) for item in inner)
 
 
 def _open_branches(made: dict[str, Any], node: dict[str, Any], defs: Defs) -> dict[str, Any]:

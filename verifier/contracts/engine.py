@@ -1,14 +1,20 @@
-"""Caches the two questions to jsonschema-rs: does a value match a schema, does a schema cover another one."""
+"""Asks jsonschema-rs: does a value match a schema, does a schema cover another one, what is their difference.
+
+Answers are cached. A question that may take very long is asked in a child process (`guard.py`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 import jsonschema_rs
 from jsonschema_rs import canonical
 
+from verifier.contracts import guard
+from verifier.contracts.effort import spend
 from verifier.contracts.shapes import Defs, Node, reached, recursive, text_of
+from verifier.contracts.weight import Weight, weight_of
 
 Answer = Literal["yes", "no", "unknown"]
 _SIZE = 4096
@@ -17,13 +23,20 @@ _SIZE = 4096
 class Document:
     """A self-contained schema with its compiled forms, which are built on first use."""
 
-    __slots__ = ("_canonical", "_validator", "schema", "text")
+    __slots__ = ("_canonical", "_validator", "_weight", "schema", "text")
 
     def __init__(self, schema: dict[str, Any] | bool, text: str) -> None:
         self.schema = schema
         self.text = text
         self._canonical: jsonschema_rs.CanonicalSchema | bool | None = False
         self._validator: jsonschema_rs.Validator | bool | None = False
+        self._weight: Weight | None = None
+
+    @property
+    def weight(self) -> Weight:
+        if self._weight is None:
+            self._weight = weight_of(self.schema)
+        return self._weight
 
     @property
     def canonical(self) -> jsonschema_rs.CanonicalSchema | None:
@@ -64,6 +77,7 @@ def forget() -> None:
     """Clear all caches, for benchmarks."""
     _known.clear()
     _covered.clear()
+    _disjoint.clear()
 
 
 def document(node: Node, defs: Defs) -> Document:
@@ -100,16 +114,41 @@ def covers(reader: Document, writer: Document) -> Answer:
 
 
 def _ask(reader: Document, writer: Document) -> Answer:
-    left, right = reader.canonical, writer.canonical
-    if left is None or right is None:
-        return "unknown"
-    try:
-        answer = left.covers(right)
-    except (canonical.CanonicalizationError, ValueError):  # too large to be decided, such as eight alternatives
-        return "unknown"
+    answer: Answer = _asked(writer, reader, _contained) or "unknown"
+    return answer
+
+
+def _contained(one: jsonschema_rs.CanonicalSchema, two: jsonschema_rs.CanonicalSchema) -> Answer:
+    answer = two.covers(one)
     if answer is canonical.Containment.YES:
         return "yes"
     return "no" if answer is canonical.Containment.NO else "unknown"
+
+
+def _rest(one: jsonschema_rs.CanonicalSchema, two: jsonschema_rs.CanonicalSchema) -> tuple[Any, bool]:
+    rest = one.subtract(two)
+    return rest.to_json_schema(), rest.satisfiability() is canonical.Satisfiability.YES
+
+
+def _apart(one: jsonschema_rs.CanonicalSchema, two: jsonschema_rs.CanonicalSchema) -> bool:
+    return one.intersect(two).satisfiability() is canonical.Satisfiability.NO
+
+
+def _asked(left: Document, right: Document, question: Callable[[Any, Any], Any]) -> Any:
+    """The answer for the canonical forms of two documents; None if the engine has none."""
+
+    def asked() -> Any:
+        one, two = left.canonical, right.canonical
+        if one is None or two is None:
+            return None
+        try:
+            return question(one, two)
+        except (canonical.CanonicalizationError, ValueError):  # too large to be decided, such as eight alternatives
+            return None
+
+    weight = left.weight + right.weight
+    spend(weight.work)
+    return guard.answered(asked) if weight.heavy else asked()
 
 
 def difference(writer: Document, reader: Document) -> tuple[dict[str, Any] | bool | None, bool]:
@@ -117,27 +156,21 @@ def difference(writer: Document, reader: Document) -> tuple[dict[str, Any] | boo
 
     The schema is None if it cannot be expressed.
     """
-    one, two = writer.canonical, reader.canonical
-    if one is None or two is None:
-        return None, False
-    try:
-        rest = one.subtract(two)
-        schema: Any = rest.to_json_schema()
-        surely = rest.satisfiability() is canonical.Satisfiability.YES
-    except (canonical.CanonicalizationError, ValueError):
-        return None, False
+    schema, surely = _asked(writer, reader, _rest) or (None, False)
     return (schema, surely) if isinstance(schema, dict | bool) else (None, False)
+
+
+_disjoint: dict[tuple[str, str], bool] = {}
 
 
 def disjoint(left: Document, right: Document) -> bool:
     """True only if it is proved that no value matches both."""
-    one, two = left.canonical, right.canonical
-    if one is None or two is None:
-        return False
-    try:
-        return one.intersect(two).satisfiability() is canonical.Satisfiability.NO
-    except (canonical.CanonicalizationError, ValueError):
-        return False
+    key = (left.text, right.text)
+    if key not in _disjoint:
+        if len(_disjoint) > _SIZE:
+            _disjoint.clear()
+        _disjoint[key] = _asked(left, right, _apart) is True
+    return _disjoint[key]
 
 
 def refusing(writer: Document, reader: Document, values: Iterable[Any]) -> tuple[Any, ...]:

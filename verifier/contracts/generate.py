@@ -15,7 +15,7 @@ from verifier.contracts.closing import Closer
 from verifier.contracts.conform import Conformance
 from verifier.contracts.model import Contract, ContractOperation, Media, Parameter, Schema, is_json
 from verifier.contracts.schemathesis_engine import generated
-from verifier.contracts.shapes import defs_of, flat, types
+from verifier.contracts.shapes import defs_of, flat, reached, types
 from verifier.contracts.verdicts import ContractDifference
 from verifier.http.message import Headers, Request
 from verifier.pointers import MISSING
@@ -121,8 +121,9 @@ def _merged(schema: Schema | None, defs: dict[str, Any], prefix: str) -> Any:
     if schema is None:
         return {"type": "object"}
     closed = Closer("request").document(schema.document)
-    names = {name: f"{prefix}.{name}".replace(" ", ".") for name in defs_of(closed)}
-    defs.update({names[name]: _renamed(item, names) for name, item in defs_of(closed).items()})
+    found = defs_of(closed)
+    names = {name: f"{prefix}.{name}".replace(" ", ".") for name in sorted(reached(closed, found))}
+    defs.update({names[name]: _renamed(found[name], names) for name in names})
     if not isinstance(closed, dict):
         return closed
     return _renamed({key: item for key, item in closed.items() if key != "$defs"}, names)

@@ -7,7 +7,7 @@ such as `nullable`, boolean `exclusiveMinimum` and `int32`, have been converted 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -20,10 +20,14 @@ Place = Literal["path", "query", "header", "cookie"]
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """`document` is JSON Schema 2020-12; `pointer` is where the contract's file declares it."""
+    """`document` is JSON Schema 2020-12; `pointer` is where the contract's file declares it.
+
+    `places` are pointers to what its definitions were made of, by name. A name means the same in a whole contract.
+    """
 
     document: dict[str, Any] | bool
     pointer: str
+    places: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

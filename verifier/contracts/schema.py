@@ -12,9 +12,12 @@ from typing import Any, Literal
 
 from verifier.contracts.document import Documents, Location
 from verifier.contracts.model import Schema
+from verifier.contracts.shapes import bare, defs_of
+from verifier.contracts.weight import InPlace, inner, parts
 
 Direction = Literal["request", "response"]
 Json = dict[str, Any] | bool
+MOST_PARTS = 20_000  # schemas that apply to one value, references followed
 
 _SCHEMA_MAPS = ("properties", "patternProperties", "dependentSchemas")
 _SCHEMA_LISTS = ("allOf", "anyOf", "oneOf", "prefixItems")
@@ -59,6 +62,8 @@ class Schemas:
         self._names: dict[Location, str] = {}
         self._definitions: dict[tuple[Direction, str], Json] = {}
         self._uses: dict[tuple[Direction, str], set[str]] = {}
+        self._places: dict[str, str] = {}
+        self._parts: dict[Direction, InPlace] = {}
 
     def schema(self, value: Any, at: Location, direction: Direction) -> Schema:
         """The complete schema at a place. Raises BadInput for a broken reference or a value that is not a schema."""
@@ -66,7 +71,18 @@ class Schemas:
         node = self._convert(value, at, direction, uses)
         if isinstance(node, dict) and uses:
             node = {**node, "$defs": {n: self._definitions[direction, n] for n in sorted(self._reach(uses, direction))}}
-        return Schema(node, f"#{at.pointer}")
+        self._check_size(node, at, direction)
+        return Schema(node, f"#{at.pointer}", self._places)
+
+    def _check_size(self, node: Json, at: Location, direction: Direction) -> None:
+        """Raise BadInput for a value to which a huge number of schemas apply: every reader would check them all."""
+        if direction not in self._parts:
+            self._parts[direction] = InPlace({}, parts)
+        count = self._parts[direction]
+        fresh = {name: self._definitions[direction, name] for name in defs_of(node) if name not in count.defs}
+        count.defs.update(fresh)
+        if any(count.of(part) > MOST_PARTS for whole in (bare(node), *fresh.values()) for part in inner(whole)):
+            raise self._documents.bad(at, f"$ref and allOf make more than {MOST_PARTS} schemas of it for one value")
 
     def _reach(self, names: Iterable[str], direction: Direction) -> set[str]:
         reached: set[str] = set()
@@ -100,11 +116,11 @@ class Schemas:
         if target not in self._names:
             parts = [part for part in target.pointer.split("/") if part] or [target.file.stem]
             plain = "".join(c if c.isalnum() or c in "._-" else "_" for c in parts[-1])
-            taken = set(self._names.values())
             name, count = plain, 2
-            while name in taken:
+            while name in self._places:
                 name, count = f"{plain}-{count}", count + 1
             self._names[target] = name
+            self._places[name] = f"#{target.pointer}"
         return self._names[target]
 
     def _convert(self, value: Any, at: Location, direction: Direction, uses: set[str]) -> Any:

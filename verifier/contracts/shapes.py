@@ -11,6 +11,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from verifier.contracts.effort import spend
+
 Node = Any  # a schema: mapping or boolean
 Defs = Mapping[str, Any]
 TYPES = ("null", "boolean", "integer", "number", "string", "array", "object")
@@ -37,38 +39,58 @@ def bare(document: Node) -> Node:
 
 def follow(node: Node, defs: Defs) -> Node:
     """The node that a reference leads to, with the annotations beside it. A circle ends in a false schema."""
+    return _followed(node, defs)[0]
+
+
+def _followed(node: Node, defs: Defs) -> tuple[Node, set[str]]:
+    """The same with the names of the definitions on the way."""
     seen: set[str] = set()
     outside: dict[str, Any] = {}
     while isinstance(node, dict) and "$ref" in node and set(node) <= {"$ref", *ANNOTATIONS}:
         name = node["$ref"].removeprefix(REFERENCE)
         if name in seen:
-            return False
+            return False, seen
         seen.add(name)
         outside = {**{key: node[key] for key in ANNOTATIONS[:3] if key in node}, **outside}
         node = defs.get(name, True)
-    return {**node, **outside} if isinstance(node, dict) and outside else node
+    return ({**node, **outside} if isinstance(node, dict) and outside else node), seen
 
 
-def flat(node: Node, defs: Defs, depth: int = 0) -> Node:
-    """Follow references and merge `allOf` at this level. `depth` limits circles of `allOf`."""
-    node = follow(node, defs)
-    if not isinstance(node, dict) or depth > 32:
+def flat(node: Node, defs: Defs) -> Node:
+    """Follow references and merge `allOf` at this level. Raises TooMuch."""
+    return _flat(node, defs, frozenset(), set())
+
+
+def _flat(node: Node, defs: Defs, above: frozenset[str], merged: set[str]) -> Node:
+    """`merged` are the definitions that the conjunction around has already; no conjunct has to be taken twice."""
+    spend()
+    node, names = _followed(node, defs)
+    if names & (merged | above):
+        return {key: node[key] for key in ANNOTATIONS[:3] if key in node} if isinstance(node, dict) else True
+    if not isinstance(node, dict):
         return node
-    parts = list(node.get("allOf", ()))
-    if "$ref" in node:
-        parts.insert(0, {"$ref": node["$ref"]})
+    merged |= names
+    if not _compound(node):
+        return _integers(node)
+    above |= names
     closed = node.get("unevaluatedProperties") is False
-    merged: Node = {key: item for key, item in node.items() if key not in ("allOf", "$ref", "$defs")}
+    whole: Node = {key: item for key, item in node.items() if key not in ("allOf", "$ref", "$defs")}
     if closed:
-        del merged["unevaluatedProperties"]
-    for part in parts:
-        merged = conjunction(merged, flat(part, defs, depth + 1))
-    if closed and isinstance(merged, dict):
-        if BRANCHES[0] in merged or BRANCHES[1] in merged or "if" in merged:
-            merged["unevaluatedProperties"] = False
+        del whole["unevaluatedProperties"]
+        merged = set()  # what is closed here are the properties of the parts here
+    conjuncts = [{"$ref": node["$ref"]}] if "$ref" in node else []
+    for part in (*conjuncts, *node.get("allOf", ())):
+        whole = conjunction(whole, _flat(part, defs, above, merged))
+    if closed and isinstance(whole, dict):
+        if BRANCHES[0] in whole or BRANCHES[1] in whole or "if" in whole:
+            whole["unevaluatedProperties"] = False
         else:
-            merged.setdefault("additionalProperties", False)
-    return _integers(merged)
+            whole.setdefault("additionalProperties", False)
+    return _integers(whole)
+
+
+def _compound(node: dict[str, Any]) -> bool:
+    return "allOf" in node or "$ref" in node or "$defs" in node or "unevaluatedProperties" in node
 
 
 def _integers(node: Node) -> Node:
@@ -227,6 +249,24 @@ def reached(node: Node, defs: Defs) -> set[str]:
         elif isinstance(item, list):
             waiting.extend(item)
     return found
+
+
+def size_within(node: Node, defs: Defs, most: int) -> bool:
+    """Whether a node and all that it reaches are at most this many mappings."""
+    found: set[str] = set()
+    waiting, count = [node], 0
+    while waiting and count <= most:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            count += 1
+            reference = item.get("$ref")
+            if isinstance(reference, str) and reference not in found:
+                found.add(reference)
+                waiting.append(defs.get(reference.removeprefix(REFERENCE), True))
+            waiting.extend(below for key, below in item.items() if key != "$defs")
+        elif isinstance(item, list):
+            waiting.extend(item)
+    return count <= most
 
 
 def recursive(schema: dict[str, Any] | bool) -> bool:

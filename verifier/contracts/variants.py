@@ -13,15 +13,20 @@ from itertools import combinations
 from typing import Any
 
 from verifier.contracts import engine
-from verifier.contracts.shapes import Defs, Node, defs_of, effective, flat, types
+from verifier.contracts.closing import Made
+from verifier.contracts.shapes import Defs, Node, bare, defs_of, effective, flat, types
 
 _MAPS = ("properties", "patternProperties", "dependentSchemas", "$defs")
 _VALUES = ("enum", "const", "default", "required", "dependentRequired")
 
 
-def alternatives(document: Node) -> Node:
+def alternatives(document: Node, made: Made | None = None) -> Node:
     """The document with every such `oneOf` replaced by `anyOf`."""
-    return _walk(document, defs_of(document))
+    defs = defs_of(document)
+    if not defs:
+        return _walk(document, defs)
+    below = (made or Made()).each("alternatives", defs, lambda item: _walk(item, defs))
+    return {**_walk(bare(document), defs), "$defs": below}
 
 
 def _walk(node: Any, defs: Defs) -> Any:
