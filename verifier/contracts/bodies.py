@@ -43,9 +43,10 @@ class Tolerance:
 
 STRICT = Tolerance()
 _GENERATED = 60
-_WORK = 400_000  # units of `effort.spend` that one pair of schemas may take
-_WORK_OF_ALL = 2_000_000  # that all pairs of two contracts may take
-_WORK_LEFT = 4_000  # that each may take when those are gone
+_WORK = 100_000  # units of `effort.spend` that one pair of schemas may take
+WORK_OF_ALL = 300_000  # that two contracts may take
+WORK_OF_EACH = 1_000  # and more for each of their operations and messages
+_WORK_LEFT = 2_000  # that each may take when those are gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ class Memory:
     texts: dict[int, str] = field(default_factory=dict)  # by identity; the contracts keep the schemas alive
     made: Made = field(default_factory=Made)
     proofs: dict[tuple[Any, ...], Proofs] = field(default_factory=dict)
-    work: float = _WORK_OF_ALL
+    work: float = WORK_OF_ALL
 
     def text(self, schema: Schema | None) -> str:
         if schema is None:

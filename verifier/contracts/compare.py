@@ -10,7 +10,17 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from verifier.contracts.bodies import STRICT, BodyPlace, Memory, Tolerance, once, schema_findings
+from verifier.contracts import guard
+from verifier.contracts.bodies import (
+    STRICT,
+    WORK_OF_ALL,
+    WORK_OF_EACH,
+    BodyPlace,
+    Memory,
+    Tolerance,
+    once,
+    schema_findings,
+)
 from verifier.contracts.exchanges import answer_findings, request_findings
 from verifier.contracts.model import Contract, ContractOperation, MessageContract
 from verifier.contracts.security import Schemes, schemes_of
@@ -26,7 +36,9 @@ def compare(old: Contract, new: Contract, tolerance: Tolerance = STRICT, seed: i
     The writer is closed: it sends what its contract declares. The reader is taken as declared, plus `tolerance`. The
     result is deterministic for one seed, which only affects generated values.
     """
-    memory = Memory()
+    guard.renew()
+    each = sum(len(side.operations) + len(side.messages) for side in (old, new))
+    memory = Memory(work=WORK_OF_ALL + WORK_OF_EACH * each)
     found = [
         finding
         for column in COLUMNS

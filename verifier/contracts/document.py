@@ -24,7 +24,8 @@ from verifier.located import Located
 from verifier.yaml_nodes import Base, Names, Nodes, names_at, unusable
 
 LARGEST = 64 * 1024 * 1024  # bytes of a document
-_SUSPICIOUS = re.compile(r"\\u[dD][89a-fA-F]|[0-9]{300}|[eE]\+?[0-9]{3}|Infinity|NaN")
+_HIGH, _LOW = r"\\u[dD][89abAB][0-9a-fA-F]{2}", r"\\u[dD][c-fC-F]"
+_LONE_SURROGATE = re.compile(rf"{_HIGH}(?!{_LOW})|(?<!\\u[dD][89abAB]..){_LOW}")
 
 
 class _Loader(Base):  # type: ignore[misc]
@@ -52,7 +53,7 @@ def read(file: Path) -> Any:
     try:
         if text.lstrip()[:1] in ("{", "["):
             try:
-                return _usable(file, json.loads(text), text)
+                return _usable(file, *_parsed(text), text)
             except ValueError as error:
                 if file.suffix.lower() == ".json":
                     raise _not_json(file, text, error) from None
@@ -84,17 +85,28 @@ def _not_json(file: Path, text: str, error: ValueError) -> BadInput:
     return BadInput.one(file, "is too large a number" if digits else f"is not valid JSON: {error}", line=line)
 
 
-def _usable(file: Path, document: Any, text: str) -> Any:
+def _parsed(text: str) -> tuple[Any, bool]:
+    """The value of a JSON text, and whether it may have parts that JSON cannot hold. Raises ValueError."""
+    suspicious = _LONE_SURROGATE.search(text) is not None
+
+    def number(digits: str) -> int | float:
+        nonlocal suspicious
+        value = int(digits) if digits.lstrip("-").isdigit() else float(digits)
+        suspicious = suspicious or bool(_no_json(value))
+        return value
+
+    return json.loads(text, parse_int=number, parse_float=number, parse_constant=number), suspicious
+
+
+def _usable(file: Path, document: Any, suspicious: bool, text: str) -> Any:
     """The document. Raises BadInput for half of a surrogate pair, and for a number that JSON cannot hold."""
-    found = _SUSPICIOUS.search(text)
-    waiting: list[tuple[Names, Any]] = [((), document)] if found else []
+    waiting: list[tuple[Names, Any]] = [((), document)] if suspicious else []
     while waiting:
         names, value = waiting.pop()
         for part in (*value, value) if isinstance(value, dict) else (value,):
             if problem := _no_json(part):
                 key = _pointed(names)
-                line = line_of(file, key[1:]) or text.count("\n", 0, found.start() if found else 0) + 1
-                raise BadInput.one(file, problem, line=line, key=key)
+                raise BadInput.one(file, problem, line=line_of(file, key[1:]) or 1, key=key)
         below = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
         waiting += (((*names, name), inner) for name, inner in below)
     return document

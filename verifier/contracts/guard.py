@@ -18,9 +18,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-_SECONDS = 2.0  # CPU time of one question
+_SECONDS = 1.0  # CPU time of one question
 _PATIENCE = 5  # how much longer a question may take when others use the machine
-_LOST = 6.0  # CPU time of all questions that were given up
+_LOST = 3.0  # CPU time of all questions that were given up
 _MEMORY = 1 << 29  # bytes beyond those of the parent
 
 

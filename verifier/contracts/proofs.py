@@ -7,11 +7,10 @@ Recursive Types, 1993). A pair is proved for good when everything that it relied
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from verifier.contracts.breaks import Break
 from verifier.contracts.closing import CLOSED
-from verifier.contracts.shapes import REFERENCE, Defs, Node, reached, text_of
+from verifier.contracts.shapes import REFERENCE, Defs, Node, is_reference, reached, text_of
 
 Key = tuple[str, str]
 
@@ -37,7 +36,7 @@ class Proofs:
 
     def same(self, writer: Node, reader: Node) -> bool:
         """Whether both nodes refer to a definition that is equal in both contracts, with all that it reaches."""
-        if not (_reference(writer) and _reference(reader)):
+        if not (is_reference(writer) and is_reference(reader)):
             return False
         name = reader["$ref"].removeprefix(REFERENCE)
         return bool(writer["$ref"].removeprefix(REFERENCE).removesuffix(CLOSED) == name and self._equal(name))
@@ -103,7 +102,3 @@ class Proofs:
 
 
 _NONE = 1 << 30
-
-
-def _reference(node: Any) -> bool:
-    return isinstance(node, dict) and set(node) == {"$ref"}

@@ -81,6 +81,8 @@ class _Automaton:
 
 
 def _compile(pattern: str) -> _Automaton:
+    if len(pattern) > _STATES:
+        raise Unsupported("too long")
     try:
         parsed = _PARSER.parse(_python(pattern))
     except (re.error, OverflowError, RecursionError) as error:

@@ -12,8 +12,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from verifier.contracts.shapes import recursive
+from verifier.contracts.weight import weight_of
 
 _MOST_DEMANDED = 8192  # characters or items; the engine itself makes no longer text
+_MOST_SCHEMAS = 5_000  # with references replaced, as the engine does
+_LONGEST_PATTERN = 1_000  # characters
 _SIZES = ("minLength", "minItems", "minProperties", "minContains")
 
 
@@ -28,7 +31,7 @@ def generated(document: dict[str, Any] | bool, count: int, seed: int) -> tuple[A
 
     if recursive(document) and "unevaluatedProperties" in str(document):
         return ()  # overflows the engine's stack
-    if _demands_much(document):
+    if _demands_much(document) or weight_of(document).nodes > _MOST_SCHEMAS:
         return ()
     found: list[Any] = []
     try:
@@ -49,12 +52,14 @@ def generated(document: dict[str, Any] | bool, count: int, seed: int) -> tuple[A
 
 
 def _demands_much(document: Any) -> bool:
-    """Whether some part of a schema has only values that are too long to be made."""
+    """Whether a schema has only values that are too long to be made, or a pattern that is too long for the engine."""
     waiting = [document]
     while waiting:
         node = waiting.pop()
         if isinstance(node, dict):
             if any(isinstance(node.get(key), int | float) and node[key] > _MOST_DEMANDED for key in _SIZES):
+                return True
+            if isinstance(node.get("pattern"), str) and len(node["pattern"]) > _LONGEST_PATTERN:
                 return True
             waiting += node.values()
         elif isinstance(node, list):

@@ -10,10 +10,11 @@ from verifier.contracts import engine, samples
 from verifier.contracts.breaks import Break, Path, explained, open_break
 from verifier.contracts.engine import Document
 from verifier.contracts.schemathesis_engine import generated
-from verifier.contracts.shapes import Defs, Node, defs_of, flat
+from verifier.contracts.shapes import Defs, Node, defs_of, flat, size_within
 from verifier.pointers import MISSING
 
 _GENERATED = 60
+_DRAWN = 2_000  # schemas of a document; drawing values of larger ones takes seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,8 @@ class Search:
         if rest is not None:
             yield _tried(rest, defs_of(rest))
         yield _tried(writer.schema, defs_of(writer.schema))
-        yield generated(writer.schema, _GENERATED, self.seed)
+        if size_within(writer.schema, self.wdefs, _DRAWN):
+            yield generated(writer.schema, _GENERATED, self.seed)
         if rest is not None and surely:  # searching an empty one would take long and find nothing
             yield generated(rest, 10, self.seed)
 

@@ -32,6 +32,11 @@ def defs_of(document: Node) -> Defs:
     return document.get("$defs", {}) if isinstance(document, dict) else {}
 
 
+def is_reference(node: Node) -> bool:
+    """Whether a node is a reference and nothing else."""
+    return isinstance(node, dict) and node.keys() == {"$ref"}
+
+
 def bare(document: Node) -> Node:
     """The document without its definitions."""
     return {key: item for key, item in document.items() if key != "$defs"} if isinstance(document, dict) else document

@@ -9,7 +9,7 @@ the question stays open.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -27,6 +27,7 @@ from verifier.contracts.shapes import (
     defs_of,
     effective,
     flat,
+    is_reference,
     narrowed,
     size_within,
     text_of,
@@ -38,7 +39,7 @@ from verifier.pointers import MISSING
 __all__ = ["decide"]
 
 _DEPTH = 24
-_SMALL = 400  # schemas of a document that the engine is asked about first; larger ones are taken apart
+_SMALL = 64  # schemas of a document that the engine is asked about first; larger ones are taken apart
 _BESIDE = ("not", "if", "then", "else", "also", "dependentSchemas", "dependentRequired", "propertyNames", "contains",
            "minProperties", "maxProperties", "minContains", "maxContains", "unevaluatedItems")  # fmt: skip
 
@@ -81,6 +82,8 @@ class _Subsumption:
         """The breaks of a pair of nodes; [] only if the reader accepts every value of the writer's node."""
         if reader is True or reader == {} or writer is False or self.proofs.same(writer, reader):
             return []
+        if is_reference(writer) and is_reference(reader):
+            depth = 0  # there are finitely many such pairs, and each is examined once
         if depth > _DEPTH:
             return [open_break(path)]
         key = (text_of(writer), text_of(reader))
@@ -100,6 +103,10 @@ class _Subsumption:
         found = distinct(self._split(writer, reader, (), depth))
         if not found and answer == "no":
             found = [self.search.leaf(writer, reader, ())]
+        if found and answer == "unknown" and not any(item.certain for item in found):
+            pair = self.search.documents(writer, reader)
+            if engine.covers(pair[1], pair[0]) == "yes":
+                return []
         name = reader["$ref"].removeprefix(REFERENCE) if isinstance(reader, dict) and "$ref" in reader else ""
         return [replace(item, origin=(name, item.path)) if name and not item.origin else item for item in found]
 
@@ -202,8 +209,8 @@ class _Subsumption:
     def _object(self, w: dict[str, Any], r: dict[str, Any], path: Path, depth: int) -> list[Break]:
         found: list[Break] = []
         for name in w.get("properties", ()):
-            found.extend(self._property(w, r, name, path, depth))
-        found.extend(self._others(w, r, path, depth))
+            self._property(found, w, r, name, path, depth)
+        self._others(found, w, r, path, depth)
         for name in r.get("required", ()):
             if name not in w.get("required", ()):
                 at = (*path, "properties", name)
@@ -211,42 +218,47 @@ class _Subsumption:
                 found.append(Break("required", at, message, self.build.without(w, name), True))
         return [*found, *self._beside(w, r, path)]
 
-    def _property(self, w: dict[str, Any], r: dict[str, Any], name: str, path: Path, depth: int) -> list[Break]:
+    def _property(
+        self, found: list[Break], w: dict[str, Any], r: dict[str, Any], name: str, path: Path, depth: int
+    ) -> None:
         mine, theirs = effective(w, name), effective(r, name)
         at = (*path, "properties", name)
         if flat(mine, self.wdefs) is False or theirs is True:
-            return []
+            return
         if theirs is False:
             value = self.build.smallest(mine)
             witness = self.build.around(w, name, value) if value is not MISSING else MISSING
-            return [Break("additionalProperties", at, f"does not allow the property {name!r}", witness, True)]
-        return [self.build.lifted(item, w, name) for item in self.prove(mine, theirs, at, depth + 1)]
+            found.append(Break("additionalProperties", at, f"does not allow the property {name!r}", witness, True))
+            return
+        self._below(found, self.prove(mine, theirs, at, depth + 1), w, name)
 
-    def _others(self, w: dict[str, Any], r: dict[str, Any], path: Path, depth: int) -> list[Break]:
+    def _below(self, found: list[Break], items: Iterable[Break], w: dict[str, Any], key: str) -> None:
+        """Add the breaks of a property. What was found elsewhere in the same definition needs no second witness."""
+        known = {(item.rule, item.origin) for item in found if item.origin and item.witness is not MISSING}
+        found.extend(self.build.lifted(item, w, key) for item in items if (item.rule, item.origin) not in known)
+
+    def _others(self, found: list[Break], w: dict[str, Any], r: dict[str, Any], path: Path, depth: int) -> None:
         """Compare properties that the writer does not name: those of a free or typed map, and of patterns."""
-        found: list[Break] = []
         for pattern, mine in w.get("patternProperties", {}).items():
             theirs = r.get("patternProperties", {}).get(pattern)
             if theirs is None and ("patternProperties" in r or strings.named_by(r, w, pattern)):
-                return [self.search.leaf(w, r, path)]
+                found.append(self.search.leaf(w, r, path))
+                return
             theirs = r.get("additionalProperties", True) if theirs is None else theirs
             at = (*path, "patternProperties", pattern)
-            key = strings.key_for(pattern)
-            found.extend(self.build.lifted(item, w, key) for item in self.prove(mine, theirs, at, depth + 1))
+            self._below(found, self.prove(mine, theirs, at, depth + 1), w, strings.key_for(pattern))
         extra = w.get("additionalProperties", True)
         if extra is False or w.get("unevaluatedProperties") is False:
-            return found
-        named = [name for name in r.get("properties", ()) if name not in w.get("properties", ())]
-        for name in named:
-            found.extend(self._property(w, r, name, path, depth))
+            return
+        for name in r.get("properties", ()):
+            if name not in w.get("properties", ()):
+                self._property(found, w, r, name, path, depth)
         for pattern, theirs in r.get("patternProperties", {}).items():
-            key = strings.key_for(pattern)
             at = (*path, "patternProperties", pattern)
-            found.extend(self.build.lifted(item, w, key) for item in self.prove(extra, theirs, at, depth + 1))
+            self._below(found, self.prove(extra, theirs, at, depth + 1), w, strings.key_for(pattern))
         theirs = r.get("additionalProperties", True)
-        below = self.prove(extra, theirs, (*path, "additionalProperties"), depth + 1)
         key = next(f"extra{i}" for i in range(99) if f"extra{i}" not in r.get("properties", ()))
-        return [*found, *(self.build.lifted(item, w, key) for item in below)]
+        self._below(found, self.prove(extra, theirs, (*path, "additionalProperties"), depth + 1), w, key)
 
     def _beside(self, w: dict[str, Any], r: dict[str, Any], path: Path) -> list[Break]:
         """Keywords that apply to the object or array as a whole."""
