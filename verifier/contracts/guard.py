@@ -38,17 +38,11 @@ def answered(question: Callable[[], Any]) -> Any:
     seconds = min(_SECONDS, _LOST - _Account.lost)
     if seconds <= 0:
         return None
-    began = _cpu_of_children()
     text = _asked(question, seconds)
     if text is None:
-        _Account.lost += _cpu_of_children() - began
+        _Account.lost += seconds
         return None
     return json.loads(text)
-
-
-def _cpu_of_children() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def _asked(question: Callable[[], Any], seconds: float) -> bytes | None:

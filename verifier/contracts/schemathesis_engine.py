@@ -15,6 +15,7 @@ from verifier.contracts.shapes import recursive
 from verifier.contracts.weight import weight_of
 
 _MOST_DEMANDED = 8192  # characters or items; the engine itself makes no longer text
+_HARD = {"unevaluatedProperties", "not", "if"}
 _MOST_SCHEMAS = 5_000  # with references replaced, as the engine does
 _LONGEST_PATTERN = 1_000  # characters
 _SIZES = ("minLength", "minItems", "minProperties", "minContains")
@@ -29,8 +30,8 @@ def generated(document: dict[str, Any] | bool, count: int, seed: int) -> tuple[A
     from schemathesis.generation.jsonschema.builder import build
     from schemathesis.specs.openapi.formats import get_default_format_strategies
 
-    if recursive(document) and "unevaluatedProperties" in str(document):
-        return ()  # overflows the engine's stack
+    if recursive(document) and _HARD & _keywords(document):
+        return ()  # the engine overflows its stack, or draws values for ever
     if _demands_much(document) or weight_of(document).nodes > _MOST_SCHEMAS:
         return ()
     found: list[Any] = []
@@ -49,6 +50,20 @@ def generated(document: dict[str, Any] | bool, count: int, seed: int) -> tuple[A
     except (SchemathesisError, HypothesisException, ValueError, RecursionError):
         return tuple(found)
     return tuple(found)
+
+
+def _keywords(document: Any) -> set[str]:
+    """All keys of a document, those of its definitions too."""
+    found: set[str] = set()
+    waiting = [document]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, dict):
+            found |= node.keys()
+            waiting += node.values()
+        elif isinstance(node, list):
+            waiting += node
+    return found
 
 
 def _demands_much(document: Any) -> bool:

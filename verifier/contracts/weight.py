@@ -41,7 +41,7 @@ class Weight:
     @property
     def work(self) -> int:
         """Units of `effort.spend`."""
-        return 20 + self.nodes + min(self.alternatives, _HEAVY_ALTERNATIVES) ** 2 * 10
+        return 20 + min(self.nodes, _HEAVY_NODES) + min(self.alternatives, _HEAVY_ALTERNATIVES) ** 2 * 10
 
 
 def weight_of(document: Node) -> Weight:
