@@ -122,6 +122,17 @@ def test_a_full_disk_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     asyncio.run(scenario())
 
 
+def test_a_disk_that_fills_up_ends_the_step_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        found, _ = of(tmp_path)
+        await found.check()
+        asyncio.get_running_loop().call_later(0.05, monkeypatch.setattr, ground, "LEAST_SPACE", 1 << 62)
+        with pytest.raises(BrokenEnvironment, match="no space is left"):
+            await asyncio.wait_for(found.while_it_holds(asyncio.sleep(3600)), 5 * ground.PERIOD)
+
+    asyncio.run(scenario())
+
+
 @contextlib.contextmanager
 def running(folder: Path, **limits: int) -> Iterator[subprocess.Popen[str]]:
     (folder / "old.har").write_text(json.dumps(har("letters:8000", recorded())))

@@ -17,6 +17,7 @@ from typing import Any
 from verifier.errors import BrokenEnvironment, shortage
 from verifier.runtime.base import Runtime
 
+PERIOD = 1.0  # seconds between two looks at the disk
 LEAST_SPACE = 8 << 20  # bytes; with less, the next write of a service may fail
 
 
@@ -47,7 +48,8 @@ class Ground:
         task = asyncio.ensure_future(_kept(work))
         try:
             either: set[asyncio.Future[Any]] = {task, self._lost}
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            while not (await asyncio.wait(either, timeout=PERIOD, return_when=asyncio.FIRST_COMPLETED))[0]:
+                self._look_at_disk()
         finally:
             if not task.done():
                 task.cancel()
@@ -68,7 +70,18 @@ class Ground:
             self.lost(str(broken))
             raise BrokenEnvironment(self._lost.result()) from None
 
+    def _look_at_disk(self) -> None:
+        """A step may take minutes after the first write that failed: what fails then is the disk's doing."""
+        try:
+            self._check_disk()
+        except BrokenEnvironment as broken:
+            self.lost(str(broken))
+
     async def _checked(self) -> None:
+        self._check_disk()
+        await self._runtime.check_stores()
+
+    def _check_disk(self) -> None:
         for folder in (self._directory, Path(tempfile.gettempdir())):
             try:
                 free = shutil.disk_usage(folder).free
@@ -78,7 +91,6 @@ class Ground:
                 raise BrokenEnvironment(f"no space is left on the disk of {folder}")
         if not (self._directory / "history" / "run.json").is_file():
             raise BrokenEnvironment(f"{self._directory}: the run directory has vanished")
-        await self._runtime.check_stores()
 
 
 async def _kept(work: Coroutine[Any, Any, None]) -> BaseException | None:
