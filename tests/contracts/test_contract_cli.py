@@ -90,3 +90,35 @@ def test_declared_tolerance_of_readers(tmp_path: Path) -> None:
 def test_bad_input_is_status_2_with_one_clear_message(tmp_path: Path, old: Any, new: Any, message: str) -> None:
     result = _run(tmp_path, old, new)
     assert result.exit_code == 2 and message in result.output and "Traceback" not in result.output
+
+
+def _shared(count: int, most: int) -> dict[str, Any]:
+    content = {"application/json": {"schema": {"$ref": "#/components/schemas/Word"}}}
+    operations = {
+        f"/a{at}": {
+            "get": {"operationId": f"read{at}", "responses": {"200": {"description": "ok", "content": content}}}
+        }
+        for at in range(count)
+    }
+    word = {"type": "object", "properties": {"text": {"type": "string", "maxLength": most}}}
+    return {**BASE, "paths": operations, "components": {"schemas": {"Word": word}}}
+
+
+def test_a_change_of_a_component_is_told_once_with_the_operations_that_it_touches(tmp_path: Path) -> None:
+    result = json.loads(_run(tmp_path, _shared(40, 5), _shared(40, 7), "--format", "json").output)
+    (change,) = result["changes"]
+    assert change["pointer"] == "#/components/schemas/Word/properties/text"
+    assert change["operations"] == [f"read{at}" for at in range(40)]
+    assert (change["columns"], change["findings"]) == (["response_new_to_old"], 40)
+    assert len(result["findings"]) == 40
+    text = _run(tmp_path, _shared(40, 5), _shared(40, 7)).output
+    assert text.count("maxLength") == 1 and "and 37" in text
+
+
+def test_markdown_fits_a_comment_on_a_pull_request(tmp_path: Path) -> None:
+    long = {f"/{'a' * 80}{at}": {"get": {"responses": {str(200 + at % 90): {"description": ""}}}} for at in range(600)}
+    old, new = ({**BASE, "paths": paths} for paths in (long, {path: {"get": {"responses": {}}} for path in long}))
+    output = _run(tmp_path, old, new, "--format", "markdown").output
+    assert len(output) <= 60_000
+    assert "changes are left out; `--format json` has them all." in output
+    assert output.rstrip().endswith("**Verdict: breaking**")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import click
 from tabulate import tabulate
 
 from verifier.cli.options import examples
+from verifier.contracts.changes import WHOLE, Change, changes
 from verifier.contracts.compare import Tolerance, compare, explain
 from verifier.contracts.load import load
 from verifier.contracts.model import Contract
@@ -18,6 +20,10 @@ from verifier.contracts.verdicts import Comparison, ContractDifference
 from verifier.errors import BadInput
 from verifier.pointers import MISSING
 
+_HEADERS = ("verdict", "rule", "columns", "operations", "part", "where", "why", "witness")
+_WIDTHS = [None, None, 20, 30, 16, 36, 50, 36]
+_LONGEST = 60_000  # characters of a comment on a pull request
+_ROOM = 500  # characters of headings and of what is said about what was left out
 _STATUS = {"compatible": 0, "breaking": 1, "unknown": 3}
 _TOLERANCES = {
     "error-statuses": "error_statuses",
@@ -67,14 +73,30 @@ def _family(item: Contract) -> str:
 
 
 def as_json(result: Comparison) -> str:
-    """One JSON object with a `schema` number; `witness` is null where `has_witness` is false."""
+    """One JSON object with a `schema` number; `witness` is null where `has_witness` is false.
+
+    `changes` tells a change once, with all that it touches; `findings` tells it for each operation and direction.
+    """
     whole = {
         "schema": 1,
         "verdict": result.verdict,
         "columns": dict(result.columns),
+        "changes": [_change(item) for item in changes(result)],
         "findings": [_finding(item) for item in result.findings],
     }
     return json.dumps(whole, indent=2, ensure_ascii=False, default=str)
+
+
+def _change(item: Change) -> dict[str, Any]:
+    one = _finding(item.shown)
+    shared = {key: one[key] for key in ("verdict", "rule", "pointer", "message", "witness", "has_witness")}
+    return {
+        **shared,
+        "columns": list(item.columns),
+        "operations": list(item.operations),
+        "parts": list(item.parts),
+        "findings": item.count,
+    }
 
 
 def _finding(item: ContractDifference) -> dict[str, Any]:
@@ -93,11 +115,25 @@ def _finding(item: ContractDifference) -> dict[str, Any]:
 
 
 def as_text(result: Comparison) -> str:
-    return "\n\n".join([_columns(result, "simple"), *_findings(result, "simple"), f"verdict: {result.verdict}"])
+    rows = [_row(item, "simple") for item in changes(result)]
+    table = [tabulate(rows, _HEADERS, tablefmt="simple", maxcolwidths=_WIDTHS, disable_numparse=True)] if rows else []
+    return "\n\n".join([_columns(result, "simple"), *table, f"verdict: {result.verdict}"])
 
 
 def as_markdown(result: Comparison) -> str:
-    return "\n\n".join([_columns(result, "github"), *_findings(result, "github"), f"**Verdict: {result.verdict}**"])
+    """At most as long as a comment on a pull request may be. What does not fit is counted."""
+    head, foot = _columns(result, "github"), f"**Verdict: {result.verdict}**"
+    rows = [_row(item, "github") for item in changes(result)]
+    kept, length = 0, len(head) + len(foot) + _ROOM
+    while kept < len(rows) and (length := length + _length(rows[kept])) <= _LONGEST:
+        kept += 1
+    lines = [f"| {' | '.join(cells)} |" for cells in (_HEADERS, ("---",) * len(_HEADERS), *rows[:kept])]
+    left = f"{len(rows) - kept} of {len(rows)} changes are left out; `--format json` has them all."
+    return "\n\n".join([head, *(["\n".join(lines)] if kept else []), *([left] if kept < len(rows) else []), foot])
+
+
+def _length(row: tuple[str, ...]) -> int:
+    return sum(len(cell) + 3 for cell in row) + 2
 
 
 def _columns(result: Comparison, form: str) -> str:
@@ -105,24 +141,25 @@ def _columns(result: Comparison, form: str) -> str:
     return tabulate(rows, ("column", "from .. to", "verdict"), tablefmt=form)
 
 
-def _findings(result: Comparison, form: str) -> list[str]:
-    if not result.findings:
-        return []
-    rows = [
-        (
-            item.column,
-            item.verdict,
-            item.rule,
-            item.operation,
-            item.part,
-            _cell(item.message, form),
-            _witness(item, form),
-        )
-        for item in result.findings
-    ]
-    headers = ("column", "verdict", "rule", "operation", "part", "why", "witness")
-    widths = [None, None, None, None, None, 60, 40] if form == "simple" else None
-    return [tabulate(rows, headers, tablefmt=form, maxcolwidths=widths, disable_numparse=True)]
+def _row(item: Change, form: str) -> tuple[str, ...]:
+    shown = item.shown
+    others = len(item.operations) - 1 if shown.rule in WHOLE else 0
+    why = f"{shown.message}, and {others} more like it" if others else shown.message
+    return (
+        shown.verdict,
+        shown.rule,
+        _cell(_few(item.columns, 4), form),
+        _cell(_few(item.operations, 3), form),
+        _cell(_few(item.parts, 2), form),
+        _cell(shown.pointer, form),
+        _cell(why, form),
+        _witness(shown, form),
+    )
+
+
+def _few(items: Sequence[str], most: int) -> str:
+    more = f" and {len(items) - most} more" if len(items) > most else ""
+    return ", ".join(items[:most]) + more
 
 
 def _witness(item: ContractDifference, form: str) -> str:

@@ -43,7 +43,7 @@ class Tolerance:
 
 STRICT = Tolerance()
 _GENERATED = 60
-_WORK = 100_000  # units of `effort.spend` that one pair of schemas may take
+_WORK = 400_000  # units of `effort.spend` that one pair of schemas may take
 WORK_OF_ALL = 300_000  # that two contracts may take
 WORK_OF_EACH = 1_000  # and more for each of their operations and messages
 _WORK_LEFT = 2_000  # that each may take when those are gone
