@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.in_process import Told, call
-from verifier.contracts import effort, guard
+from verifier.contracts import effort, limited
 
 Schema = dict[str, Any]
 SECONDS = 10.0  # CPU time of this process
@@ -152,16 +152,16 @@ def test_a_product_of_alternatives_is_given_up(tmp_path: Path) -> None:
 
 
 def test_a_question_that_takes_too_long_has_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    guard.renew()
-    assert guard.answered(lambda: [1, "a"]) == [1, "a"]
-    assert guard.answered(lambda: {}[0]) is None
-    assert guard.answered(lambda: bytearray(1 << 30)) is None
-    monkeypatch.setattr(guard, "_LOST", 0.5)
-    guard.renew()
-    assert guard.answered(lambda: sum(1 for _ in iter(int, 1))) is None
-    assert guard.answered(lambda: 1) is None, "what all questions may lose is lost"
-    guard.renew()
-    assert guard.answered(lambda: 1) == 1
+    limited.renew()
+    assert limited.answered(lambda: [1, "a"]) == [1, "a"]
+    assert limited.answered(lambda: {}[0]) is None
+    assert limited.answered(lambda: bytearray(1 << 30)) is None
+    monkeypatch.setattr(limited, "_LOST", 0.5)
+    limited.renew()
+    assert limited.answered(lambda: sum(1 for _ in iter(int, 1))) is None
+    assert limited.answered(lambda: 1) is None, "what all questions may lose is lost"
+    limited.renew()
+    assert limited.answered(lambda: 1) == 1
 
 
 def test_the_effort_of_a_block_is_bounded_and_counts_outside() -> None:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from verifier.contracts import guard
+from verifier.contracts import limited
 from verifier.contracts.bodies import (
     STRICT,
     WORK_OF_ALL,
@@ -36,7 +36,7 @@ def compare(old: Contract, new: Contract, tolerance: Tolerance = STRICT, seed: i
     The writer is closed: it sends what its contract declares. The reader is taken as declared, plus `tolerance`. The
     result is deterministic for one seed, which only affects generated values.
     """
-    guard.renew()
+    limited.renew()
     each = sum(len(side.operations) + len(side.messages) for side in (old, new))
     memory = Memory(work=WORK_OF_ALL + WORK_OF_EACH * each)
     found = [

@@ -1,6 +1,6 @@
 """Asks jsonschema-rs: does a value match a schema, does a schema cover another one, what is their difference.
 
-Answers are cached. A question that may take very long is asked in a child process (`guard.py`).
+Answers are cached. A question that may take very long is asked in a child process (`limited.py`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, Literal
 import jsonschema_rs
 from jsonschema_rs import canonical
 
-from verifier.contracts import guard
+from verifier.contracts import limited
 from verifier.contracts.effort import spend
 from verifier.contracts.shapes import Defs, Node, reached, recursive, text_of
 from verifier.contracts.weight import Weight, weight_of
@@ -148,7 +148,7 @@ def _asked(left: Document, right: Document, question: Callable[[Any, Any], Any])
 
     weight = left.weight + right.weight
     spend(weight.work)
-    return guard.answered(asked) if weight.heavy else asked()
+    return limited.answered(asked) if weight.heavy else asked()
 
 
 def difference(writer: Document, reader: Document) -> tuple[dict[str, Any] | bool | None, bool]:

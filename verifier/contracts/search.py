@@ -10,7 +10,7 @@ from verifier.contracts import engine, samples
 from verifier.contracts.breaks import Break, Path, explained, open_break
 from verifier.contracts.engine import Document
 from verifier.contracts.schemathesis_engine import generated
-from verifier.contracts.shapes import Defs, Node, defs_of, flat, size_within
+from verifier.contracts.shapes import Defs, Node, defs_of, effective, flat, size_within, types
 from verifier.pointers import MISSING
 
 _GENERATED = 60
@@ -53,6 +53,27 @@ class Search:
         drawn = generated(rest if rest is not None else pair[0].schema, 10, self.seed)
         unseen = Break("schema", path, "does not take every value that may come", MISSING, True)
         return _first(*pair, [drawn], path) or unseen
+
+    def apart(self, w: Node, branch: Node) -> bool:
+        """Whether it is known that no value of the writer's node matches the reader's."""
+        one, two = self.documents(w, branch)
+        if engine.disjoint(one, two):
+            return True
+        left, right = flat(w, self.wdefs), flat(branch, self.rdefs)
+        if not isinstance(left, dict) or not isinstance(right, dict):
+            return left is False or right is False
+        if not types(left) & types(right):
+            return True
+        for key in ("anyOf", "oneOf"):
+            if key in right:
+                return all(self.apart(w, inner) for inner in right[key])
+        if types(left) != {"object"}:
+            return False
+        return any(
+            name in left.get("required", ())
+            and engine.disjoint(*self.documents(effective(left, name), effective(right, name)))
+            for name in {*left.get("properties", ()), *right.get("properties", ())}
+        )
 
     def _candidates(self, writer: Document, reader: Document) -> Iterator[Iterable[Any]]:
         rest, surely = engine.difference(writer, reader)

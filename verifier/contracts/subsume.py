@@ -177,34 +177,14 @@ class _Subsumption:
         taken = [at for breaks, at in tried if not breaks]
         if taken:
             others = [branch for at, branch in enumerate(r[key]) if at != taken[0]]
-            if key == "anyOf" or all(self._apart(w, other) for other in others):
+            if key == "anyOf" or all(self.search.apart(w, other) for other in others):
                 return found
             return [*found, self.search.leaf(w, r, path)]
         pair = self.search.documents(w, r)
-        near = min(tried, key=lambda item: (self._apart(w, r[key][item[1]]), len(item[0])))[0]
+        near = min(tried, key=lambda item: (self.search.apart(w, r[key][item[1]]), len(item[0])))[0]
         shown = [self.search.confirmed(item, *pair) for item in near]
         certain = [item for item in shown if item.certain]
         return [*found, *(certain or [self.search.leaf(w, r, path)])]
-
-    def _apart(self, w: Node, branch: Node) -> bool:
-        one, two = self.search.documents(w, branch)
-        if engine.disjoint(one, two):
-            return True
-        left, right = flat(w, self.wdefs), flat(branch, self.rdefs)
-        if not isinstance(left, dict) or not isinstance(right, dict):
-            return left is False or right is False
-        if not types(left) & types(right):
-            return True
-        for key in ("anyOf", "oneOf"):
-            if key in right:
-                return all(self._apart(w, inner) for inner in right[key])
-        if types(left) != {"object"}:
-            return False
-        return any(
-            name in left.get("required", ())
-            and engine.disjoint(*self.search.documents(effective(left, name), effective(right, name)))
-            for name in {*left.get("properties", ()), *right.get("properties", ())}
-        )
 
     def _object(self, w: dict[str, Any], r: dict[str, Any], path: Path, depth: int) -> list[Break]:
         found: list[Break] = []

@@ -62,12 +62,12 @@ def install() -> tuple[Peer, ...]:
         "json-schema-diff": lambda jobs: _node("json-schema-diff", jobs),
         "jsoncompat": lambda jobs: _node("jsoncompat", jobs),
     }
-    found = [Peer(name, version, _npm(name, version), runs[name]) for name, version in NPM.items()]
+    found = [Peer(name, version, install_npm(name, version), runs[name]) for name, version in NPM.items()]
     found += [Peer(name, version, _pypi(name, version), _subschema) for name, version in PYPI.items()]
     return tuple(found)
 
 
-def _npm(name: str, version: str) -> str:
+def install_npm(name: str, version: str) -> str:
     if shutil.which("npm") is None:
         return "npm is not installed"
     if (FOLDER / "node_modules" / name / "package.json").is_file():
