@@ -6,8 +6,11 @@ imports little, and `main` the rest, so that an interrupt while modules are load
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
+from contextlib import suppress
+from typing import NoReturn
 
 import click
 
@@ -22,29 +25,37 @@ def main() -> None:
     try:
         from verifier.cli.commands import cli
 
-        sys.exit(cli.main(standalone_mode=False) or 0)
+        _end(cli.main(standalone_mode=False) or 0)
     except click.exceptions.Exit as exit_:
-        sys.exit(exit_.exit_code)
+        _end(exit_.exit_code)
     except click.ClickException as error:
         error.show()
-        sys.exit(2)
+        _end(2)
     except BadInput as error:
-        for line in error.lines():
-            click.echo(line, err=True)
-        sys.exit(2)
+        _end(2, *error.lines())
     except BrokenEnvironment as error:
-        click.echo(f"The environment broke; no verdict. {error}", err=True)
-        sys.exit(4)
+        _end(4, f"The environment broke; no verdict. {error}")
     except (KeyboardInterrupt, click.exceptions.Abort):
-        click.echo("Interrupted; no verdict. Everything that the run started has been removed.", err=True)
-        sys.exit(INTERRUPTED)
+        _end(INTERRUPTED, "Interrupted; no verdict. Everything that the run started has been removed.")
     except Exception as error:
         if why := shortage(error):
-            click.echo(f"The environment broke; no verdict. {why}", err=True)
-            sys.exit(4)
-        traceback.print_exc()
-        click.echo("Internal error in the verifier; no verdict. Please report it.", err=True)
-        sys.exit(INTERNAL_ERROR)
+            _end(4, f"The environment broke; no verdict. {why}")
+        with suppress(OSError):
+            traceback.print_exc()
+        _end(INTERNAL_ERROR, "Internal error in the verifier; no verdict. Please report it.")
+
+
+def _end(status: int, *messages: str) -> NoReturn:
+    """Say why, and end with this status even where nothing can be said, as on a full disk."""
+    with suppress(OSError):
+        for message in messages:
+            click.echo(message, err=True)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:  # what waits would fail once more when Python ends, and change the status
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    sys.exit(status)
 
 
 if __name__ == "__main__":

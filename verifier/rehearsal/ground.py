@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from verifier.errors import BrokenEnvironment, shortage
+from verifier.rehearsal.schedule import retrieved
 from verifier.runtime.base import Runtime
 
 PERIOD = 1.0  # seconds between two looks at the disk
@@ -54,6 +55,7 @@ class Ground:
             if not task.done():
                 task.cancel()
                 await asyncio.wait({task})
+            retrieved([task])
         failed = not task.cancelled() and task.exception() is not None
         if failed and not self._lost.done():
             await self.check()  # what is gone is the cause, and what failed because of it is not

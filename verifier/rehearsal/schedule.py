@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import psutil
 
@@ -33,9 +34,17 @@ async def side_by_side(jobs: Sequence[Job], most: int) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
+        retrieved(tasks)
     failed = [error for task in tasks if task in ended and (error := task.exception()) is not None]
     for error in failed:
         raise error.interrupt if isinstance(error, _Interrupted) else error
+
+
+def retrieved(tasks: Iterable[asyncio.Future[Any]]) -> None:
+    """Look at the exceptions of tasks that have ended, so that asyncio does not print those that nobody raises."""
+    for task in tasks:
+        if not task.cancelled():
+            task.exception()
 
 
 class _Interrupted(Exception):
