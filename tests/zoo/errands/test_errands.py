@@ -30,8 +30,7 @@ services:
     environment: {{DATABASE_URL: "${{stores.db.url}}"}}{contract}
     versions:
       "1": {{command: [python, errands.py, web, "1", --host, "{{host}}", --port, "{{port}}"]}}
-      "2": {{command: [python, errands.py, web, "2", --host, "{{host}}", --port, "{{port}}"]}}
-  worker:
+{newer}  worker:
     kind: worker
     ready: {{log: working}}
     stop: {{wait: {wait}}}
@@ -48,6 +47,7 @@ faults: [{faults}]
 rollout: {{strategy: rolling, rollback: none}}
 traffic: [{{recording: old.har}}]
 """
+NEWER = '      "2": {command: [python, errands.py, web, "2", --host, "{host}", --port, "{port}"]}\n'
 
 
 def client() -> Iterator[Recorded]:
@@ -61,12 +61,12 @@ def client() -> Iterator[Recorded]:
 def rehearsed(
     folder: Path, release: str, old: str = "1", faults: str = "kill, pause", wait: str = "0s", contract: str = ""
 ) -> dict[str, Any]:
-    return _rehearsed(folder, release, old, faults=faults, wait=wait, workers=2, contract=contract)
+    return _rehearsed(folder, release, old, faults=faults, wait=wait, workers=2, contract=contract, newer=NEWER)
 
 
 def in_containers(folder: Path, release: str) -> dict[str, Any]:
-    """The same on PostgreSQL, with one worker."""
-    return _rehearsed(folder, release, "1", "docker", faults="kill", wait="0s", workers=1, contract=DECLARED)
+    """The same on PostgreSQL, with one worker, which alone has a new version."""
+    return _rehearsed(folder, release, "1", "docker", faults="kill", wait="0s", workers=1, contract=DECLARED, newer="")
 
 
 def _rehearsed(folder: Path, release: str, old: str, runtime: str = "process", **values: object) -> dict[str, Any]:
