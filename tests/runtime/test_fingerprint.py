@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable
@@ -84,3 +85,31 @@ def test_a_version_is_its_folder_its_program_and_what_it_names_elsewhere(folder:
         assert version(folder, command, **environment) not in (before, None)
     assert version(folder, ("sh",)) != version(folder, (sys.executable,))
     assert version(folder, ("no-such-program",)) is None
+
+
+@pytest.mark.parametrize("form", ["direct_url", "pth", "inherited"])
+def test_a_package_that_is_developed_elsewhere_is_part_of_a_version(
+    form: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its files change without any change beside the interpreter."""
+    other = tmp_path / "developed"
+    other.mkdir()
+    (other / "module.py").write_text("y = 1")
+    place = tmp_path / "venv" / "lib" / "python3.11" / "site-packages"
+    (place / "it-1.dist-info").mkdir(parents=True)
+    program = tmp_path / "venv" / "bin" / "python"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    if form == "direct_url":
+        about = {"url": other.as_uri(), "dir_info": {"editable": True}}
+        (place / "it-1.dist-info" / "direct_url.json").write_text(json.dumps(about))
+    elif form == "pth":
+        (place / "it.pth").write_text(f"import os\n{other}\n")
+    else:
+        monkeypatch.setenv("PYTHONPATH", f"/nowhere:{other}")
+    before = version(folder, (str(program), "app.py"))
+    assert before is not None
+    assert version(folder, (str(program), "app.py")) == before
+    (other / "module.py").write_text("y = 2")
+    assert version(folder, (str(program), "app.py")) not in (before, None)

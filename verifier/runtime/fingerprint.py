@@ -7,12 +7,17 @@ uses elsewhere on the machine is not seen, apart from files and folders that its
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
+import verifier
 from verifier.files import exists
 from verifier.runtime.base import Readiness, ReplicaSpec, StoreSpec
 from verifier.runtime.stores import postgres
@@ -22,6 +27,8 @@ MOST_FILES, MOST_BYTES = 20_000, 256 << 20  # of one folder
 MADE = frozenset({".git", "__pycache__", ".verifier", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis"})
 _SYSTEM = re.compile(r"/(usr/(?!local/)|bin/|sbin/|lib|etc/|dev/|proc/|sys/|$)")
 _WORDS = re.compile(r"[^\s=\"',;:()]+")
+# Where interpreters look for modules, by variables that a process inherits.
+_SEARCHED = ("PYTHONPATH", "NODE_PATH", "CLASSPATH", "RUBYLIB", "PERL5LIB")
 _SERVERS = ("redis-server", "valkey-server", "nats-server", "rabbitmq-server", "psql")
 
 
@@ -60,35 +67,66 @@ def _is_run(folder: Path) -> bool:
     return exists(folder / "plan.json") and exists(folder / "history")
 
 
-def of_program(name: str, directory: Path, search: str) -> str | None:
-    """A program by its place, size and time, and the packages installed beside it if it is a Python."""
+def of_program(name: str, directory: Path, search: str, folders: dict[Path, str | None]) -> str | None:
+    """A program by its place, size and time. If it is a Python, the packages beside it, and the files of editable ones.
+
+    `folders` are those that are known already.
+    """
     found = shutil.which(str(directory / name) if "/" in name else name, path=search)
     if found is None:
         return None
     real = Path(found).resolve()
     about = real.stat()
+    places = list(Path(found).parent.parent.glob("lib*/python*/site-packages"))
     packages = sorted(
         f"{entry.name} {entry.stat().st_mtime_ns}"
-        for place in Path(found).parent.parent.glob("lib*/python*/site-packages")
+        for place in places
         for entry in place.iterdir()
         if entry.suffix in (".dist-info", ".egg-info", ".pth", ".egg-link")
     )
-    return f"{real} {about.st_size} {about.st_mtime_ns} {hashlib.sha256(repr(packages).encode()).hexdigest()}"
+    sources = [_known(folder, folders) for place in places for folder in editable(place)]
+    if None in sources:
+        return None
+    return (
+        f"{real} {about.st_size} {about.st_mtime_ns} {hashlib.sha256(repr((packages, sources)).encode()).hexdigest()}"
+    )
+
+
+def editable(place: Path) -> list[Path]:
+    """The folders from which packages of a site-packages folder are imported where they are developed.
+
+    Without the verifier's own, which runs no service.
+    """
+    found: set[Path] = set()
+    for file in place.glob("*.dist-info/direct_url.json"):
+        with suppress(ValueError, AttributeError):
+            about = json.loads(file.read_bytes())
+            if about.get("dir_info", {}).get("editable"):
+                found.add(Path(url2pathname(urlsplit(about.get("url", "")).path)))
+    for file in (*place.glob("*.pth"), *place.glob("*.egg-link")):
+        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+        found |= {Path(line.strip()) for line in lines if line.startswith("/")}
+    own = Path(verifier.__file__).parent.parent
+    return sorted(folder for folder in found if exists(folder) and folder.is_dir() and folder.resolve() != own)
+
+
+def _known(folder: Path, folders: dict[Path, str | None]) -> str | None:
+    if folder not in folders:
+        folders[folder] = of_folder(folder)
+    return folders[folder]
 
 
 def of_version(
     spec: ReplicaSpec, commands: Sequence[tuple[str, ...]], search: str, folders: dict[Path, str | None]
 ) -> str | None:
     """What a version and its commands are made of. `folders` are those that are known already."""
+    inherited = [os.environ.get(name, "") for name in _SEARCHED]
     texts = [*(part for command in commands for part in command[1:]), *(value for _, value in spec.environment)]
-    programs = [of_program(command[0], spec.directory, search) for command in commands]
+    texts += [path for value in inherited for path in value.split(os.pathsep)]
+    programs = [of_program(command[0], spec.directory, search, folders) for command in commands]
     if None in programs:
         return None
-    found = []
-    for folder in (spec.directory, *named(texts, spec.directory)):
-        if folder not in folders:
-            folders[folder] = of_folder(folder)
-        found.append(folders[folder])
+    found = [_known(folder, folders) for folder in (spec.directory, *named(texts, spec.directory))]
     return None if None in found else repr((programs, found))
 
 
@@ -102,7 +140,7 @@ def of_store(spec: StoreSpec, search: str, folders: dict[Path, str | None]) -> s
         return of_version(replica, [spec.process], search, folders)
     servers = [str(postgres.binaries(spec.image))] if spec.process == "postgres" else []
     programs = (*(f"{folder}/postgres" for folder in servers), *_SERVERS)
-    return repr((spec.process, [of_program(name, Path("/"), search) for name in programs]))
+    return repr((spec.process, [of_program(name, Path("/"), search, folders) for name in programs]))
 
 
 def named(texts: Iterable[str], directory: Path) -> list[Path]:
