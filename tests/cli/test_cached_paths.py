@@ -16,7 +16,7 @@ services:
   words:
     port: 8000
     ready: {http: /healthz, within: 20s}
-    stop: {grace: 5s, drain: 0s}
+    stop: {grace: 5s}
     versions:
       "1": {directory: v1, command: [python, one_service.py, well, --port, "{port}", --folder, "${stores.kept.path}"]}
       "2": {directory: v2, command: [python, one_service.py, well, --port, "{port}", --folder, "${stores.kept.path}"]}
