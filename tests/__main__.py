@@ -27,7 +27,7 @@ from tests.engine.system import Unavailable
 
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
-LANES = 3  # parts of the tests that run at once on two cores
+LANES = 3  # parts of the tests that run at once: most of them wait for others, so two cores have time for three
 # What takes longest begins first, so that the lanes end at about the same time. The rest of the tests is a part too.
 PARTS = {
     # Whatever builds images of the shop is in one part: two builds of one image at once would hinder each other.
