@@ -30,7 +30,7 @@ def simulate(step: PlannedStep, running: Running, migrations: list[str], availab
         if action.kind == "start":
             assert here not in running
             running.add(here)
-        elif action.kind in ("stop", "restart", "crash"):
+        elif action.kind in ("stop", "restart"):
             assert here in running, f"{step.id}: {action} is not running"
             running -= {here} if action.kind == "stop" else set()
         elif action.kind == "replace":
@@ -133,54 +133,27 @@ def _holds(system: Matrix, path: Path, before: PlannedStep, after: PlannedStep) 
         added = [f"{name} {match[1]}" for name in match[2].split(", ")]
         assert list(after.migrations) == [*before.migrations, *added]
     else:
-        kind = "crash" if said.startswith("kill") else "restart"
-        assert said.startswith(("kill", "restart"))
+        assert said.startswith("restart")
         assert (was, before.migrations) == (now, after.migrations)
-        assert {action.kind for action in after.actions} == {kind}
+        assert {action.kind for action in after.actions} == {"restart"}
 
 
-def expansions(system: Matrix) -> list[tuple[str, PlannedStep, PlannedStep]]:
-    """Each service whose schema is expanded alone in a rollout, with the two steps after that."""
+def expansions(system: Matrix) -> list[tuple[str, PlannedStep]]:
+    """Each service whose schema is expanded alone in a rollout, with the step after that."""
     return [
-        (step.description.removeprefix("expand for ").split()[0], second, third)
+        (step.description.removeprefix("expand for ").split()[0], following)
         for path in plan(system, (), 0).paths[4:]
-        for step, second, third in zip(path.steps, path.steps[1:], path.steps[2:], strict=False)
+        for step, following in zip(path.steps, path.steps[1:], strict=False)
         if step.description.startswith("expand for")
     ]
 
 
 @quick
 @given(matrices())
-def test_an_old_replica_is_restarted_and_another_one_killed_after_its_migration(system: Matrix) -> None:
-    for name, *following in expansions(system):
+def test_an_old_replica_is_restarted_after_its_migration(system: Matrix) -> None:
+    for name, following in expansions(system):
         old = next(entry.old.name for entry in system.services if entry.name == name)
-        done = [[(a.kind, a.service, a.version) for a in step.actions] for step in following]
-        assert done == [[("restart", name, old)], [("crash", name, old)]]
-
-
-@quick
-@given(matrices())
-def test_a_new_replica_is_killed_before_the_last_migrations_and_every_crash_has_a_control(system: Matrix) -> None:
-    made = plan(system, (), 0)
-    crashes: dict[str, set[tuple[str, str]]] = {}
-    for path in made.paths:
-        for before, step in zip(path.steps, path.steps[1:], strict=False):
-            if step.kind != "crash":
-                continue
-            assert not step.live, "no request is under way"
-            assert before.state == step.state
-            for action in step.actions:
-                crashes.setdefault(path.kind, set()).add((action.service, action.version))
-                assert any(entry.version == action.version for entry in step.state if entry.service == action.service)
-    last = {
-        (entry.name, entry.new.name)
-        for entry in system.services
-        if entry.new is not entry.old and (entry.migrating("migrate") or entry.migrating("contract"))
-    }
-    rollout = crashes.get("rollout", set())
-    assert {entry for entry in rollout if entry[1] == system.service(entry[0]).new.name} == last
-    assert crashes.get("control-new", set()) == last
-    assert crashes.get("control-old", set()) == rollout - last
+        assert [(a.kind, a.service, a.version) for a in following.actions] == [("restart", name, old)]
 
 
 def test_the_property_sees_expansions() -> None:

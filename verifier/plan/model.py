@@ -10,7 +10,7 @@ from verifier.contracts.order import Order
 from verifier.history.model import Phase, Replicas
 from verifier.http.message import Request
 
-ActionKind = Literal["start", "stop", "replace", "restart", "crash", "migrate"]
+ActionKind = Literal["start", "stop", "replace", "restart", "migrate"]
 FOR_BUDGET = "for the budget"  # why faulted replays are left out of a run, in its notes and its coverage
 PathKind = Literal["control-old", "control-new", "control-upgrade", "rollout"]
 
@@ -83,7 +83,6 @@ class Replay:
 @dataclass(frozen=True, slots=True)
 class Action:
     """One action on the system. `slot` numbers the replicas of a service from 1; `stage` is a part of a migration.
-    A crash kills a replica and starts it again.
 
     With `late_removal` the load balancer goes on sending to the replica that the action ends, after it was told to end.
     """

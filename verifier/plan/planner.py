@@ -125,9 +125,7 @@ def _replays(
         # Concurrent replays of a session may conflict, such as over a unique name. Controls must show this too.
         planned += [(session, row, None) for row in rows for _ in range(2 if path.kind.startswith("control") else 1)]
     workers = [service.name for service in matrix.services if not service.serves]
-    # A crash changes no state, so each fault has its place in the step before. Its time is worth more there.
-    faults = () if step.kind == "crash" else matrix.faults
-    possible = list(enumerate_faults(path, step, sessions, faults, calls, workers))
+    possible = list(enumerate_faults(path, step, sessions, matrix.faults, calls, workers))
     tally.every_cell.update(cell(session.exchanges[fault.index].service, fault) for session, fault in possible)
     if step.phase != "control-old":  # no alarm without a matched control
         possible = [entry for entry in possible if _key(*entry) in tally.controlled]

@@ -123,25 +123,7 @@ def _control(matrix: Matrix, name: str, kind: PathKind) -> Path:
         for slot in range(1, service.replicas + 1)
     ]
     draft.add("restart", phase, f"restart every {which} replica, one after the other", restarts)
-    if crashing := _crashing(matrix, new) if name != "control-old-2" else []:
-        names = ", ".join(service.name for service in crashing)
-        _crash(draft, crashing, new, phase, f"kill one {which} replica of {names} and start it again")
     return draft.path()
-
-
-def _crashing(matrix: Matrix, new: bool) -> list[Service]:
-    """The services of which a replica is killed beside a migration: an old one after it, or a new one before it."""
-    stages = ("migrate", "contract") if new else ("expand",)
-    return [service for service in upgraded(matrix) if any(map(service.migrating, stages))]
-
-
-def _crash(draft: _Draft, services: Sequence[Service], new: bool, phase: Phase, description: str) -> None:
-    """Kill the last replica of each service, which is told nothing, and start it again. No request is under way."""
-    actions = [
-        Action("crash", service.name, (service.new if new else service.old).name, service.replicas)
-        for service in services
-    ]
-    draft.add("crash", phase, description, actions, live=False)
 
 
 def _upgrade_control(matrix: Matrix) -> Path:
@@ -198,9 +180,6 @@ def _rollout(matrix: Matrix, name: str, lattice: Sequence[Chain], way: Changes, 
         if done and wanted and mode != "none":
             returned.add(state)
             _back_and_forth(draft, matrix, done, undo=not left)
-    if crashing := _crashing(matrix, new=True):
-        told = f"kill a new replica of {', '.join(service.name for service in crashing)} before the last migrations"
-        _crash(draft, crashing, True, "forward", f"{told} and start it again")
     if attempt != "contract-early":
         _finish(draft, upgraded(matrix))
     return draft.path()
@@ -220,8 +199,6 @@ def _expand(draft: _Draft, service: Service, restarting: bool = True) -> None:
         f"restart an old replica of {service.name} after the migration",
         [Action("restart", service.name, service.old.name, 1)],
     )
-    told = f"kill an old replica of {service.name} after the migration and start it again"
-    _crash(draft, [service], False, "forward", told)
 
 
 def _upgrade(draft: _Draft, matrix: Matrix, service: Service, wave: list[int], phase: Phase) -> None:

@@ -135,8 +135,6 @@ class System:
             await self._stop(action.service, action.slot, action.version, action.late_removal)
         elif action.kind == "restart":
             await self._restart(action)
-        elif action.kind == "crash":
-            await self._crash(action)
         elif action.kind == "replace":
             key = (action.service, action.slot, action.version)
             leaving = [other for other in self.running if other[:2] == key[:2] and other != key]
@@ -156,16 +154,6 @@ class System:
         await self.start(*key)
         if leaving is not None:
             await self.end(leaving, action.service, action.version, action.late_removal)
-
-    async def _crash(self, action: Action) -> None:
-        """Kill a replica and start it again. If that fails, the crash was before it: a finding, in a control too."""
-        key = (action.service, action.slot, action.version)
-        if (replica := self.running.pop(key, None)) is not None:
-            await self.end(replica, action.service, action.version, kill=True)
-        try:
-            await self.start(*key)
-        except StepFailed as failure:
-            raise StepFailed(f"{failure}, after it was killed", failure.tail, disturbed=True) from None
 
     async def start(self, service_name: str, slot: int, version_name: str) -> None:
         """Start a replica, not sooner than its service waits after the end of another. Raises StepFailed."""
