@@ -23,7 +23,8 @@ pytest_plugins = ["pytester"]
 ROOT = Path(__file__).resolve().parents[2]
 # An installed entry point is left out, so that the same plugin is not loaded twice.
 PLUGIN = ("-p", "no:mixed_version", "-p", "verifier.pytest_plugin.plugin")
-LOSES = MATRIX.replace('"FOLDER", ]}', '"FOLDER/../other"]}')  # version 2 reads another folder
+# Version 2 reads another folder.
+LOSES = MATRIX.replace('"FOLDER", ]}', '"FOLDER/../other"]}')
 STORY = "written through 1, read before, now GET"
 
 REHEARSES = """
@@ -33,11 +34,19 @@ def test_words(mixed_version, request):
     matrix = yaml.safe_load((request.path.parent / "words.yaml").read_text())
     result = mixed_version(matrix, out=request.path.parent / "run")
     assert result.verdict == "fail"
-    assert {violation.guarantee for violation in result.violations if violation.fails} == {"no lost write"}
+    failing = {violation.guarantee for violation in result.violations if violation.fails}
+    assert failing - {"compatible"} == {"no lost write"}
     assert {step.id for step in result.steps} >= {"control-old-1.1", "rollout.2"}
     assert len(result.history.operations) > 10
     assert result.passed
 """
+
+
+@pytest.fixture(autouse=True)
+def at_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a pipeline, pytest does not shorten the lines of its summary."""
+    for name in ("CI", "BUILD_NUMBER"):
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +69,16 @@ def project(pytester: pytest.Pytester, rehearsed: tuple[Path, str]) -> pytest.Py
     (pytester.path / "matrices").mkdir()
     write(pytester.path / "matrices", LOSES)
     return pytester
+
+
+def failing(project: pytest.Pytester) -> set[tuple[str, str]]:
+    """Step and guarantee of what the stored run has found. Whether live traffic shows it too is chance."""
+    verdict = json.loads((project.path / "run" / "verdict.json").read_text())
+    found = {(step, entry["guarantee"].replace(" ", "-")) for entry in verdict["violations"] for step in entry["steps"]}
+    assert found - {("rollout.2", "compatible")} == {
+        (step, "no-lost-write") for step in ("control-upgrade.2", "rollout.2")
+    }
+    return found
 
 
 def session(project: pytest.Pytester, *arguments: str) -> pytest.RunResult:
@@ -99,9 +118,10 @@ def test_collect_only_prints_the_plan_and_starts_nothing(pytester: pytest.Pytest
 def test_each_step_and_guarantee_is_an_item_and_a_failure_is_a_story(project: pytest.Pytester) -> None:
     result = session(project, "matrices", "-rf")
     assert result.ret == 1
-    assert outcomes(result) == {"failed": 3, "passed": 38, "skipped": 100}
+    failed = len(failing(project)) + 1
+    assert outcomes(result) == {"failed": failed, "passed": 41 - failed, "skipped": 100}
     said = result.stdout.str()
-    assert said.count(STORY) == 2, "once with its proof and once in a line"
+    assert 2 <= said.count(STORY) <= failed, "once with its proof, and else in a line"
     assert said.count("   Reproduce: verifier run ") == 1
     assert "Traceback" not in said
     assert "items.py" not in said
@@ -115,14 +135,16 @@ def test_items_are_selected_as_tests_are(project: pytest.Pytester) -> None:
     assert outcomes(one) == {"failed": 1}
     assert "   Reproduce: " in one.stdout.str(), "alone, it tells the whole story"
     assert outcomes(session(project, "matrices", "-x", "-q"))["failed"] == 1
-    assert outcomes(session(project, "matrices"))["failed"] == 3
-    assert outcomes(session(project, "matrices", "--lf")) == {"failed": 3, "deselected": 138}
+    failed = len(failing(project)) + 1
+    assert outcomes(session(project, "matrices"))["failed"] == failed
+    assert outcomes(session(project, "matrices", "--lf")) == {"failed": failed, "deselected": 141 - failed}
 
 
 @pytest.mark.slow
 def test_one_item_per_guarantee_or_per_matrix(project: pytest.Pytester) -> None:
     result = session(project, "matrices", "--mixed-version-per", "guarantee", "-v")
-    assert outcomes(result) == {"failed": 2, "passed": 2, "skipped": 10}
+    failed = len({guarantee for _, guarantee in failing(project)}) + 1
+    assert outcomes(result) == {"failed": failed, "passed": 4 - failed, "skipped": 10}
     result.stdout.fnmatch_lines(["matrices/words.yaml::no-lost-write FAILED*"])
     whole = session(project, "matrices", "--mixed-version-per", "matrix")
     assert outcomes(whole) == {"failed": 1}
@@ -134,11 +156,10 @@ def test_junit_names_the_step_and_the_guarantee(project: pytest.Pytester) -> Non
     session(project, "matrices", "--junit-xml", "junit.xml")
     cases = list(ElementTree.parse(project.path / "junit.xml").iter("testcase"))
     failed = [case for case in cases if case.find("failure") is not None]
-    assert [(case.get("classname"), case.get("name")) for case in failed] == [
-        ("matrices.words.yaml.control-upgrade.2", "no-lost-write"),
-        ("matrices.words.yaml.rollout.2", "no-lost-write"),
+    assert {(case.get("classname"), case.get("name")) for case in failed} == {
+        *((f"matrices.words.yaml.{step}", guarantee) for step, guarantee in failing(project)),
         ("matrices.words.yaml", "verdict"),
-    ]
+    }
     assert STORY in str(failed[0].findtext("failure"))
     assert ("mixed-version run", "run") in {
         (entry.get("name"), entry.get("value")) for entry in cases[0].iter("property")
@@ -193,7 +214,8 @@ def test_a_matrix_runs_on_one_worker(project: pytest.Pytester) -> None:
     write(project.path / "matrices", LOSES)
     project.makepyfile(test_plain="def test_plain(): pass")
     result = session(project, "-n", "2", "-v", "--mixed-version-per", "guarantee", "matrices", "test_plain.py")
-    assert outcomes(result) == {"failed": 4, "passed": 5, "skipped": 20}
+    failed = len({guarantee for _, guarantee in failing(project)}) + 1
+    assert outcomes(result) == {"failed": 2 * failed, "passed": 9 - 2 * failed, "skipped": 20}
     ran = re.findall(r"\[(gw\d)\] \[ *\d+%\] [A-Z]+ (\S+?)::", result.stdout.str())
     workers = {file: {worker for worker, name in ran if name == file} for _, file in ran}
     assert set(workers) == {"matrices/again.yaml", "matrices/words.yaml", "test_plain.py"}
