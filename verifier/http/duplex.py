@@ -26,6 +26,8 @@ class DuplexStream:
 
     async def send(self, data: bytes) -> None:
         """Write, and wait until the buffer has room again. Raises BrokenMessage when the other side has gone."""
+        if self._writer.is_closing():
+            raise BrokenMessage("reset")  # a closed transport of uvloop refuses a write with a RuntimeError
         self.sent += len(data)
         try:
             self._writer.write(data)
@@ -35,7 +37,7 @@ class DuplexStream:
 
     async def send_eof(self) -> None:
         with contextlib.suppress(OSError):
-            if self._writer.can_write_eof():
+            if not self._writer.is_closing() and self._writer.can_write_eof():
                 self._writer.write_eof()
 
     @property
