@@ -72,12 +72,13 @@ class ResponseWriter:
         transport = self._transport
         transport.write(head)
         while piece := await stream.next():
-            transport.write(chunk(piece) if chunked else piece)
+            if not transport.is_closing():  # the caller may have gone meanwhile; the stream is told so
+                transport.write(chunk(piece) if chunked else piece)
             await self.flushed()
         how = stream.how()
         if how:
             self._end(how == "reset")
-        elif chunked:
+        elif chunked and not transport.is_closing():
             transport.write(LAST_CHUNK)
         return not how
 
