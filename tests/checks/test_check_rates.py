@@ -104,3 +104,23 @@ def test_an_excuse_by_few_tries_is_in_doubt(lost: int, doubtful: bool) -> None:
     (found,) = [entry for entry in judged.violations if entry.guarantee == "available"]
     assert found.doubtful is doubtful
     assert found.step == builder.steps[-1].id, "the mixture's, so that it can be tried again there"
+
+
+def test_what_old_excuses_is_not_laid_to_the_new_version_that_does_not_get_there() -> None:
+    """The new version's own control ends at the login, so nobody knows what it does later; what old shows is known."""
+    builder = HistoryBuilder()
+    for phase, by, tries, failures in (("control-old", OLD, 32, 2), ("control-new", NEW, 3, 0)):
+        builder.step(phase)  # type: ignore[arg-type]
+        for number in range(tries):
+            builder.send("POST /login", by, 303 if by == OLD else 403)
+            if by == OLD:
+                builder.send("POST /a", by, None if number < failures else 201, index=1)
+    builder.step("forward")
+    for by, tries, failures in ((NEW, 7, 5), (OLD, 12, 1)):
+        for number in range(tries):
+            builder.send("POST /a", by, None if number < failures else 201, index=1)
+    found = {entry.attribution: entry for entry in builder.judge().violations if entry.guarantee == "available"}
+    assert set(found) == {"pre-existing", "new-version"}
+    told = "; the new version by itself does not get this far"
+    assert found["new-version"].message.endswith(told)
+    assert not found["pre-existing"].message.endswith(told)

@@ -143,6 +143,11 @@ def attributed(context: Context, findings: Iterable[Finding], lasting: Collectio
     attributions = _Attributions(context, list(findings))
     found = _cut_off(context, attributions)
     given = [(finding, attributions.of(original)) for finding, original in found]
+    doubted = {
+        id(finding)
+        for (finding, original), (_, attribution) in zip(found, given, strict=True)
+        if attribution == "pre-existing" and attributions.doubtful(original)
+    }
     mixed = {finding.defect for finding, attribution in given if attribution == "mixed"}
     grouped: dict[tuple[tuple[str, ...], Attribution, str], list[Finding]] = defaultdict(list)
     for finding, attribution in given:
@@ -152,14 +157,14 @@ def attributed(context: Context, findings: Iterable[Finding], lasting: Collectio
     for (_, attribution, _), group in grouped.items():
         # Ids, not the order of the history, settle ties: independent replays may end in any order.
         group.sort(key=lambda finding: (order.get(finding.step, -1), finding.evidence, finding.message))
-        doubted = [entry for entry in group if attribution == "pre-existing" and attributions.doubtful(entry)]
-        shown = _violation(context, _telling(context, doubted or group), group, attribution)
+        uncertain = [entry for entry in group if id(entry) in doubted]
+        shown = _violation(context, _telling(context, uncertain or group), group, attribution)
         shown = replace(
             shown,
             rate=_rate(attributions.rates, attribution, group),
             confirmed=confirmed(context, attributions.cell_of, attribution, group),
             lasting=shown.guarantee in lasting and not is_end(group[0].cause),
-            doubtful=bool(doubted),
+            doubtful=bool(uncertain),
         )
         told.append(Attributed(shown, tuple(group)))
 
@@ -213,7 +218,9 @@ def _cut_off(context: Context, attributions: _Attributions) -> list[tuple[Findin
         attributions.lay_to_new(signature)
     told = "; the new version by itself does not get this far"
     return [
-        (replace(finding, message=f"{finding.message}{told}") if finding.signature in alone else finding, finding)
+        (replace(finding, message=f"{finding.message}{told}"), finding)
+        if finding.signature in alone and attributions.of(finding) != "pre-existing"
+        else (finding, finding)
         for finding in found
     ]
 
