@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.checks.history_builder import NEW, OLD, HistoryBuilder
-from verifier.checks.rates import Rate, excess
+from verifier.checks.rates import SIGNIFICANCE, Rate, excess
 
 
 @settings(max_examples=80, deadline=None)
@@ -37,7 +37,7 @@ def test_the_excess_is_what_counting_every_way_gives(tries: int, failed: int, co
     ],
 )
 def test_a_control_excuses_what_it_shows_as_often(shown: Rate, control: Rate, excused: bool) -> None:
-    assert control.excuses(shown) is excused
+    assert (control.chance(shown) >= SIGNIFICANCE) is excused
 
 
 def losing(of_mixture: int, of_control: int) -> HistoryBuilder:
@@ -85,7 +85,7 @@ def losing_through(version: str, lost: int, control_lost: int = 2) -> HistoryBui
 @pytest.mark.parametrize(("lost", "told"), [(5, {"pre-existing", "mixed"}), (1, {"pre-existing"})])
 def test_what_one_version_serves_is_compared_by_itself(version: str, lost: int, told: set[str]) -> None:
     """All tries together, 6 of 19, would be excused by 2 of 32."""
-    assert Rate(2, 32).excuses(Rate(6, 19))
+    assert Rate(2, 32).chance(Rate(6, 19)) >= SIGNIFICANCE
     judged = losing_through(version, lost).judge()
     found = [entry for entry in judged.violations if entry.guarantee == "available"]
     assert {entry.attribution for entry in found} == told

@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from math import comb
 
 from verifier.checks.context import Context
@@ -34,6 +35,7 @@ TRAFFIC = ("planned", "live", "read back")
 Signature = tuple[str, ...]
 
 
+@lru_cache(maxsize=4096)
 def excess(failures: int, tries: int, control_failures: int, control_tries: int) -> float:
     """The chance that so many of all failures fall into `tries`, if failures were spread evenly (0 to 1)."""
     total, failed = tries + control_tries, failures + control_failures
@@ -56,10 +58,6 @@ class Rate:
         if not self.failures:
             return 0.0
         return excess(other.failures, other.tries, self.failures, self.tries)
-
-    def excuses(self, other: Rate) -> bool:
-        """Whether a control with this rate shows the defect as often as `other`."""
-        return self.chance(other) >= SIGNIFICANCE
 
 
 @dataclass(slots=True)

@@ -26,6 +26,9 @@ from verifier.matrix.services import read_readiness, read_service
 from verifier.matrix.traffic import read_traffic
 
 NAME = re.compile(r"[a-z][a-z0-9-]*[a-z0-9]")
+KEYS = (
+    "matrix", "services", "stores", "partners", "rollout", "traffic", "faults", "budget", "replay", "pairs", "try",
+)  # fmt: skip
 T = TypeVar("T")
 
 
@@ -45,20 +48,7 @@ def parse(
     file = resolved(Path(), str(file)) or file
     reader = Reader()
     root = load(file)
-    known = (
-        "matrix",
-        "services",
-        "stores",
-        "partners",
-        "rollout",
-        "traffic",
-        "faults",
-        "budget",
-        "replay",
-        "pairs",
-        "try",
-    )
-    items = dict(reader.mapping(root, known))
+    items = dict(reader.mapping(root, KEYS))
     check_references(reader, items, parts_of)
     caller = CallerEnvironment(environ)
     for section in {"services", "stores"} & items.keys():

@@ -42,32 +42,15 @@ def merged(run: PairsRun) -> str:
             for pair, document in told
             for point in document["points_of_no_return"]
         ],
-        "pairs": [
-            {
-                "old": pair.old,
-                "new": pair.new,
-                "verdict": pair.verdict,
-                "directory": pair.directory,
-                "name": pair.name,
-                "attribution": pair.attribution,
-                "cause": pair.cause,
-            }
-            for pair in run.results
-        ],
-        "attempts": [
-            {
-                "old": entry.old,
-                "new": entry.new,
-                "attempt": entry.attempt,
-                "verdict": entry.verdict,
-                "directory": entry.directory,
-                "attribution": entry.attribution,
-                "cause": entry.cause,
-            }
-            for entry in run.attempts
-        ],
+        "pairs": [{**_told(pair), "name": pair.name} for pair in run.results],
+        "attempts": [{**_told(entry), "attempt": entry.attempt} for entry in run.attempts],
     }
     return json.dumps(document, indent=2, ensure_ascii=True) + "\n"
+
+
+def _told(pair: PairResult) -> dict[str, Any]:
+    told = ("old", "new", "verdict", "directory", "attribution", "cause")
+    return {key: getattr(pair, key) for key in told}
 
 
 def _id(pair: PairResult, step: str) -> str:
