@@ -169,6 +169,16 @@ def test_a_migration_at_the_end_is_a_point_of_no_return_because_it_comes_last() 
     assert str(point) == "rollout: none. Every state was left by a rollback, 1 in all."
 
 
+def test_damage_that_rolling_back_does_not_undo_is_not_hidden_by_the_point_of_no_return() -> None:
+    """A double charge of before stays, though each state can be left."""
+    judgement = values.judgement((replace(values.DOUBLED, steps=("rollout.2", "rollout.3")),))
+    steps = [replace(step, verdict="fail") if step.id == "rollout.3" else step for step in judgement.steps[:-1]]
+    (point,) = rolling_back.points(replace(judgement, steps=tuple(steps)))
+    assert str(point) == (
+        "rollout: none. Rolling back adds no damage, and does not undo what was done before: see rollout.3."
+    )
+
+
 def test_a_rollback_that_fails_names_the_step_that_it_does_not_undo_and_the_cause() -> None:
     worse = replace(values.DOUBLED, attribution="rollback", step="rollout.3", steps=("rollout.3",), cause="lost")
     (point,) = rolling_back.points(values.judgement((worse,)))

@@ -51,6 +51,9 @@ def _point(judgement: Judgement, steps: Sequence[StepVerdict]) -> PointOfNoRetur
             )
     unseen = [step.id for step in back if step.verdict == "unknown"]
     reason = f"Every state was left by a rollback, {len(back)} in all."
+    still = [step.id for step in back if step.verdict == "fail" and not _only_passing(judgement, step.id)]
+    if still:
+        reason = f"Rolling back adds no damage, and does not undo what was done before: see {words.listed(still, 4)}."
     if unseen:
         reason = f"Whether rolling back is safe is unknown: {words.listed(unseen, 4)} could not be verified."
     return PointOfNoReturn(steps[0].path, "", "", False, reason)
