@@ -63,6 +63,10 @@ class FakeRuntime:
     def gateway_host(self) -> str:
         return "127.0.0.1"
 
+    @property
+    def gateway_callers(self) -> frozenset[str] | None:
+        return None
+
     def cell(self, name: str) -> FakeRuntime:
         """The log and what lives are those of the whole; only the data of the stores are its own."""
         made = self.cells[name] = replace(self, data={}, own=set(), own_stores={}, within=self)

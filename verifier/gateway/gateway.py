@@ -57,7 +57,10 @@ class Cause:
 
 @dataclass(slots=True)
 class Gateway:
-    """`host` is the address to bind; `partners` maps a partner's name to its delay in seconds."""
+    """`host` is the address to bind; `partners` maps a partner's name to its delay in seconds.
+
+    `admits` says which addresses may call it; all, if it is None.
+    """
 
     host: str
     rotation: Rotation
@@ -68,6 +71,7 @@ class Gateway:
     ports: dict[str, int]
     record: Callable[[Record], None]
     clock: Callable[[], float]
+    admits: Callable[[str], bool] | None = None
     step: str = ""
     traced: int = 0
     untraced: int = 0
@@ -81,9 +85,8 @@ class Gateway:
         """Open the addresses of one replica. Returns the port for each callee."""
         found = {}
         for callee in callees:
-            listener = await serve(
-                self.handle, self.host, 0, CallingReplica(replica, service, version, callee), streams=True
-            )
+            tag = CallingReplica(replica, service, version, callee)
+            listener = await serve(self.handle, self.host, 0, tag, streams=True, admits=self.admits)
             self._listeners.setdefault(replica, []).append(listener)
             found[callee] = listener.port
         return found

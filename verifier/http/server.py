@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import replace
 from enum import Enum
 from typing import cast
@@ -29,9 +29,13 @@ _PIPELINED = 16  # requests read ahead on one connection
 class Listener:
     """A listening address. `failures` counts handlers that raised; their callers saw a closed connection."""
 
-    def __init__(self, handler: Handler, tag: Hashable, max_head: int, max_body: int, *, streams: bool = False) -> None:
+    def __init__(
+        self, handler: Handler, tag: Hashable, max_head: int, max_body: int, *, streams: bool = False,
+        admits: Callable[[str], bool] | None = None,
+    ) -> None:  # fmt: skip
         self.handler = handler
         self.tag = tag
+        self.admits = admits
         self.limits = Limits(max_head, max_body, streams)
         self.port = 0
         self.failures = 0
@@ -78,15 +82,17 @@ async def serve(
     max_head: int = MAX_REQUEST_HEAD,
     max_body: int = MAX_BODY,
     streams: bool = False,
+    admits: Callable[[str], bool] | None = None,
 ) -> Listener:
     """Listen on host and port (0: any free one, see `Listener.port`). Raises OSError if it is taken.
 
     Requests of one connection are handled in order, one after the other. A head over `max_head` bytes is answered
     431, a body over `max_body` bytes 413, what is not HTTP 400; each ends the connection. With `streams` the handler
     also gets requests whose bodies are still arriving (`Peer.upload`; they have no limit), and may reply to
-    the offer of a WebSocket with `Reply.switch`.
+    the offer of a WebSocket with `Reply.switch`. `admits` says for the address of a caller whether it may connect; a
+    connection of another one is reset before anything is read.
     """
-    listener = Listener(handler, tag, max_head, max_body, streams=streams)
+    listener = Listener(handler, tag, max_head, max_body, streams=streams, admits=admits)
     await listener.start(host, port)
     return listener
 
@@ -143,6 +149,9 @@ class ServerConnection(asyncio.Protocol):
         self._writer = ResponseWriter(self._transport, self._loop)
         name = transport.get_extra_info("peername") or ("", 0)
         self._peer = Peer(name[0], name[1], self._listener.tag)
+        if self._listener.admits is not None and not self._listener.admits(name[0]):
+            self._transport.abort()
+            return
         self._listener.connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -95,7 +95,8 @@ class PathRun:
             self._ground = Ground(self.runtime, self.directory)
             client.failed = self._ground.not_connected
             await self.runtime.open()
-            context = replay_context(self.prepared, self.runtime.gateway_host, client, record, self.now, self.wall)
+            host, callers = self.runtime.gateway_host, self.runtime.gateway_callers
+            context = replay_context(self.prepared, host, callers, client, record, self.now, self.wall)
             context.lines = writer.lines if secrets is None else None
             context.waiting_times, context.misfits = self.known.taught()
             context.turn = Turn(self.machine)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from verifier.gateway.admission import Admission
 from verifier.gateway.gateway import Gateway
 from verifier.gateway.partner import PartnerServer
 from verifier.gateway.rotation import Rotation
+from verifier.history.model import Note
 from verifier.history.store import Record
 from verifier.http.client import WireClient
 from verifier.rehearsal.prepare import Prepared
@@ -27,12 +29,16 @@ def masking(prepared: Prepared, add: Callable[[Record], None]) -> Callable[[Reco
 def replay_context(
     prepared: Prepared,
     host: str,
+    callers: frozenset[str] | None,
     client: WireClient,
     record: Callable[[Record], None],
     now: Callable[[], float],
     wall: Callable[[], float],
 ) -> ReplayContext:
-    """The replay context with its gateway, which listens on `host`. `now` and `wall` are the clocks."""
+    """The replay context with its gateway, which listens on `host`. `now` and `wall` are the clocks.
+
+    If there are `callers`, only these addresses may call it.
+    """
     matrix, registry, rotation = prepared.matrix, prepared.registry, Rotation()
     gateway = Gateway(
         host=host,
@@ -45,6 +51,8 @@ def replay_context(
         record=record,
         clock=now,
     )
+    if callers is not None:
+        gateway.admits = Admission(callers, lambda told: record(Note(gateway.step, "stranger", told))).admits
     return ReplayContext(
         rotation,
         client,

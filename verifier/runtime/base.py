@@ -112,6 +112,10 @@ class Runtime(Protocol):
     def gateway_host(self) -> str:
         """The address that the gateway must bind and that replicas use to reach it. Known after `open`."""
 
+    @property
+    def gateway_callers(self) -> frozenset[str] | None:
+        """The only addresses from which the gateway may be called, or None for all. Known after `open`."""
+
     def cell(self, name: str) -> Runtime:
         """A part of this runtime for one path: its stores, replicas and addresses are its own.
 

@@ -86,7 +86,9 @@ class Containers:
                 options={"com.docker.network.bridge.host_binding_ipv4": LOOPBACK},
             )  # fmt: skip
             network.reload()
-            return host_access.of(network.attrs, str(client.info().get("OperatingSystem", "")))
+            if self._within is not None and self._within.access.callers is not None:
+                return self._within.access  # it does not depend on the network
+            return host_access.of(client, network.attrs)
         except engine.FAILURES as error:
             raise BrokenEnvironment(f"no network for the run: {engine.reason(error)}") from None
 
@@ -137,12 +139,16 @@ class Containers:
             "use_config_proxy": False,
         }
 
+    def published(self, port: int) -> dict[str, Any]:
+        """Publish a port of a container on a free port of the address by which the verifier reaches the engine."""
+        return {f"{port}/tcp": (self.access.published, None)}
+
     def place(self, identity: str, port: int) -> HostPath:
         """The addresses of a started container. Blocking."""
         settings = self.client.api.inspect_container(identity)["NetworkSettings"]
         inner = settings["Networks"].get(self.network, {}).get("IPAddress") or LOOPBACK
         bound = (settings.get("Ports") or {}).get(f"{port}/tcp") or [{"HostPort": 0}]
-        return HostPath(Address(inner, port), Address(LOOPBACK, int(bound[0]["HostPort"])))
+        return HostPath(Address(inner, port), Address(self.access.published, int(bound[0]["HostPort"])))
 
     async def start(self, run: Callable[[], tuple[str, HostPath]], log: Path) -> Container | StartFailure:
         """Start a container with a blocking function. Raises BrokenEnvironment if the engine fails."""
@@ -240,11 +246,6 @@ class Containers:
 def fill(text: str, port: int) -> str:
     """Fill placeholders. In a container a service listens on all addresses, because its loopback is private."""
     return text.replace("{port}", str(port)).replace("{host}", "0.0.0.0")
-
-
-def published(port: int) -> dict[str, Any]:
-    """Publish a port of a container on a free loopback port."""
-    return {f"{port}/tcp": (LOOPBACK, None)}
 
 
 def _services_fault(why: str) -> bool:

@@ -10,10 +10,10 @@ from functools import partial
 from pathlib import Path
 
 from verifier.errors import BrokenEnvironment
-from verifier.runtime import engine, host_access, images, testcontainer
+from verifier.runtime import engine, images, testcontainer
 from verifier.runtime.base import Address, CommandResult, CommandSpec, Readiness, ReplicaSpec, StartFailure, StoreSpec
 from verifier.runtime.container import Container, HostPath
-from verifier.runtime.containers import Containers, fill, published
+from verifier.runtime.containers import Containers, fill
 from verifier.runtime.init_process import Init, explained
 from verifier.runtime.labels import checked
 from verifier.runtime.local import signal_number
@@ -61,6 +61,10 @@ class DockerRuntime:
     @property
     def gateway_host(self) -> str:
         return self._all.access.bind
+
+    @property
+    def gateway_callers(self) -> frozenset[str] | None:
+        return self._all.access.callers
 
     async def open(self) -> None:
         await self._all.open(self._directory / "watcher.log")
@@ -139,7 +143,7 @@ class DockerRuntime:
             image,
             environment=kind.environment(spec.environment) if kind is not None else dict(spec.environment),
             command=kind.command(config.get("Entrypoint")) if kind is not None else None,
-            ports=published(port),
+            ports=self._all.published(port),
             # The data of a known store is kept in memory. Volumes of unknown images are not changed.
             tmpfs=dict.fromkeys(config.get("Volumes") or (), "") if kind is not None else {},
             arguments=self._all.arguments(f"store-{spec.name}", aliases=[spec.name]),
@@ -187,14 +191,11 @@ class DockerRuntime:
     def _run(self, spec: ReplicaSpec, name: str, command: tuple[str, ...] | None, port: int) -> tuple[str, HostPath]:
         """Create and start a container. Blocking. Port 0 publishes nothing."""
         access, client = self._all.access, self._all.client
-        hosts = dict.fromkeys(spec.aliases, access.host)
-        if not access.direct:
-            hosts[host_access.HOST_NAME] = access.host
         arguments = self._all.arguments(name)
-        arguments["extra_hosts"] = hosts
+        arguments["extra_hosts"] = dict.fromkeys(spec.aliases, access.host) | access.names
         arguments["environment"] = {key: access.rewritten(fill(text, spec.port)) for key, text in spec.environment}
         if port:
-            arguments["ports"] = published(port)
+            arguments["ports"] = self._all.published(port)
         filled = None if command is None else [fill(part, spec.port) for part in command]
         identity = self._init.start(client, images.name_of(spec), filled, arguments)
         try:

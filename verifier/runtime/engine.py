@@ -77,6 +77,7 @@ def remove(client: docker.DockerClient, item: Leftover) -> bool:
         if item.kind == "container":
             client.api.remove_container(item.id, v=True, force=True)
         elif item.kind == "network":
+            _leave(client, item.id)
             client.api.remove_network(item.id)
         elif item.kind == "volume":
             client.api.remove_volume(item.id, force=True)
@@ -85,6 +86,13 @@ def remove(client: docker.DockerClient, item: Leftover) -> bool:
     except APIError:
         return False
     return True
+
+
+def _leave(client: docker.DockerClient, network: str) -> None:
+    """Disconnect what is no part of any run: the container in which the verifier itself runs or ran."""
+    for container in client.api.containers(filters={"network": network}):
+        if LABEL not in (container.get("Labels") or {}):
+            client.api.disconnect_container_from_network(container["Id"], network, force=True)
 
 
 def sweep(client: docker.DockerClient, run: str) -> list[Leftover]:
@@ -96,8 +104,9 @@ def sweep(client: docker.DockerClient, run: str) -> list[Leftover]:
 
 
 def sweep_network(client: docker.DockerClient, network: str) -> None:
-    """Remove a network and all containers in it."""
-    for container in client.api.containers(all=True, filters={"network": network}):
+    """Remove a network and all containers of the run in it."""
+    _leave(client, network)
+    for container in client.api.containers(all=True, filters={"network": network, "label": LABEL}):
         client.api.remove_container(container["Id"], v=True, force=True)
     client.api.remove_network(network)
 

@@ -8,12 +8,15 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+
+import docker
 
 from verifier.errors import BrokenEnvironment
+from verifier.runtime import own_container, remote
 from verifier.runtime.ports import LOOPBACK
 
 HOST_NAME = "host.docker.internal"
+_FORWARDED = "host-gateway"  # what the engine replaces by the address of its host
 # Engines in a virtual machine forward this name to the loopback interface of the host.
 _FORWARDING = ("docker desktop", "orbstack")
 
@@ -22,31 +25,55 @@ _FORWARDING = ("docker desktop", "orbstack")
 class HostAccess:
     """`bind` is where the gateway listens, and `host` is its name or address inside containers.
 
-    `direct`: container addresses can be reached from here, so refused connections are visible. Published ports go
-    through a proxy of the engine, which accepts connections even if the service does not listen.
+    `direct`: container addresses can be reached from here, so refused connections are visible. Else replicas are
+    reached by ports that are published on the address `published`. Published ports go through a proxy of the engine,
+    which accepts connections even if the service does not listen. The gateway admits `callers` alone, or everybody who
+    reaches it if that is None.
     """
 
     bind: str
     host: str
     direct: bool
+    published: str = LOOPBACK
+    callers: frozenset[str] | None = None
 
     def rewritten(self, value: str) -> str:
         """An environment value with the gateway address that is valid inside a container."""
-        return value if self.direct else value.replace(f"//{self.bind}:", f"//{HOST_NAME}:")
+        return value.replace(f"//{self.bind}:", f"//{HOST_NAME}:") if self.host == _FORWARDED else value
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Host names that every replica knows besides those of services and partners."""
+        return {HOST_NAME: self.host} if self.host == _FORWARDED else {}
 
 
-def of(network: dict[str, Any], engine: str, docker_host: str | None = None) -> HostAccess:
-    """Choose from the inspected network and the operating system of the engine. Raises BrokenEnvironment."""
+def of(client: docker.DockerClient, network: dict[str, Any], docker_host: str | None = None) -> HostAccess:
+    """Choose from the inspected network and from where the engine is. Blocking. Raises BrokenEnvironment.
+
+    If the verifier runs in a container of this engine, it is in the network afterwards.
+    """
     where = os.environ.get("DOCKER_HOST", "") if docker_host is None else docker_host
     gateway = gateway_of(network)
-    if not remote(where) and _shares_host(network["Id"]) and _bindable(gateway):
+    if _shares_host(network["Id"], remote.is_remote(where)) and _bindable(gateway):
         return HostAccess(gateway, gateway, True)
-    if any(name in engine.lower() for name in _FORWARDING):
-        return HostAccess(LOOPBACK, "host-gateway", False)
-    place = f"the container engine at {where}" if where else "the container engine"
-    raise BrokenEnvironment(
-        f"{place} does not run on this host's network, so its containers cannot reach the verifier's gateway; "
-        "run the verifier on the engine's host, or use the process runtime"
+    if (own := own_container.find(client)) is not None:
+        address = own_container.join(client, own, network)
+        return HostAccess(address, address, True)
+    if any(name in str(client.info().get("OperatingSystem", "")).lower() for name in _FORWARDING):
+        return HostAccess(LOOPBACK, _FORWARDED, False)
+    if not remote.is_remote(where):
+        raise BrokenEnvironment(_unreachable(where))
+    way = remote.ends(where)
+    return HostAccess(way.here, way.here, False, way.there, remote.callers(way, where))
+
+
+def _unreachable(where: str) -> str:
+    named = f" at {where}" if where else ""
+    return (
+        f"the container engine{named} does not run on this host's network, nor does it run this process in a "
+        "container, so its containers cannot reach the verifier's gateway; if its socket is forwarded from another "
+        "machine, name that machine in DOCKER_HOST (tcp://HOST:2376 or ssh://USER@HOST), or run the verifier there, "
+        "or use the process runtime"
     )
 
 
@@ -59,21 +86,13 @@ def gateway_of(network: dict[str, Any]) -> str:
     raise BrokenEnvironment("the engine made a network without an IPv4 subnet")
 
 
-def remote(docker_host: str) -> bool:
-    """Whether DOCKER_HOST names another machine."""
-    parts = urlsplit(docker_host)
-    if parts.scheme in ("", "unix", "npipe") or not parts.hostname:
-        return False
-    try:
-        return not ipaddress.ip_address(parts.hostname).is_loopback
-    except ValueError:
-        return parts.hostname != "localhost"
+def _shares_host(network: str, named_elsewhere: bool) -> bool:
+    """Whether the bridge is an interface of this host. Its address alone may exist on two machines.
 
-
-def _shares_host(network: str) -> bool:
-    """Whether the bridge is an interface of this host. Its address alone may exist on two machines."""
+    Where interfaces cannot be listed, an engine shares the host unless its address says otherwise.
+    """
     interfaces = Path("/sys/class/net")
-    return not interfaces.is_dir() or (interfaces / f"br-{network[:12]}").exists()
+    return (interfaces / f"br-{network[:12]}").exists() if interfaces.is_dir() else not named_elsewhere
 
 
 def _bindable(host: str) -> bool:

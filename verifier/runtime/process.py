@@ -57,6 +57,10 @@ class ProcessRuntime:
     def gateway_host(self) -> str:
         return LOOPBACK
 
+    @property
+    def gateway_callers(self) -> frozenset[str] | None:
+        return None
+
     async def open(self) -> None:
         if not self._is_cell:
             await self._launcher.open(self._directory / "watcher.log")
