@@ -54,6 +54,24 @@ def test_pipelined_requests_are_answered_in_order(loop: str) -> None:
     assert exchange(loop, data) == b"".join(ok(b"GET /%d " % n) for n in range(100)) + LAST
 
 
+@pytest.mark.parametrize("admitted", [True, False])
+def test_a_caller_that_is_not_admitted_reaches_no_handler(loop: str, admitted: bool) -> None:
+    asked: list[str] = []
+
+    async def main() -> bytes:
+        listener = await serve(echo, "127.0.0.1", admits=lambda host: asked.append(host) or admitted)
+        try:
+            return await send_raw(listener, b"GET /x HTTP/1.1\r\nConnection: close\r\n\r\n")
+        except OSError:  # its connection is reset
+            return b""
+        finally:
+            assert not listener.connections
+            await listener.close()
+
+    assert on_loop(loop, main).endswith(b"GET /x ") is admitted
+    assert asked == ["127.0.0.1"]
+
+
 def test_chunked_request(loop: str) -> None:
     data = b"POST /c HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\nT: x\r\n\r\n"
     assert exchange(loop, data) == ok(b"POST /c abcde") + LAST

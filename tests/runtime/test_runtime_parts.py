@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from verifier.cli.run import run as run_command
 from verifier.errors import BrokenEnvironment
-from verifier.runtime import cleanup, engine, host_access, images, labels
+from verifier.runtime import cleanup, engine, images, labels
 from verifier.runtime import leftovers as sweep
 from verifier.runtime import select as selecting
 from verifier.runtime.base import Address, Build, StartFailure
@@ -272,34 +272,6 @@ def test_postgres_is_asked_in_its_own_words(answer: bytes, ready: bool) -> None:
         assert await postgres_answers(at, Account("u", "p", "d")) is False
 
     asyncio.run(scenario())
-
-
-NETWORK = {"Id": "f" * 64, "IPAM": {"Config": [{"Subnet": "172.30.0.0/16", "Gateway": "172.30.0.1"}]}}
-
-
-@pytest.mark.parametrize(
-    ("host", "elsewhere"),
-    [("", False), ("unix:///x.sock", False), ("tcp://127.0.0.1:2375", False), ("tcp://localhost:2375", False),
-     ("tcp://10.0.0.5:2376", True), ("ssh://me@build.example", True)],
-)  # fmt: skip
-def test_where_the_engine_is(host: str, elsewhere: bool) -> None:
-    assert host_access.remote(host) is elsewhere
-
-
-def test_containers_reach_the_gateway_or_it_is_said_that_they_cannot() -> None:
-    desktop = host_access.of(NETWORK, "Docker Desktop", "")
-    assert (desktop.bind, desktop.host, desktop.direct) == ("127.0.0.1", "host-gateway", False)
-    assert desktop.rewritten("http://127.0.0.1:81/x") == "http://host.docker.internal:81/x"
-    assert desktop.rewritten("http://127.0.0.11/x") == "http://127.0.0.11/x"
-    near = host_access.HostAccess("172.30.0.1", "172.30.0.1", True)
-    assert near.rewritten("http://127.0.0.1:81/x") == "http://127.0.0.1:81/x"
-    with pytest.raises(BrokenEnvironment, match=r"the container engine at tcp://10\.0\.0\.5:2376 does not run on this"):
-        host_access.of(NETWORK, "Debian GNU/Linux 12", "tcp://10.0.0.5:2376")
-    with pytest.raises(BrokenEnvironment, match="does not run on this host's network"):
-        host_access.of(NETWORK, "Debian GNU/Linux 12", "")  # no such bridge here
-    assert (
-        host_access.gateway_of({"IPAM": {"Config": [{"Subnet": "fd00::/64"}, {"Subnet": "10.9.0.0/24"}]}}) == "10.9.0.1"
-    )
 
 
 class EmptyEngine:
