@@ -27,7 +27,7 @@ MOST_BYTES = 2 << 30
 MOST_DAYS = 30.0
 DAY = 86400.0
 FOLDER = "VERIFIER_CACHE"
-_CELL = "cell.json"
+CELL = "cell.json"
 _PART = ".part-"  # how the name of an entry begins that is being made or removed
 
 
@@ -53,6 +53,36 @@ def default_folder() -> Path:
     return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "verifier" / "paths"
 
 
+def files_of_path(part: Path, logs: Iterable[Path]) -> dict[str, Path]:
+    """The files of a path that has run, by the names that `StoredCell.files` has for them."""
+    files = {f"history/{file.name}": file for file in sorted((part / "history").iterdir())}
+    return files | {f"logs/{file.name}": file for file in logs if file.is_file()}
+
+
+def store_cell(part: Path, cell: StoredCell, logs: Iterable[Path]) -> None:
+    """Write `cell.json` into the part of a path that has come to its end, with the digests of its files.
+
+    Those of a cell that was taken from the cache are known.
+    """
+    digests = {name: of_file(file) for name, file in files_of_path(part, logs).items()}
+    write_value(part / CELL, replace(cell, files=cell.files or digests))
+
+
+def copy_files(cell: StoredCell, histories: Path, logs: Path, part: Path, run: Path) -> None:
+    """Copy the history of a path from below `histories` to `part`, and its logs from below `logs` to the run directory
+    `run`. Raises BadInput if one is damaged, and OSError.
+    """
+    for name, digest in cell.files.items():
+        folder, _, file = name.partition("/")
+        if folder not in ("history", "logs") or Path(file).name != file:
+            raise BadInput.one(histories, f"names the file {name!r}, which is no file of a path")
+        source, target = ((logs, run) if folder == "logs" else (histories, part))
+        (target / folder).mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source / name, target / name)
+        if of_file(target / name) != digest:
+            raise BadInput.one(source / name, "is damaged")
+
+
 @dataclass(frozen=True, slots=True)
 class CellCache:
     """The cache in one folder. Whatever fails in it, a run goes on as without one."""
@@ -67,16 +97,11 @@ class CellCache:
         """
         entry = self.folder / key
         try:
-            found: StoredCell = read_value(entry / _CELL, StoredCell)
+            found: StoredCell = read_value(entry / CELL, StoredCell)
             if self.wall() - found.at > MOST_DAYS * DAY:
                 return None
-            for name, digest in found.files.items():
-                target = (run if name.startswith("logs/") else part) / name
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(entry / name, target)
-                if of_file(target) != digest:
-                    raise BadInput.one(entry / name, "is damaged")
-            os.utime(entry / _CELL)  # it was used just now
+            copy_files(found, entry, entry, part, run)
+            os.utime(entry / CELL)  # it was used just now
         except (BadInput, OSError):
             shutil.rmtree(part, ignore_errors=True)
             return None
@@ -88,14 +113,12 @@ class CellCache:
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             made.mkdir(mode=0o700)
-            files = {f"history/{file.name}": file for file in sorted((part / "history").iterdir())}
-            files |= {f"logs/{file.name}": file for file in logs if file.is_file()}
             digests = {}
-            for name, file in files.items():
+            for name, file in files_of_path(part, logs).items():
                 (made / name).parent.mkdir(exist_ok=True)
                 shutil.copyfile(file, made / name)
                 digests[name] = of_file(made / name)
-            write_value(made / _CELL, replace(cell, files=digests))
+            write_value(made / CELL, replace(cell, files=digests))
             self._remove(self.folder / key)
             made.rename(self.folder / key)
         except OSError:  # a full disk, or another run was faster
@@ -117,7 +140,7 @@ class CellCache:
     def _entries(self) -> Iterator[tuple[float, int, Path]]:
         for entry in self.folder.iterdir():
             with suppress(OSError):
-                about = (entry / _CELL if (entry / _CELL).exists() else entry).stat()
+                about = (entry / CELL if (entry / CELL).exists() else entry).stat()
                 yield about.st_mtime, sum(file.stat().st_size for file in entry.rglob("*") if file.is_file()), entry
 
     def _remove(self, entry: Path) -> None:

@@ -20,6 +20,7 @@ from verifier.http.client import WireClient
 from verifier.plan.model import Path as PlanPath
 from verifier.plan.model import PlannedStep
 from verifier.rehearsal import early_end
+from verifier.rehearsal.cell_cache import StoredCell
 from verifier.rehearsal.cohorts import Cohorts
 from verifier.rehearsal.events import Emit, PathBegan, ReplayEnded, StepBegan, StepEnded
 from verifier.rehearsal.first_records import run_info
@@ -71,6 +72,7 @@ class PathRun:
     counts: tuple[int, int, int] = (0, 0, 0)  # requests sent, responses received, and requests that failed
     ended: bool = False  # it has come to its end, with all of its replays
     logs: list[Path] = field(default_factory=list)  # of its stores and replicas
+    stored: StoredCell | None = None  # what the cache had of it, if it was not carried out
     _ground: Ground = field(init=False)
     _system: System = field(init=False)
     _driver: SessionReplayer = field(init=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from verifier.history.store import HistoryWriter, merge, read, write_value
 from verifier.plan.confirmation import confirmation
 from verifier.plan.model import Path as PlanPath
 from verifier.plan.model import Plan
-from verifier.rehearsal.cell_cache import CellCache, StoredCell
+from verifier.rehearsal.cell_cache import CellCache, StoredCell, store_cell
 from verifier.rehearsal.cell_key import CellKeys
 from verifier.rehearsal.confirming import targets
 from verifier.rehearsal.events import ConfirmationBegan, Doing, Emit, PathCached, RunBegan
@@ -55,6 +55,7 @@ class Rehearsal:
     wall: Callable[[], float] = time.time
     parallel: int = 1
     cache: CellCache | None = None
+    share: Collection[str] | None = None  # ids of the paths that count in a merged run; None for all
     judged: tuple[Judgement, History, Plan] | None = None  # of the whole run, if there was nothing to confirm
     _began: float = field(default=0.0)
     _opening: float = 0.0
@@ -72,19 +73,44 @@ class Rehearsal:
         return Timing(self.clock() - self._began, boot, sum(run.replaying for run in self._runs), self._judging)
 
     async def run(self) -> Timing:
-        """Run the plan. Raises BrokenEnvironment. In any case the runtime is closed and the history is complete."""
+        """Run the plan, or a share of it, whose paths are then kept apart for `merging.py`.
+
+        Raises BrokenEnvironment. In any case the runtime is closed and the history is complete.
+        """
+        write_value(self.directory / "plan.json", self.prepared.plan)
+        keep_inputs(self.directory, self.prepared)
+        await self._recorded(preparation_notes(self.prepared), self._walk)
+        for run in self._runs if self.share is not None else ():
+            store_cell(run.folder, run.stored or StoredCell(self.wall(), run.counts, run.learned.stored()), run.logs)
+        return self.timing
+
+    async def repeat(self, paths: Sequence[PlanPath], known: Learned, notes: Iterable[Note]) -> Timing:
+        """Walk the confirmation of a run whose plan, inputs and other paths are in the run directory already.
+
+        `known` is what they have taught, and `notes` are those of the run that belong to no path. Raises
+        BrokenEnvironment.
+        """
+
+        async def walk(writer: HistoryWriter) -> None:
+            await self._repeat(paths, known, writer)
+
+        await self._recorded(notes, walk)
+        return self.timing
+
+    async def _recorded(self, notes: Iterable[Note], walk: Callable[[HistoryWriter], Awaitable[None]]) -> None:
         self._began = self.clock()
         self._now = run_clock(self.clock, self._began)
         prepared, directory = self.prepared, self.directory
         if prepared.credentials is None and prepared.names_secrets:
             raise ValueError("prepared without the credentials that the matrix names: this can be shown but not run")
-        write_value(directory / "plan.json", prepared.plan)
-        keep_inputs(directory, prepared)
         writer = HistoryWriter(directory, structs.replace(run_info(prepared, self.runtime.name), unfinished=True))
         self.emit(RunBegan(prepared.plan, self.runtime.name, self.why, str(directory)))
         try:
+            add = masking(prepared, writer.add)
+            for note in notes:
+                add(note)
             with frozen_heap():
-                await self._on_runtime(writer)
+                await self._on_runtime(writer, walk)
             writer.finish()
         except BrokenEnvironment as broken:
             why = masked(prepared, str(broken))
@@ -96,15 +122,12 @@ class Rehearsal:
         finally:
             try:
                 writer.close()
-                merge(directory)
+                if self.share is None:
+                    merge(directory)
             finally:
                 tidy(directory, prepared.credentials)
-        return self.timing
 
-    async def _on_runtime(self, writer: HistoryWriter) -> None:
-        add = masking(self.prepared, writer.add)
-        for note in preparation_notes(self.prepared):
-            add(note)
+    async def _on_runtime(self, writer: HistoryWriter, walk: Callable[[HistoryWriter], Awaitable[None]]) -> None:
         try:
             self.emit(Doing(f"opening the {self.runtime.name} runtime"))
             await self.runtime.open()
@@ -114,8 +137,9 @@ class Rehearsal:
                 self._keys = await CellKeys.of(self.prepared, self.runtime, self.directory)
             self._opening = self._now()
             try:
-                await self._walk(writer)
+                await walk(writer)
             except EndedEarly:
+                del self._runs[1:]
                 parts.drop(self.directory, [self._runs[0].folder])
                 return
             await self._keep()
@@ -134,11 +158,18 @@ class Rehearsal:
         old = [path for path in plan.paths if path.kind == "control-old"]
         await self._side_by_side([self._run(path, Learned(), budget) for path in old])
         known = Learned.of(run.learned for run in self._runs)
-        others = [self._run(path, known, budget) for path in plan.paths if path.kind != "control-old"]
-        await self._side_by_side(others)
+        others = [path for path in plan.paths if path.kind != "control-old"]
+        for path in others:
+            if not self._is_mine(path):
+                budget.leave(path.id)
+        await self._side_by_side([self._run(path, known, budget) for path in others if self._is_mine(path)])
         for run in self._cached:
             writer.add(Note("", "cached", f"{run.path.id} was taken from the cache, because nothing of it has changed"))
-        await self._confirm(writer)
+        if self.share is None:
+            await self._confirm(writer)
+
+    def _is_mine(self, path: PlanPath) -> bool:
+        return self.share is None or path.id in self.share
 
     async def _confirm(self, writer: HistoryWriter) -> None:
         """Repeat what would fail the run, within the budget. Does nothing without a finding."""
@@ -152,10 +183,12 @@ class Rehearsal:
         if not paths:
             self.judged = (judgement, history, plan)
             return
-        write_value(self.directory / "plan.json", replace(plan, confirmation=paths))
-        self.emit(ConfirmationBegan(paths))
+        await self._repeat(paths, Learned.of(run.learned for run in self._runs), writer)
+
+    async def _repeat(self, paths: Sequence[PlanPath], known: Learned, writer: HistoryWriter) -> None:
+        write_value(self.directory / "plan.json", replace(self.prepared.plan, confirmation=tuple(paths)))
+        self.emit(ConfirmationBegan(tuple(paths)))
         until = self.clock() + self.prepared.matrix.budget
-        known = Learned.of(run.learned for run in self._runs)
         runs = [self._run(path, known) for path in paths]
 
         async def unless_late(run: PathRun) -> None:
@@ -171,7 +204,8 @@ class Rehearsal:
         """The run of a path, which has not begun. Numbers follow the plan, whatever begins first."""
         plan = self.prepared.plan
         places = {entry.id: place for place, entry in enumerate(plan.paths, 1)}
-        number = places.get(path.id, len(self._runs) + 1)
+        again = sum(run.path.confirms for run in self._runs)
+        number = places.get(path.id, len(plan.paths) + again + 1)
         run = PathRun(
             path,
             number,
@@ -200,6 +234,7 @@ class Rehearsal:
         if found is None:
             await run.run()
             return
+        run.stored = found
         run.learned, run.counts = Learned.restored(found.learned), found.counts
         if run.budget is not None:
             run.budget.whole.was_tried(run.path)
