@@ -119,7 +119,7 @@ def _unknowns(
     if missing:
         yield f"{len(missing)} planned steps were not run: {', '.join(missing[:5])}{' …' if len(missing) > 5 else ''}"
     for note in history.notes:
-        if note.kind in ("ended-early", "interrupted"):
+        if note.kind in ("ended-early", stopped.INTERRUPTED, stopped.UNCONFIRMED):
             yield note.message
         if note.kind == "count":
             yield f"the counts of the run do not add up: {note.message}"

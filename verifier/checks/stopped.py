@@ -14,19 +14,24 @@ from msgspec import structs
 from verifier.history.model import History, Operation
 from verifier.plan.model import Plan
 
-INTERRUPTED = "interrupted"  # the kind of the note
+INTERRUPTED, UNCONFIRMED = "interrupted", "unconfirmed"  # kinds of notes; both keep a run from failing
 CALLS = ("inner", "partner")  # what services send
 
 
 def was_stopped(history: History) -> bool:
-    """Whether the run came to no end of its own: somebody interrupted or killed it, or the verifier itself failed."""
-    return history.run.unfinished or any(note.kind == INTERRUPTED for note in history.notes)
+    """Whether the run came to no end of its own: somebody interrupted or killed it, or the verifier itself failed, or
+    what its shards found could not be confirmed where they were merged.
+    """
+    return history.run.unfinished or _noted(history)
 
 
 def why(history: History) -> str:
     """A sentence for a run that was stopped and has no note about it, else ""."""
-    noted = any(note.kind == INTERRUPTED for note in history.notes)
-    return "" if noted or not was_stopped(history) else "the run was stopped: what comes later was not tested"
+    return "" if _noted(history) or not was_stopped(history) else "the run was stopped: what comes later was not tested"
+
+
+def _noted(history: History) -> bool:
+    return any(note.kind in (INTERRUPTED, UNCONFIRMED) for note in history.notes)
 
 
 def completed(history: History, plan: Plan) -> History:

@@ -18,6 +18,7 @@ COMMANDS = {
     "doctor": "Say what is missing on this machine and in a matrix.",
     "plan": "Print what `run` would do: every path, step, replay and fault, of each pair of versions.",
     "run": "Verify a rollout before it happens.",
+    "merge": "Put the shards of a run together and judge them.",
     "judge": "Judge a stored run again with the checks of this version.",
     "report": "Render a stored run.",
     "record": "Record live traffic into a HAR file.",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import secrets
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import click
 import uvloop
@@ -108,12 +109,9 @@ def _pairs(prepared: Sequence[Prepared], chosen: Selection, directory: Path, man
     A pair whose environment breaks has no verdict, and the others are still run. If all break, so does the whole. An
     interrupted pair is judged as far as it came, and the later ones are not run.
     """
-    plan = prepared[0].plan
-    asked = [entry.pair for entry in prepared]
-    stored = [StoredPair(pair.old, pair.new, pair.name, attempt=pair.attempt) for pair in asked]
+    index = index_of(prepared, chosen)
+    stored = list(index.pairs)
     results = [result(pair, None) for pair in stored]
-    unrun = tuple(_contracts_only(prepared))
-    index = Index(plan.matrix, plan.seed, chosen.name, plan.tool, prepared[0].versions, tuple(stored), unrun)
     store_index(directory, index)
     interrupted = 0
     every: list[JudgedPair] = []
@@ -144,6 +142,15 @@ def _pairs(prepared: Sequence[Prepared], chosen: Selection, directory: Path, man
     return Ended(run.verdict, MERGED["text"](run), interrupted, "pairs/", tuple(every))
 
 
+def index_of(prepared: Sequence[Prepared], chosen: Selection) -> Index:
+    """The pairs of a run before they are run."""
+    plan = prepared[0].plan
+    asked = [entry.pair for entry in prepared]
+    stored = tuple(StoredPair(pair.old, pair.new, pair.name, attempt=pair.attempt) for pair in asked)
+    unrun = tuple(_contracts_only(prepared))
+    return Index(plan.matrix, plan.seed, chosen.name, plan.tool, prepared[0].versions, stored, unrun)
+
+
 def _contracts_only(prepared: Sequence[Prepared]) -> Iterator[ContractsOnly]:
     """What the contracts say of pairs that are not run."""
     whole = prepared[0].whole
@@ -158,8 +165,15 @@ def _rehearsed(prepared: Prepared, chosen: Selection, directory: Path, manner: M
     Raises BrokenEnvironment, also if the machine has run out of something or the folder cannot be written, and
     Interrupted if nothing had begun.
     """
-    try:
+    with shortages(directory):
         return _rehearse(prepared, chosen, directory, manner)
+
+
+@contextmanager
+def shortages(directory: Path) -> Iterator[None]:
+    """What the machine runs out of in the block, or cannot write below the folder, is a BrokenEnvironment."""
+    try:
+        yield
     except (OSError, MemoryError) as error:
         if why := shortage(error):
             raise BrokenEnvironment(why) from error
@@ -170,16 +184,39 @@ def _rehearsed(prepared: Prepared, chosen: Selection, directory: Path, manner: M
 
 
 def _rehearse(prepared: Prepared, chosen: Selection, directory: Path, manner: Manner) -> tuple[Judged, int]:
+    rehearsal, interrupted = carry_out(prepared, chosen, directory, manner, Rehearsal.run)
+    return judge_new(directory, rehearsal.timing, judged=None if interrupted else rehearsal.judged), interrupted
+
+
+def carry_out(
+    prepared: Prepared,
+    chosen: Selection,
+    directory: Path,
+    manner: Manner,
+    work: Callable[[Rehearsal], Coroutine[Any, Any, object]],
+    share: Collection[str] | None = None,
+) -> tuple[Rehearsal, int]:
+    """Do the work of a rehearsal on a runtime of its own. The number is the exit status after a signal, 0 without one.
+
+    Raises BrokenEnvironment, and Interrupted if nothing had begun.
+    """
     runtime = make(chosen.name, f"{safe_name(prepared.matrix.name)[:20]}-{secrets.token_hex(4)}", directory)
     interrupted = 0
     with manner.watch() as emit:
         rehearsal = Rehearsal(
-            prepared, runtime, chosen.reason, directory, emit, parallel=manner.parallel, cache=manner.cache
+            prepared,
+            runtime,
+            chosen.reason,
+            directory,
+            emit,
+            parallel=manner.parallel,
+            cache=manner.cache,
+            share=share,
         )
         try:
-            uvloop.run(interruptible(rehearsal.run()))
+            uvloop.run(interruptible(work(rehearsal)))
         except Interrupted as stopped:
             interrupted = stopped.status
             if not (directory / "history" / "run.json").is_file():
                 raise
-    return judge_new(directory, rehearsal.timing, judged=None if interrupted else rehearsal.judged), interrupted
+    return rehearsal, interrupted

@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 
 from verifier.cli.options import examples, run_directory, seconds
-from verifier.cli.rehearse import rehearse, told
+from verifier.cli.rehearse import Manner, rehearse, told
 from verifier.cli.requested import REPORTS, Requested, copy_errors, write_requested
+from verifier.cli.sharding import parse_shard, rehearse_shard
 from verifier.cli.watching import watching
 from verifier.errors import BrokenEnvironment
 from verifier.rehearsal.broken import write_errors
@@ -16,6 +17,7 @@ from verifier.rehearsal.cell_cache import CellCache, default_folder
 from verifier.rehearsal.judging import EXIT
 from verifier.rehearsal.prepare import prepare
 from verifier.rehearsal.schedule import most_parallel
+from verifier.rehearsal.share import Asked
 from verifier.report.formats import FORMATS
 from verifier.report.pairs_formats import FILES
 from verifier.runtime.select import AUTO, RUNTIMES, select
@@ -25,6 +27,7 @@ from verifier.runtime.select import AUTO, RUNTIMES, select
     epilog=examples(
         "verifier run matrices/checkout.yaml",
         "verifier run matrices/checkout.yaml --runtime process --budget 2m --out run",
+        "verifier run matrices/checkout.yaml --shard 2/5 --out shard-2",
     )
 )
 @click.argument("matrix", type=click.Path(path_type=Path))
@@ -48,6 +51,7 @@ from verifier.runtime.select import AUTO, RUNTIMES, select
     help="Paths that run at a time; 0: as many as cores and memory allow. A busy machine may miss faults then.",
 )
 @click.option("--no-cache", is_flag=True, help="Run every path, also where nothing of it has changed.")
+@click.option("--shard", metavar="I/N", help="Run one of N shares of the paths, such as 2/5; see `verifier merge`.")
 @REPORTS
 @click.option("--quiet", is_flag=True, help="No progress and no report, only the verdict in a sentence.")
 @click.option("--events", type=click.Path(dir_okay=False, path_type=Path), help="File for events as JSON lines.")
@@ -63,6 +67,7 @@ def run(
     out: Path | None,
     parallel: int,
     no_cache: bool,
+    shard: str | None,
     reports: tuple[Requested, ...],
     quiet: bool,
     events: Path | None,
@@ -71,13 +76,22 @@ def run(
     """Verify a rollout before it happens.
 
     Exit status: 0 pass, 1 fail, 2 bad input, 3 unknown (something was not tested), 4 broken environment (no verdict).
+    A shard has no verdict: 0 says that all of its paths were run, whatever they show.
     """
+    which = None if shard is None else parse_shard(shard)
     say = _nothing if quiet else told
     prepared = prepare(matrix, seed, seconds(budget), say=say, all_pairs=all_pairs)
     for note in dict.fromkeys(note for pair in prepared for note in pair.notes):
         say(f"note: {note}")
     directory = run_directory(out, prepared[0].matrix.name, share)
     cache = None if no_cache else CellCache(default_folder())
+    if which is not None:
+        asked = Asked(str(matrix.resolve()), str(matrix), seed, seconds(budget), all_pairs)
+        with watching(quiet, events) as watch:
+            manner = Manner(parallel or most_parallel(), watch, say, cache)
+            status = rehearse_shard(prepared, select(choice), directory, manner, which, asked)
+        click.echo(f"shard {shard}: {directory}")
+        context.exit(status)
     try:
         with watching(quiet, events) as watch:
             ended = rehearse(prepared, select(choice), directory, parallel or most_parallel(), watch, say, cache)

@@ -76,7 +76,7 @@ def copy_files(cell: StoredCell, histories: Path, logs: Path, part: Path, run: P
         folder, _, file = name.partition("/")
         if folder not in ("history", "logs") or Path(file).name != file:
             raise BadInput.one(histories, f"names the file {name!r}, which is no file of a path")
-        source, target = ((logs, run) if folder == "logs" else (histories, part))
+        source, target = (logs, run) if folder == "logs" else (histories, part)
         (target / folder).mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source / name, target / name)
         if of_file(target / name) != digest:

@@ -15,7 +15,7 @@ from verifier.files import is_folder
 from verifier.history.model import History, Timing
 from verifier.history.store import read, write_value
 from verifier.plan.model import Plan
-from verifier.rehearsal.run_directory import stored_contracts, stored_plan, stored_timing
+from verifier.rehearsal.run_directory import is_shard, stored_contracts, stored_plan, stored_timing
 from verifier.report.formats import FORMATS
 
 CHECK_ERRORS = "check-errors.txt"  # exists only if a check raised an exception
@@ -24,6 +24,8 @@ EXIT = {"pass": 0, "fail": 1, "unknown": 3}
 
 def load_and_judge(directory: Path) -> tuple[Judgement, History, Plan]:
     """Read and judge a run directory. Raises BadInput if it is not one, BrokenEnvironment if its environment broke."""
+    if is_shard(directory):
+        raise BadInput.one(directory, "is a part of a run; `verifier merge` puts all of them together")
     if not is_folder(directory / "history"):
         raise BadInput.one(directory, "is not a run directory: it has no history")
     history, plan = read(directory), stored_plan(directory)

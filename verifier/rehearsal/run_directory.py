@@ -23,6 +23,8 @@ from verifier.plan.model import Plan, PlannedStep
 from verifier.rehearsal.prepare import Prepared
 from verifier.replay.credentials import Credentials
 
+SHARD = "shard.json"  # in a run directory that is a part of a run
+
 
 @dataclass(frozen=True, slots=True)
 class KeptContract:
@@ -37,6 +39,10 @@ class KeptContract:
 class Inputs:
     matrix: str
     contracts: tuple[KeptContract, ...]
+
+
+def is_shard(directory: Path) -> bool:
+    return exists(directory / SHARD)
 
 
 def tidy(directory: Path, secrets: Credentials | None) -> None:

@@ -16,16 +16,14 @@ from pathlib import Path
 import msgspec
 
 from verifier.errors import BadInput
-from verifier.files import exists
 from verifier.history.store import read_value, write_value
 from verifier.plan.faults import ON_REPLICAS
 from verifier.plan.model import Path as PlanPath
 from verifier.plan.model import Plan, PlannedStep
 from verifier.rehearsal.prepare import Prepared
-from verifier.rehearsal.run_directory import files_of
+from verifier.rehearsal.run_directory import SHARD, files_of, is_shard
 from verifier.runtime.fingerprint import of_file
 
-SHARD = "shard.json"
 UNFINISHED = "it did not come to its end"
 SCHEMA = 1
 PER_REPLAY = 0.02  # what a replay costs, where starting a replica costs 1
@@ -58,15 +56,12 @@ class Shard:
     asked: Asked
     paths: tuple[str, ...]
     reason: str = UNFINISHED
+    broke: bool = False  # the environment, and `reason` says how
     schema: int = SCHEMA
 
     @property
     def name(self) -> str:
         return f"shard {self.index}/{self.of}"
-
-
-def is_shard(directory: Path) -> bool:
-    return exists(directory / SHARD)
 
 
 def store_shard(directory: Path, shard: Shard) -> None:
