@@ -13,9 +13,8 @@ from pathlib import Path
 
 import psutil
 
-from verifier.runtime import cleanup, engine
-from verifier.runtime.labels import ENVIRONMENT
-from verifier.runtime.leftovers import Leftover
+from tests.soak.census import marked
+from verifier.runtime import engine
 
 FULL = 1 << 20  # bytes that are written at once to fill a disk
 
@@ -28,19 +27,6 @@ class Run:
     verifier: psutil.Popen
     out: Path
     draw: random.Random
-
-
-def marked(name: str) -> Iterator[tuple[psutil.Process, str]]:
-    """Processes of runs whose id begins with the name, with their command lines."""
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error, OSError):
-            if process.environ().get(ENVIRONMENT, "").startswith(name):
-                yield process, " ".join(process.cmdline())
-
-
-def leftovers(name: str) -> list[Leftover]:
-    """What is left of the runs whose id begins with the name: processes, folders, and what an engine has."""
-    return [item for item in cleanup.find()[0] if item.run.startswith(name)]
 
 
 def kill_verifier(run: Run) -> str:
@@ -103,7 +89,7 @@ PROCESS_HITS: dict[str, Hit] = {
     "disk": fill_disk,
 }
 DOCKER_HITS: dict[str, Hit] = {
-    **{kind: PROCESS_HITS[kind] for kind in ("verifier", "interrupt", "watcher")},
+    **{kind: PROCESS_HITS[kind] for kind in ("verifier", "interrupt", "watcher", "disk")},
     "replica": lambda run: kill_container(run, of_store=False),
     "store": lambda run: kill_container(run, of_store=True),
 }
