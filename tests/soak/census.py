@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import docker
 import psutil
@@ -97,7 +98,7 @@ def _lives(process: psutil.Process) -> bool:
 
 
 def _exists(client: docker.DockerClient, kind: str, identity: str) -> bool:
-    collection = {"container": client.containers, "network": client.networks, "volume": client.volumes}[kind]
+    collection: Any = {"container": client.containers, "network": client.networks, "volume": client.volumes}[kind]
     try:
         collection.get(identity)
     except NotFound:
