@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
+from tests.runtime.engine_proxy import EngineProxy
 from verifier.errors import BrokenEnvironment
+from verifier.runtime import cleanup
 from verifier.runtime import engine as engines
 from verifier.runtime.base import StoreSpec
 from verifier.runtime.labels import ENVIRONMENT
@@ -80,3 +83,59 @@ def test_its_twin_a_store_that_is_stopped_on_purpose_is_no_loss(world: Any) -> N
         assert told == []
 
     asyncio.run(scenario())
+
+
+def test_a_watcher_that_is_killed_is_told_to_all_paths(world: Any) -> None:
+    async def scenario() -> None:
+        async with world.opened() as runtime:
+            told: asyncio.Queue[str] = asyncio.Queue()
+            runtime.watch(told.put_nowait)
+            cell = runtime.cell("1")
+            cell.watch(told.put_nowait)
+            (watcher,) = [
+                child for child in psutil.Process().children() if "verifier.runtime.watcher" in child.cmdline()
+            ]
+            watcher.kill()
+            async with asyncio.timeout(30):
+                for _ in range(2):
+                    assert (await told.get()).startswith("the watcher, which cleans up after a killed run, was killed")
+            late: list[str] = []
+            cell.watch(late.append)
+            assert len(late) == 1
+
+    asyncio.run(scenario())
+
+
+def test_its_twin_a_watcher_that_is_dismissed_is_no_loss(world: Any) -> None:
+    async def scenario() -> None:
+        told: list[str] = []
+        async with world.opened() as runtime:
+            runtime.watch(told.append)
+        await asyncio.sleep(0)
+        assert told == []
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.docker
+def test_an_engine_that_goes_is_told_and_not_its_stores(
+    docker_world: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    proxy = EngineProxy(tmp_path / "e.sock")
+    with monkeypatch.context() as patched:
+        patched.setenv("DOCKER_HOST", proxy.host)
+
+        async def scenario() -> None:
+            async with docker_world.opened() as runtime:
+                told: asyncio.Queue[str] = asyncio.Queue()
+                runtime.watch(told.put_nowait)
+                await runtime.start_store(postgres(docker_world))
+                proxy.cut()
+                async with asyncio.timeout(30):
+                    first = await told.get()
+                assert first.startswith("the container engine"), first
+                with pytest.raises(BrokenEnvironment, match="the container engine does not answer"):
+                    await runtime.check_stores()
+
+        asyncio.run(scenario())
+    cleanup.clean([docker_world.run_id])  # its watcher has lost the engine, too

@@ -137,7 +137,10 @@ class Runtime(Protocol):
         """
 
     def watch(self, lost: Callable[[str], None]) -> None:
-        """From now on call `lost`, with one line that tells why, when a store ends although nobody asked it to."""
+        """From now on call `lost` when a store, the watcher or the engine ends although nobody asked it to.
+
+        It is called with a line that tells why; further lines are evidence.
+        """
 
     async def check_stores(self) -> None:
         """Raise BrokenEnvironment if a store has ended, or does not answer, or if the engine does not."""

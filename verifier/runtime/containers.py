@@ -18,8 +18,10 @@ from docker.types import LogConfig
 
 from verifier.errors import BrokenEnvironment
 from verifier.runtime import engine, host_access
+from verifier.runtime.alarm import Alarm
 from verifier.runtime.base import Address, Readiness, StartFailure
 from verifier.runtime.container import Container, HostPath
+from verifier.runtime.engine_events import EngineEvents, event_stream
 from verifier.runtime.http_probe import http_answers
 from verifier.runtime.identity import ProcessIdentity
 from verifier.runtime.labels import LABEL, OWNER_LABEL
@@ -56,7 +58,9 @@ class Containers:
         self._owner = ProcessIdentity.current()
         self._labels = {LABEL: run_id, OWNER_LABEL: str(self._owner)}
         self._names: dict[str, int] = {}
+        self.alarm: Alarm = Alarm() if within is None else within.alarm
         self._watcher: WatcherProcess | None = None
+        self._events: EngineEvents | None = None
         self._opened: _Open | None = None
         self._threads: ThreadPoolExecutor = within._threads if within is not None else ThreadPoolExecutor(32, "engine")
         self._calls: set[asyncio.Future[Any]] = set()
@@ -64,13 +68,14 @@ class Containers:
     async def open(self, log: Path) -> None:
         """Raises BrokenEnvironment if there is no engine, no network, or no route from containers to the gateway."""
         if self._within is not None:
-            opened = self._within._open
-            self._opened = replace(opened, access=await self.call(self._make_network, opened.client))
+            outer = self._within._open
+            self._opened = replace(outer, access=await self.call(self._make_network, outer.client))
             return
         client = await self.call(engine.connect)
-        self._watcher = await WatcherProcess.start(self.run_id, self._owner, log, engine=True)
+        self._watcher = await WatcherProcess.start(self.run_id, self._owner, log, self.alarm.ring, engine=True)
         try:
             access = await self.call(self._make_network, client)
+            self._events = EngineEvents(await self.call(event_stream, client, self.run_id), self.alarm.ring)
         except BaseException:
             # Not `close`, because this was never open. Everything that exists by now has the label of the run.
             if await self._emptied(client, ()):
@@ -226,6 +231,8 @@ class Containers:
                 await asyncio.gather(*map(self.discard, containers))
                 await self.call(engine.sweep_network, opened.client, self.network)
             return
+        if self._events is not None:
+            await self.call(self._events.close)
         if await self._emptied(opened.client, containers) and self._watcher is not None:
             await self._watcher.dismiss()
         self._watcher = None  # not dismissed, so the watcher keeps trying after the verifier has ended

@@ -98,6 +98,7 @@ class DockerRuntime:
 
     def watch(self, lost: Callable[[str], None]) -> None:
         self._lost = lost
+        self._all.alarm.tell(lost)
 
     async def check_stores(self) -> None:
         await self._all.check_engine()
@@ -111,6 +112,11 @@ class DockerRuntime:
             return
 
         async def tell() -> None:
+            try:
+                await self._all.check_engine()  # an engine that ends takes the stores with it
+            except BrokenEnvironment as broken:
+                self._lost(str(broken))
+                return
             memory = await self._all.call(container.out_of_memory)
             self._lost(watch.gone(name, status.result(), store.spec.log, memory))
 

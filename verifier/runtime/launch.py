@@ -13,6 +13,7 @@ import psutil
 
 from verifier.errors import BrokenEnvironment, shortage
 from verifier.runtime import local
+from verifier.runtime.alarm import Alarm
 from verifier.runtime.base import Address, Environment, StartFailure
 from verifier.runtime.http_probe import http_answers
 from verifier.runtime.identity import ProcessIdentity
@@ -36,11 +37,12 @@ class Launcher:
         self._owner = owner
         self._ports = Ports(chance)
         self._marks = {ENVIRONMENT: run_id, OWNER_ENVIRONMENT: str(owner)}
+        self.alarm = Alarm()
         self._watcher: WatcherProcess | None = None
         self._client: httpx.AsyncClient | None = None
 
     async def open(self, log: Path) -> None:
-        self._watcher = await WatcherProcess.start(self._run, self._owner, log, engine=False)
+        self._watcher = await WatcherProcess.start(self._run, self._owner, log, self.alarm.ring, engine=False)
         self._client = httpx.AsyncClient(trust_env=False, verify=False)
 
     async def close(self) -> None:

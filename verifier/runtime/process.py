@@ -86,6 +86,7 @@ class ProcessRuntime:
 
     def watch(self, lost: Callable[[str], None]) -> None:
         self._stores.lost = lost
+        self._launcher.alarm.tell(lost)
 
     async def check_stores(self) -> None:
         await self._stores.answering()

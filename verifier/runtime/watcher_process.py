@@ -8,33 +8,57 @@ import os
 import select
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import verifier
 from verifier.errors import BrokenEnvironment
 from verifier.runtime.identity import ProcessIdentity, start_of
 from verifier.runtime.labels import ENVIRONMENT, OWNER_ENVIRONMENT
+from verifier.runtime.logs import tail
 from verifier.runtime.watcher import READY
 
 _START_WITHIN = 30.0
 _END_WITHIN = 10.0
+_LINES = 3
 
 
 class WatcherProcess:
     """A running watcher. Closing it without `dismiss`, or dying, makes it remove everything of the run."""
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], log: Path, gone: Callable[[str], None]) -> None:
         self._process = process
+        self._log = log
+        self._gone = gone
+        self._loop = asyncio.get_running_loop()
+        if process.stdout is not None:  # it writes no more, so this tells nothing but its end
+            self._loop.add_reader(process.stdout.fileno(), self._ended)
+
+    def _ended(self) -> None:
+        self._listen_no_more()
+        status = self._process.wait()
+        how = f"was killed by signal {-status}" if status < 0 else f"exited with status {status}"
+        said = tail(self._log, _LINES)
+        self._gone(f"the watcher, which cleans up after a killed run, {how}" + (f"\n{said}" if said else ""))
+
+    def _listen_no_more(self) -> None:
+        if self._process.stdout is not None and not self._process.stdout.closed:
+            self._loop.remove_reader(self._process.stdout.fileno())
 
     @classmethod
-    async def start(cls, run: str, owner: ProcessIdentity, log: Path, *, engine: bool) -> WatcherProcess:
-        """Start the watcher and wait until it listens. Raises BrokenEnvironment."""
+    async def start(
+        cls, run: str, owner: ProcessIdentity, log: Path, gone: Callable[[str], None], *, engine: bool
+    ) -> WatcherProcess:
+        """Start the watcher and wait until it listens. Raises BrokenEnvironment. `gone` is told if it ends by itself.
+
+        A run could go on without it, but if the verifier were killed then, services would be left behind.
+        """
         process = _launch([run, str(owner), "engine" if engine else "none"], log)
         if not await asyncio.to_thread(_says_ready, process):
             process.kill()
             process.wait()
             raise BrokenEnvironment(f"the watcher, which cleans up after a killed run, did not start; see {log}")
-        return cls(process)
+        return cls(process, log, gone)
 
     def note(self, leader: int) -> None:
         """Tell it about a session, so that it finds the members even if they hide their environment."""
@@ -44,7 +68,7 @@ class WatcherProcess:
         self._say(f"forget {leader}")
 
     def _say(self, line: str) -> None:
-        # If the watcher was killed, the run continues, because it still cleans up on its own.
+        # If the watcher was killed, the run ends on its own and cleans up.
         with contextlib.suppress(BrokenPipeError, ValueError):
             if self._process.stdin is not None:
                 self._process.stdin.write(line.encode() + b"\n")
@@ -52,6 +76,7 @@ class WatcherProcess:
 
     async def dismiss(self) -> None:
         """Tell it that nothing is left, and wait until it has ended."""
+        self._listen_no_more()
         self._say("done")
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
