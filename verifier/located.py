@@ -31,6 +31,10 @@ class Located:
     line: int
     key: str
 
+    def __repr__(self) -> str:
+        """Its value's, so that a message with a nested value shows what the file says."""
+        return repr(self.value)
+
     def plain(self) -> Any:
         if isinstance(self.value, dict):
             return {name: item.plain() for name, item in self.value.items()}

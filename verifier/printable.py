@@ -32,6 +32,8 @@ def abridged(text: str, most: int = MOST_SHOWN) -> str:
 
 def quoted(value: object) -> str:
     """A value of others as it stands in a message: of bounded length, whatever the value is."""
+    if isinstance(value, dict | list):
+        return "a mapping" if isinstance(value, dict) else "a list"
     if isinstance(value, str):
         return repr(abridged(value))
     if isinstance(value, int) and value.bit_length() > 3000:

@@ -9,6 +9,7 @@ from itertools import combinations, pairwise
 
 from verifier.located import Located, Reader
 from verifier.matrix.model import Matrix, Service, Traffic
+from verifier.printable import quoted
 
 PAIRINGS = ("adjacent", "all")
 NEEDED = {"contract-early": ("contract",), "new-before-expand": ("expand",)}  # stages, without which it is no attempt
@@ -86,7 +87,7 @@ def read_pairs(reader: Reader, at: Located | None, services: Sequence[Service]) 
     """`pairs: adjacent`, `all`, or a list of pairs of version names, the older one first."""
     if at is None or not isinstance(at.value, list):
         if at is not None and at.value not in PAIRINGS:
-            reader.problem(at, f"must be {', '.join(PAIRINGS)} or a list of pairs [OLD, NEW], not {at.value!r}")
+            reader.problem(at, f"must be {', '.join(PAIRINGS)} or a list of pairs [OLD, NEW], not {quoted(at.value)}")
         return PAIRINGS[0] if at is None else str(at.value)
     if not at.value:
         reader.problem(at, "names no pair")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from verifier.located import Located, Reader
 from verifier.matrix.model import COVERS, ROLLBACKS, STRATEGIES, Amount, Rollout, Service
+from verifier.printable import quoted
 
 PERCENT = re.compile(r"(\d{1,3})%")
 MOST_PATHS = 1000
@@ -71,7 +72,7 @@ def _amount(reader: Reader, at: Located | None, default: Amount) -> Amount:
         return Amount(int(found[1]), percent=True)
     if isinstance(at.value, int) and not isinstance(at.value, bool) and 0 <= at.value <= 100:
         return Amount(at.value)
-    reader.problem(at, f"must be a number of replicas or a share such as 25%, not {at.value!r}")
+    reader.problem(at, f"must be a number of replicas or a share such as 25%, not {quoted(at.value)}")
     return default
 
 
@@ -86,7 +87,7 @@ def _steps(reader: Reader, at: Located | None) -> tuple[int, ...]:
     for item in at.value:
         amount = _amount(reader, item, Amount(100, percent=True))
         if not amount.percent:
-            reader.problem(item, f"must be a share such as 10%, not {item.value!r}")
+            reader.problem(item, f"must be a share such as 10%, not {quoted(item.value)}")
         elif amount.value <= (found[-1] if found else 0):
             reader.problem(item, "must be larger than 0% and than the share before")
         else:
@@ -105,7 +106,7 @@ def check_after(reader: Reader, services: dict[str, Located]) -> None:
         waits[name] = tuple(entry.value for entry in items if isinstance(entry.value, str))
         for entry in items:
             if isinstance(entry.value, str) and entry.value not in services:
-                reader.problem(entry, f"there is no service {entry.value!r}")
+                reader.problem(entry, f"there is no service {quoted(entry.value)}")
     for name in waits:
         reached, waiting = set(), list(waits[name])
         while waiting:
