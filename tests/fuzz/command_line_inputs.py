@@ -8,8 +8,11 @@ import shutil
 from pathlib import Path
 
 from tests.cli.small_matrix import ENTRIES, HERE, MATRIX, recording
+from tests.compose.test_compose_init import COMPOSE
+from tests.recording.planted_secrets import planted
 from tests.report import report_values as values
 from verifier.history.store import HistoryWriter, write_value
+from verifier.recording.har import HarWriter
 from verifier.rehearsal.run_directory import Inputs, KeptContract
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,8 +54,42 @@ assumes:
 """
 
 
+_SHOP = """\
+matrix: shop
+services:
+  orders:
+    port: 8080
+    replicas: 3
+    ready: {tcp: true, within: 20s}
+    directory: .
+    after: [payments]
+    versions:
+      "1": {image: "shop/orders:1", migrate: {expand: [./up, a], contract: [./drop]}}
+      "2": {image: "shop/orders:2", migrate: {expand: [./up, b], migrate: [./fill], contract: [./drop], undo: [./down]}}
+      "3": {image: "shop/orders:3"}
+  payments: {port: 80, versions: {"1": {image: "shop/payments:1"}, "2": {image: "shop/payments:2"}}}
+  worker: {kind: worker, ready: {log: ready}, after: [orders], versions: {"1": {image: a}, "2": {image: b}}}
+stores: {db: {image: "postgres:15", environment: {POSTGRES_PASSWORD: a}}}
+rollout: {strategy: rolling, rolling: {maxSurge: 1, maxUnavailable: 25%}, order: any, cover: transitions, paths: 6}
+traffic: [{recording: words.har, client: "1", service: orders}]
+faults: all
+try: [contract-early, new-before-expand]
+pairs: [["1", "2"], ["1", "3"]]
+replay: {pace: compressed, strength: 3, retry: {attempts: 2, statuses: [500]}, live: {sessions: 2, rate: 100}}
+"""
+_NEW = """\
+services:
+  orders: {image: "shop/orders:2.0", environment: {ADDED: "1"}, command: [uvicorn, "app:app", --port, "8080"]}
+"""
+SECRETS = 80  # exchanges with secrets, of all that are planted
+
+
 def write_inputs(folder: Path) -> None:
-    """A matrix of two versions with contracts, guarantees, a partner, a store, rules and recordings of every format."""
+    """A matrix of two versions with contracts, guarantees, a partner, a store, rules and recordings of every format.
+
+    A larger one, which is only planned, has everything that concerns several services. Compose files and a recording
+    with secrets stand beside them.
+    """
     text = MATRIX.replace("DIRECTORY", str(HERE)).replace("FOLDER", str(folder / "kept"))
     for version in "12":
         text = text.replace(f'"{version}": {{', f'"{version}": {{contract: "{version}.yaml", ')
@@ -88,6 +125,17 @@ def write_inputs(folder: Path) -> None:
         payloads.append(f"2 {number} {time} 10\nHTTP/1.1 200 OK\r\nContent-Length: {len(answer)}\r\n\r\n{answer}")
     (folder / "words.jsonl").write_text("\n".join(json.dumps(line) for line in lines) + "\n")
     (folder / "words.gor").write_text("\n🐵🙈🙉\n".join(payloads) + "\n🐵🙈🙉\n")
+    (folder / "shop.yaml").write_text(_SHOP)
+    (folder / "compose.yaml").write_text(COMPOSE)
+    (folder / "new.yaml").write_text(_NEW)
+    (folder / "orders.env").write_text("FROM_FILE=1\nQUOTED='a b'\nREFERS=${FROM_FILE:-x}\n")
+    (folder / "init.sql").write_text("create table t (a int);\n")
+    (folder / "payments").mkdir()
+    (folder / "payments" / "Dockerfile").write_text("FROM scratch\n")
+    with HarWriter(folder / "secrets.har", redact=None, began=1767323045.0) as writer:
+        exchanges = planted().exchanges
+        for exchange in exchanges[:: len(exchanges) // SECRETS]:
+            writer.add(exchange, "s")
     os.mkfifo(folder / "pipe")
     (folder / "loop").symlink_to("loop")
 

@@ -15,8 +15,15 @@ def test_what_the_fuzzer_starts_from_is_good(tmp_path: Path) -> None:
     for name, write in (("in", write_inputs), ("run", write_run)):
         (tmp_path / name).mkdir()
         write(tmp_path / name)
-    for matrix in ("words.yaml", "jsonl.yaml", "gor.yaml"):
-        assert call("plan", tmp_path / "in" / matrix).status == 0
+    for matrix in ("words.yaml", "jsonl.yaml", "gor.yaml", "shop.yaml"):
+        told = call("plan", tmp_path / "in" / matrix)
+        assert told.status == 0, told.err
+    for new in ("shop/orders:2.0", tmp_path / "in" / "new.yaml"):
+        images = ["--old", "shop/orders:1.4", "--new", new]
+        told = call("init", tmp_path / "in" / "compose.yaml", "--service", "orders", *images, "--out",
+                    tmp_path / f"{Path(new).name}.matrix.yaml")  # fmt: skip
+        assert told.status == 0, told.err
+    assert call("redact", tmp_path / "in" / "secrets.har", "--out", tmp_path / "copy.har").status == 0
     assert call("contract", tmp_path / "in" / "1.yaml", tmp_path / "in" / "2.yaml").status == 1
     assert call("report", tmp_path / "run").status == 0
 
