@@ -18,7 +18,7 @@ from verifier.plan.model import Fault
 from verifier.replay import midwork, waiting_times
 from verifier.replay.budget import Budget
 from verifier.replay.session import SessionReplayer
-from verifier.replay.waiting_times import WaitingTimes
+from verifier.replay.waiting_times import TRIES, WaitingTimes
 
 LOOK = (request("GET", "/other"), answer(200, {}))
 KILL = Fault("kill", 0, "begin", "1", "1", moment=0.5)
@@ -113,8 +113,9 @@ def test_work_that_has_ended_is_not_hit(tmp_path: Path) -> None:
         async with replay_harness(working(lambda _: True), "1", registry=promised(tmp_path)) as harness:
             killed = Killed(harness)
             await hitting(harness, killed, 60.0).run(step(replay("1", "1", fault=KILL)), lambda: None)
-            assert (killed.log, harness.injected, harness.notes) == ([], [], [])
-            assert [end.how for end in harness.ends] == ["ended"]
+            assert (killed.log, harness.injected) == ([], [])
+            assert [end.how for end in harness.ends] == ["ended"] * TRIES
+            assert [note.kind for note in harness.notes] == ["not-run"]
 
     run_bounded(scenario())
 

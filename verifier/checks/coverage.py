@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from verifier.history.model import History
-from verifier.plan.model import FOR_BUDGET, Count, Coverage, Fault, LeftOut, Plan, PlannedStep, Replay
+from verifier.plan.model import (
+    FOR_BUDGET,
+    MET_NO_WORK,
+    Count,
+    Coverage,
+    Fault,
+    LeftOut,
+    Plan,
+    PlannedStep,
+    Replay,
+    first_try,
+)
 from verifier.plan.route_coverage import covered_pairs
 from verifier.plan.state_coverage import visited
 
@@ -24,7 +35,7 @@ def coverage(history: History, plan: Plan) -> Coverage:
     planned_cells = {
         _cell(replay, replay.fault, services) for step in plan.steps for replay in step.replays if replay.fault
     }
-    happened = {(fault.step, fault.replay, fault.kind) for fault in history.faults}
+    happened = _happened(history)
     cells = {
         _cell(replay, replay.fault, services)
         for step in plan.steps
@@ -41,6 +52,14 @@ def coverage(history: History, plan: Plan) -> Coverage:
         faults=Count(plan.coverage.faults.covered - missed, plan.coverage.faults.total),
         left_out=(*plan.coverage.left_out, *left_out),
     )
+
+
+def _happened(history: History) -> set[tuple[str, str, str]]:
+    """Step, replay and kind of the faults that took hold, on the first try or a later one."""
+    in_vain = {note.operation for note in history.notes if note.kind == "not-run" and MET_NO_WORK in note.message}
+    missed = {(entry.step, entry.replay) for entry in history.operations if entry.id in in_vain}
+    found = {(fault.step, first_try(fault.replay), fault.kind) for fault in history.faults}
+    return {entry for entry in found if entry[:2] not in missed}
 
 
 def _left_out(

@@ -11,6 +11,7 @@ from verifier.history.model import Phase, Replicas
 from verifier.http.message import Request
 
 ActionKind = Literal["start", "stop", "replace", "restart", "migrate"]
+MET_NO_WORK = "met no work"  # what becomes of a fault that misses its moment, in the notes of a run
 FOR_BUDGET = "for the budget"  # why faulted replays are left out of a run, in its notes and its coverage
 PathKind = Literal["control-old", "control-new", "control-upgrade", "rollout"]
 
@@ -78,6 +79,16 @@ class Replay:
     session: str
     route: tuple[str, ...]
     fault: Fault | None = None
+
+
+def again(replay: str, tries: int) -> str:
+    """The id under which a replay is tried once more."""
+    return f"{replay}+{tries}"
+
+
+def first_try(replay: str) -> str:
+    """The id of the planned replay that was tried, perhaps more than once."""
+    return replay.partition("+")[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from verifier.checks.verdict import Judgement, Violation
 from verifier.history.model import History, Operation
 from verifier.plan.confirmation import Target
-from verifier.plan.model import Plan, Replay
+from verifier.plan.model import Plan, Replay, first_try
 
 
 def targets(judgement: Judgement, history: History, plan: Plan) -> tuple[Target, ...]:
@@ -35,7 +35,7 @@ def _of(
         return  # a request generated from a contract, which every run sends again
     yield Target(violation.step)
     for root in roots:
-        replay = planned.get((root.step, root.replay))
+        replay = planned.get((root.step, first_try(root.replay)))
         if replay is not None:
             yield Target(root.step, replay.session, replay.route, replay.fault)
         elif root.source == "live":

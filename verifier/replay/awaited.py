@@ -100,7 +100,7 @@ class AwaitedWork:
         if self.done:
             since = self.write.ended
             if context.disturbance is not None:
-                context.disturbance.work_ended()
+                context.disturbance.work_ended(self.write.id, since + self.under_way)
                 since = max(since, min(context.disturbance.since, context.clock()))
             times.ended(self.place, self.kind, context.clock() - since, self.under_way)
         elif not within:

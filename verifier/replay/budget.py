@@ -129,6 +129,10 @@ class PathBudget:
             self.whole.tried.add(kind)
         return True
 
+    def has_time(self) -> bool:
+        """Whether the step has time for a replay that is not planned."""
+        return self._step is None or self.whole.clock() < self._until
+
     def replayed(self) -> None:
         """The replays of the step have ended; open work, proofs and the read-back follow."""
         self._replayed = self.whole.clock()

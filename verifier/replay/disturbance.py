@@ -10,6 +10,7 @@ from typing import Protocol
 
 from verifier.history.model import Note, Operation
 from verifier.plan.model import Fault
+from verifier.replay.waiting_times import Missed
 
 Tell = Callable[[Note | None], None]  # called once it has happened, or with a note that tells why it could not
 
@@ -50,8 +51,17 @@ class Disturbance:
         """Work was accepted by `operation`."""
         raise NotImplementedError
 
-    def work_ended(self) -> None:
-        """The work has ended: what was to happen in the middle of it is too late."""
+    @property
+    def missed(self) -> Missed:
+        """Whether it has failed to meet the work as it was meant to, so that it has shown nothing."""
+        return ""
+
+    def work_ended(self, accepted: str, open_at: float) -> None:
+        """The work has ended: what was to happen in the middle of it is too late.
+
+        `accepted` is the operation that accepted it, as far as that is known, and `open_at` when the last read that
+        showed it open was sent, in seconds of the run.
+        """
 
     async def end(self) -> None:
         """Put everything right, however the replay has ended. Raises what the start of a replica raises."""

@@ -22,7 +22,7 @@ from verifier.plan.faults import PAUSE
 from verifier.plan.model import Fault
 from verifier.replay.disturbance import Disturbance, Replicas, Tell
 from verifier.replay.handover import pause_seconds
-from verifier.replay.waiting_times import WaitingTimes
+from verifier.replay.waiting_times import Missed, WaitingTimes
 
 LEAST, MOST = 1.0, 5.0  # seconds of a pause
 
@@ -86,7 +86,11 @@ class MidWork(Disturbance):
         if not stand_still:
             tell(Note(operation.step, "not-run", f"{service} could not be paused", operation.id))
 
-    def work_ended(self) -> None:
+    @property
+    def missed(self) -> Missed:
+        return "before" if self._task is not None and not self._begun else ""
+
+    def work_ended(self, accepted: str = "", open_at: float = 0.0) -> None:
         if self._task is not None and not self._begun:
             self._task.cancel()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 from msgspec import structs
@@ -14,7 +14,7 @@ from verifier.gateway.traces import traceparent_end
 from verifier.history.model import Note, Operation, Source
 from verifier.matrix.model import Replaying
 from verifier.plan.faults import HANDOVER, ON_REPLICAS
-from verifier.plan.model import Fault, PlannedStep, Replay
+from verifier.plan.model import MET_NO_WORK, Fault, PlannedStep, Replay, again
 from verifier.replay.backlog import Backlog
 from verifier.replay.budget import PathBudget
 from verifier.replay.computed import digest_message
@@ -32,6 +32,9 @@ from verifier.replay.polling import accepted_work, declared_completion
 from verifier.replay.prepared import PreparedExchange, prepared_exchanges
 from verifier.replay.replay_script import ReplayScript
 from verifier.replay.resources import Resources
+from verifier.replay.waiting_times import Missed
+
+ENDED = {"before": "before somebody else had to do it", "after": "only when its acceptor went on"}
 
 
 @dataclass(slots=True)
@@ -110,7 +113,7 @@ class SessionReplayer:
             self.context.gateway.alone = None
 
     async def _disturb(self, step: PlannedStep, planned: Replay, progress: Callable[[], None]) -> None:
-        """Run one replay that pauses or kills replicas, and put everything right at its end."""
+        """Run one replay that pauses or kills replicas; again, with another client, where it has missed its work."""
         context, fault = self.context, planned.fault
         times = context.waiting_times
         if fault is not None and self.budget is not None and (why := times.no_news(step.id, fault)):
@@ -118,20 +121,40 @@ class SessionReplayer:
             progress()
             return
         async with context.turn.alone():
-            context.disturbance, times.fault = self._disturbance(fault), fault
-            try:
-                await self.replay(step.id, (planned,), progress)
-            finally:
-                disturbance, context.disturbance, times.fault = context.disturbance, None, None
-                if disturbance is not None:
-                    await disturbance.end()
+            tries, missed = 1, await self._disturb_once(step, planned)
+            while fault is not None and times.worth_again(fault, missed, tries) and self._has_time():
+                tries += 1
+                missed = await self._disturb_once(step, replace(planned, id=again(planned.id, tries)))
+        if fault is not None and missed:
+            told = f"{fault.kind} after {fault.name} {MET_NO_WORK} in {tries} tries: it ended {ENDED[missed]}"
+            context.record(Note(step.id, "not-run", told, f"{step.id}/{planned.id}/{fault.index + 1}.1"))
+        progress()
+
+    async def _disturb_once(self, step: PlannedStep, planned: Replay) -> Missed:
+        """Run such a replay, and put everything right at its end. Returns whether it has missed its work."""
+        context, fault = self.context, planned.fault
+        times = context.waiting_times
+        context.disturbance, times.fault = self._disturbance(fault), fault
+        try:
+            await self.replay(step.id, (planned,), lambda: None)
+        finally:
+            disturbance, context.disturbance, times.fault = context.disturbance, None, None
+            if disturbance is not None:
+                await disturbance.end()
+        missed = disturbance.missed if disturbance is not None else ""
+        if fault is not None:
+            times.disturbed(fault, missed)
+        return missed
+
+    def _has_time(self) -> bool:
+        return self.budget is None or self.budget.has_time()
 
     def _disturbance(self, fault: Fault | None) -> Disturbance | None:
         if self.replicas is None or fault is None:
             return None
         context = self.context
         if fault.kind == HANDOVER:
-            return Handover(self.replicas, context.registry, context.waiting_times)
+            return Handover(self.replicas, context.registry, context.waiting_times, context.clock)
         return MidWork(self.replicas, context.registry, context.waiting_times, context.clock)
 
     def cursor(self, step: str, planned: Replay, source: Source = "replay") -> ReplayCursor:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
-from verifier.plan.faults import IN_MID_WORK, KILL
+from verifier.plan.faults import HANDOVER, IN_MID_WORK, KILL
 from verifier.plan.model import Fault, PathKind
 
+Missed = Literal["", "before", "after"]  # what a disturbance was to meet ended before it, or only when it was over
 Place = tuple[str, int]  # session, and index of the exchange that waits
 
 LEAST = 5.0  # seconds
@@ -19,6 +21,8 @@ MOST_MORE = 30.0  # seconds beyond what a control needed: open work is followed 
 BRIEF = 0.25  # seconds, where enough others have waited in vain
 ENOUGH = 3  # waitings of one kind of work in one step that have not ended
 FIRST_RECOVERY = 10.0  # seconds after a kill, while no control has shown that the work is taken up again
+TRIES = 6  # of a disturbance that has to meet work at a moment
+TRIES_UNKNOWN = 2  # of a handover of work that no handover has met yet
 RECOVERY = 15.0  # seconds after a kill, at least, once a control has: the other version may have a longer lease
 
 # A waiting in vain takes its whole bound. Three of them prove as much as thirty, so the others of their step are brief:
@@ -34,6 +38,7 @@ class StoredTimes:
     under_way: tuple[tuple[str, int, tuple[float, ...]], ...]
     lost: tuple[Fault, ...]
     never: tuple[tuple[str, str], ...]
+    handed: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -47,6 +52,7 @@ class WaitingTimes:
     _in_vain: Counter[tuple[str, str]] = field(default_factory=Counter)  # by step and operation
     _lost: set[Fault] = field(default_factory=set)  # kills after which work was not taken up again
     _never: set[tuple[str, str]] = field(default_factory=set)  # the same with all old: operation, and who was killed
+    _handed: set[str] = field(default_factory=set)  # operations whose work somebody else did while its acceptor paused
 
     @classmethod
     def of(cls, paths: Iterable[WaitingTimes]) -> WaitingTimes:
@@ -61,6 +67,7 @@ class WaitingTimes:
                 found._under_way[place] += several
             found._lost |= path._lost
             found._never |= path._never
+            found._handed |= path._handed
         return found
 
     def stored(self) -> StoredTimes:
@@ -71,6 +78,7 @@ class WaitingTimes:
             tuple((*place, tuple(several)) for place, several in self._under_way.items()),
             tuple(sorted(self._lost, key=repr)),
             tuple(sorted(self._never)),
+            tuple(sorted(self._handed)),
         )
 
     @classmethod
@@ -83,6 +91,7 @@ class WaitingTimes:
             ),
             _lost=set(stored.lost),
             _never=set(stored.never),
+            _handed=set(stored.handed),
         )
 
     @property
@@ -145,6 +154,20 @@ class WaitingTimes:
             self._lost.add(_kill(self.fault))
             if kind == "control-old":
                 self._never.add((self.fault.name, self.fault.callee))
+
+    def disturbed(self, fault: Fault, missed: Missed) -> None:
+        """A replay with a fault on replicas has ended; the fault met its work, or missed it."""
+        if fault.kind == HANDOVER and not missed:
+            self._handed.add(fault.name)
+
+    def worth_again(self, fault: Fault, missed: Missed, tries: int) -> bool:
+        """Whether to try a disturbance once more after so many tries; the last one missed its work.
+
+        Work that ended before took no time. Work that ended only when its acceptor went on has waited for the whole
+        pause, so this is tried often only where the work is known to be handed over.
+        """
+        often = missed == "before" or fault.name in self._handed
+        return bool(missed) and tries < (TRIES if often else TRIES_UNKNOWN)
 
     def no_news(self, step: str, fault: Fault) -> str:
         """Why a kill or a pause would prove nothing in a step; "" where it may."""
