@@ -9,7 +9,18 @@ from msgspec import structs
 from tests.checks.history_builder import NEW, OLD, HistoryBuilder
 from verifier.checks.coverage import coverage
 from verifier.history.model import FaultInjected, Note
-from verifier.plan.model import FOR_BUDGET, Count, Coverage, ExchangeShape, Fault, LeftOut, Plan, Replay, SessionShape
+from verifier.plan.model import (
+    FOR_BUDGET,
+    MET_NO_WORK,
+    Count,
+    Coverage,
+    ExchangeShape,
+    Fault,
+    LeftOut,
+    Plan,
+    Replay,
+    SessionShape,
+)
 
 PAIRS = ((OLD, OLD), (OLD, NEW), (NEW, OLD), (NEW, NEW))
 TOTALS = Coverage(Count(2, 2), Count(2, 2), Count(4, 4), Count(2, 3), (LeftOut("x", "y", 1),))
@@ -129,3 +140,25 @@ def test_what_the_budget_left_out_is_counted_and_told_apart() -> None:
         assert found.faults == Count(1, 3)
         assert [item for item in found.left_out if item.total] == ([expected] if expected else [])
         assert ("planned faults" in [item.what for item in found.left_out]) is (expected is None)
+
+
+def test_a_fault_that_met_no_work_is_no_coverage_and_a_later_try_is() -> None:
+    builder, plan = planned()
+    (path,) = plan.paths
+    replays = tuple(
+        replace(replay, fault=replace(replay.fault, kind="handover", until="")) if replay.fault else replay
+        for replay in path.steps[1].replays
+    )
+    plan = replace(
+        plan, paths=(replace(path, steps=(path.steps[0], replace(path.steps[1], replays=replays), path.steps[2])),)
+    )
+    history = builder.history()
+    accepting = next(entry for entry in history.operations if entry.step == "rollout.2" and entry.replay == "r4")
+    history = structs.replace(
+        history,
+        operations=(*history.operations, structs.replace(accepting, id="rollout.2/r6/1.1", replay="r6")),
+        faults=(happened("rollout.2", "r5+2", "handover"), happened("rollout.2", "r6", "handover")),
+        notes=(Note("rollout.2", "not-run", f"a handover {MET_NO_WORK} in 6 tries", "rollout.2/r6/1.1"),),
+    )
+    assert coverage(history, plan).faults == Count(1, 3)
+    assert coverage(structs.replace(history, notes=()), plan).faults == Count(2, 3)
