@@ -112,16 +112,32 @@ def bring_up(record: Path, here: Surroundings, say: Callable[[str], None]) -> No
     start(record, say)
 
 
-def start(record: Path, say: Callable[[str], None], options: Sequence[str] = (), host: str | None = None) -> Started:
-    """Start dockerd in a session of its own and wait until it answers; `record` remembers it for `end`."""
+def start(
+    record: Path,
+    say: Callable[[str], None],
+    options: Sequence[str] = (),
+    host: str | None = None,
+    through: Sequence[str] = (),
+) -> Started:
+    """Start dockerd in a session of its own and wait until it answers; `record` remembers it for `end`.
+
+    `through` is a command that becomes the one that follows it.
+    """
     record.parent.mkdir(parents=True, exist_ok=True)
     failures = []
+    program = shutil.which("dockerd", path=search_path()) or "dockerd"
     for driver in DRIVERS:
         say(f"starting dockerd with {driver}")
         log = record.with_suffix(f".{driver}.log")
         with log.open("wb") as out:
             process = subprocess.Popen(
-                [shutil.which("dockerd", path=search_path()) or "dockerd", "--storage-driver", driver, *options],
+                [
+                    *through,
+                    program,
+                    "--storage-driver",
+                    driver,
+                    *options,
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
