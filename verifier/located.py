@@ -6,6 +6,7 @@ Readers take values through `Reader`, which collects every problem instead of st
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from verifier.printable import quoted
 from verifier.yaml_nodes import Base, Names, Nodes, dotted, names_at
 
 LONGEST = 366 * 86400.0  # seconds; what takes longer is a slip
+_DOCUMENT = re.compile(r"^---(?=\s|$)", re.MULTILINE)
 LARGEST = 8 * 1024 * 1024  # bytes of a matrix or of guarantees
 
 
@@ -50,6 +52,23 @@ def load(file: Path) -> Located:
         return _located(nodes, nodes.root, ())
     except RecursionError:
         raise BadInput.one(file, "is nested too deeply") from None
+
+
+def load_all(file: Path) -> list[Located]:
+    """Read all YAML documents of a file, without empty ones. Raises BadInput as `load` does."""
+    found, text = [], read_text(file, LARGEST)
+    begins = [0, *(match.start() for match in _DOCUMENT.finditer(text))]
+    for begin, end in zip(begins, [*begins[1:], len(text)], strict=True):
+        part = text[begin:end]
+        if any(line.strip() and not line.startswith(("#", "---", "%")) for line in part.splitlines()):
+            nodes = Nodes(
+                file, "\n" * text.count("\n", 0, begin) + part, Base
+            )  # so that its lines are those of the file
+            try:
+                found.append(_located(nodes, nodes.root, ()))
+            except RecursionError:
+                raise BadInput.one(file, "is nested too deeply") from None
+    return found
 
 
 def _located(nodes: Nodes, node: yaml.Node, names: Names) -> Located:

@@ -14,7 +14,7 @@ from verifier import __version__
 
 # What `verifier --help` says about each command: the first sentence of its own help.
 COMMANDS = {
-    "init": "Write a first matrix from a Compose file.",
+    "init": "Write a first matrix from a Compose file, or from manifests of Kubernetes.",
     "doctor": "Say what is missing on this machine and in a matrix.",
     "plan": "Print what `run` would do: every path, step, replay and fault, of each pair of versions.",
     "run": "Verify a rollout before it happens.",

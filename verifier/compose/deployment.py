@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from verifier.compose.model import ComposeFile, ComposeService, tag
+from verifier.compose.model import ComposeFile, ComposeService, Place, tag
 from verifier.compose.read import read
 from verifier.compose.recognise import OTHERS, is_migration, is_tool, last
 from verifier.compose.references import reached
@@ -32,7 +32,7 @@ class Deployed:
     @property
     def versions(self) -> tuple[str, str]:
         """The names of the versions: their tags if these tell them apart."""
-        names = tag(self.old.image), tag(self.new.image)
+        names = self.old.release or tag(self.old.image), self.new.release or tag(self.new.image)
         if not self.upgraded:
             return (names[0] or "current",) * 2
         return names if all(names) and names[0] != names[1] else ("old", "new")
@@ -45,15 +45,26 @@ class Deployment:
     compose: ComposeFile
     services: dict[str, Deployed] = field(default_factory=dict)
     stores: dict[str, ComposeService] = field(default_factory=dict)
-    unused: list[tuple[int, str, str]] = field(default_factory=list)
+    unused: list[tuple[Place, str, str]] = field(default_factory=list)
 
 
-def deployment(compose: ComposeFile, service: str, old: str, new: str) -> Deployment:
-    """What a rollout of `service` needs. `old` and `new` are images, or Compose files. Raises BadInput."""
+def deployment(
+    compose: ComposeFile, service: str, old: str, new: str, read_file: Callable[[Path], ComposeFile] = read
+) -> Deployment:
+    """What a rollout of `service` needs. `old` and `new` are images, or files for `read_file`. Raises BadInput."""
+    before, after = (version_of(compose, service, given, read_file) for given in (old, new))
+    return between(compose, service, before, after)
+
+
+def require(compose: ComposeFile, service: str) -> None:
+    """Raises BadInput if there is no such service."""
     if service not in compose.services:
         known = ", ".join(name for name, entry in compose.services.items() if not is_store(entry))
         raise BadInput.one(compose.path, f"has no service {service!r}; it has {known}", key="--service")
-    before, after = _version(compose, service, old), _version(compose, service, new)
+
+
+def between(compose: ComposeFile, service: str, before: ComposeFile, after: ComposeFile) -> Deployment:
+    """The same from the files of both versions. Raises BadInput if the service is equal in them."""
     if before.services.get(service) == after.services.get(service):
         raise BadInput.one(compose.path, f"{service} is the same in both versions", key="--new")
     found = Deployment(compose)
@@ -63,9 +74,9 @@ def deployment(compose: ComposeFile, service: str, old: str, new: str) -> Deploy
         if name in migrations:
             continue
         if is_tool(entry):
-            found.unused.append((entry.line, name, "a tool for people"))
+            found.unused.append((entry.place(), name, "a tool for people"))
         elif name not in needed:
-            found.unused.append((entry.line, name, f"{service} does not need it"))
+            found.unused.append((entry.place(), name, f"{service} does not need it"))
         elif is_store(entry):
             found.stores[name] = entry
         else:
@@ -75,7 +86,7 @@ def deployment(compose: ComposeFile, service: str, old: str, new: str) -> Deploy
     for name, entry in migrations.items():
         if name not in used:
             why = f"migrations in an image of their own: give {service} a `prepare` and a `migrate: {{expand: …}}`"
-            found.unused.append((entry.line, name, why))
+            found.unused.append((entry.place(), name, why))
     return found
 
 
@@ -83,18 +94,20 @@ def is_store(service: ComposeService) -> bool:
     return bool(service.image) and (of_image(service.image) is not None or last(service.image) in OTHERS)
 
 
-def _version(compose: ComposeFile, service: str, given: str) -> ComposeFile:
+def version_of(
+    compose: ComposeFile, service: str, given: str, read_file: Callable[[Path], ComposeFile] = read
+) -> ComposeFile:
     """The Compose file of a version: the file that was given, or one in which the service has the given image.
 
     Services of the same image or build, such as workers, get the given image too.
     """
+    require(compose, service)
     path = Path(given)
     if path.suffix in YAML:
         if not is_file(path):
             raise BadInput.one(path, "there is no such file", key="--old, --new")
-        found = read(path)
-        if service not in found.services:
-            raise BadInput.one(path, f"has no service {service!r}", key="--service")
+        found = read_file(path)
+        require(found, service)
         return found
     base = compose.services[service].repository
     services = {

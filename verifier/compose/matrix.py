@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from verifier.compose.deployment import Deployed, Deployment
-from verifier.compose.model import Command, ComposeService
+from verifier.compose.model import Command, ComposeService, Place, context_of
 from verifier.compose.recognise import line, migrates
 from verifier.compose.references import matrix_name, referring, store_port
 from verifier.files import is_file
@@ -36,7 +36,7 @@ class Target:
 
 def matrix_text(found: Deployment, target: Target) -> str:
     """The matrix as YAML text. It ends with a newline."""
-    compose, name = found.compose.path.name, matrix_name(target.service)
+    compose, name = found.compose.name, matrix_name(target.service)
     lines = [
         f"# A first matrix, made from {compose}. `verifier plan` of this file shows what a run does.",
         f"matrix: {name}",
@@ -47,7 +47,7 @@ def matrix_text(found: Deployment, target: Target) -> str:
     if found.stores:
         lines.append("stores:")
         for key, store in found.stores.items():
-            lines += _store(key, store, found, target)
+            lines += _store(key, store, target)
     old = found.services[target.service].versions[0]
     recording = os.path.relpath(target.recording, target.folder)
     port = found.compose.services[target.service].published or 8080
@@ -60,19 +60,20 @@ def matrix_text(found: Deployment, target: Target) -> str:
     lines += [
         "traffic:",
         f"  - {{recording: {scalar(recording)}, client: {json.dumps(old)}, service: {name}}}",
-        "rollout: {strategy: rolling, rollback: ends}  # see `verifier plan` for the steps",
+        f"rollout: {{{found.services[target.service].new.rollout or 'strategy: rolling'}, rollback: ends}}"
+        "  # see `verifier plan` for the steps",
     ]
     left = [*found.unused, *found.compose.left]
     if left:
         lines += [f"# Not taken over from {compose}:"]
-        lines += [f"#   line {at}: {key}: {why}" for at, key, why in sorted(left)]
+        lines += [f"#   {at}: {key}: {why}" for at, key, why in sorted(left)]
     return "\n".join(lines) + "\n"
 
 
 def _service(key: str, entry: Deployed, found: Deployment, target: Target) -> Iterator[str]:
     old, new = entry.old, entry.new
     worker = not _port(old)
-    yield f"  {matrix_name(key)}:{' ' * max(1, 36 - len(key))}# {found.compose.path.name}, line {old.line}"
+    yield f"  {matrix_name(key)}:{' ' * max(1, 36 - len(key))}# {old.place()}"
     yield "    kind: worker" if worker else f"    port: {_port(old)}"
     yield f"    ready: {_ready(old, worker)}"
     if old.replicas > 1:
@@ -86,26 +87,26 @@ def _service(key: str, entry: Deployed, found: Deployment, target: Target) -> It
         yield "    environment:"
         yield from (f"      {scalar(name)}: {scalar(value)}" for name, value in shared.items())
     if old.env_files:
-        files = (os.path.relpath(found.compose.path.parent / file, target.folder) for file in old.env_files)
+        files = (os.path.relpath(old.path.parent / file, target.folder) for file in old.env_files)
         yield f"    env_file: [{', '.join(map(scalar, files))}]"
     yield "    versions:  # oldest first"
     versions = [old, new] if entry.upgraded else [old]
     for position, (version, name) in enumerate(zip(versions, entry.versions, strict=False)):
-        parts = list(_version(version, entry.migration, position, found, target))
+        parts = list(_version(version, entry.migration, position, target))
         if own[position]:
             inner = ", ".join(f"{scalar(item)}: {scalar(value)}" for item, value in own[position].items())
             parts.append(f"environment: {{{inner}}}")
         yield f"      {json.dumps(name)}: {{{', '.join(parts)}}}"
-    yield from (f"    # not taken over: line {at}: {what}: {why}" for at, what, why in _left(old, entry))
+    yield from (f"    # not taken over: {at}: {what}: {why}" for at, what, why in _left(old, entry))
 
 
-def _version(
-    version: ComposeService, migration: ComposeService | None, position: int, found: Deployment, target: Target
-) -> Iterator[str]:
+def _version(version: ComposeService, migration: ComposeService | None, position: int, target: Target) -> Iterator[str]:
     if version.image:
         yield f"image: {scalar(version.image)}"
     elif version.build is not None:
-        yield f"build: {_build(version, found, target)}"
+        yield f"build: {_build(version, target)}"
+        if version.content:  # where local processes find the files of this version
+            yield f"directory: {scalar(_context(version, target))}"
     if version.command:
         yield f"command: {command(version.command)}"
     if migration is not None:
@@ -113,11 +114,10 @@ def _version(
         yield f"migrate: {{expand: {told}}}" if position else f"prepare: {told}"
 
 
-def _build(version: ComposeService, found: Deployment, target: Target) -> str:
-    declared: Any = version.build.plain() if version.build is not None else ""
+def _build(version: ComposeService, target: Target) -> str:
+    declared = version.build
     items: dict[str, Any] = {"context": declared} if isinstance(declared, str) else dict(declared)
-    folder = found.compose.path.parent / str(items.get("context", "."))
-    parts = [f"context: {scalar(os.path.relpath(folder, target.folder))}"]
+    parts = [f"context: {scalar(_context(version, target))}"]
     if "dockerfile" in items:
         parts.append(f"dockerfile: {scalar(str(items['dockerfile']))}")
     given = items.get("args") or {}
@@ -128,18 +128,24 @@ def _build(version: ComposeService, found: Deployment, target: Target) -> str:
     return f"{{{', '.join(parts)}}}"
 
 
-def _left(service: ComposeService, entry: Deployed) -> Iterator[tuple[int, str, str]]:
+def _context(version: ComposeService, target: Target) -> str:
+    """The folder that a version is built from, as the matrix names it."""
+    return os.path.relpath(version.path.parent / context_of(version.build), target.folder)
+
+
+def _left(service: ComposeService, entry: Deployed) -> Iterator[tuple[Place, str, str]]:
     yield from service.left
-    yield from ((at, "volumes", f"{source}:{inside} is not mounted") for source, inside, at in service.mounts)
+    for source, inside, at in service.mounts:
+        yield Place(service.path.name, at), "volumes", f"{source}:{inside} is not mounted"
     for port in service.ports[1:]:
-        yield service.lines.get("ports", service.line), f"port {port}", "a service has one port"
+        yield service.place("ports"), f"port {port}", "a service has one port"
     if migrates(service.command) and entry.migration is None:
         why = "migrates when it starts, which stays so; a migration of its own would be `migrate: {expand: …}`"
-        yield service.lines.get("command", service.line), "command", why
-    declared = service.build.plain() if service.build is not None and not entry.old.image else None
+        yield service.place("command"), "command", why
+    declared = service.build if not entry.old.image else None
     for key in declared if isinstance(declared, dict) else ():
         if key not in ("context", "dockerfile", "args"):
-            yield service.lines.get("build", service.line), f"build.{key}", "a matrix has no such key"
+            yield service.place("build"), f"build.{key}", "a matrix has no such key"
 
 
 def _environments(entry: Deployed, found: Deployment) -> tuple[dict[str, str], tuple[Mapping[str, str], ...]]:
@@ -159,7 +165,7 @@ def _named(environment: Mapping[str, str], found: Deployment) -> dict[str, str]:
     return values
 
 
-def _store(key: str, store: ComposeService, found: Deployment, target: Target) -> Iterator[str]:
+def _store(key: str, store: ComposeService, target: Target) -> Iterator[str]:
     parts = [f"image: {scalar(store.image)}"]
     if store.environment:
         inner = ", ".join(f"{scalar(name)}: {scalar(value)}" for name, value in store.environment.items())
@@ -168,15 +174,15 @@ def _store(key: str, store: ComposeService, found: Deployment, target: Target) -
         parts.append(f"port: {store_port(store) or 80}, ready: tcp")
     left = list(store.left)
     for source, inside, at in store.mounts:
-        file = found.compose.path.parent / source
+        file = store.path.parent / source
         if inside.startswith(INIT) and file.suffix == ".sql" and is_file(file):
             parts.append(f"seed: {scalar(os.path.relpath(file, target.folder))}")
         elif inside:
-            left.append((at, "volumes", f"{source}:{inside} is not mounted: stores are fresh"))
+            left.append((Place(store.path.name, at), "volumes", f"{source}:{inside} is not mounted: stores are fresh"))
     if store.command:
-        left.append((store.lines["command"], "command", "stores start with the command of their image"))
-    yield f"  {matrix_name(key)}: {{{', '.join(parts)}}}  # {found.compose.path.name}, line {store.line}"
-    yield from (f"  # not taken over: line {at}: {key}.{what}: {why}" for at, what, why in sorted(left))
+        left.append((store.place("command"), "command", "stores start with the command of their image"))
+    yield f"  {matrix_name(key)}: {{{', '.join(parts)}}}  # {store.place()}"
+    yield from (f"  # not taken over: {at}: {key}.{what}: {why}" for at, what, why in sorted(left))
 
 
 def _port(service: ComposeService) -> int:
@@ -187,6 +193,9 @@ def _port(service: ComposeService) -> int:
 def _ready(service: ComposeService, worker: bool) -> str:
     """An address in the command of the health check, else the command itself."""
     within = f"within: {max(LEAST, service.patience):g}s"
+    if service.probe is not None and not worker:
+        kind, path = service.probe
+        return f"{{{kind}: {scalar(path)}, {within}}}" if kind == "http" else kind
     address = _ADDRESS.search(line(service.health))
     if address and not worker and int(address[1] or 80) == _port(service):
         return f"{{http: {scalar(address[2] or '/')}, {within}}}"

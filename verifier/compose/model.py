@@ -1,54 +1,80 @@
-"""A Compose file as values, each with the line on which it stands."""
+"""A Compose file as values, each with its place. Manifests of Kubernetes are read into the same values."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-
-from verifier.located import Located
+from typing import Any, NamedTuple
 
 Command = str | tuple[str, ...]  # a line for a shell, or words
+
+
+class Place(NamedTuple):
+    file: str  # its name alone
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.file}, line {self.line}"
+
+
+Left = tuple[tuple[Place, str, str], ...]  # what has no place in a matrix: where it stands, its key, why
 
 
 @dataclass(frozen=True, slots=True)
 class ComposeService:
     """One service. `health` is the command of its health check, () without one, and `patience` is in seconds.
 
-    `left` are the keys that a matrix has no place for, with the reason.
+    Two are equal if they run the same, wherever they stand. `content` tells builds apart whose files differ.
     """
 
     name: str
-    line: int
+    line: int = field(compare=False)
+    path: Path = field(compare=False)  # of the file in which it stands; what it names is relative to its folder
     image: str = ""
-    build: Located | None = None
+    build: Any = None  # a folder, or a mapping
+    content: str = ""
+    release: str = field(default="", compare=False)  # the name of its version, if the image does not tell it
     command: Command = ()
     environment: dict[str, str] = field(default_factory=dict)
-    lines: dict[str, int] = field(default_factory=dict)  # of the keys of the service, and of `environment.NAME`
+    lines: dict[str, int] = field(default_factory=dict, compare=False)  # of its keys, and of `environment.NAME`
     env_files: tuple[str, ...] = ()
     ports: tuple[int, ...] = ()
-    published: int = 0  # the port of this machine that leads to the first one
+    published: int = field(default=0, compare=False)  # the port of this machine that leads to the first one
     health: Command = ()
+    probe: tuple[str, str] | None = None  # `http` and a path, or `tcp` and "", where the platform asks by itself
     patience: float = 0.0
     needs: tuple[str, ...] = ()
     replicas: int = 1
     grace: float | None = None
     signal: str = ""
-    mounts: tuple[tuple[str, str, int], ...] = ()  # source, target, line
-    left: tuple[tuple[int, str, str], ...] = ()  # line, key, why
+    rollout: str = ""  # how the platform replaces its replicas, as the items of `rollout` in a matrix
+    mounts: tuple[tuple[str, str, int], ...] = field(default=(), compare=False)  # source, target, line
+    left: Left = field(default=(), compare=False)
 
     @property
     def repository(self) -> str:
         """The image without tag and digest, or the context that it is built from."""
         if self.image:
             return repository(self.image)
-        return str(self.build.plain()) if self.build is not None else ""
+        return str(self.build) if self.build is not None else ""
+
+    def place(self, key: str = "") -> Place:
+        return Place(self.path.name, self.lines.get(key, self.line))
 
 
 @dataclass(frozen=True, slots=True)
 class ComposeFile:
+    """`path` is its file, or the first of several; `name` is how comments call it."""
+
     path: Path
     services: dict[str, ComposeService]
-    left: tuple[tuple[int, str, str], ...] = ()  # keys of the file itself: line, key, why
+    left: Left = ()
+    name: str = ""
+
+
+def context_of(build: Any) -> str:
+    """The folder in a `build`, which is relative to that of the Compose file."""
+    return build if isinstance(build, str) else str((build or {}).get("context", "."))
 
 
 def repository(image: str) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from verifier.compose.interpolation import dotenv, filled
-from verifier.compose.model import Command, ComposeFile, ComposeService
+from verifier.compose.model import Command, ComposeFile, ComposeService, Place
 from verifier.errors import BadInput
 from verifier.located import Located, Reader, load
 
@@ -57,24 +57,25 @@ def refuse_compose(path: Path) -> None:
         raise BadInput.one(path, f"{told}verifier init {path} --service NAME --old IMAGE --new IMAGE")
 
 
-def read(path: Path) -> ComposeFile:
-    """Raises BadInput if the file cannot be read or has no services."""
-    root = filled(load(path), dotenv(path.parent))
+def read(path: Path, values: Mapping[str, str] | None = None) -> ComposeFile:
+    """Raises BadInput if the file cannot be read or has no services. `values` stand for those of the `.env` file."""
+    root = filled(load(path), dotenv(path.parent) if values is None else values)
     reader = Reader()
     items = reader.mapping(root)
     services = reader.mapping(items.get("services"))
-    found = {name: _service(reader, name, item) for name, item in services.items()}
+    found = {name: _service(reader, name, item, path) for name, item in services.items()}
     reader.finish()
     if not found:
         raise BadInput.one(path, "has no services: it is not a Compose file")
-    left = [(item.line, name, _WHY.get(name, _OTHER)) for name, item in items.items() if name not in _ROOT]
-    return ComposeFile(path, found, tuple(entry for entry in left if not entry[1].startswith("x-")))
+    keys = [(name, item) for name, item in items.items() if name not in _ROOT and not name.startswith("x-")]
+    left = tuple((Place(path.name, item.line), name, _WHY.get(name, _OTHER)) for name, item in keys)
+    return ComposeFile(path, found, left, path.name)
 
 
-def _service(reader: Reader, name: str, at: Located) -> ComposeService:
+def _service(reader: Reader, name: str, at: Located, path: Path) -> ComposeService:
     items = reader.mapping(at)
     environment, lines = _environment(reader, items.get("environment"))
-    health = items.get("healthcheck")
+    build, health = items.get("build"), items.get("healthcheck")
     deploy = reader.mapping(items.get("deploy"))
     replicas = deploy.get("replicas", items.get("scale"))
     count = replicas.value if replicas is not None else 1
@@ -82,22 +83,23 @@ def _service(reader: Reader, name: str, at: Located) -> ComposeService:
     return ComposeService(
         name,
         at.line,
-        reader.text(items.get("image")),
-        items.get("build"),
-        _command(items.get("command")),
-        environment,
-        {key: item.line for key, item in items.items()} | lines,
-        tuple(_env_files(items.get("env_file"))),
-        tuple(dict.fromkeys(_ports(items))),
-        _published(items.get("ports")),
-        _health(health),
-        _patience(health),
-        tuple(dict.fromkeys([*_names(items.get("depends_on")), *_names(items.get("links"))])),
-        min(20, max(1, count)) if isinstance(count, int) else 1,
-        seconds(stop.value) if stop is not None else None,
-        reader.text(items.get("stop_signal")),
-        tuple(_mounts(items.get("volumes"))),
-        tuple(_left(items, deploy)),
+        path,
+        image=reader.text(items.get("image")),
+        build=None if build is None else build.plain(),
+        command=_command(items.get("command")),
+        environment=environment,
+        lines={key: item.line for key, item in items.items()} | lines,
+        env_files=tuple(_env_files(items.get("env_file"))),
+        ports=tuple(dict.fromkeys(_ports(items))),
+        published=_published(items.get("ports")),
+        health=_health(health),
+        patience=_patience(health),
+        needs=tuple(dict.fromkeys([*_names(items.get("depends_on")), *_names(items.get("links"))])),
+        replicas=min(20, max(1, count)) if isinstance(count, int) else 1,
+        grace=seconds(stop.value) if stop is not None else None,
+        signal=reader.text(items.get("stop_signal")),
+        mounts=tuple(_mounts(items.get("volumes"))),
+        left=tuple((Place(path.name, line), key, why) for line, key, why in _left(items, deploy)),
     )
 
 
