@@ -100,10 +100,7 @@ def test_what_is_no_other_commit_is_refused(repository: Path, old: str, new: str
 
 def test_a_service_without_a_build_has_no_commits(repository: Path) -> None:
     (repository / "compose.yaml").write_text("services: {orders: {image: 'shop/orders:1', ports: ['80:80']}}\n")
-    assert (
-        'image: "v1"' in run("--old", "v1", "--new", "shop/orders:2")
-        or "v1" in Path("matrices/orders.yaml").read_text()
-    )
+    assert "image: v1}" in run("--old", "v1", "--new", "shop/orders:2"), "an image, not a commit"
     Path("matrices/orders.yaml").unlink()
     git("commit", "-qam", "third")
     with pytest.raises(BadInput, match="orders has no `build`, so it cannot be built from commit"):
