@@ -17,6 +17,7 @@ import click
 import uvloop
 
 from verifier.cli.options import examples
+from verifier.cli.recorded_stack import of_stack
 from verifier.errors import BrokenEnvironment
 from verifier.printable import printable
 from verifier.recording.harwriter import HarWriter
@@ -28,12 +29,14 @@ _SHOWN = 5  # exchanges that are listed by name
 
 
 @click.command(
-    epilog=examples("verifier record --listen 127.0.0.1:9000 --to http://127.0.0.1:8080 --as orders --out shop.har")
+    epilog=examples(
+        "verifier record --listen 127.0.0.1:9000 --to http://127.0.0.1:8080 --as orders --out shop.har",
+        "verifier record --compose compose.yaml --service orders --out shop.har",
+    )
 )
 @click.option(
     "--listen",
     metavar="HOST:PORT",
-    required=True,
     multiple=True,
     help="Address to listen on; port 0 picks a free port. Repeatable, each with a --to of its own.",
 )
@@ -41,10 +44,15 @@ _SHOWN = 5  # exchanges that are listed by name
     "--to",
     "to",
     metavar="URL",
-    required=True,
     multiple=True,
     help="Service to forward to, such as http://127.0.0.1:8080.",
 )
+@click.option(
+    "--compose",
+    type=click.Path(path_type=Path),
+    help="The Compose file of a running stack: forward to its --service. It listens on 127.0.0.1:9000 by default.",
+)
+@click.option("--service", metavar="NAME", help="The service of --compose to record.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="HAR file to write.")
 @click.option(
     "--as",
@@ -62,6 +70,8 @@ _SHOWN = 5  # exchanges that are listed by name
 def record(
     listen: tuple[str, ...],
     to: tuple[str, ...],
+    compose: Path | None,
+    service: str | None,
     out: Path,
     names: tuple[str, ...],
     redact: tuple[str, ...],
@@ -75,10 +85,17 @@ def record(
     into one file with as many of both, in the same order. Whoever reaches an address that is no loopback address (such
     as 0.0.0.0, inside a Compose network) can use the services through it. A line tells that an address is listened on.
 
+    With --compose, the recorder finds where a running container of the service is reached, and nothing of the stack is
+    changed: send your clients to the --listen address instead.
+
     Whatever is secret by its name or its shape is redacted before anything is written. Press Ctrl-C to stop; the file
     appears once it is complete. The command then prints what it redacted and what it left, and, as lines for the
     matrix, the redacted credentials that a replay needs.
     """
+    if compose is not None:
+        listen, to, names = of_stack(compose, service, listen, to, names)
+    if not listen or not to:
+        raise click.UsageError("Missing option '--listen' and '--to', or '--compose' and '--service'.")
     targets = _targets(listen, to, names, insecure)
     redaction = session_header_kept(session_header).also(headers=redact, fields=redact)
     began = time.time()
