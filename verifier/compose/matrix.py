@@ -103,7 +103,7 @@ def _service(key: str, entry: Deployed, found: Deployment, target: Target) -> It
 def _version(version: ComposeService, migration: ComposeService | None, position: int, target: Target) -> Iterator[str]:
     if version.image:
         yield f"image: {scalar(version.image)}"
-    elif version.build is not None:
+    if version.build is not None:
         yield f"build: {_build(version, target)}"
         if version.content:  # where local processes find the files of this version
             yield f"directory: {scalar(_context(version, target))}"
@@ -142,7 +142,7 @@ def _left(service: ComposeService, entry: Deployed) -> Iterator[tuple[Place, str
     if migrates(service.command) and entry.migration is None:
         why = "migrates when it starts, which stays so; a migration of its own would be `migrate: {expand: …}`"
         yield service.place("command"), "command", why
-    declared = service.build if not entry.old.image else None
+    declared = service.build
     for key in declared if isinstance(declared, dict) else ():
         if key not in ("context", "dockerfile", "args"):
             yield service.place("build"), f"build.{key}", "a matrix has no such key"
