@@ -26,7 +26,16 @@ from verifier.rehearsal.cell_cache import CellCache
 from verifier.rehearsal.prepare import Prepared
 from verifier.rehearsal.walk import Rehearsal
 from verifier.replay.replay_script import ReplayScript
-from verifier.runtime.base import Address, CommandResult, CommandSpec, Readiness, ReplicaSpec, StartFailure, StoreSpec
+from verifier.runtime.base import (
+    Address,
+    ChildProcess,
+    CommandResult,
+    CommandSpec,
+    Readiness,
+    ReplicaSpec,
+    StartFailure,
+    StoreSpec,
+)
 
 TAIL = "last words"
 NONE = Migrations()
@@ -54,6 +63,7 @@ class FakeRuntime:
     made_of: dict[str, str | None] = field(default_factory=dict)  # digests of versions and stores
     unanswering: str = ""  # a store that does not answer
     lost: Callable[[str], None] = lambda why: None
+    commands: Callable[[ReplicaSpec], Sequence[str]] | None = None  # the child processes of a replica at this moment
     own_stores: dict[str, str] = field(default_factory=dict)
     own: set[str] = field(default_factory=set)  # replicas that this cell has started
     within: FakeRuntime | None = None
@@ -146,6 +156,12 @@ class FakeRuntime:
 
     async def exited(self, replica: str) -> str | None:
         return self.gone.get(replica)
+
+    async def child_processes(self, replica: str) -> tuple[ChildProcess, ...] | None:
+        shared = (self.within or self).commands
+        if replica not in self.live or replica in self.gone or shared is None:
+            return None
+        return tuple(ChildProcess(str(number), text) for number, text in enumerate(shared(self.specs[replica])))
 
     async def pause(self, replica: str) -> bool:
         self.log.append(("pause", self.specs[replica].service, self.specs[replica].version))

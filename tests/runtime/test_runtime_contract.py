@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -63,6 +64,47 @@ def test_a_service_without_a_handler_ends_at_the_signal_and_so_do_the_processes_
 
     asyncio.run(scenario())
     assert left(world.run_id) == []
+
+
+def test_children_of_a_replica_are_listed_while_they_live(world: Any) -> None:
+    """Those that left their session and their parent, too. One that has ended and is not waited for does not live."""
+    daemon = "import subprocess; subprocess.Popen(['sleep', '602'], start_new_session=True)"
+    code = (
+        "import subprocess, sys, time\n"
+        "subprocess.Popen(['sleep', '600']); ends = subprocess.Popen(['cat'], stdin=subprocess.PIPE)\n"
+        f"subprocess.run([sys.executable, '-c', {daemon!r}]); print('up', flush=True)\n"
+        "while not __import__('os').path.exists('/tmp/' + sys.argv[1]): time.sleep(0.01)\n"
+        "ends.stdin.close(); time.sleep(600)"
+    )
+    command = ("python3", "-c", code, world.run_id)
+
+    async def scenario() -> None:
+        async with world.opened() as runtime:
+            spec = world.replica("a", ready=Readiness("log", "^up$"), command=command)
+            assert await runtime.child_processes("a") is None
+            assert isinstance(await runtime.start(spec), Address)
+            first = await runtime.child_processes("a")
+            assert sorted(child.command for child in first) == ["cat", "sleep 600", "sleep 602"]
+            assert await runtime.child_processes("a") == first
+            goes_on(runtime)
+            async with asyncio.timeout(20):
+                while len(left := await runtime.child_processes("a")) == 3:  # noqa: ASYNC110 - the runtime is asked
+                    await asyncio.sleep(0.01)
+            assert set(left) < set(first)
+            assert sorted(child.command for child in left) == ["sleep 600", "sleep 602"]
+            await runtime.stop("a", "SIGKILL", 0.0)
+            assert await runtime.child_processes("a") is None
+
+    def goes_on(runtime: Any) -> None:
+        if world.name == "process":
+            Path(f"/tmp/{world.run_id}").touch()
+        else:
+            assert runtime._replicas["a"].executes(["touch", f"/tmp/{world.run_id}"])
+
+    try:
+        asyncio.run(scenario())
+    finally:
+        Path(f"/tmp/{world.run_id}").unlink(missing_ok=True)
 
 
 def test_a_sign_that_never_comes(world: Any) -> None:

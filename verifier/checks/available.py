@@ -1,12 +1,13 @@
 """Available: what the controls answer is answered in every state, also while replicas are replaced.
 
-A replica that cannot start on the other version's data, or ends by itself, belongs here too.
+A replica that cannot start on the other version's data, or ends by itself, belongs here too, and one that loses a
+process that it cannot do without (`children.py`).
 """
 
 from __future__ import annotations
 
-from verifier.checks import late_removal
-from verifier.checks.causes import broken
+from verifier.checks import children, late_removal
+from verifier.checks.causes import broken, loses
 from verifier.checks.context import Context, called
 from verifier.checks.guarantee import Guarantee
 from verifier.checks.verdict import CheckResult, Finding, FindingKind
@@ -32,13 +33,17 @@ def check(context: Context, plan: Plan) -> CheckResult:
         if failed:
             result.findings.append(_failed(context, operation))
     result.findings += broken_replicas(context, GUARANTEE, going_back=False)
+    for event, role in children.gone(context):
+        result.tolerated[f"{event.service} {event.version}: the child process {role}", children.OWN] += 1
     late_removal.check(context, result)
     return result
 
 
 def broken_replicas(context: Context, guarantee: str, *, going_back: bool) -> list[Finding]:
-    """The replicas that did not become ready or ended by themselves: in steps that go back, or in all the others."""
-    return [
+    """The replicas that did not become ready, ended, or lost processes: in steps that go back, or in all the others."""
+    lost = (entry for entry in context.once(children.lost) if _goes_back(context, entry.event) is going_back)
+    found = [_without(context, entry, guarantee, going_back) for entry in lost]
+    return found + [
         _broken(context, event, guarantee, going_back)
         for event in context.history.replicas
         if event.what in BROKEN and _goes_back(context, event) is going_back
@@ -101,9 +106,32 @@ def _broken(context: Context, event: ReplicaEvent, guarantee: str, back: bool) -
     )
 
 
+def _without(context: Context, lost: children.Lost, guarantee: str, back: bool) -> Finding:
+    event = lost.event
+    named = f"{event.service} {event.version}"
+    left = "none of them" if not lost.found else f"{lost.found} of {lost.usual}"
+    return Finding(
+        guarantee=guarantee,
+        service=event.service,
+        operation="",
+        step=event.step,
+        versions=context.versions(event.service, {event.version} | context.live(event.step, event.service)),
+        message=f"a child process of {named} has ended and was not replaced, while its leader goes on: {lost.role} "
+        f"({left} left)",
+        experience="after the rollback nobody does its work"
+        if back
+        else "nobody does the work of that process any more",
+        evidence=(event.replica,),
+        kind=FindingKind.REPLICA,
+        detail=f"child-ended {event.version} {lost.role}",
+        cause=loses(event.service, event.version),
+        reason=reason(event),
+    )
+
+
 def reason(event: ReplicaEvent) -> str:
     """The last telling lines of the log of a replica or a migration, at most LINES of them."""
-    told = event.log if event.what == "exited" else event.detail.partition("\n")[2]
+    told = event.detail.partition("\n")[2] if event.what in ("never-ready", "command-failed") else event.log
     return "\n".join([line.rstrip() for line in told.splitlines() if line.strip()][-LINES:])
 
 

@@ -35,6 +35,7 @@ def broken(event: ReplicaEvent) -> str:
 
 
 _ENDS = " ends by itself"
+_LOSES = " loses a child process"
 
 
 def ends(service: str, version: str) -> str:
@@ -42,6 +43,11 @@ def ends(service: str, version: str) -> str:
     return f"{service} {version}{_ENDS}"
 
 
+def loses(service: str, version: str) -> str:
+    """The cause of what follows where replicas go on without one of their processes."""
+    return f"{service} {version}{_LOSES}"
+
+
 def is_end(cause: str) -> bool:
-    """Whether a cause is that replicas end by themselves."""
-    return cause.endswith(_ENDS)
+    """Whether a cause is that replicas, or processes of theirs, end by themselves."""
+    return cause.endswith((_ENDS, _LOSES))

@@ -86,11 +86,13 @@ class ReplicaEvent(Struct, frozen=True, gc=False):
     """Something that happened to a replica.
 
     `what` is one of: started, ready, served, paused, resumed, terminating, stopped, killed, never-ready, exited,
-    command-failed, logged. One that is `terminating` was told to end while the load balancer still sends requests to
-    it. `logged`: `log` has what it wrote when it answered the operation with the id `detail` with 5xx, or not at all.
+    command-failed, children, child-ended, logged. One that is `terminating` was told to end while the load balancer
+    still sends requests to it. `logged`: `log` has what it wrote when it answered the operation with the id `detail`
+    with 5xx, or not at all.
 
     `detail` of a replica that `exited` is how it ended, such as `exited with status 1`, and nothing else; of one that
-    was `killed` as a planned fault it is BY_FAULT. `log` has the last lines of its log.
+    was `killed` as a planned fault it is BY_FAULT. `log` has the last lines of its log. `detail` of `children`, and of
+    `child-ended` where there are fewer than before, has a line `COUNT ROLE` for each role of its child processes.
     """
 
     step: str

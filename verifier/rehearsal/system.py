@@ -16,6 +16,7 @@ from verifier.history.store import Record
 from verifier.http.client import WireClient
 from verifier.matrix.model import Matrix, Service, Version
 from verifier.plan.model import Action
+from verifier.rehearsal.child_processes import ChildProcesses
 from verifier.rehearsal.ending import Requests, end_late, no_requests
 from verifier.rehearsal.environment import environment_of, fill, store_spec
 from verifier.rehearsal.specs import known, patient, replica_spec
@@ -56,6 +57,10 @@ class System:
     step: str = ""
     unrecorded: bool = False
     _names: list[str] = field(default_factory=list)
+    _children: ChildProcesses = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._children = ChildProcesses(self.runtime, self._children_changed)
 
     async def open_stores(self, path: str) -> None:
         """Start fresh, empty stores for one path."""
@@ -176,6 +181,7 @@ class System:
         if service.serves:
             self.rotation.add(Endpoint(service_name, version_name, replica, result))
         self._event(replica, service_name, version_name, "ready")
+        await self._children.begin(replica)
 
     async def _stop(self, service_name: str, slot: int, version_name: str, late: bool = False) -> None:
         replica = self.running.pop((service_name, slot, version_name), None)
@@ -193,6 +199,9 @@ class System:
             self._out_of_rotation(replica)
         if (gone := await self.runtime.exited(replica)) is not None:
             self._exited(replica, service_name, version_name, gone)
+        elif not kill:
+            await self._children.look(replica, service_name, version_name)
+        self._children.forget(replica)
         if late and gone is None and endpoint is not None:
             requests = self.late_requests(endpoint, stop.late_removal)
             told = partial(self._event, replica, service_name, version_name)
@@ -234,7 +243,10 @@ class System:
         return patient(spec, self.patience, self.boots.get(service.name, 0.0))
 
     async def note_exits(self) -> None:
-        """Record an event for each replica that exited unexpectedly, in the step in which this is detected."""
+        """Record an event for each replica that exited unexpectedly, in the step in which this is detected.
+
+        The same for child processes of those that run.
+        """
         for (service, slot, version), replica in list(self.running.items()):
             gone = await self.runtime.exited(replica)
             if gone is not None:
@@ -243,6 +255,9 @@ class System:
                 self._out_of_rotation(replica)
                 await self.gateway.detach(replica)
                 await self.runtime.stop(replica, "SIGKILL", 0.0)
+                self._children.forget(replica)
+        running = [(replica, service, version) for (service, _, version), replica in self.running.items()]
+        await asyncio.gather(*(self._children.look(*each) for each in running))
 
     def _out_of_rotation(self, replica: str) -> None:
         endpoint = self.rotation.remove(replica)
@@ -251,6 +266,10 @@ class System:
 
     def _exited(self, replica: str, service: str, version: str, how: str) -> None:
         self._event(replica, service, version, "exited", how, tail(self._log(replica)))
+
+    def _children_changed(self, replica: str, service: str, version: str, what: str, detail: str) -> None:
+        log = tail(self._log(replica)) if what == "child-ended" else ""
+        self._event(replica, service, version, what, detail, log)
 
     def _named(self, what: str) -> str:
         """A name that is unique in the run, and the same whatever runs beside this path."""

@@ -10,6 +10,7 @@ from verifier.checks.verdict import Violation
 from verifier.history.model import History, Operation, ReplicaEvent
 
 Entry = Operation | ReplicaEvent
+_TROUBLE = frozenset({"never-ready", "exited", "child-ended", "command-failed", "killed"})
 
 
 @dataclass(slots=True)
@@ -42,7 +43,7 @@ class Evidence:
         """The last failure event of a replica, else its last event. Events of the given step take precedence."""
         events = self.replicas.get(replica, [])
         events = [event for event in events if event.step == step] or events
-        trouble = [event for event in events if event.what in ("never-ready", "exited", "command-failed", "killed")]
+        trouble = [event for event in events if event.what in _TROUBLE]
         return next(reversed(trouble or events), None)
 
 

@@ -87,6 +87,14 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True)
+class ChildProcess:
+    """A living process that descends from the leader of a replica. `id` is never used again, unlike a pid alone."""
+
+    id: str
+    command: str  # its command line, or the title that it gave itself
+
+
+@dataclass(frozen=True, slots=True)
 class CommandResult:
     exit_code: int
     tail: str  # the last lines of output
@@ -165,6 +173,9 @@ class Runtime(Protocol):
 
     async def exited(self, replica: str) -> str | None:
         """Why a replica is no longer running, in one line that tells equal ends from others; None while it runs."""
+
+    async def child_processes(self, replica: str) -> tuple[ChildProcess, ...] | None:
+        """What descends from the leader of a replica and lives. None if it does not run, or if that cannot be known."""
 
     async def pause(self, replica: str) -> bool:
         """Stop all processes of a replica where they are, without telling them. Returns whether they stand still."""

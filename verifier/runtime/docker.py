@@ -10,8 +10,17 @@ from functools import partial
 from pathlib import Path
 
 from verifier.errors import BrokenEnvironment
-from verifier.runtime import engine, images, testcontainer
-from verifier.runtime.base import Address, CommandResult, CommandSpec, Readiness, ReplicaSpec, StartFailure, StoreSpec
+from verifier.runtime import engine, images, processes, testcontainer
+from verifier.runtime.base import (
+    Address,
+    ChildProcess,
+    CommandResult,
+    CommandSpec,
+    Readiness,
+    ReplicaSpec,
+    StartFailure,
+    StoreSpec,
+)
 from verifier.runtime.container import Container, HostPath
 from verifier.runtime.containers import Containers, fill
 from verifier.runtime.init_process import Init, explained
@@ -236,6 +245,12 @@ class DockerRuntime:
             await self._all.check_engine()  # an engine that ends takes all containers with it
         memory = ", out of memory" if await self._all.call(container.out_of_memory) else ""
         return f"exited with status {status}{memory}"
+
+    async def child_processes(self, replica: str) -> tuple[ChildProcess, ...] | None:
+        container = self._replicas.get(replica)
+        return (
+            None if container is None else await self._all.call(processes.below_leader, self._all.client, container.id)
+        )
 
     async def pause(self, replica: str) -> bool:
         container = self._replicas.get(replica)

@@ -76,7 +76,19 @@ def kill_processes(run: str, sessions: Mapping[int, str] | None = None) -> list[
 def kill_tree(mark: str, known: Iterable[psutil.Process]) -> bool:
     """Kill living processes with the mark of a tree, the known ones of it, and all their descendants.
 
-    Returns whether there were any. A process that left its session keeps the mark in its environment.
+    Returns whether there were any.
+    """
+    found = tree(mark, known)
+    for process in found:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    return bool(found)
+
+
+def tree(mark: str, known: Iterable[psutil.Process]) -> list[psutil.Process]:
+    """The living processes with the mark of a tree, the known ones of it, and all their descendants.
+
+    A process that left its session keeps the mark in its environment.
     """
     before = {process.pid: process for process in known}
     parents: dict[int, int] = {}
@@ -92,10 +104,7 @@ def kill_tree(mark: str, known: Iterable[psutil.Process]) -> bool:
     while below := [pid for pid in others if parents[pid] in chosen]:
         chosen.update((pid, others.pop(pid)) for pid in below)
     chosen.pop(os.getpid(), None)
-    for process in chosen.values():
-        with contextlib.suppress(psutil.Error):
-            process.kill()
-    return bool(chosen)
+    return list(chosen.values())
 
 
 def _kill(process: psutil.Process, run: str) -> list[Leftover]:

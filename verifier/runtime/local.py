@@ -13,8 +13,10 @@ from pathlib import Path
 import psutil
 
 from verifier.errors import BrokenEnvironment
+from verifier.runtime.base import ChildProcess
+from verifier.runtime.identity import start_of
 from verifier.runtime.labels import TREE_ENVIRONMENT
-from verifier.runtime.leftovers import kill_tree
+from verifier.runtime.leftovers import kill_tree, tree
 
 _KILLED_WITHIN = 10.0  # seconds to wait for the kernel to end a killed process
 _STOPPED_WITHIN = 5.0  # seconds to wait for it to stop those that are to stand still
@@ -77,6 +79,19 @@ class Child:
         except ChildProcessError:  # it has been waited for already
             return False
 
+    async def below(self) -> tuple[ChildProcess, ...] | None:
+        """What lives of its tree, without the leader; None if the leader has ended."""
+        found = await asyncio.to_thread(self._below)
+        return found if self.runs() else None
+
+    def _below(self) -> tuple[ChildProcess, ...]:
+        try:
+            leader = psutil.Process(self._process.pid)
+        except psutil.Error:
+            return ()
+        others = (process for process in tree(self._mark, [leader]) if process != leader)
+        return tuple(child for process in others if (child := _described(process)) is not None)
+
     async def result(self) -> int:
         """Wait for the end. Cancelling the wait does not end the process."""
         return await asyncio.shield(self.ended)
@@ -136,6 +151,16 @@ class Child:
             return self.ended.result()
         await self.kill()
         return None
+
+
+def _described(process: psutil.Process) -> ChildProcess | None:
+    """None if it has ended meanwhile."""
+    try:
+        command = " ".join(process.cmdline()).strip() or process.name()
+    except (psutil.Error, OSError):
+        return None
+    started = start_of(process.pid)
+    return ChildProcess(f"{process.pid}:{started}", command) if started else None
 
 
 async def _stands_still(process: psutil.Process) -> None:

@@ -10,7 +10,15 @@ from pathlib import Path
 
 from verifier.errors import BrokenEnvironment, shortage
 from verifier.runtime import fingerprint, local
-from verifier.runtime.base import Address, CommandResult, CommandSpec, ReplicaSpec, StartFailure, StoreSpec
+from verifier.runtime.base import (
+    Address,
+    ChildProcess,
+    CommandResult,
+    CommandSpec,
+    ReplicaSpec,
+    StartFailure,
+    StoreSpec,
+)
 from verifier.runtime.identity import ProcessIdentity
 from verifier.runtime.job import Job
 from verifier.runtime.labels import checked
@@ -121,6 +129,10 @@ class ProcessRuntime:
         if child is None:
             return "not started"
         return None if child.runs() else f"exited with status {await child.result()}"
+
+    async def child_processes(self, replica: str) -> tuple[ChildProcess, ...] | None:
+        child = self._replicas.get(replica)
+        return None if child is None else await child.below()
 
     async def pause(self, replica: str) -> bool:
         child = self._replicas.get(replica)

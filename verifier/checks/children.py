@@ -1,0 +1,134 @@
+"""Child processes that end while the leader of their replica lives on, as a worker beside a web process does.
+
+A process list does not tell why a process is gone: it may have crashed, or have done what it was started for. The
+controls tell the two apart. Compared are the last look at a replica (`rehearsal/child_processes.py`) and the looks at
+the replicas of the same version in its own control: all old for an old version or one that does not change, all new for
+a new one. Processes of one command line are one role. A role is lost
+
+- where none of it is left, and most replicas of the control have it in every look;
+- where some are left, and every replica of the control has the same number in every look. A pool whose size follows its
+  load has not;
+- where none is left, its own control loses it too, and the other version's control keeps it. Then a change has made it
+  end: the replica must have had it before, for a version may well do without.
+
+So a process that serves one request, runs one command, warms something up or is replaced at once is none: no control
+has it in every look, or the replica has it again at the next.
+
+It can be wrong in two ways. A process that has one thing to do, and needs longer for it than a whole control takes, is
+taken for one that lasts. And a process that only the new version has, and that it always loses, is taken for one with
+one thing to do; it is told with what was tolerated.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from verifier.checks.context import Context, as_control
+from verifier.history.model import Phase, ReplicaEvent
+
+CHILDREN = frozenset({"children", "child-ended"})
+OWN = "its own control loses it too, and no other version keeps it"
+_Version = tuple[str, str]  # service, version
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A replica has `found` processes of a role, fewer than the controls have. `event` tells it first."""
+
+    event: ReplicaEvent
+    role: str
+    found: int
+    usual: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Usual:
+    count: int  # how many processes of a role most replicas of the control have in every look
+    constant: bool  # all of them have as many in every look
+
+    def misses(self, found: int) -> bool:
+        return (not found and self.count > 0) or (self.constant and found < self.count)
+
+
+def lost(context: Context) -> list[Lost]:
+    """The roles that replicas have lost, each once for a replica. Use it with `context.once`."""
+    looks = _looks(context)
+    usual = _usual(context, looks)
+    found: list[Lost] = []
+    for events in looks.values():
+        version = (events[0].service, events[0].version)
+        others = [roles for other, roles in usual.items() if other[0] == version[0] and other != version]
+        found += _lost(events, usual.get(version, {}), others)
+    return found
+
+
+def gone(context: Context) -> Iterator[tuple[ReplicaEvent, str]]:
+    """The roles that replicas have lost without any harm that can be told, with the event."""
+    told = {(entry.event.replica, entry.role) for entry in context.once(lost)}
+    for events in _looks(context).values():
+        last = events[-1]
+        if last.what == "child-ended":
+            for role, count in counts(last).items():
+                if not count and (last.replica, role) not in told:
+                    yield last, role
+
+
+def counts(event: ReplicaEvent) -> Counter[str]:
+    """How many processes of each role live, from the detail of an event."""
+    split = (line.partition(" ") for line in event.detail.splitlines())
+    return Counter({role: int(count) for count, _, role in split})
+
+
+def _looks(context: Context) -> dict[str, list[ReplicaEvent]]:
+    """What was told of each replica, in order of time."""
+    found: dict[str, list[ReplicaEvent]] = defaultdict(list)
+    for event in context.history.replicas:
+        if event.what in CHILDREN:
+            found[event.replica].append(event)
+    return found
+
+
+def _usual(context: Context, looks: Mapping[str, list[ReplicaEvent]]) -> dict[_Version, dict[str, _Usual]]:
+    """What the replicas of each version have in its own control, by role."""
+    old = {(entry.name, entry.old) for entry in context.history.run.services}
+    seen: dict[_Version, list[list[Counter[str]]]] = defaultdict(list)
+    for events in looks.values():
+        version = (events[0].service, events[0].version)
+        own: Phase = "control-old" if version in old else "control-new"
+        here = [counts(event) for event in events if _phase(context, event) == own]
+        if here:
+            seen[version].append(here)
+    return {version: _of_replicas(replicas) for version, replicas in seen.items()}
+
+
+def _of_replicas(replicas: list[list[Counter[str]]]) -> dict[str, _Usual]:
+    found = {}
+    for role in {role for looks in replicas for look in looks for role in look}:
+        fewest = sorted(min(look[role] for look in looks) for looks in replicas)
+        most = max(look[role] for looks in replicas for look in looks)
+        found[role] = _Usual(fewest[(len(fewest) - 1) // 2], fewest[0] == most)
+    return found
+
+
+def _phase(context: Context, event: ReplicaEvent) -> Phase | None:
+    step = context.steps.get(event.step)
+    return None if step is None else as_control(step)
+
+
+def _lost(events: list[ReplicaEvent], own: Mapping[str, _Usual], others: list[dict[str, _Usual]]) -> Iterator[Lost]:
+    looks = [counts(event) for event in events]
+    last = looks[-1]
+    for role in sorted({*last, *own}):
+        usual = own.get(role, _Usual(0, constant=False))
+        kept = next((found[role] for found in others if role in found and found[role].count), None)
+        had = max(look[role] for look in looks)
+        if not usual.misses(last[role]):
+            if usual.count or kept is None or last[role] or not had:
+                continue
+            usual = _Usual(1, constant=False)
+        since = len(looks)
+        while since and usual.misses(looks[since - 1][role]):
+            since -= 1
+        yield Lost(events[since], role, last[role], usual.count)

@@ -1,0 +1,96 @@
+"""Looks at the processes that replicas have started, and tells in the history when there are fewer or more of them.
+
+A look is taken when a replica is ready, at the end of every step, and before the replica is told to end. An event
+`children` tells how many processes of each role live, at first and where that has changed; `child-ended` tells the same
+where there are fewer of a role than at the look before. Whether that is a defect is judged later, against the controls
+(`checks/children.py`).
+
+A supervisor needs a moment to replace a process that has ended. Where a role has fewer processes than before, the look
+is taken again until they are there, for `REPLACED_WITHIN` seconds. A path waits in vain for a role of a version only
+once, and no more than `MOST_IN_VAIN` times.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import Counter
+from collections.abc import Callable, Set
+from dataclasses import dataclass, field
+
+from verifier.runtime.base import Runtime
+
+REPLACED_WITHIN = 3.0
+MOST_IN_VAIN = 4
+WIDTH = 160  # characters of a role
+_AGAIN = 0.05
+_URL = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]*://)\S+")
+_FOLDERS = re.compile(r"(?<![\w.])/(?:[^\s/:=,'\"]+/)+")
+_NUMBER = re.compile(r"\b(?=[0-9a-f-]*[0-9])[0-9a-f]{8}[0-9a-f-]*\b|[0-9]+")
+Tell = Callable[[str, str, str, str, str], None]  # replica, service, version, what, detail
+
+
+def role(command: str) -> str:
+    """What tells the processes of one purpose from others, equal in all replicas of a version: the command line.
+
+    Numbers, folders and addresses differ between replicas, such as a port, a pipe or the place of a store.
+    """
+    plain = _FOLDERS.sub("", _URL.sub(r"\1", " ".join(command.split())))
+    return _NUMBER.sub("N", plain)[:WIDTH]
+
+
+def described(counts: Counter[str], first: Set[str]) -> str:
+    """The detail of an event: a line `COUNT ROLE` for each role, those in `first` before the others."""
+    order = sorted(counts, key=lambda name: (name not in first, name))
+    return "\n".join(f"{counts[name]} {name}" for name in order)
+
+
+@dataclass(slots=True)
+class ChildProcesses:
+    """Those of all replicas of one path."""
+
+    runtime: Runtime
+    tell: Tell
+    _last: dict[str, Counter[str]] = field(default_factory=dict)  # by replica: what the last look showed
+    _told: dict[str, Counter[str]] = field(default_factory=dict)  # and what was told; a role that has gone stays with 0
+    _in_vain: set[tuple[str, str, str]] = field(default_factory=set)
+
+    async def begin(self, replica: str) -> None:
+        """Take the first look. It tells nothing, because a replica that is ready may still be starting processes."""
+        if (found := await self._counted(replica)) is not None:
+            self._last[replica] = found
+
+    async def look(self, replica: str, service: str, version: str) -> None:
+        if replica not in self._last:
+            return
+        last, told = self._last[replica], self._told.get(replica)
+        found = await self._settled(replica, service, version, last)
+        if found is None or (found != last and await self.runtime.exited(replica) is not None):
+            return  # where the leader ends, the others end with it
+        fewer = {name for name in last if found[name] < last[name]}
+        shown = Counter({name: found[name] for name in {*found, *(told or ()), *fewer}})
+        if shown != told or fewer:
+            self.tell(replica, service, version, "child-ended" if fewer else "children", described(shown, fewer))
+        self._last[replica], self._told[replica] = found, shown
+
+    def forget(self, replica: str) -> None:
+        self._last.pop(replica, None)
+        self._told.pop(replica, None)
+
+    async def _settled(self, replica: str, service: str, version: str, last: Counter[str]) -> Counter[str] | None:
+        """What lives now, once the processes that ended are replaced, if they are."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + REPLACED_WITHIN
+        while (found := await self._counted(replica)) is not None:
+            missing = {(service, version, name) for name in last if found[name] < last[name]} - self._in_vain
+            if not missing or len(self._in_vain) >= MOST_IN_VAIN:
+                break
+            if loop.time() >= until:
+                self._in_vain |= missing
+                break
+            await asyncio.sleep(_AGAIN)
+        return found
+
+    async def _counted(self, replica: str) -> Counter[str] | None:
+        found = await self.runtime.child_processes(replica)
+        return None if found is None else Counter(role(child.command) for child in found)
