@@ -8,8 +8,8 @@ a new one. Processes of one command line are one role. A role is lost
 - where none of it is left, and most replicas of the control have it in every look;
 - where some are left, and every replica of the control has the same number in every look. A pool whose size follows its
   load has not;
-- where none is left, its own control loses it too, and the other version's control keeps it. Then a change has made it
-  end: the replica must have had it before, for a version may well do without.
+- where none is left, its own control has it and loses it too, and the other version's control keeps it. Then a change
+  has made it end. The replica must have had it before, for a version may well do without.
 
 So a process that serves one request, runs one command, warms something up or is replaced at once is none: no control
 has it in every look, or the replica has it again at the next.
@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from verifier.checks.context import Context, as_control
 from verifier.history.model import Phase, ReplicaEvent
@@ -47,6 +47,7 @@ class Lost:
 class _Usual:
     count: int  # how many processes of a role most replicas of the control have in every look
     constant: bool  # all of them have as many in every look
+    most: int  # in any look
 
     def misses(self, found: int) -> bool:
         return (not found and self.count > 0) or (self.constant and found < self.count)
@@ -108,7 +109,7 @@ def _of_replicas(replicas: list[list[Counter[str]]]) -> dict[str, _Usual]:
     for role in {role for looks in replicas for look in looks for role in look}:
         fewest = sorted(min(look[role] for look in looks) for looks in replicas)
         most = max(look[role] for looks in replicas for look in looks)
-        found[role] = _Usual(fewest[(len(fewest) - 1) // 2], fewest[0] == most)
+        found[role] = _Usual(fewest[(len(fewest) - 1) // 2], fewest[0] == most, most)
     return found
 
 
@@ -121,13 +122,13 @@ def _lost(events: list[ReplicaEvent], own: Mapping[str, _Usual], others: list[di
     looks = [counts(event) for event in events]
     last = looks[-1]
     for role in sorted({*last, *own}):
-        usual = own.get(role, _Usual(0, constant=False))
-        kept = next((found[role] for found in others if role in found and found[role].count), None)
-        had = max(look[role] for look in looks)
+        usual = own.get(role, _Usual(0, constant=False, most=0))
         if not usual.misses(last[role]):
-            if usual.count or kept is None or last[role] or not had:
+            kept = any(role in found and found[role].count for found in others)
+            had = usual.most and max(look[role] for look in looks)
+            if usual.count or last[role] or not kept or not had:
                 continue
-            usual = _Usual(1, constant=False)
+            usual = replace(usual, count=1)
         since = len(looks)
         while since and usual.misses(looks[since - 1][role]):
             since -= 1
