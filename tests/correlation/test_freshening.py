@@ -16,7 +16,7 @@ from tests.correlation.reference_player import begin
 from verifier.correlation import Rules
 from verifier.correlation.execution.compiler import Compiler
 from verifier.correlation.model import Slot
-from verifier.correlation.text.classes import EMAIL
+from verifier.correlation.text.classes import EMAIL, is_unique
 from verifier.correlation.text.times import moment
 from verifier.http.message import Request, header
 
@@ -314,6 +314,14 @@ def test_a_name_with_a_drawn_part_is_renewed_in_any_encoding(drawn: str, status:
         assert json.loads(base64.b64decode(state + "=" * (-len(state) % 4))) == {"name": new}
         assert sent[5].target == f"/models/{new}"
         assert player.notes == []
+
+
+@pytest.mark.parametrize("word", ["273a8e66", "44a04a0e", "1111ab2c", "f00d00f1", "9E9E9E1C"])
+def test_a_hex_word_of_eight_digits_is_as_unique_as_the_next(word: str) -> None:
+    """Whichever of its digits come twice: one in a page is followed into the request that asks for it."""
+    assert is_unique(word)
+    assert not is_unique("deadline"), "a word"
+    assert not is_unique("11111aaa"), "a pattern"
 
 
 def test_a_drawn_word_that_stands_in_several_texts_is_one_word() -> None:

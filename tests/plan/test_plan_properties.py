@@ -7,11 +7,12 @@ from collections import Counter
 from itertools import combinations, product
 
 import msgspec
+import pytest
 from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
 
 from tests.plan.systems import SESSIONS, matrices, matrix, service, sessions, shop, version
-from verifier.matrix.model import FAULTS, Matrix
+from verifier.matrix.model import FAULTS, Matrix, Migrations
 from verifier.plan.faults import ON_REPLICAS, Key, key
 from verifier.plan.model import ExchangeShape, Fault, Path, Plan, PlannedStep, SessionShape
 from verifier.plan.planner import MOST_PER_SECOND, plan
@@ -154,6 +155,23 @@ def test_an_old_replica_is_restarted_after_its_migration(system: Matrix) -> None
     for name, following in expansions(system):
         old = next(entry.old.name for entry in system.services if entry.name == name)
         assert [(a.kind, a.service, a.version) for a in following.actions] == [("restart", name, old)]
+
+
+@pytest.mark.parametrize("stage", ["expand", "migrate", "contract"])
+def test_the_old_version_makes_the_schema_that_the_new_one_migrates(stage: str) -> None:
+    """In the control of the new version, too, and if nothing but the last stage is declared."""
+    migrations = Migrations(**{stage: ("run",)})
+    system = matrix([service("orders", (version("1"), version("2", migrations=migrations)), 2)])
+    (control,) = [path for path in plan(system, (), 0).paths if path.kind == "control-new"]
+    done = [(action.kind, action.version) for action in control.steps[0].actions]
+    begun = [*[("start", "1")] * 2, *[("stop", "1")] * 2]
+    assert done == [*begun, *([("migrate", "2")] if stage != "contract" else []), *[("start", "2")] * 2]
+
+
+def test_without_a_migration_the_new_version_is_alone_from_the_beginning() -> None:
+    system = matrix([service("orders", (version("1"), version("2")), 2)])
+    (control,) = [path for path in plan(system, (), 0).paths if path.kind == "control-new"]
+    assert {action.version for action in control.steps[0].actions} == {"2"}
 
 
 def test_the_property_sees_expansions() -> None:

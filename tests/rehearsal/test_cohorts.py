@@ -94,6 +94,23 @@ def test_all_of_a_version_are_killed_and_replaced_in_their_places(tmp_path: Path
     asyncio.run(scenario())
 
 
+def test_a_worker_runs_and_is_in_no_rotation(tmp_path: Path) -> None:
+    """Nobody sends anything to it, so nothing is routed to it and no request has to end before it does."""
+
+    async def scenario() -> None:
+        async with running(tmp_path) as found:
+            (things,) = found.system.matrix.services
+            crew = replace(things, name="crew", port=0, kind="worker")
+            found.system.matrix = replace(found.system.matrix, services=(things, crew))
+            await found.system.start("crew", 1, "1")
+            worker = found.system.running["crew", 1, "1"]
+            assert worker in found.told("ready")
+            assert found.system.rotation.endpoint(worker) is None
+            assert not found.system.rotation.of("crew")
+
+    asyncio.run(scenario())
+
+
 def test_a_replica_that_does_not_start_after_a_kill_is_told_as_that(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with running(tmp_path) as found:

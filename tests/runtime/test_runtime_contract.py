@@ -66,6 +66,37 @@ def test_a_service_without_a_handler_ends_at_the_signal_and_so_do_the_processes_
     assert left(world.run_id) == []
 
 
+TEAM = """
+import os, signal, subprocess, sys, time
+if sys.argv[1:] == ["member"]:
+    signal.signal(signal.SIGTERM, lambda *_: (print("member was told", flush=True), os._exit(0)))
+    print("up", flush=True)
+    time.sleep(600)
+member = subprocess.Popen([sys.executable, "-c", os.environ["TEAM"], "member"])
+def told(*_):
+    print("leader was told", "alone" if member.poll() is None else "with its member", flush=True)
+    os._exit(3)
+signal.signal(signal.SIGTERM, told)
+while True:
+    signal.pause()
+"""
+
+
+def test_the_leader_alone_is_told_to_end(world: Any) -> None:
+    """As an orchestrator does it: what the leader passes on to its processes is its own business."""
+
+    async def scenario() -> None:
+        async with world.opened() as runtime:
+            command = ("sh", "-c", 'exec python3 -c "$TEAM"')
+            spec = world.replica("a", ready=Readiness("log", "^up$"), command=command, environment=(("TEAM", TEAM),))
+            assert isinstance(await runtime.start(spec), Address)
+            assert await runtime.stop("a", "SIGTERM", 20.0) == 3
+            assert spec.log.read_text().splitlines()[1:] == ["leader was told alone"]
+
+    asyncio.run(scenario())
+    assert left(world.run_id) == []
+
+
 def test_children_of_a_replica_are_listed_while_they_live(world: Any) -> None:
     """Those that left their session and their parent, too. One that has ended and is not waited for does not live."""
     daemon = "import subprocess; subprocess.Popen(['sleep', '602'], start_new_session=True)"

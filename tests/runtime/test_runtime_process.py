@@ -422,6 +422,31 @@ def test_an_end_is_known_as_soon_as_the_process_is_gone(process_world: Any) -> N
     asyncio.run(scenario())
 
 
+def test_whoever_hides_its_environment_ends_with_a_leader_that_crashes(process_world: Any) -> None:
+    """It has no mark, and its parent is gone before anybody could ask for its children: its group tells."""
+    code = (
+        "import os, subprocess, sys; child = subprocess.Popen(['sleep', '600'], env={'PATH': os.environ['PATH']}); "
+        "print('child', child.pid, flush=True); sys.stdin = open(sys.argv[1]); sys.stdin.read(); os._exit(5)"
+    )
+    pipe = process_world.directory / "pipe"
+    os.mkfifo(pipe)
+
+    async def scenario() -> None:
+        async with process_world.opened() as runtime:
+            command = ("python3", "-c", code, str(pipe))
+            spec = process_world.replica("a", ready=Readiness("log", "^child"), command=command)
+            await runtime.start(spec)
+            child = psutil.Process(int(spec.log.read_text().split()[1]))
+            assert alive(child)
+            await asyncio.to_thread(pipe.write_text, "")
+            while (why := await runtime.exited("a")) is None:  # noqa: ASYNC110 - the runtime tells no event
+                await asyncio.sleep(0.01)
+            assert why == "exited with status 5"
+            assert not alive(child)
+
+    asyncio.run(scenario())
+
+
 @pytest.mark.parametrize("how", ["stop", "kill", "hidden", "crash"])
 def test_a_replica_ends_with_all_its_processes_in_whichever_session(process_world: Any, how: str) -> None:
     """While another replica, which does the same, loses nothing."""
