@@ -114,6 +114,12 @@ class FakeRuntime:
         if self.unanswering:
             raise BrokenEnvironment(f"store {self.unanswering} does not answer within 20 s")
 
+    def cannot_keep(self) -> str:
+        return "it is pretended"
+
+    async def keep_stores(self, folder: Path) -> bool:
+        raise AssertionError("it cannot")
+
     async def stop_store(self, name: str) -> None:
         self.log.append(("stop store", name))
         self.stores.discard(self.own_stores.pop(name))

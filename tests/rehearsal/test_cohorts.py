@@ -58,7 +58,7 @@ async def running(folder: Path, wait: float = 0.0) -> AsyncIterator[Running]:
         pairs(made)[0].matrix, runtime, rotation, client, gateway, events.append, time.monotonic, folder / "run"
     )  # type: ignore[arg-type]
     try:
-        await system.open_stores("rollout")
+        await system.start_stores("rollout")
         actions = (("1", 1), ("1", 2), ("2", 3))
         await system.carry_out(tuple(Action("start", "things", version, slot) for version, slot in actions))
         yield Running(runtime, system, events)

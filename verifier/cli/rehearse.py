@@ -37,6 +37,8 @@ from verifier.rehearsal.pairs import (
     write_merged,
 )
 from verifier.rehearsal.prepare import Prepared
+from verifier.rehearsal.run_directory import templates_of
+from verifier.rehearsal.templates import Templates, templates
 from verifier.rehearsal.walk import Rehearsal
 from verifier.report import text
 from verifier.report.pairs import ContractsOnly
@@ -62,13 +64,15 @@ class Ended:
 class Manner:
     """How a pair is rehearsed: how many paths at a time, who is told of its events, and who of all else.
 
-    `cache` is where its paths are kept for later runs; None if they all run and none is kept.
+    `cache` is where its paths are kept for later runs; None if they all run and none is kept. `templates` are those of
+    stores that several pairs share.
     """
 
     parallel: int
     watch: Watch
     say: Say
     cache: CellCache | None
+    templates: Templates | None = None
 
 
 def told(sentence: str) -> None:
@@ -96,7 +100,8 @@ def rehearse(
     """
     manner = Manner(parallel, watch, say, cache)
     if len(prepared) > 1:
-        return _pairs(prepared, chosen, directory, manner)
+        with templates(templates_of(directory)) as shared:
+            return _pairs(prepared, chosen, directory, replace(manner, templates=shared))
     judged, interrupted = _rehearsed(prepared[0], chosen, directory, manner)
     pair = prepared[0].pair
     every = (JudgedPair(pair.old, pair.new, directory, judged),)
@@ -212,6 +217,7 @@ def carry_out(
             parallel=manner.parallel,
             cache=manner.cache,
             share=share,
+            templates=manner.templates,
         )
         try:
             uvloop.run(interruptible(work(rehearsal)))

@@ -153,10 +153,10 @@ class Note(Struct, frozen=True, gc=False):
 
     The kinds are: `unmatched` and `ambiguous` values; exchanges that a session has `borrowed` from another one, and
     rejected `credentials` or what looks `computed`; limits of an event `stream`; what was `not-run`, a `filter` of a
-    recording that matches nothing, a path that was `cached`, a `stranger` that called the gateway, and a `count` of
-    requests that does not add up. A run that was `interrupted`, that `ended-early`, or whose shards showed what stayed
-    `unconfirmed`, has a note of that kind. These three and `count` keep a run from passing. A run whose `environment`
-    broke has no verdict.
+    recording that matches nothing, a path that was `cached`, stores that each path had `prepared-anew`, a `stranger`
+    that called the gateway, and a `count` of requests that does not add up. A run that was `interrupted`, that
+    `ended-early`, or whose shards showed what stayed `unconfirmed`, has a note of that kind. These three and `count`
+    keep a run from passing. A run whose `environment` broke has no verdict.
     """
 
     step: str

@@ -30,6 +30,7 @@ from verifier.rehearsal.logged import LoggedLines
 from verifier.rehearsal.prepare import Prepared
 from verifier.rehearsal.starting import StepFailed
 from verifier.rehearsal.system import System
+from verifier.rehearsal.templates import Templates
 from verifier.rehearsal.wiring import masked, masking, replay_context
 from verifier.replay.backlog import Backlog
 from verifier.replay.budget import PathBudget
@@ -62,6 +63,7 @@ class PathRun:
     emit: Emit
     now: Callable[[], float]
     known: Learned
+    templates: Templates
     budget: PathBudget | None = None
     beside: int = 1
     machine: Machine = field(default_factory=Machine)
@@ -145,7 +147,7 @@ class PathRun:
     async def _on_stores(self, writer: HistoryWriter) -> None:
         began = self.now()
         try:
-            await self._system.open_stores(self.path.id)
+            await self.templates.open(self._system, self.path.id)
             self.boot += self.now() - began
             await self._ground.while_it_holds(self._steps(writer))
         finally:

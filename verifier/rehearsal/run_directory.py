@@ -45,9 +45,15 @@ def is_shard(directory: Path) -> bool:
     return exists(directory / SHARD)
 
 
+def templates_of(directory: Path) -> Path:
+    """Where a run keeps templates of stores until it ends."""
+    return directory / "templates"
+
+
 def tidy(directory: Path, secrets: Credentials | None) -> None:
     """Remove the data of stores, and mask the secrets of real accounts in the logs. It must not fail."""
     shutil.rmtree(directory / "stores", ignore_errors=True)
+    shutil.rmtree(templates_of(directory), ignore_errors=True)
     if secrets is not None:
         secrets.mask_files(directory / "logs")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Iterable, Sequence
 
-from verifier.matrix.model import Matrix, Version
+from verifier.matrix.model import Matrix, Service, Version
 from verifier.plan.calls import callees
 from verifier.plan.model import Action
 from verifier.rehearsal.environment import REFERENCE
@@ -65,6 +65,11 @@ def _in_order(matrix: Matrix, queue: list[Action]) -> list[Action]:
         return not matrix.service(action.service).serves, len(reached[action.service])
 
     return sorted(queue, key=rank)
+
+
+def oldest(matrix: Matrix) -> list[tuple[Service, Version]]:
+    """The oldest version of each service, which brings the schema of fresh stores."""
+    return [(service, (*service.before, service.old)[0]) for service in matrix.services]
 
 
 def earlier(matrix: Matrix) -> tuple[Action, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from verifier.rehearsal.child_processes import ChildProcesses
 from verifier.rehearsal.ending import Requests, end_late, no_requests
 from verifier.rehearsal.environment import environment_of, fill, store_spec
 from verifier.rehearsal.specs import known, patient, replica_spec
-from verifier.rehearsal.starting import Started, StepFailed, all_done, earlier, waves
+from verifier.rehearsal.starting import Started, StepFailed, all_done, earlier, oldest, waves
 from verifier.runtime.base import CommandSpec, ReplicaSpec, Runtime, StartFailure
 from verifier.runtime.logs import tail
 
@@ -62,26 +62,34 @@ class System:
     def __post_init__(self) -> None:
         self._children = ChildProcesses(self.runtime, self._children_changed)
 
-    async def open_stores(self, path: str) -> None:
-        """Start fresh, empty stores for one path."""
+    async def start_stores(self, path: str, template: Path | None = None) -> None:
+        """Start fresh stores for one path: empty ones, or with the data of a template."""
         for store in self.matrix.stores:
             folder = self.directory / "stores" / path / store.name
-            folder.mkdir(parents=True)
-            self._names.append(f"{path}-{store.name}")
-            log = self._log(self._names[-1])
+            folder.mkdir(parents=True, exist_ok=True)
+            name = f"{path}-{store.name}"
+            self._names += [name] if name not in self._names else []
+            log = self._log(name)
             log.parent.mkdir(parents=True, exist_ok=True)
-            self.stores[store.name] = await self.runtime.start_store(store_spec(store, folder, log))
+            spec = replace(store_spec(store, folder, log), template=template and template / store.name)
+            self.stores[store.name] = await self.runtime.start_store(spec)
         self.met.clear()
         self.ended.clear()
-        await self._prepare(path)
+        self.started = 0
 
-    async def _prepare(self, path: str) -> None:
+    async def keep_stores(self, folder: Path) -> bool:
+        """End all stores and keep their data as a template, if that can be done."""
+        self.stores.clear()
+        return await self.runtime.keep_stores(folder)
+
+    async def prepare(self, path: str) -> None:
         """Make fresh stores ready for the old versions. Raises BrokenEnvironment.
 
         The oldest versions bring their schemas, then data. Versions between them and the old ones follow in turn.
         """
-        oldest = [(service, (*service.before, service.old)[0]) for service in self.matrix.services]
-        commands = [(service, version, *entry) for service, version in oldest for entry in version.preparation]
+        commands = [
+            (service, version, *entry) for service, version in oldest(self.matrix) for entry in version.preparation
+        ]
         try:
             for service, version, name, command in commands:
                 if name != "seed":

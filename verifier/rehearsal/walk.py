@@ -30,9 +30,10 @@ from verifier.rehearsal.frozen_heap import frozen_heap
 from verifier.rehearsal.learned import Learned
 from verifier.rehearsal.path_run import EndedEarly, PathRun
 from verifier.rehearsal.prepare import Prepared
-from verifier.rehearsal.run_directory import keep_inputs, stored_contracts, tidy
+from verifier.rehearsal.run_directory import keep_inputs, stored_contracts, templates_of, tidy
 from verifier.rehearsal.schedule import side_by_side
 from verifier.rehearsal.specs import provide
+from verifier.rehearsal.templates import Templates
 from verifier.rehearsal.wiring import masked, masking
 from verifier.replay.budget import Budget, PathBudget
 from verifier.replay.turns import Machine
@@ -56,6 +57,7 @@ class Rehearsal:
     parallel: int = 1
     cache: CellCache | None = None
     share: Collection[str] | None = None  # ids of the paths that count in a merged run; None for all
+    templates: Templates | None = None  # that other runs share; by default it has its own
     judged: tuple[Judgement, History, Plan] | None = None  # of the whole run, if there was nothing to confirm
     _began: float = field(default=0.0)
     _opening: float = 0.0
@@ -65,6 +67,10 @@ class Rehearsal:
     _machine: Machine = field(default_factory=Machine)
     _keys: CellKeys | None = None
     _cached: list[PathRun] = field(default_factory=list)
+    _templates: Templates = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._templates = self.templates or Templates(templates_of(self.directory))
 
     @property
     def timing(self) -> Timing:
@@ -215,6 +221,7 @@ class Rehearsal:
             self.emit,
             self._now,
             known,
+            self._templates,
             None if budget is None else PathBudget(budget, path.id),
             self.parallel,
             self._machine,

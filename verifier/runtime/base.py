@@ -68,6 +68,7 @@ class StoreSpec:
     log: Path
     kind: str | None = None  # the kind of store, where the name of the image does not tell it
     content: Path | None = None  # what a file or folder holds to begin with
+    template: Path | None = None  # a folder to which `keep_stores` has copied the data to begin with
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +159,15 @@ class Runtime(Protocol):
 
     async def seed_store(self, name: str, file: Path) -> None:
         """Run a file of SQL in a store that runs. Raises BrokenEnvironment if it fails or the store takes no SQL."""
+
+    def cannot_keep(self) -> str:
+        """Why `keep_stores` is not possible for the stores that run, in a few words; "" if it is."""
+
+    async def keep_stores(self, folder: Path) -> bool:
+        """End all stores that run and move their data to FOLDER/NAME, to start others from (`StoreSpec.template`).
+
+        Returns whether all of it was kept. No store of this cell runs afterwards. `folder` must not exist.
+        """
 
     async def stop_store(self, name: str) -> None:
         """Remove a store and its data."""

@@ -184,6 +184,12 @@ class DockerRuntime:
         if failure:
             raise BrokenEnvironment(f"store {name}: {file}: {failure}")
 
+    def cannot_keep(self) -> str:
+        return "stores in containers are not copied"
+
+    async def keep_stores(self, folder: Path) -> bool:
+        raise NotImplementedError(self.cannot_keep())
+
     async def stop_store(self, name: str) -> None:
         store = self._stores.pop(name, None)
         if store is not None:

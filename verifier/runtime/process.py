@@ -105,6 +105,12 @@ class ProcessRuntime:
     async def seed_store(self, name: str, file: Path) -> None:
         await self._stores.seed(name, file)
 
+    def cannot_keep(self) -> str:
+        return self._stores.cannot_keep()
+
+    async def keep_stores(self, folder: Path) -> bool:
+        return await self._stores.keep(folder)
+
     async def stop_store(self, name: str) -> None:
         await self._stores.stop(name)
 

@@ -15,25 +15,26 @@ async def local_file(
     spec: StoreSpec, own_folder: Callable[[], Path], complete: Callable[[Environment], dict[str, str]]
 ) -> LocalStore:
     folder = own_folder()
-    folder.mkdir()
-    if spec.content is None:
-        file = folder / spec.name
-        file.touch()
-    else:
-        file = folder / spec.content.name
-        shutil.copyfile(spec.content, file)
-    return LocalStore(None, lambda port: file.as_uri())
+    file = folder / (spec.name if spec.content is None else spec.content.name)
+    if not folder.exists():
+        folder.mkdir()
+        if spec.content is None:
+            file.touch()
+        else:
+            shutil.copyfile(spec.content, file)
+    return LocalStore(None, lambda port: file.as_uri(), lasting="")
 
 
 async def local_directory(
     spec: StoreSpec, own_folder: Callable[[], Path], complete: Callable[[Environment], dict[str, str]]
 ) -> LocalStore:
     folder = own_folder()
-    if spec.content is None:
-        folder.mkdir()
-    else:
-        shutil.copytree(spec.content, folder)
-    return LocalStore(None, lambda port: folder.as_uri())
+    if not folder.exists():
+        if spec.content is None:
+            folder.mkdir()
+        else:
+            shutil.copytree(spec.content, folder)
+    return LocalStore(None, lambda port: folder.as_uri(), lasting="")
 
 
 def _check_file(spec: StoreSpec) -> None:

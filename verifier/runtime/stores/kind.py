@@ -21,16 +21,20 @@ class LocalStore:
     """A store of the process runtime before its start. `job` is its server; None if the store is only a file.
 
     `url` makes the URL from the port of the server; None if the URL is that of the declared image. `signal` ends the
-    server.
+    server. `lasting` ends it with all of its data in its folder, after `save` where there is one; None if there is no
+    such end.
     """
 
     job: Job | None
     url: Callable[[int], str] | None = None
     signal: str = "SIGKILL"
+    lasting: str | None = None
+    save: Answers | None = None
 
 
-# Prepares a store. The second argument returns a folder for its data, which does not exist yet and is removed with the
-# store. The third one adds the declared environment to that of a local process.
+# Prepares a store. The second argument returns a folder for its data, which is removed with the store: it does not
+# exist yet, or holds the data of a template, and then nothing has to be made. The third one adds the declared
+# environment to that of a local process.
 Local = Callable[[StoreSpec, Callable[[], Path], Callable[[Environment], dict[str, str]]], Awaitable[LocalStore]]
 
 

@@ -20,20 +20,24 @@ from verifier.runtime.leftovers import mark_folder
 from verifier.runtime.ports import LOOPBACK
 from verifier.runtime.readiness import Probe, tcp_answers
 from verifier.runtime.stores import registered, watch
-from verifier.runtime.stores.kind import StoreKind
+from verifier.runtime.stores.kind import LocalStore, StoreKind
 
 _QUIT_WITHIN = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Store:
-    """`signal` ends its server. `probe` tests whether it answers; None if its readiness cannot be asked again."""
+    """`made` is how it was started, and `address` where its server listens. Its own folder is the last of `folders`.
+
+    `probe` tests whether it answers; None if its readiness cannot be asked again.
+    """
 
     spec: StoreSpec
     url: str
     child: local.Child | None
     folders: tuple[Path, ...]
-    signal: str
+    made: LocalStore
+    address: Address
     probe: Probe | None = None
 
 
@@ -65,23 +69,26 @@ class LocalStores:
         folders = [spec.directory]
 
         def own_folder() -> Path:
-            folders.append(self._folder(spec))
+            if len(folders) == 1:
+                folders.append(self._folder(spec))
             return folders[-1]
 
+        if spec.template is not None:
+            await copied(spec.template, own_folder())
         assert kind.local is not None
         store = await kind.local(spec, own_folder, self._launcher.environment)
-        child, port, probe = None, 0, None
+        child, address, probe = None, Address(LOOPBACK, 0), None
         if store.job is not None:
             address, outcome = await self._launcher.start(store.job)
             if isinstance(outcome, StartFailure):
                 raise BrokenEnvironment(f"store {spec.name} did not start: {outcome.detail}\n{outcome.tail}")
-            child, port, probe = outcome, address.port, _probe(store.job, address)
+            child, probe = outcome, _probe(store.job, address)
         url = (
-            store.url(port)
+            store.url(address.port)
             if store.url is not None
-            else registered.url(spec.image, spec.environment, LOOPBACK, port, spec.kind)
+            else registered.url(spec.image, spec.environment, LOOPBACK, address.port, spec.kind)
         )
-        self._stores[spec.name] = _Store(spec, url, child, tuple(folders), store.signal, probe)
+        self._stores[spec.name] = _Store(spec, url, child, tuple(folders), store, address, probe)
         if child is not None:
             child.ended.add_done_callback(partial(self._ended, spec.name, child))
         return url
@@ -108,6 +115,36 @@ class LocalStores:
         except BrokenEnvironment as failure:
             raise BrokenEnvironment(f"store {name}: {file}: {failure}") from None
 
+    def cannot_keep(self) -> str:
+        """Which stores cannot be copied; "" if all can."""
+        names = [name for name, store in self._stores.items() if store.made.lasting is None]
+        return f"{' and '.join(names)} cannot be copied" if names else ""
+
+    async def keep(self, folder: Path) -> bool:
+        """End all stores and move their data to a folder that does not exist. Returns whether all was kept."""
+        begun = folder.with_name(f"{folder.name}.begun")
+        begun.mkdir(parents=True)
+        kept = [await self._keep(name, begun / name) for name in self.names]
+        if all(kept):
+            begun.rename(folder)
+        else:
+            await asyncio.to_thread(shutil.rmtree, begun, ignore_errors=True)
+        return all(kept)
+
+    async def _keep(self, name: str, target: Path) -> bool:
+        store = self._stores[name]
+        made, child = store.made, store.child
+        saved = made.save is None or await made.save(store.address)
+        if saved and made.lasting and child is not None:
+            self._stores.pop(name)  # its end is no loss
+            ended = await child.stop(made.lasting, _QUIT_WITHIN)
+            saved = ended is not None or made.lasting == "SIGKILL"
+        if saved and made.lasting is not None:
+            await copied(store.folders[-1], target)
+        self._stores[name] = store
+        await self.stop(name)
+        return saved and made.lasting is not None
+
     def _folder(self, spec: StoreSpec) -> Path:
         """The folder of a store in the temporary data of the run. It does not exist yet."""
         mark_folder(self._run, self._owner)
@@ -122,9 +159,20 @@ class LocalStores:
         if store is None:
             return
         if store.child is not None:
-            await store.child.stop(store.signal, _QUIT_WITHIN)
+            await store.child.stop(store.made.signal, _QUIT_WITHIN)
         for folder in store.folders:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+
+async def copied(source: Path, target: Path) -> None:
+    """Copy a folder with the owners and rights of its files. Raises BrokenEnvironment."""
+    process = await asyncio.create_subprocess_exec(
+        "cp", "-pR", str(source), str(target),
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    _, said = await process.communicate()
+    if process.returncode:
+        raise BrokenEnvironment(f"the data of a store cannot be copied: {said.decode('utf-8', 'replace').strip()}")
 
 
 def _probe(job: Job, address: Address) -> Probe | None:

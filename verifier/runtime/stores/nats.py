@@ -28,14 +28,14 @@ async def local(
     spec: StoreSpec, own_folder: Callable[[], Path], complete: Callable[[Environment], dict[str, str]]
 ) -> LocalStore:
     folder = own_folder()
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     command = (
         program(spec, _PROGRAMS, "nats-server"), "--addr", LOOPBACK, "--port", "{port}",
         "--jetstream", "--store_dir", str(folder),
     )  # fmt: skip
     ready = replace(spec.readiness or Readiness("tcp", "", 30.0), kind="tcp")
     job = Job(command, spec.environment, folder, spec.log, ready, nats_answers)
-    return LocalStore(job, lambda port: url(spec.environment, LOOPBACK, port))
+    return LocalStore(job, lambda port: url(spec.environment, LOOPBACK, port), lasting="SIGTERM")
 
 
 def check(spec: StoreSpec) -> None:

@@ -185,14 +185,15 @@ async def local(
     programs, account = binaries(spec.image), Account.of(spec.environment)
     # Not in the run directory, because the user of the server may have no access to its parents.
     folder = own_folder()
-    await create(folder, programs, account, complete(spec.environment))
+    if not folder.exists():
+        await create(folder, programs, account, complete(spec.environment))
     job = Job(
         command=server(folder, programs), environment=spec.environment, directory=folder, log=spec.log,
         ready=replace(spec.readiness or Readiness("tcp", "", _WITHIN), kind="tcp"),
         probe=lambda at: answers(at, account),
     )  # fmt: skip
-    # SIGQUIT, because the server then ends its workers first, which may have left its group.
-    return LocalStore(job, lambda port: account.url(LOOPBACK, port), "SIGQUIT")
+    # SIGQUIT, because the server then ends its workers first, which may have left its group. SIGINT writes all data.
+    return LocalStore(job, lambda port: account.url(LOOPBACK, port), "SIGQUIT", lasting="SIGINT")
 
 
 async def load(spec: StoreSpec, url: str, file: Path) -> None:

@@ -25,19 +25,24 @@ async def redis_answers(at: Address) -> bool:
     return answer in (b"+PONG\r\n", b"-NOAUTH")
 
 
+async def redis_saves(at: Address) -> bool:
+    """Let a server write all of its data to its folder; returns whether it did."""
+    return await exchange(at, b"*1\r\n$4\r\nSAVE\r\n", 5) == b"+OK\r\n"
+
+
 async def local(
     spec: StoreSpec, own_folder: Callable[[], Path], complete: Callable[[Environment], dict[str, str]]
 ) -> LocalStore:
-    """A server without a file of settings, which keeps its data in memory."""
+    """A server without a file of settings, which keeps its data in memory, and reads a dump where there is one."""
     folder = own_folder()
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     command = (
         program(spec, _PROGRAMS, "redis-server"), "--port", "{port}", "--bind", LOOPBACK, "--dir", str(folder),
         "--save", "", "--appendonly", "no", "--daemonize", "no",
     )  # fmt: skip
     ready = replace(spec.readiness or Readiness("tcp", "", 30.0), kind="tcp")
     job = Job(command, spec.environment, folder, spec.log, ready, redis_answers)
-    return LocalStore(job, lambda port: url(spec.environment, LOOPBACK, port))
+    return LocalStore(job, lambda port: url(spec.environment, LOOPBACK, port), lasting="SIGKILL", save=redis_saves)
 
 
 def check(spec: StoreSpec) -> None:

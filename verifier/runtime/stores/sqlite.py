@@ -18,10 +18,10 @@ async def local(
     spec: StoreSpec, own_folder: Callable[[], Path], complete: Callable[[Environment], dict[str, str]]
 ) -> LocalStore:
     folder = own_folder()
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     file = folder / f"{spec.name}.sqlite"
     file.touch()
-    return LocalStore(None, lambda port: f"sqlite:///{file}")
+    return LocalStore(None, lambda port: f"sqlite:///{file}", lasting="")
 
 
 async def load(spec: StoreSpec, url: str, file: Path) -> None:
