@@ -60,6 +60,7 @@ class FakeRuntime:
     data: dict[str, bytes] = field(default_factory=dict)
     stores: set[str] = field(default_factory=set)
     closed: int = 0
+    keeps: int = 0  # whether stores can be copied: 1 if they seem to
     made_of: dict[str, str | None] = field(default_factory=dict)  # digests of versions and stores
     unanswering: str = ""  # a store that does not answer
     lost: Callable[[str], None] = lambda why: None
@@ -90,7 +91,7 @@ class FakeRuntime:
         self.log.append(("provide",))
 
     async def start_store(self, spec: StoreSpec) -> str:
-        self.log.append(("store", spec.name))
+        self.log.append(("store", spec.name) if spec.template is None else ("copied store", spec.name))
         self.stores.add(str(spec.directory))
         self.own_stores[spec.name] = str(spec.directory)
         self.data.clear()
@@ -115,10 +116,14 @@ class FakeRuntime:
             raise BrokenEnvironment(f"store {self.unanswering} does not answer within 20 s")
 
     def cannot_keep(self) -> str:
-        return "it is pretended"
+        return "" if self.keeps else "it is pretended"
 
     async def keep_stores(self, folder: Path) -> bool:
-        raise AssertionError("it cannot")
+        self.log.append(("keep", folder.name))
+        for name in list(self.own_stores):
+            (folder / name).mkdir(parents=True)
+            await self.stop_store(name)
+        return self.keeps > 1
 
     async def stop_store(self, name: str) -> None:
         self.log.append(("stop store", name))

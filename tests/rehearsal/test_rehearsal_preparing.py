@@ -16,6 +16,7 @@ from verifier.matrix.pairs import pairs
 from verifier.plan.model import Action
 from verifier.rehearsal.environment import fill, parts
 from verifier.rehearsal.starting import waves
+from verifier.rehearsal.templates import key_of
 from verifier.runtime.base import Address, ReplicaSpec, StartFailure
 
 
@@ -60,6 +61,53 @@ def test_a_preparation_that_fails_breaks_the_environment_and_says_why(tmp_path: 
     ran = rehearse(prepared_matrix(tmp_path), FakeRuntime(migration=3), tmp_path)
     assert isinstance(ran.error, BrokenEnvironment)
     assert "on the fresh stores of control-old-1: prepare of things 1 failed: exit code 3\nlast words" in str(ran.error)
+
+
+def test_stores_that_can_be_copied_are_prepared_once_in_a_run(tmp_path: Path) -> None:
+    ran = rehearse(prepared_matrix(tmp_path), FakeRuntime(keeps=2), tmp_path)
+    assert ran.error is None
+    log = ran.runtime.log
+    begin = log.index(("store", "db"))
+    assert log[begin + 1 : begin + 6] == [
+        ("command", "prepare", "pretend://db"),
+        ("seed", "db", "data.sql"),
+        ("command", "seed", "it"),
+        ("keep", log[begin + 4][1]),
+        ("stop store", "db"),
+    ]
+    assert log.count(("copied store", "db")) == len(ran.prepared.plan.paths)
+    assert [log.count(entry) for entry in log[begin : begin + 4]] == [1] * 4
+    names = {event.replica for event in read(ran.directory).replicas}
+    (tmp_path / "anew").mkdir()
+    anew = rehearse(prepared_matrix(tmp_path), FakeRuntime(), tmp_path / "anew")
+    assert names == {event.replica for event in read(anew.directory).replicas}, "copies change no names"
+    assert not (ran.directory / "templates").exists()
+
+
+@pytest.mark.parametrize(("keeps", "why"), [(0, "it is pretended"), (1, "their data could not be copied")])
+def test_stores_that_cannot_be_copied_are_prepared_anew_and_a_note_says_so(
+    keeps: int, why: str, tmp_path: Path
+) -> None:
+    ran = rehearse(prepared_matrix(tmp_path), FakeRuntime(keeps=keeps), tmp_path)
+    assert ran.error is None
+    prepared = ran.runtime.log.count(("command", "prepare", "pretend://db"))
+    assert prepared == len(ran.prepared.plan.paths) + keeps
+    notes = [note.message for note in read(ran.directory).notes if note.kind == "prepared-anew"]
+    assert notes == [f"the stores are made ready anew for each path: {why}"]
+
+
+def test_pairs_share_the_template_of_stores_that_begin_alike(tmp_path: Path) -> None:
+    first, last = prepared_matrix(tmp_path), prepared_matrix(tmp_path)
+    (things,) = last.services
+    other = replace(things, versions=(things.old, replace(things.new, name="3")))
+    assert key_of(first, "process") == key_of(replace(last, services=(other,)), "process")
+    changed = replace(things, versions=(replace(things.old, seed=("seed", "more")), things.new))
+    assert key_of(first, "process") != key_of(replace(last, services=(changed,)), "process")
+    assert key_of(first, "process") != key_of(first, "docker")
+    before = key_of(first, "process")
+    (tmp_path / "data.sql").write_text("select 1;")
+    assert key_of(first, "process") != before
+    assert key_of(matrix(tmp_path), "process") is None, "what is made at once needs no template"
 
 
 @dataclass
