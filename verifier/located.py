@@ -22,6 +22,7 @@ from verifier.yaml_nodes import Base, Names, Nodes, dotted, names_at
 LONGEST = 366 * 86400.0  # seconds; what takes longer is a slip
 _DOCUMENT = re.compile(r"^---(?=\s|$)", re.MULTILINE)
 LARGEST = 8 * 1024 * 1024  # bytes of a matrix or of guarantees
+NO_SUCH_FILE = "there is no file "
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +147,7 @@ class Reader:
         if is_file(path):
             return path
         if len(self.problems) == known:
-            self.problem(at, f"there is no file {path or folder / name}" + (f": {NO_FILE}" if exists(path) else ""))
+            self.problem(at, f"{NO_SUCH_FILE}{path or folder / name}" + (f": {NO_FILE}" if exists(path) else ""))
         return None
 
     def folder(self, at: Located, folder: Path, what: str = "folder") -> Path:

@@ -29,6 +29,18 @@ def test_what_would_make_the_verdict_unknown_is_told(tmp_path: Path) -> None:
     assert any(line.startswith("! ") and "words" in line and "same" in line for line in done.stdout.splitlines())
 
 
+def test_without_a_recording_the_rest_is_looked_at_and_the_way_to_one_is_told(tmp_path: Path) -> None:
+    matrix = write(tmp_path, OTHER)
+    recording = next(tmp_path.glob("*.har"))
+    recording.unlink()
+    done = verifier("doctor", matrix, environment=NO_ENGINE)
+    assert done.returncode == 2
+    assert "words.yaml:" in done.stdout and "there is no file" in done.stdout
+    assert "✓ process: words 1 runs python" in done.stdout
+    told = f"verifier record --listen 127.0.0.1:9000 --to http://127.0.0.1:8000 --as words --out {recording}"
+    assert done.stdout.splitlines()[-1].strip() == told
+
+
 def test_bad_input_is_listed_with_its_line(tmp_path: Path) -> None:
     done = verifier("doctor", write(tmp_path, MATRIX.replace("port: 8000", "prot: 8000")), environment=NO_ENGINE)
     assert done.returncode == 2
@@ -53,3 +65,4 @@ def test_a_store_that_cannot_start_here_is_told(tmp_path: Path) -> None:
     done = verifier("doctor", write(tmp_path, matrix), environment=NO_ENGINE)
     assert done.returncode == 4
     assert "✗ process: store db has no `process`" in done.stdout
+    assert "declare `process: postgres` or a command" in done.stdout, "the image tells which"

@@ -12,6 +12,7 @@ from verifier.compose.interpolation import interpolated
 from verifier.compose.matrix import Target, matrix_text
 from verifier.compose.read import read, seconds
 from verifier.compose.recognise import migrates
+from verifier.compose.references import own_port
 from verifier.errors import BadInput
 from verifier.matrix.model import Matrix
 from verifier.matrix.parse import parse
@@ -103,7 +104,7 @@ def test_services_stores_and_both_versions_are_taken_over(project: Path) -> None
     assert (orders.port, orders.replicas, orders.stop.grace) == (8080, 2, 90.0)
     assert (orders.ready.kind, orders.ready.value, orders.ready.within) == ("http", "/healthz", 70.0)
     assert worker.kind == "worker"
-    assert orders.old.command == ("uvicorn", "app:app", "--port", "8080")
+    assert orders.old.command == ("uvicorn", "app:app", "--port", "{port}")
     assert payments.old.build is not None
     assert payments.old.build.context == project / "payments"
     assert payments.old.build.args == (("A", "1"),)
@@ -128,6 +129,47 @@ def test_addresses_of_stores_become_references(project: Path) -> None:
     assert (values["REDIS_HOST"], values["REDIS_PORT"]) == ("${stores.cache.host}", "${stores.cache.port}")
     assert (values["PAYMENTS_URL"], values["API_KEY"]) == ("http://payments:8080", "k")
     assert (values["DEBUG"], values["PRICE"], values["FROM_FILE"]) == ("false", "$5", "1")
+
+
+def test_commands_hold_wherever_stores_and_replicas_run(project: Path) -> None:
+    """Addresses of stores become references, the service's own port `{port}`; nothing else is touched."""
+    compose = project / "compose.yaml"
+    compose.write_text(
+        COMPOSE.replace("uvicorn app:app --port 8080", "sh -c 'wait-for db:5432 && exec serve -b 0.0.0.0:8080 -t 8080'")
+        .replace('["celery", "worker"]', "celery -b redis://cache:6379/0 -Q cache --log /srv/cache/8080.log")
+        .replace("alembic upgrade head", "migrate -url postgresql://shop:secret@db:5432/orders up")
+    )
+    matrix = parsed(project, written(project))
+    orders, worker, _ = matrix.services
+    waits = "wait-for ${stores.db.host}:${stores.db.port} && exec serve -b 0.0.0.0:{port} -t 8080"
+    assert orders.old.command == ("sh", "-c", waits)
+    assert worker.old.command == ("celery", "-b", "${stores.cache.url}", "-Q", "cache", "--log", "/srv/cache/8080.log")
+    assert orders.old.prepare == ("migrate", "-url", "${stores.db.url}", "up")
+
+
+@pytest.mark.parametrize(
+    ("words", "port", "made"),
+    [
+        (("serve", "--port", "8080"), 8080, ("serve", "--port", "{port}")),
+        (("serve", "--port=8080", "-w", "8080"), 8080, ("serve", "--port={port}", "-w", "8080")),
+        (("serve", "--listen", ":8080"), 8080, ("serve", "--listen", ":{port}")),
+        (("call", "http://payments:8080", "0.0.0.0:80801"), 8080, ("call", "http://payments:8080", "0.0.0.0:80801")),
+        (("manage.py", "runserver", "0.0.0.0:8000"), 8000, ("manage.py", "runserver", "0.0.0.0:{port}")),
+    ],
+)
+def test_the_port_that_a_service_listens_on(words: tuple[str, ...], port: int, made: tuple[str, ...]) -> None:
+    assert own_port(words, port) == made
+
+
+def test_a_matrix_runs_in_containers_and_in_processes(project: Path) -> None:
+    """The stores by their kinds, and the files of what is built where it is built from."""
+    matrix = parsed(project, written(project))
+    assert [(store.image, store.process) for store in matrix.stores] == [
+        ("postgres:15", "postgres"),
+        ("redis:7", "redis"),
+        ("rabbitmq:3.10", "rabbitmq"),
+    ]
+    assert matrix.service("payments").old.directory == project / "payments"
 
 
 def test_what_was_left_out_is_told_with_the_line_of_the_compose_file(project: Path) -> None:

@@ -72,7 +72,7 @@ def test_each_commit_is_a_version_that_is_built_from_its_own_files(repository: P
         assert version.build is not None and version.build.context == version.directory
         assert (version.directory / "app.py").read_text() == f"RELEASE = {release}\n"
         assert dict(version.environment) == {"LEVEL": level, "TOKEN": "abc", "LOCAL": "1"}
-        assert version.command == ("python", "app.py", "--port", "8080")
+        assert version.command == ("python", "app.py", "--port", "{port}")
     assert len(payments.versions) == 1, "its files are the same in both commits"
     done = subprocess.run(["git", "status", "--porcelain"], capture_output=True, text=True, check=True).stdout
     assert "sources" not in done

@@ -8,10 +8,12 @@ from pathlib import Path
 import click
 
 from verifier.cli.options import examples
-from verifier.errors import BadInput
+from verifier.errors import BadInput, Problem
+from verifier.located import NO_SUCH_FILE
+from verifier.matrix.model import Matrix
 from verifier.printable import printable
 from verifier.rehearsal.examination import Remark, of_inputs, of_machine, runtimes
-from verifier.rehearsal.prepare import prepare
+from verifier.rehearsal.prepare import prepare, without_traffic
 from verifier.runtime.select import AUTO, select
 
 _SIGNS = {"ok": "✓", "advice": "!", "missing": "✗"}
@@ -30,20 +32,42 @@ def doctor(context: click.Context, matrix: Path) -> None:
     except BadInput as error:
         for line in error.lines():
             _show(Remark("missing", line))
+        if all(problem.key.endswith(".recording") for problem in error.problems):
+            _not_recorded(matrix, error.problems[0])
         context.exit(2)
     for remark in of_inputs(prepared):
         _show(remark)
-    with tempfile.TemporaryDirectory(prefix="verifier-doctor-") as folder:
-        found = []
-        for remark in of_machine(prepared[0].whole or prepared[0].matrix, Path(folder)):
-            _show(remark)
-            found.append(remark)
-    able = runtimes(found)
+    able = runtimes(_machine(prepared[0].whole or prepared[0].matrix))
     if not able:
         click.echo("No runtime of this machine can run this matrix.")
         context.exit(4)
     flag = "" if select(AUTO).name == able[0] else f" --runtime {able[0]}"
     click.echo(printable(f"Next: verifier run {matrix}{flag}"))
+
+
+def _machine(matrix: Matrix) -> list[Remark]:
+    """Show what this machine can run of a matrix."""
+    found = []
+    with tempfile.TemporaryDirectory(prefix="verifier-doctor-") as folder:
+        for remark in of_machine(matrix, Path(folder)):
+            _show(remark)
+            found.append(remark)
+    return found
+
+
+def _not_recorded(file: Path, problem: Problem) -> None:
+    """Everything else can be looked at before there is a recording, and the way to one is a command."""
+    try:
+        matrix = without_traffic(file)
+    except BadInput:
+        return
+    _machine(matrix)
+    service = next((entry for entry in matrix.services if entry.serves and entry.new is not entry.old), None)
+    if service is not None and problem.message.startswith(NO_SUCH_FILE):
+        out = problem.message.removeprefix(NO_SUCH_FILE)
+        command = f"verifier record --listen 127.0.0.1:9000 --to http://127.0.0.1:{service.port} --as {service.name}"
+        click.echo(f"Next: record real traffic. Start what runs today, with the address of {service.name} after --to:")
+        click.echo(printable(f"  {command} --out {out}"))
 
 
 def _show(remark: Remark) -> None:

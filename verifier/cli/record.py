@@ -100,6 +100,7 @@ def record(
     redaction = session_header_kept(session_header).also(headers=redact, fields=redact)
     began = time.time()
     try:
+        out.parent.mkdir(parents=True, exist_ok=True)
         file = RecordingFile(out, redaction, session_header, began)
     except OSError as error:
         raise click.BadParameter(f"{out} cannot be written: {error.strerror or error}", param_hint="--out") from None

@@ -14,9 +14,9 @@ from typing import Any
 from verifier.compose.deployment import Deployed, Deployment
 from verifier.compose.model import Command, ComposeService, Place, context_of
 from verifier.compose.recognise import line, migrates
-from verifier.compose.references import matrix_name, referring, store_port
+from verifier.compose.references import matrix_name, own_port, referring, referring_words, store_port
 from verifier.files import is_file
-from verifier.runtime.stores.registered import of_image
+from verifier.runtime.stores.registered import PROCESS_STORES, of_image
 
 _PLAIN = re.compile(r"[A-Za-z_][\w./-]*")
 _WORDS = frozenset(["true", "false", "yes", "no", "on", "off", "null", "y", "n"])  # which YAML does not read as text
@@ -92,7 +92,7 @@ def _service(key: str, entry: Deployed, found: Deployment, target: Target) -> It
     yield "    versions:  # oldest first"
     versions = [old, new] if entry.upgraded else [old]
     for position, (version, name) in enumerate(zip(versions, entry.versions, strict=False)):
-        parts = list(_version(version, entry.migration, position, target))
+        parts = list(_version(version, entry.migration, position, found, target))
         if own[position]:
             inner = ", ".join(f"{scalar(item)}: {scalar(value)}" for item, value in own[position].items())
             parts.append(f"environment: {{{inner}}}")
@@ -100,17 +100,19 @@ def _service(key: str, entry: Deployed, found: Deployment, target: Target) -> It
     yield from (f"    # not taken over: {at}: {what}: {why}" for at, what, why in _left(old, entry))
 
 
-def _version(version: ComposeService, migration: ComposeService | None, position: int, target: Target) -> Iterator[str]:
+def _version(
+    version: ComposeService, migration: ComposeService | None, position: int, found: Deployment, target: Target
+) -> Iterator[str]:
     if version.image:
         yield f"image: {scalar(version.image)}"
     if version.build is not None:
         yield f"build: {_build(version, target)}"
-        if version.content:  # where local processes find the files of this version
-            yield f"directory: {scalar(_context(version, target))}"
+        yield f"directory: {scalar(_context(version, target))}"  # where local processes find its files
     if version.command:
-        yield f"command: {command(version.command)}"
+        words = own_port(words_of(version.command), _port(version))
+        yield f"command: {command(referring_words(words, found.stores))}"
     if migration is not None:
-        told = command(migration.command)
+        told = command(referring_words(words_of(migration.command), found.stores))
         yield f"migrate: {{expand: {told}}}" if position else f"prepare: {told}"
 
 
@@ -167,10 +169,13 @@ def _named(environment: Mapping[str, str], found: Deployment) -> dict[str, str]:
 
 def _store(key: str, store: ComposeService, target: Target) -> Iterator[str]:
     parts = [f"image: {scalar(store.image)}"]
+    kind = of_image(store.image)
+    if kind is not None and kind.name in PROCESS_STORES:
+        parts.append(f"process: {kind.name}")
     if store.environment:
         inner = ", ".join(f"{scalar(name)}: {scalar(value)}" for name, value in store.environment.items())
         parts.append(f"environment: {{{inner}}}")
-    if of_image(store.image) is None:
+    if kind is None:
         parts.append(f"port: {store_port(store) or 80}, ready: tcp")
     left = list(store.left)
     for source, inside, at in store.mounts:
@@ -217,13 +222,20 @@ def _stop(service: ComposeService) -> str:
     return ", ".join(parts)
 
 
+def words_of(declared: Command) -> Command:
+    """A line of Compose in words, as Compose itself splits it; it is no line for a shell. One that has none stays."""
+    if not isinstance(declared, str):
+        return declared
+    try:
+        return tuple(shlex.split(declared))
+    except ValueError:
+        return declared
+
+
 def command(words: Command) -> str:
-    """A line of Compose is split into words, as Compose itself does; it is no line for a shell."""
+    """The words of a command as YAML."""
     if isinstance(words, str):
-        try:
-            words = tuple(shlex.split(words))
-        except ValueError:
-            return json.dumps(words, ensure_ascii=False)
+        return json.dumps(words, ensure_ascii=False)
     return f"[{', '.join(map(scalar, words))}]"
 
 

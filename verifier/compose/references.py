@@ -1,15 +1,17 @@
-"""Addresses of stores in environment values, as references of a matrix, so that they hold wherever a store runs."""
+"""Addresses of stores in environments and commands, as references of a matrix, so that they hold wherever it runs."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 
-from verifier.compose.model import ComposeService
+from verifier.compose.model import Command, ComposeService
 from verifier.compose.recognise import OTHERS, last
 from verifier.runtime.stores.registered import of_image
 
 _URL = "url"
+_HERE = r"(?:0\.0\.0\.0|127\.0\.0\.1|localhost|\[::1?\]|\*)"
+_PORT_OPTION = r"(?:-p|-b|-P|--?[\w-]*(?:port|bind|listen|addr|address|http))"
 
 
 def store_port(store: ComposeService) -> int:
@@ -32,6 +34,42 @@ def referring(environment: Mapping[str, str], stores: Mapping[str, ComposeServic
             else:
                 found[key] = _referring(value, name, store, port)
     return found
+
+
+def referring_words(words: Command, stores: Mapping[str, ComposeService]) -> Command:
+    """The words of a command in the same way. A word that is only the name of a store may mean something else."""
+    if isinstance(words, str):
+        return words
+    found = list(words)
+    for name, store in stores.items():
+        found = [word if word == name else _in_text(word, name, store) for word in found]
+    return tuple(found)
+
+
+def _in_text(text: str, name: str, store: ComposeService) -> str:
+    """A line for a shell has its addresses within: a whole URL, a host with its port, and a host in a URL."""
+    reference, kind, port = f"${{stores.{matrix_name(name)}.", of_image(store.image), store_port(store)
+    if kind is not None:
+        whole = re.escape(kind.url(tuple(store.environment.items()), name, port))
+        text = re.sub(rf"(?<![\w+]){whole}(?![\w/?])", f"{reference}{_URL}}}", text)
+    text = re.sub(rf"(?<![\w.-]){re.escape(name)}:{port}(?!\d)", f"{reference}host}}:{reference}port}}", text)
+    host = rf"(?:(?<=://)|(?<=\w@)){re.escape(name)}(?=[/?,]|$)"
+    return re.sub(host, f"{reference}host}}", text)
+
+
+def own_port(words: Command, port: int) -> Command:
+    """The words with `{port}` for the port that the service itself listens on: local processes get one of their own.
+
+    It stands after an option that names a port or an address, or behind an address that means this machine.
+    """
+    if isinstance(words, str) or not port:
+        return words
+    within = re.compile(rf"({_HERE}:|(?:^|\s){_PORT_OPTION}[= ]){port}(?!\d)")
+    found = [within.sub(r"\g<1>{port}", word) for word in words]
+    for at, word in enumerate(found):
+        if at and word in (str(port), f":{port}") and re.fullmatch(_PORT_OPTION, found[at - 1]):
+            found[at] = word.replace(str(port), "{port}")
+    return tuple(found)
 
 
 def matrix_name(name: str) -> str:

@@ -38,11 +38,12 @@ def parse(
     environ: Mapping[str, str] = os.environ,
     parts_of: PartsOf = every_part,
     folder: Path | None = None,
+    recorded: bool = True,
 ) -> Matrix:
     """The matrix of a file. `process_stores` are the stores that a matrix may name as `process` of a store.
 
     `environ` holds the variables of `${env.NAME}`, and `parts_of` says by what a store can be called.
-    Paths in the matrix are relative to `folder`, by default that of the file.
+    Paths in the matrix are relative to `folder`, by default that of the file. Not `recorded`: its traffic is left out.
     Raises BadInput with all problems found.
     """
     file = resolved(Path(), str(file)) or file
@@ -54,7 +55,7 @@ def parse(
     for section in {"services", "stores"} & items.keys():
         items[section] = caller.filled(reader, items[section])
     folder = folder or file.parent
-    for needed in ("services", "traffic"):
+    for needed in ("services", "traffic") if recorded else ("services",):
         if needed not in items:
             reader.problem(root, f"must declare {needed!r}")
     services = _named(reader, items.get("services"), lambda name, at: read_service(reader, name, at, folder, caller))
@@ -69,7 +70,7 @@ def parse(
         stores=stores,
         partners=partners,
         rollout=read_rollout(reader, items.get("rollout"), names, services),
-        traffic=read_traffic(reader, items.get("traffic"), items.get("services"), names, folder),
+        traffic=read_traffic(reader, items.get("traffic"), items.get("services"), names, folder) if recorded else (),
         faults=_faults(reader, items.get("faults")),
         budget=reader.seconds(items.get("budget"), 300.0),
         replaying=read_replaying(reader, items.get("replay")),

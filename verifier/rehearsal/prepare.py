@@ -114,10 +114,15 @@ def prepare(
     return tuple(found)
 
 
-def _parsed(file: Path, environ: Mapping[str, str], folder: Path | None) -> Matrix:
+def without_traffic(file: Path) -> Matrix:
+    """The matrix of a file whose traffic is not recorded yet. Raises BadInput with every other problem."""
+    return _parsed(file, os.environ, None, recorded=False)
+
+
+def _parsed(file: Path, environ: Mapping[str, str], folder: Path | None, *, recorded: bool = True) -> Matrix:
     """The matrix of a file. A Compose file gets a message of its own."""
     try:
-        return parse(file, PROCESS_STORES, environ, parts, folder)
+        return parse(file, PROCESS_STORES, environ, parts, folder, recorded)
     except BadInput:
         from verifier.compose.read import refuse_compose  # late: only a wrong file needs it
 

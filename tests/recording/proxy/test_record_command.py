@@ -111,7 +111,7 @@ def recording(service: int, out: Path, *more: str) -> Iterator[Running]:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_with_a_whole_file(service: int, tmp_path: Path, number: signal.Signals) -> None:
-    out = tmp_path / "shop.har"
+    out = tmp_path / "recordings" / "shop.har"  # in a folder that is not there yet
     body = b'{"card": "4111", "note": "n", "password": "hunter2hunter2"}'
     headers = (("Authorization", TOKEN), ("Content-Type", "application/json"), ("X-User", "ann"))
     with recording(service, out, "--redact", "card", "--session-header", "X-User") as running:
@@ -119,7 +119,7 @@ def test_a_signal_ends_it_with_a_whole_file(service: int, tmp_path: Path, number
         assert not out.exists()
         status, said = running.end(number)
     assert (status, "2 exchanges" in said) == (0, True)
-    assert [path.name for path in tmp_path.iterdir()] == ["shop.har"]
+    assert [path.name for path in out.parent.iterdir()] == ["shop.har"]
     text = out.read_text()
     for secret in ("abcdefgh12345678", "hunter2", "4111", "0123456789abcdef"):
         assert secret not in text

@@ -183,7 +183,11 @@ def _probe(job: Job, address: Address) -> Probe | None:
 
 def _kind(spec: StoreSpec) -> StoreKind:
     if not spec.process:
-        named = ", ".join(f"`process: {name}`" for name in registered.PROCESS_STORES)
+        kind = registered.of_image(spec.image)
+        known = (
+            [kind.name] if kind is not None and kind.name in registered.PROCESS_STORES else registered.PROCESS_STORES
+        )
+        named = ", ".join(f"`process: {name}`" for name in known)
         raise BrokenEnvironment(
             f"store {spec.name} has no `process`, which the process runtime needs: declare {named} or a command"
         )
