@@ -24,6 +24,9 @@ COMMANDS = {
     "record": "Record live traffic into a HAR file.",
     "redact": "Write a copy of a recording without its secrets.",
     "contract": "Compare two contracts in both directions: OpenAPI, Swagger, AsyncAPI or JSON Schema.",
+    "publish": "Put the results of a run into the results store.",
+    "record-deployment": "Record a deployment, so that `can-deploy` knows which versions run side by side.",
+    "can-deploy": "Decide by published runs whether versions may be deployed, and name the evidence.",
     "clean": "Remove the containers, networks, volumes, processes and folders that killed runs left behind.",
 }
 

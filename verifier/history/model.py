@@ -187,6 +187,8 @@ class RunInfo(Struct, frozen=True, gc=False):
     file: str = ""  # path of the matrix as given on the command line
     unfinished: bool = False  # it goes on, or it was stopped before its end: interrupted, killed or broken
     lines: tuple[tuple[str, str, int], ...] = ()  # (service, version or "", line that declares it in the matrix)
+    at: float = 0.0  # when the run began, as Unix time; 0 in runs of earlier versions
+    images: tuple[tuple[str, str, str], ...] = ()  # (service, version, a digest of its image), where it has one
 
 
 class History(Struct, frozen=True, gc=False):

@@ -106,6 +106,11 @@ class HistoryWriter:
             self._waiting[kind].relieve()
             self._files[kind].flush()
 
+    def learn_images(self, images: tuple[tuple[str, str, str], ...]) -> None:
+        """Store which images run, once they are known."""
+        self._run = structs.replace(self._run, images=images)
+        write_value(self._run_file, self._run)
+
     def finish(self) -> None:
         """Write everything that waits, and then that the run has come to its end."""
         self.flush()

@@ -9,7 +9,7 @@ from pathlib import Path
 from verifier.errors import BrokenEnvironment
 from verifier.matrix.model import Matrix, Service, Version
 from verifier.rehearsal.environment import fill, store_spec
-from verifier.runtime.base import Environment, ReplicaSpec, Runtime, StoreSpec
+from verifier.runtime.base import Environment, ReplicaSpec, RunsImages, Runtime, StoreSpec
 
 SLOWER = 3.0  # times what the slowest start of the service in a control with all old took
 
@@ -69,6 +69,13 @@ def every_spec(matrix: Matrix, directory: Path) -> tuple[tuple[ReplicaSpec, ...]
             replicas.append(replica_spec(matrix, service, version, name, (), directory / "logs" / f"{name}.log", {}))
     stores = tuple(store_spec(store, directory, directory / "logs" / f"{store.name}.log") for store in matrix.stores)
     return tuple(replicas), stores
+
+
+async def image_digests(matrix: Matrix, runtime: RunsImages, directory: Path) -> tuple[tuple[str, str, str], ...]:
+    """Service, version and a digest of its image, for each version and digest. Images must have been provided."""
+    replicas, _ = every_spec(matrix, directory)
+    found = await runtime.image_digests(replicas)
+    return tuple((spec.service, spec.version, digest) for spec in replicas for digest in found.get(spec.id, ()))
 
 
 async def provide(matrix: Matrix, runtime: Runtime, directory: Path) -> None:

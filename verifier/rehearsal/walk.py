@@ -16,7 +16,7 @@ from verifier.checks.verdict import Judgement
 from verifier.errors import BrokenEnvironment
 from verifier.history import parts
 from verifier.history.clock import run_clock
-from verifier.history.model import History, Note, Timing
+from verifier.history.model import History, Note, RunInfo, Timing
 from verifier.history.store import HistoryWriter, merge, read, write_value
 from verifier.plan.confirmation import confirmation
 from verifier.plan.model import Path as PlanPath
@@ -32,12 +32,12 @@ from verifier.rehearsal.path_run import EndedEarly, PathRun
 from verifier.rehearsal.prepare import Prepared
 from verifier.rehearsal.run_directory import keep_inputs, stored_contracts, templates_of, tidy
 from verifier.rehearsal.schedule import side_by_side
-from verifier.rehearsal.specs import provide
+from verifier.rehearsal.specs import image_digests, provide
 from verifier.rehearsal.templates import Templates
 from verifier.rehearsal.wiring import masked, masking
 from verifier.replay.budget import Budget, PathBudget
 from verifier.replay.turns import Machine
-from verifier.runtime.base import Runtime
+from verifier.runtime.base import RunsImages, Runtime
 
 
 @dataclass(slots=True)
@@ -109,7 +109,7 @@ class Rehearsal:
         prepared, directory = self.prepared, self.directory
         if prepared.credentials is None and prepared.names_secrets:
             raise ValueError("prepared without the credentials that the matrix names: this can be shown but not run")
-        writer = HistoryWriter(directory, structs.replace(run_info(prepared, self.runtime.name), unfinished=True))
+        writer = HistoryWriter(directory, self._first_record())
         self.emit(RunBegan(prepared.plan, self.runtime.name, self.why, str(directory)))
         try:
             add = masking(prepared, writer.add)
@@ -133,12 +133,17 @@ class Rehearsal:
             finally:
                 tidy(directory, prepared.credentials)
 
+    def _first_record(self) -> RunInfo:
+        return structs.replace(run_info(self.prepared, self.runtime.name), at=round(self.wall(), 3), unfinished=True)
+
     async def _on_runtime(self, writer: HistoryWriter, walk: Callable[[HistoryWriter], Awaitable[None]]) -> None:
         try:
             self.emit(Doing(f"opening the {self.runtime.name} runtime"))
             await self.runtime.open()
             self.emit(Doing("providing images"))
             await provide(self.prepared.matrix, self.runtime, self.directory)
+            if isinstance(self.runtime, RunsImages):
+                writer.learn_images(await image_digests(self.prepared.matrix, self.runtime, self.directory))
             if self.cache is not None:
                 self._keys = await CellKeys.of(self.prepared, self.runtime, self.directory)
             self._opening = self._now()

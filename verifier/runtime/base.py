@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 Environment = tuple[tuple[str, str], ...]
 
@@ -108,6 +108,14 @@ class StartFailure:
     reason: Literal["exited", "never-ready"]
     detail: str
     tail: str  # the last lines of its log
+
+
+@runtime_checkable
+class RunsImages(Protocol):
+    """What a runtime offers as well if its replicas run images."""
+
+    async def image_digests(self, replicas: tuple[ReplicaSpec, ...]) -> dict[str, tuple[str, ...]]:
+        """The id of each replica's image and its digests in registries, by the id of the replica; after `provide`."""
 
 
 class Runtime(Protocol):

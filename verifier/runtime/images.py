@@ -135,6 +135,13 @@ def _pull(client: docker.DockerClient, want: Wanted) -> None:
         )
 
 
+def digests(client: docker.DockerClient, name: str) -> tuple[str, ...]:
+    """The id of an image and its digests in registries, which is how deployments name it."""
+    image = client.images.get(name)
+    registries = (entry.partition("@")[2] for entry in image.attrs.get("RepoDigests") or ())
+    return tuple(dict.fromkeys(filter(None, (str(image.id), *registries))))
+
+
 def _split(image: str) -> tuple[str, str, str]:
     """Name, digest and tag. Without digest and tag it is `latest`, because a pull without a tag fetches all tags."""
     name, _, digest = image.partition("@")
