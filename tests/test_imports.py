@@ -35,6 +35,7 @@ FORBIDDEN = (
     ("replay", "replay/session.py", "verifier.checks.judge"),
     ("rehearsal", "rehearsal/walk.py", "verifier.cli.main"),
     ("compose", "compose/model.py", "verifier.plan.model"),
+    ("gate", "rehearsal/walk.py", "verifier.gate.store"),
     ("pytest-plugin", "cli/clean.py", "verifier.pytest_plugin.result"),
 )
 

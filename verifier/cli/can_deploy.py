@@ -10,6 +10,7 @@ import click
 
 from verifier.cli.gate_options import ENVIRONMENT, STORE, BuildType, age, builds, opened
 from verifier.cli.options import examples
+from verifier.errors import BadInput
 
 if TYPE_CHECKING:
     from verifier.gate.model import Deployment, Evidence
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 @click.option("--by-contract", is_flag=True, help="Beside it, a version with the same contract counts as the live one.")
 @click.option("--no-overlap", is_flag=True, help="The old version ends before the new one starts (strategy recreate).")
 @click.option("--apart", multiple=True, metavar="SERVICE", help="This one has nothing to do with it. Repeatable.")
+@click.option("--before-contract", is_flag=True, help="With --back: the contract migrations have not run yet.")
 @click.option("--start", is_flag=True, help="After a yes, record at once that the deployment has started.")
 @click.option("--json", "as_json", is_flag=True, help="Print the decision as JSON.")
 @STORE
@@ -46,6 +48,7 @@ def can_deploy(
     by_contract: bool,
     no_overlap: bool,
     apart: tuple[str, ...],
+    before_contract: bool,
     start: bool,
     as_json: bool,
     store: str | None,
@@ -57,12 +60,16 @@ def can_deploy(
     evidence is missing, 4 no results store.
     """
     targets, allowed = builds(given), age(max_age)
+    if deployed := sorted(targets.keys() & set(apart)):
+        raise BadInput.one("--apart", f"names {deployed[0]}, which is deployed")
     with opened(store) as results:
         from verifier.gate.decide import Question, decide
         from verifier.gate.model import live
         from verifier.gate.text import EXIT, Asked, document, render
 
-        question = Question(targets, back, not no_overlap, allowed, together, by_contract, frozenset(apart))
+        question = Question(
+            targets, back, not no_overlap, allowed, together, by_contract, frozenset(apart), before_contract
+        )
         decisions = []
 
         def look(deployments: list[Deployment], evidence: list[Evidence]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from urllib.parse import quote
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -40,7 +41,7 @@ def address(given: str | None) -> URL:
 def shown(url: URL) -> str:
     """The URL without its password and without secrets in its query."""
     query = {name: MASK if _SECRET.search(name) else value for name, value in url.query.items()}
-    return url.set(query=query).render_as_string(hide_password=True)
+    return url.set(query=query).render_as_string(hide_password=True).replace(quote(MASK, safe=""), MASK)
 
 
 def masked(text: str, url: URL) -> str:

@@ -6,13 +6,16 @@
    that is deployed. The other services run what is live of them, which is more than one build while a deployment of
    theirs is under way. Afterwards the deployed service runs the new build alone.
 2. *What a run may say.* A run speaks only through states that are part of the window: all of its services are live
-   there, with exactly these builds (by digest where both sides know one). A state with any other version beside it is
-   no evidence, neither for nor against. The run must have changed the deployed service from a live version to the
-   deployed one. Going back is a question of its own: there, only states after a rollback count.
+   there, with no other builds (by digest where both sides know one). A state with any other version in it is no
+   evidence, neither for nor against. The run must have changed the deployed service from a live version to the
+   deployed one. Going back is a question of its own. There, only states after a rollback from a part of the window
+   count, because what fails on the way forward is the reason for going back and not an objection to it.
 3. *Pass.* A run passes if it was in the whole window, as far as its services go, and in what follows it, and if
    none of its states that are part of the window failed or is unknown. Such a run speaks for each pair of its
    services. The answer is yes (0) if each deployed service has such a run with each other live service. One run need
-   not contain all of them, unless `together` is asked for. A pass expires after `max_age`.
+   not contain all of them, unless `together` is asked for. A pass expires after `max_age`. Going back, a run must have
+   gone from exactly what is live to exactly what will be. A deployment that has finished may have run its last
+   migrations (contract), after which no run goes back, unless `before_contract` says that it has not.
 4. *Fail.* A run fails if a state that is part of the window failed. One such run is enough for a no (1), however many
    others pass and however old it is.
 5. *Newer.* A run takes the place of older runs of the same matrix with the same versions and builds, if it passes or
@@ -40,8 +43,8 @@ Reply = Literal["yes", "no", "unknown"]
 class Question:
     """May these builds be deployed at the same time? `max_age` is in seconds; None: a pass does not expire.
 
-    `back`: it is a rollback. `overlap`: old and new run side by side meanwhile. `apart` are services that are said to
-    have nothing to do with the deployed ones.
+    `back`: it is a rollback. `before_contract`: the last migrations of what is live have not run. `overlap`: old and
+    new run side by side meanwhile. `apart` are services that are said to have nothing to do with the deployed ones.
     """
 
     targets: Mapping[str, Build]
@@ -51,6 +54,11 @@ class Question:
     together: bool = False
     by_contract: bool = False
     apart: frozenset[str] = frozenset()
+    before_contract: bool = False
+
+    def counts(self, service: str) -> bool:
+        """Whether a service has to do with the deployment; what is deployed does in any case."""
+        return service in self.targets or service not in self.apart
 
     @property
     def direction(self) -> Direction:
@@ -135,7 +143,7 @@ def _needed(question: Question, window: Window, passing: Sequence[Heard], silent
 
 def _heard(question: Question, window: Window, contracts: Contracts, evidence: Evidence, now: float) -> Heard:
     """What one run says: through its states that are part of the window and nothing else."""
-    members = {member.service: member for member in evidence.members if member.service not in question.apart}
+    members = {member.service: member for member in evidence.members if question.counts(member.service)}
     covers = frozenset(members)
     if why := _foreign(question, window, members):
         return Heard(evidence, "unknown", covers, why)
@@ -148,13 +156,12 @@ def _heard(question: Question, window: Window, contracts: Contracts, evidence: E
                 relevant.append(state)
                 bridges.update(dict.fromkeys(crossed))
     against = tuple(state for state in relevant if state.verdict == "fail")
-    found = (evidence, "fail" if against else "pass", covers, "", against, tuple(bridges))
     if against:
-        return Heard(*found)  # type: ignore[arg-type]
-    if why := _incomplete(window, relevant, members, contracts, evidence):
+        return Heard(evidence, "fail", covers, "", against, tuple(bridges))
+    if why := _incomplete(question, window, relevant, members, contracts, evidence):
         return Heard(evidence, "unknown", covers, why)
     expired = question.max_age is not None and now - evidence.at > question.max_age
-    return Heard(*found, expired=expired)  # type: ignore[arg-type]
+    return Heard(evidence, "pass", covers, bridges=tuple(bridges), expired=expired)
 
 
 def _foreign(question: Question, window: Window, members: Mapping[str, Member]) -> str:
@@ -163,7 +170,7 @@ def _foreign(question: Question, window: Window, members: Mapping[str, Member]) 
         return "it has none of the deployed services"
     for service, member in members.items():
         if service not in window.during:
-            return f"it has {service}, of which nothing is live"
+            return f"it has {service}, of which nothing is recorded as live"
         if service not in question.targets:
             continue
         target, before = question.targets[service], window.before(service)
@@ -176,29 +183,58 @@ def _foreign(question: Question, window: Window, members: Mapping[str, Member]) 
 
 
 def _incomplete(
-    window: Window, states: Sequence[State], members: Mapping[str, Member], contracts: Contracts, evidence: Evidence
+    question: Question,
+    window: Window,
+    states: Sequence[State],
+    members: Mapping[str, Member],
+    contracts: Contracts,
+    evidence: Evidence,
 ) -> str:
     """Why a run without a failure is no pass; "" if it is one."""
     for state in states:
         if state.verdict == "unknown":
             reason = state.causes or evidence.unknowns
             return reason[0] if reason else f"{state.steps[0]} is unknown"
+    if question.back:
+        went = (
+            window.is_whole(state.origin, members, contracts, window.live)
+            and window.is_whole(state.mixture, members, contracts, window.after)
+            for state in states
+        )
+        if behind := _point_of_no_return(question, window, evidence):
+            return behind
+        begin, end = _told(window.live, members), _told(window.after, members)
+        return "" if any(went) else f"it never went back from {begin} to {end}"
     for wanted in (window.during, window.after):
-        if not any(window.is_whole(state, members, contracts, wanted) for state in states):
-            return f"it never had {_told(wanted, members)} side by side{_hint(window, states)}"
+        if not any(window.is_whole(state.mixture, members, contracts, wanted) for state in states):
+            return f"it never had {_told(wanted, members)} side by side{_hint(window, evidence)}"
     return ""
 
 
-def _hint(window: Window, states: Sequence[State]) -> str:
+def _point_of_no_return(question: Question, window: Window, evidence: Evidence) -> str:
+    """Why a rehearsed rollback is none from here: once a deployment has finished, its last migrations may have run."""
+    behind = [
+        service
+        for service in evidence.contracted
+        if service in question.targets and not any(map(question.targets[service].is_same, window.live.get(service, ())))
+    ]
+    if not behind or question.before_contract:
+        return ""
+    return f"it went back only before the contract migrations of {' and '.join(behind)} (see --before-contract)"
+
+
+def _hint(window: Window, evidence: Evidence) -> str:
     """A service with one replica runs one version at a time in a rehearsal that puts no new one beside it."""
     alone = [
         service
         for service in window.targets
         if len(window.during[service]) > 1
-        and not any(name == service and len(versions) > 1 for state in states for name, versions in state.mixture)
+        and not any(
+            name == service and len(versions) > 1 for state in evidence.states for name, versions in state.mixture
+        )
     ]
     return f" (it needs two replicas of {' and '.join(alone)} for that)" if alone else ""
 
 
 def _told(builds: Live, members: Iterable[str]) -> str:
-    return ", ".join(f"{service} {' + '.join(map(str, builds[service]))}" for service in sorted(members))
+    return ", ".join(f"{service} {' + '.join(map(str, builds.get(service, ())))}" for service in sorted(members))

@@ -15,7 +15,7 @@ from typing import Any
 from verifier.checks.verdict import Judgement, StepVerdict, Verdict
 from verifier.contracts import document
 from verifier.errors import BadInput
-from verifier.gate.model import Direction, Evidence, Member, RunVersion, State
+from verifier.gate.model import Direction, Evidence, Member, RunVersion, Sides, State
 from verifier.history.model import History, ServiceInfo
 from verifier.history.store import read_value
 from verifier.plan.model import Plan
@@ -70,7 +70,14 @@ def _of_pair(directory: Path) -> Evidence:
         members=members,
         states=tuple(_states(judgement, history, plan)),
         unknowns=tuple(one_line(sentence) for sentence in judgement.unknowns),
+        contracted=_contracted(plan),
     )
+
+
+def _contracted(plan: Plan) -> tuple[str, ...]:
+    """The services with migrations that run when all of their old replicas are gone: "SERVICE VERSION contract"."""
+    names = {name for step in plan.steps for name in step.migrations if name.endswith(" contract")}
+    return tuple(sorted({name.partition(" ")[0] for name in names}))
 
 
 def _identity(directory: Path) -> str:
@@ -112,37 +119,45 @@ def _states(judgement: Judgement, history: History, plan: Plan) -> Iterator[Stat
     migrations = {step.id: step.migrations for step in history.steps}
     everywhere = _shown_nowhere(judgement)
     found: dict[tuple[Any, ...], dict[Verdict, list[StepVerdict]]] = {}
-    for step, direction in _directed(judgement):
-        mixture: dict[str, set[str]] = {}
-        for entry in step.state:
-            if entry.count > 0:
-                mixture.setdefault(entry.service, set()).add(entry.version)
-        sides = tuple(sorted((service, tuple(sorted(versions))) for service, versions in mixture.items()))
+    for step, direction, origin in _directed(judgement):
         migrated = tuple(sorted({name.partition(" ")[0] for name in migrations.get(step.id, ())}))
         verdict: Verdict = "fail" if everywhere else _verdict(step, judgement)
-        found.setdefault((direction, sides, migrated), {}).setdefault(verdict, []).append(step)
-    for (direction, sides, migrated), by_verdict in found.items():
+        found.setdefault((direction, _sides(step), migrated, origin), {}).setdefault(verdict, []).append(step)
+    for (direction, sides, migrated, origin), by_verdict in found.items():
         worst = min(by_verdict, key=lambda verdict: _WORST[verdict])
         steps = tuple(step.id for step in by_verdict[worst])
         causes = tuple(everywhere or _causes(judgement, set(steps))) if worst == "fail" else ()
-        yield State(direction, sides, migrated, worst, steps, causes)
+        yield State(direction, sides, migrated, worst, steps, causes, origin)
 
 
-def _directed(judgement: Judgement) -> Iterator[tuple[StepVerdict, Direction]]:
-    """The steps that say something about going forward or back.
+def _sides(step: StepVerdict) -> Sides:
+    mixture: dict[str, set[str]] = {}
+    for entry in step.state:
+        if entry.count > 0:
+            mixture.setdefault(entry.service, set()).add(entry.version)
+    return tuple(sorted((service, tuple(sorted(versions))) for service, versions in mixture.items()))
+
+
+def _directed(judgement: Judgement) -> Iterator[tuple[StepVerdict, Direction, Sides]]:
+    """The steps that say something about going forward, or about going back and from where.
 
     After a rollback that failed, the data is no longer what the way forward meets: what fails then is no evidence
     against it, and what passes is none for it.
     """
     spoiled: set[str] = set()
+    origins: dict[str, Sides] = {}  # by path: the mixture before a rollback
     for step in judgement.steps:
         if step.phase == "control-old" or (step.phase == "control-upgrade" and step.kind == "start"):
             continue
         back = step.phase == "rollback" and step.kind != "go forward"
-        if back and step.verdict == "fail":
+        if not back:
+            origins[step.path] = _sides(step)
+            if step.path not in spoiled:
+                yield step, "forward", ()
+            continue
+        if step.verdict == "fail":
             spoiled.add(step.path)
-        if back or step.path not in spoiled:
-            yield step, "back" if back else "forward"
+        yield step, "back", origins.get(step.path, ())
 
 
 def _verdict(step: StepVerdict, judgement: Judgement) -> Verdict:

@@ -11,7 +11,6 @@ from verifier.checks.verdict import Verdict
 
 Direction = Literal["forward", "back"]
 Stage = Literal["started", "finished", "removed"]
-Mixture = Mapping[str, frozenset[str]]  # the versions of each service that run side by side
 
 
 class Build(Struct, frozen=True, order=True):
@@ -51,19 +50,24 @@ class Member(Struct, frozen=True):
         return self.new if name == self.new.name else self.old
 
 
+Sides = tuple[tuple[str, tuple[str, ...]], ...]  # services with their versions, both sorted
+
+
 class State(Struct, frozen=True):
     """One mixture that a run was in, on its way forward or back, with its worst verdict there.
 
-    `migrated` are the services whose migrations had been applied. `steps` are those in which the worst verdict was
-    seen, and `causes` what was violated in them, in a sentence each.
+    `origin` is the mixture from which the run went back, empty on the way forward. `migrated` are the services whose
+    migrations had been applied. `steps` are those in which the worst verdict was seen, and `causes` what was violated
+    in them, in a sentence each.
     """
 
     direction: Direction
-    mixture: tuple[tuple[str, tuple[str, ...]], ...]
+    mixture: Sides
     migrated: tuple[str, ...]
     verdict: Verdict
     steps: tuple[str, ...]
     causes: tuple[str, ...] = ()
+    origin: Sides = ()
 
 
 class Evidence(Struct, frozen=True):
@@ -80,6 +84,7 @@ class Evidence(Struct, frozen=True):
     members: tuple[Member, ...]
     states: tuple[State, ...]
     unknowns: tuple[str, ...] = ()
+    contracted: tuple[str, ...] = ()  # services that had migrations for when all old replicas are gone
 
     @property
     def subject(self) -> tuple[object, ...]:

@@ -71,6 +71,8 @@ def assumed(asked: Asked, decision: Decision) -> Iterator[str]:
     question = asked.question
     for service in sorted(question.apart & asked.live.keys()):
         yield f"{service} has nothing to do with this deployment (--apart)"
+    if question.before_contract:
+        yield "the contract migrations of what is live have not run (--before-contract)"
     if not question.overlap:
         yield "the old build ends before the new one starts (--no-overlap)"
     heard = [entry for need in decision.needed for entry in need.shown_by] + list(decision.against)

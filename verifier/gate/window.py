@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from verifier.gate.model import Build, Evidence, Live, Member, RunVersion, State
+from verifier.gate.model import Build, Evidence, Live, Member, RunVersion, Sides, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Window:
     def holds(self, state: State, members: Mapping[str, Member], contracts: Contracts) -> tuple[bool, list[str]]:
         """Whether nothing in a state is foreign to the window, and which versions stand for others in it."""
         bridges = []
-        for service, member, versions in _of_members(state, members):
+        for service, member, versions in (*_of(state.mixture, members), *_of(state.origin, members)):
             if len(versions) > 1 and service in self.targets and not self.overlap:
                 return False, []
             for version in versions:
@@ -64,14 +64,14 @@ class Window:
                 return False, []
         return True, bridges
 
-    def is_whole(self, state: State, members: Mapping[str, Member], contracts: Contracts, builds: Live) -> bool:
-        """Whether a state had all of these builds, as far as the services of the run go, and no other."""
-        found = {service: versions for service, _, versions in _of_members(state, members)}
+    def is_whole(self, sides: Sides, members: Mapping[str, Member], contracts: Contracts, builds: Live) -> bool:
+        """Whether a mixture had all of these builds, as far as the services of the run go, and no other."""
+        found = {service: versions for service, _, versions in _of(sides, members)}
         return found.keys() == members.keys() and all(
-            len(versions) == len(builds[service])
+            len(versions) == len(builds.get(service, ()))
             and all(
                 any(contracts.stands_for(service, version, build, self.targets) for version in versions)
-                for build in builds[service]
+                for build in builds.get(service, ())
             )
             for service, versions in found.items()
         )
@@ -89,8 +89,9 @@ class Window:
         return tuple(dict.fromkeys((*self.during.get(service, ()), *self.before(service))))
 
 
-def _of_members(state: State, members: Mapping[str, Member]) -> Iterator[tuple[str, Member, tuple[RunVersion, ...]]]:
-    for service, names in state.mixture:
+def _of(sides: Sides, members: Mapping[str, Member]) -> Iterator[tuple[str, Member, tuple[RunVersion, ...]]]:
+    """The services of a mixture that count, with their versions."""
+    for service, names in sides:
         if service in members:
             yield service, members[service], tuple(members[service].version(name) for name in names)
 
