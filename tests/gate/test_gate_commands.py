@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -151,6 +153,14 @@ def test_contradictions_are_bad_input(tool: Tool) -> None:
     for arguments in (("a=1", "a=2"), ("a=1", "--apart", "a"), ("a=1", "--max-age", "soon")):
         with pytest.raises(BadInput):
             tool(can_deploy, *arguments, *PRODUCTION)
+
+
+def test_without_the_extra_the_command_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith(("verifier.gate", "verifier.cli.gate_options"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "sqlalchemy", None)
+    with pytest.raises(BadInput, match=r"needs sqlalchemy.*: pip install 'mixed-version-verifier\[gate\]'"):
+        import_module("verifier.cli.gate_options")
 
 
 def test_without_a_store_there_is_no_answer(tool: Tool, tmp_path: Path) -> None:

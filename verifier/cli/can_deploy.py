@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING
 
 import click
 
 from verifier.cli.gate_options import ENVIRONMENT, STORE, BuildType, age, builds, opened
 from verifier.cli.options import examples
 from verifier.errors import BadInput
-
-if TYPE_CHECKING:
-    from verifier.gate.model import Deployment, Evidence
+from verifier.gate.decide import Question, decide
+from verifier.gate.model import Deployment, Evidence, live
+from verifier.gate.text import EXIT, Asked, document, render
 
 
 @click.command(
@@ -63,10 +62,6 @@ def can_deploy(
     if deployed := sorted(targets.keys() & set(apart)):
         raise BadInput.one("--apart", f"names {deployed[0]}, which is deployed")
     with opened(store) as results:
-        from verifier.gate.decide import Question, decide
-        from verifier.gate.model import live
-        from verifier.gate.text import EXIT, Asked, document, render
-
         question = Question(
             targets, back, not no_overlap, allowed, together, by_contract, frozenset(apart), before_contract
         )

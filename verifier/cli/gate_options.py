@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from verifier.errors import BadInput
+from verifier.gate.model import Build
 from verifier.located import parse_seconds
 
-if TYPE_CHECKING:
-    from verifier.gate.model import Build
+try:
+    from verifier.gate.address import address
     from verifier.gate.store import ResultsStore
+except ModuleNotFoundError as error:
+    raise BadInput.one(
+        "verifier", f"the results store needs {error.name}: pip install 'mixed-version-verifier[gate]'"
+    ) from None
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _DAY = 86400.0
@@ -43,8 +48,6 @@ class BuildType(click.ParamType[tuple[str, str, str]]):
 
 def builds(given: Sequence[tuple[str, str, str]]) -> dict[str, Build]:
     """The builds by service. Raises BadInput if a service is named twice."""
-    from verifier.gate.model import Build
-
     found: dict[str, Build] = {}
     for service, version, digest in given:
         if service in found:
@@ -54,14 +57,7 @@ def builds(given: Sequence[tuple[str, str, str]]) -> dict[str, Build]:
 
 
 def opened(store: str | None, *, create: bool = False) -> ResultsStore:
-    """The results store. Raises BadInput for a wrong URL or a missing package, BrokenEnvironment if it fails."""
-    try:
-        from verifier.gate.address import address
-        from verifier.gate.store import ResultsStore
-    except ModuleNotFoundError as error:
-        raise BadInput.one(
-            "verifier", f"the results store needs {error.name}: pip install 'mixed-version-verifier[gate]'"
-        ) from None
+    """The results store. Raises BadInput for a wrong URL, BrokenEnvironment if it fails."""
     return ResultsStore(address(store), create=create)
 
 

@@ -9,6 +9,7 @@ import click
 
 from verifier.cli.gate_options import STORE, opened
 from verifier.cli.options import examples
+from verifier.gate.evidence import evidence_of
 from verifier.printable import printable
 
 
@@ -28,8 +29,6 @@ def publish(runs: tuple[Path, ...], store: str | None, as_json: bool) -> None:
     verify something is stored as unknown. Exit status: 0 stored, whatever the verdict, 2 bad input, 4 no
     store or no verdict.
     """
-    from verifier.gate.evidence import evidence_of
-
     told = []
     with opened(store, create=True) as results:
         for run in runs:

@@ -6,6 +6,7 @@ import click
 
 from verifier.cli.gate_options import ENVIRONMENT, STORE, BuildType, builds, opened
 from verifier.cli.options import examples
+from verifier.gate.model import live
 from verifier.printable import printable
 
 
@@ -28,8 +29,6 @@ def record_deployment(given: tuple[tuple[str, str, str], ...], environment: str,
     Until a deployment is recorded as finished, old and new versions count as live together. A rollback is finished by
     recording the old version.
     """
-    from verifier.gate.model import live
-
     with opened(store, create=True) as results:
         results.record(environment, builds(given).items(), stage)
         now = live(results.deployments(environment))

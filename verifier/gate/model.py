@@ -10,7 +10,7 @@ from msgspec import Struct
 from verifier.checks.verdict import Verdict
 
 Direction = Literal["forward", "back"]
-Stage = Literal["started", "finished", "removed"]
+DeploymentStage = Literal["started", "finished", "removed"]
 
 
 class Build(Struct, frozen=True, order=True):
@@ -106,7 +106,7 @@ class Deployment(Struct, frozen=True):
     environment: str
     service: str
     build: Build
-    stage: Stage
+    stage: DeploymentStage
     at: float
 
 
