@@ -130,8 +130,11 @@ class Merging:
         return next((entry for entry in self.parts if entry.shard.paths), self.parts[0]).directory
 
     def _write(self, notes: tuple[Note, ...], unfinished: bool) -> None:
-        run: RunInfo = read_value(self._first / "history" / "run.json", RunInfo)
-        writer = HistoryWriter(self.directory, structs.replace(run, unfinished=unfinished))
+        ran = [entry.directory for entry in self.parts if entry.shard.paths] or [self._first]
+        every: list[RunInfo] = [read_value(folder / "history" / "run.json", RunInfo) for folder in ran]
+        images = [image for image in every[0].images if all(image in run.images for run in every)]
+        run = structs.replace(every[0], at=min(run.at for run in every), images=tuple(images), unfinished=unfinished)
+        writer = HistoryWriter(self.directory, run)
         try:
             for note in notes:
                 writer.add(note)
