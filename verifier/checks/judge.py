@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from verifier.checks import recording_fit, stopped
-from verifier.checks.attribution import attributed
+from verifier.checks.attribution import Attributed, attributed
 from verifier.checks.context import Context
 from verifier.checks.coverage import coverage
 from verifier.checks.crashes import CrashAttribution
@@ -17,7 +17,16 @@ from verifier.checks.grouping import with_causes
 from verifier.checks.guarantee import Guarantee
 from verifier.checks.kills import excuses
 from verifier.checks.registered import GUARANTEES
-from verifier.checks.verdict import CheckError, CheckResult, Judgement, StepVerdict, Tolerated, Verdict, Violation
+from verifier.checks.verdict import (
+    CheckError,
+    CheckResult,
+    Finding,
+    Judgement,
+    StepVerdict,
+    Tolerated,
+    Verdict,
+    Violation,
+)
 from verifier.contracts.registry import ContractRegistry
 from verifier.history.model import History, Step
 from verifier.plan.model import Plan
@@ -29,11 +38,8 @@ def judge(
     """Pure: an equal history, with equal promises and plan, gives an equal judgement."""
     context = Context(stopped.completed(history, plan), registry)
     results = [run_check(guarantee, context, plan) for guarantee in guarantees]
-    crashes = CrashAttribution(context)
-    found_by_all = (finding for result in results for finding in result.findings)
-    findings = [crashes.explained(finding) for finding in found_by_all if not excuses(context, finding)]
-    lasting = {guarantee.name for guarantee in guarantees if guarantee.lasting}
-    found = with_causes(context, attributed(context, findings, lasting))
+    findings = _explained(context, results)
+    found = with_causes(context, attributed(context, findings, _lasting(guarantees)))
     errors = tuple(result.error for result in results if result.error is not None)
     unknowns = (*_unknowns(context, guarantees, results, plan), *unseen(findings))
     hidden = {finding.step for finding in findings if finding.after is not None}
@@ -51,6 +57,24 @@ def judge(
     return Judgement(
         verdict, found, steps, unknowns, covered, errors, again, _tolerated(results), tuple(unused(context, plan))
     )
+
+
+def every_finding(history: History, registry: ContractRegistry, plan: Plan) -> list[Attributed]:
+    """What a history violates, with the findings that show each of it. Pure; no cause is known, and no verdict."""
+    context = Context(stopped.completed(history, plan), registry)
+    findings = _explained(context, [run_check(guarantee, context, plan) for guarantee in GUARANTEES])
+    return attributed(context, findings, _lasting(GUARANTEES))
+
+
+def _explained(context: Context, results: Sequence[CheckResult]) -> list[Finding]:
+    """The findings of all checks, each with the end of a replica that it follows from."""
+    crashes = CrashAttribution(context)
+    found = (finding for result in results for finding in result.findings)
+    return [crashes.explained(finding) for finding in found if not excuses(context, finding)]
+
+
+def _lasting(guarantees: Sequence[Guarantee]) -> set[str]:
+    return {guarantee.name for guarantee in guarantees if guarantee.lasting}
 
 
 def _tolerated(results: list[CheckResult]) -> tuple[Tolerated, ...]:

@@ -21,6 +21,7 @@ COMMANDS = {
     "merge": "Put the shards of a run together and judge them.",
     "judge": "Judge a stored run again with the checks of this version.",
     "report": "Render a stored run.",
+    "shrink": "Find the smallest reproduction of a violation.",
     "record": "Record live traffic into a HAR file.",
     "redact": "Write a copy of a recording without its secrets.",
     "contract": "Compare two contracts in both directions: OpenAPI, Swagger, AsyncAPI or JSON Schema.",

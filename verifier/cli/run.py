@@ -14,6 +14,7 @@ from verifier.cli.watching import watching
 from verifier.errors import BrokenEnvironment
 from verifier.rehearsal.broken import write_errors
 from verifier.rehearsal.cell_cache import CellCache, default_folder
+from verifier.rehearsal.given_plan import with_plan
 from verifier.rehearsal.judging import EXIT
 from verifier.rehearsal.prepare import prepare
 from verifier.rehearsal.schedule import most_parallel
@@ -50,6 +51,9 @@ from verifier.runtime.select import AUTO, RUNTIMES, select
     show_default=True,
     help="Paths that run at a time; 0: as many as cores and memory allow. A busy machine may miss faults then.",
 )
+@click.option(
+    "--plan", "planned", type=click.Path(path_type=Path), help="Run this plan, as `plan --format json` has it."
+)
 @click.option("--no-cache", is_flag=True, help="Run every path, also where nothing of it has changed.")
 @click.option("--shard", metavar="I/N", help="Run one of N shares of the paths, such as 2/5; see `verifier merge`.")
 @REPORTS
@@ -66,6 +70,7 @@ def run(
     all_pairs: bool,
     out: Path | None,
     parallel: int,
+    planned: Path | None,
     no_cache: bool,
     shard: str | None,
     reports: tuple[Requested, ...],
@@ -81,6 +86,7 @@ def run(
     which = None if shard is None else parse_shard(shard)
     say = _nothing if quiet else told
     prepared = prepare(matrix, seed, seconds(budget), say=say, all_pairs=all_pairs)
+    prepared = prepared if planned is None else with_plan(prepared, planned)
     for note in dict.fromkeys(note for pair in prepared for note in pair.notes):
         say(f"note: {note}")
     directory = run_directory(out, prepared[0].matrix.name, share)

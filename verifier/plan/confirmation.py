@@ -10,7 +10,7 @@ Pure and deterministic: equal plan and targets give an equal confirmation.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from verifier.plan.faults import ON_REPLICAS, is_possible, routed, with_moment
@@ -57,21 +57,30 @@ def _path(path: Path, targets: Sequence[Target], shapes: dict[str, SessionShape]
     length = showing[-1] + 1 if path.kind == "rollout" else len(path.steps)
     kept = tuple(replace(step, id=f"{PREFIX}{step.id}", replays=(), proofs=()) for step in path.steps[:length])
     steps = tuple(
-        replace(step, replays=tuple(_replays(kept, at, targets, shapes, seed))) for at, step in enumerate(kept)
+        replace(step, replays=tuple(repeated(kept, at, targets, shapes, seed))) for at, step in enumerate(kept)
     )
     return Path(f"{PREFIX}{path.id}", path.kind, steps, confirms=True)
 
 
-def _replays(
-    steps: Sequence[PlannedStep], at: int, targets: Sequence[Target], shapes: dict[str, SessionShape], seed: int
+def repeated(
+    steps: Sequence[PlannedStep],
+    at: int,
+    targets: Sequence[Target],
+    shapes: Mapping[str, SessionShape],
+    seed: int,
+    repeats: int = REPEATS,
 ) -> Iterator[Replay]:
+    """The replays of the targets in the step at this place of a path, each so many times.
+
+    A version that does not run there is replaced by one that does. What is impossible there is left out.
+    """
     number = 0
     for target in targets:
         session = shapes.get(target.session)
         if session is None:
             continue
         alone = target.fault is not None and target.fault.kind in ON_REPLICAS
-        for repeat in range(REPEATS_ALONE if alone else REPEATS):
+        for repeat in range(min(repeats, REPEATS_ALONE) if alone else repeats):
             route = tuple(
                 _version(steps[at], exchange.service, target.route[index] if target.route else "", index + repeat)
                 for index, exchange in enumerate(session.exchanges)

@@ -228,6 +228,7 @@ class Plan:
     same: tuple[str, ...] = ()  # sentences: old and new version are equal, so the run proves nothing
     sessions: tuple[SessionShape, ...] = ()  # all replayed sessions; empty in plans of early versions
     confirmation: tuple[Path, ...] = ()  # derived from what the paths found; none before they ran, or with no finding
+    repeated: bool = False  # every replay stands in it several times already, so that nothing is confirmed
 
     @property
     def steps(self) -> tuple[PlannedStep, ...]:

@@ -11,6 +11,7 @@ import pytest
 from verifier.pytest_plugin import RUN
 from verifier.pytest_plugin.rehearsing import Choices, only, planned, rehearsed, stored, written
 from verifier.pytest_plugin.result import Result
+from verifier.rehearsal.given_plan import with_plan
 
 
 class Rehearse:
@@ -32,13 +33,18 @@ class Rehearse:
         seed: int | None = None,
         budget: str | None = None,
         runtime: str | None = None,
+        plan: str | Path | None = None,
         out: Path | None = None,
     ) -> Result:
-        """Rehearse all pairs of versions, or the one `pair` (old, new). What is not given is as on the command line."""
+        """Rehearse all pairs of versions, or the one `pair` (old, new). What is not given is as on the command line.
+
+        `plan` is a file with the plan to run, as `verifier shrink` writes it, relative to the folder of the test.
+        """
         choices = chosen(self._request.config, seed, budget, runtime, out)
         beside = self._request.path.parent
         file = written(matrix, self._folder) if isinstance(matrix, Mapping) else beside / matrix
         prepared = only(planned(file, choices, folder=beside if isinstance(matrix, Mapping) else None), pair)
+        prepared = prepared if plan is None else with_plan(prepared, beside / plan)
         return self._kept(rehearsed(prepared, choices))
 
     def judge(self, run: str | Path) -> Result:

@@ -165,7 +165,7 @@ def _prepared(
         problems += error.problems
     if problems:
         raise BadInput(sorted(set(problems)))
-    shapes = tuple(_shape(name, replay_script, registry, matrix) for name, replay_script in replay_scripts.items())
+    shapes = tuple(shape(name, replay_script, registry, matrix) for name, replay_script in replay_scripts.items())
     for sentence in _lengthy(matrix, registry):
         say(sentence)
     made = plan(matrix, shapes, seed, registry)
@@ -208,15 +208,23 @@ def _replay_scripts(
         raise BadInput(problems)
     recording, unmatched = filtered(recording, traffic, str(matrix.file))
     notes += unmatched
+    return analysed(matrix, traffic, recording, prefix_of(matrix, number))
+
+
+def prefix_of(matrix: Matrix, number: int) -> str:
+    """What distinguishes the sessions of the recording with this number, from 1; "" for those of the only one."""
+    return "" if len(matrix.traffic) == 1 else f"{number}-"
+
+
+def analysed(matrix: Matrix, traffic: Traffic, recording: Recording, prefix: str) -> dict[str, ReplayScript]:
+    """The sessions of a recording of this traffic, ready for replay; `prefix` stands before their names."""
     keep = (*traffic.rules.keep, *(entry.placeholder for entry in traffic.credentials))
     keep += tuple(rule.place for rule in traffic.computed)
     rules = Rules(flows=traffic.rules.flows, keep=keep, fresh=traffic.rules.fresh)
-    ports = matrix.ports
-    prefix = "" if len(matrix.traffic) == 1 else f"{number}-"
     found = {}
     sessions = tuple(map(_asking_readable, recording.sessions))
     for session, script in zip(sessions, learn_all(sessions, began=recording.began, rules=rules), strict=True):
-        services = tuple(service_of(step.exchange.host, ports, traffic.service) for step in script.steps)
+        services = tuple(service_of(step.exchange.host, matrix.ports, traffic.service) for step in script.steps)
         found[f"{prefix}{session.id}"] = ReplayScript(script, services, recorded_gaps(script))
     return found
 
@@ -243,7 +251,8 @@ def _not_sent(matrix: Matrix, traffic: Traffic, recording: Recording) -> Iterato
             yield Problem(str(matrix.file), entry.line, entry.key, message)
 
 
-def _shape(name: str, replay_script: ReplayScript, registry: ContractRegistry, matrix: Matrix) -> SessionShape:
+def shape(name: str, replay_script: ReplayScript, registry: ContractRegistry, matrix: Matrix) -> SessionShape:
+    """What the planner must know of a session that is ready for replay."""
     exchanges = []
     script = replay_script.script
     awaited = {step.waiting.write for step in script.steps if step.waiting is not None and step.waiting.until}

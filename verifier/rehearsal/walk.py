@@ -189,7 +189,7 @@ class Rehearsal:
         plan, history = self.prepared.plan, read(self.directory)
         history = structs.replace(history, run=structs.replace(history.run, unfinished=False))
         judgement = judge(history, stored_contracts(self.directory), plan)
-        paths = confirmation(plan, targets(judgement, history, plan))
+        paths = () if plan.repeated else confirmation(plan, targets(judgement, history, plan))
         self._judging = self._now() - began
         if not paths:
             self.judged = (judgement, history, plan)
