@@ -21,6 +21,8 @@ COMMANDS = {
     "merge": "Put the shards of a run together and judge them.",
     "judge": "Judge a stored run again with the checks of this version.",
     "report": "Render a stored run.",
+    "open": "Open the HTML report of a run in the browser.",
+    "diff": "Say what has changed from one run to a later one.",
     "shrink": "Find the smallest reproduction of a violation.",
     "record": "Record live traffic into a HAR file.",
     "redact": "Write a copy of a recording without its secrets.",

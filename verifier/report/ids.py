@@ -29,10 +29,9 @@ def digest(violation: Violation) -> str:
     return hashlib.sha256("\0".join(names).encode("utf-8", "replace")).hexdigest()[:LENGTH]
 
 
-def id_of(judgement: Judgement, violation: Violation) -> str:
-    """The id of one of the violations of a judgement."""
-    named = zip(judgement.violations, ids(judgement), strict=True)
-    return next((name for entry, name in named if entry is violation), digest(violation))
+def by_violation(judgement: Judgement) -> dict[int, str]:
+    """The id of each violation of a judgement, by its `id()`."""
+    return {id(entry): name for entry, name in zip(judgement.violations, ids(judgement), strict=True)}
 
 
 def named(judgement: Judgement, wanted: str) -> Violation:

@@ -13,13 +13,14 @@ from verifier.report import counting, defects, phrasing, rolling_back
 from verifier.report.defects import Defect
 from verifier.report.evidence import Entry, Evidence
 from verifier.report.format import Format
+from verifier.report.ids import by_violation
 
 SCHEMA = 1
 
 
 def render(judgement: Judgement, history: History, plan: Plan, timing: Timing) -> str:
     """The verdict as JSON text that ends with a newline; equal values give equal bytes. Times are seconds."""
-    evidence = Evidence(history)
+    evidence, names = Evidence(history), by_violation(judgement)
     shown = [entry for entry in judgement.violations if entry.fails or entry.attribution == "pre-existing"]
     document = {
         "schema": SCHEMA,
@@ -28,7 +29,7 @@ def render(judgement: Judgement, history: History, plan: Plan, timing: Timing) -
         "seed": plan.seed,
         "runtime": history.run.runtime,
         "steps": [_step(step) for step in judgement.steps],
-        "violations": [_violation(violation, evidence) for violation in shown],
+        "violations": [_violation(violation, evidence, names[id(violation)]) for violation in shown],
         "coverage": _coverage(judgement.coverage),
         "timing": {
             "total_s": round(timing.total_s, 3),
@@ -40,7 +41,7 @@ def render(judgement: Judgement, history: History, plan: Plan, timing: Timing) -
         "tool": plan.tool,
         "counts": _counts(history),
         "confirmation": [_step(step) for step in judgement.confirmation],
-        "unconfirmed": [_violation(violation, evidence) for violation in phrasing.unconfirmed(judgement)],
+        "unconfirmed": [_violation(entry, evidence, names[id(entry)]) for entry in phrasing.unconfirmed(judgement)],
         "tolerated": [asdict(entry) for entry in judgement.tolerated],
         "causes": [_defect(defect, shown) for defect in defects.added(judgement)],
         "unused": list(judgement.unused),
@@ -72,7 +73,7 @@ def _state(state: tuple[Replicas, ...]) -> dict[str, dict[str, int]]:
     return found
 
 
-def _violation(violation: Violation, evidence: Evidence) -> dict[str, Any]:
+def _violation(violation: Violation, evidence: Evidence, name: str) -> dict[str, Any]:
     return {
         "guarantee": violation.guarantee,
         "attribution": violation.attribution,
@@ -92,6 +93,7 @@ def _violation(violation: Violation, evidence: Evidence) -> dict[str, Any]:
         "workers": _state(violation.workers),
         "explanation": phrasing.explanation(violation),
         "reason": violation.reason,
+        "id": name,
     }
 
 
