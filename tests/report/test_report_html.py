@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import report_hostile
@@ -10,6 +11,7 @@ import report_values as values
 from hypothesis import example, given, settings
 
 from verifier.report import html
+from verifier.report.ids import ids
 
 
 class Outline(HTMLParser):
@@ -104,3 +106,57 @@ def test_no_text_changes_the_structure_of_the_page(text: str) -> None:
 
 def test_equal_values_give_equal_pages() -> None:
     assert page() == page()
+
+
+def _places(text: str, *parts: str) -> list[int]:
+    return [text.index(part) for part in parts]
+
+
+def test_causes_come_first_and_what_was_not_looked_at_comes_last() -> None:
+    text = page()
+    order = _places(text, "Do not deploy this way", 'id="violations"', 'id="felt"', 'id="rollout"', 'id="matrix"',
+                    'id="others"', 'id="unknowns"', 'id="coverage"', 'id="ledger"')  # fmt: skip
+    assert order == sorted(order)
+    folded = text[text.index('id="others"') :]
+    assert folded.count('<details class="fold">') >= 5 and '<details class="fold" open' not in folded
+
+
+def test_what_keeps_a_verdict_unknown_comes_first() -> None:
+    judgement = values.judgement(())
+    text = html.render(judgement, values.history(), values.plan(), values.TIMING)
+    assert judgement.verdict == "unknown"
+    order = _places(text, 'id="unknowns"', 'id="violations"')
+    assert order == sorted(order)
+    assert not re.search(r"<summary>[^/]*Not verified", text)
+
+
+def test_a_violation_has_a_timeline_and_the_command_that_shrinks_it() -> None:
+    text = page()
+    assert text.count('<figure class="life">') == 2
+    assert "0 ms  POST /orders → orders 1.4: 202 lost, lost-answer" in text
+    for name in ids(values.judgement()):
+        assert f"verifier shrink RUN {name}" in text
+
+
+def test_the_page_can_be_used_with_the_keyboard_and_on_a_narrow_screen() -> None:
+    text = page()
+    assert '<a class="skip" href="#violations">' in text
+    assert text.count('class="scroll"') == text.count('class="scroll" tabindex="0" role="region" aria-label=')
+    assert "tabindex" not in re.sub(r'class="[\w ]*scroll" tabindex="0" role="region" aria-label=', "", text)
+    wide = re.findall(r"<table(?![^>]*cards)[^>]*>", text)
+    before = re.findall(r'role="region" aria-label="[^"]*"><table(?![^>]*cards)[^>]*>', text)
+    assert len(wide) - len(before) <= 1, "a table that cannot be narrow scrolls by itself"
+
+
+def test_printing_shows_what_is_folded() -> None:
+    style = page().partition("<style>")[2].partition("</style>")[0]
+    printed = style[style.index("@media print") :]
+    assert "details::details-content { content-visibility: visible;" in printed
+
+
+def test_a_large_run_has_a_page_of_bounded_size() -> None:
+    many = tuple(replace(values.DOUBLED, operation=f"operation{number}") for number in range(1000))
+    text = html.render(values.judgement(many), values.history(), values.plan(), values.TIMING)
+    assert len(text.encode()) < 5_000_000
+    assert text.count('<figure class="life">') == html.IN_FULL
+    assert all(f"operation{number} " in text for number in (0, 500, 999))

@@ -1,4 +1,4 @@
-"""The way to the states of a reproduction: as the plan reaches them, with no step more, and beside the right controls."""
+"""The way to the states of a reproduction: as the plan reaches them, with no step more, beside its controls."""
 
 from __future__ import annotations
 

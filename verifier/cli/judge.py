@@ -8,8 +8,9 @@ import click
 
 from verifier.cli.options import examples
 from verifier.cli.requested import REPORTS, Requested, write_requested
+from verifier.cli.shrinking import shrinking
 from verifier.rehearsal.judging import EXIT, judge_again
-from verifier.rehearsal.pairs import has_pairs, judge_pairs_again
+from verifier.rehearsal.pairs import JudgedPair, has_pairs, judge_pairs_again
 from verifier.report import text
 from verifier.report.pairs_formats import MERGED
 
@@ -31,4 +32,6 @@ def judge(context: click.Context, run: Path, reports: tuple[Requested, ...]) -> 
     judgement, history, plan, timing = judge_again(run)
     write_requested(reports, run)
     click.echo(text.render(judgement, history, plan, timing), nl=False)
+    for line in shrinking((JudgedPair("", "", run.resolve(), (judgement, history, plan, timing)),)):
+        click.echo(line)
     context.exit(EXIT[judgement.verdict])

@@ -10,6 +10,7 @@ from verifier.cli.options import examples, run_directory, seconds
 from verifier.cli.rehearse import Manner, rehearse, told
 from verifier.cli.requested import REPORTS, Requested, copy_errors, write_requested
 from verifier.cli.sharding import parse_shard, rehearse_shard
+from verifier.cli.shrinking import shrinking
 from verifier.cli.watching import watching
 from verifier.errors import BrokenEnvironment
 from verifier.rehearsal.broken import write_errors
@@ -110,6 +111,8 @@ def run(
     click.echo("\n".join(ended.report.splitlines()[:1]) + "\n" if quiet else ended.report, nl=False)
     files = ", ".join([*(FILES if len(prepared) > 1 else ()), *(entry.file for entry in FORMATS if entry.file)])
     if not quiet:
+        for line in shrinking(ended.judged):
+            click.echo(line)
         click.echo(f"run directory: {directory} ({files}, {ended.folders})")
     if ended.interrupted:
         click.echo("Interrupted; judged as far as it came. Everything that the run started has been removed.", err=True)

@@ -20,10 +20,13 @@ class Evidence:
     history: History
     operations: dict[str, Operation] = field(init=False)
     replicas: dict[str, list[ReplicaEvent]] = field(init=False)
-    effects: tuple[Operation, ...] = field(init=False)
+    effects: dict[str, list[Operation]] = field(init=False)  # by the operation that caused them
 
     def __post_init__(self) -> None:
-        self.effects = tuple(operation for operation in self.history.operations if operation.effect)
+        self.effects = {}
+        for operation in self.history.operations:
+            if operation.effect:
+                self.effects.setdefault(operation.parent, []).append(operation)
         self.operations = {operation.id: operation for operation in self.history.operations}
         self.replicas = {}
         for event in self.history.replicas:
@@ -77,9 +80,8 @@ def rows(evidence: Evidence, violation: Violation) -> tuple[Row, ...]:
     """
     proving = evidence.entries(violation.evidence, violation.step)
     names = {identity(entry) for entry in proving}
-    caused = (
-        entry for entry in evidence.effects if entry.parent in names and entry.id not in names
-    )  # such as effects that were recognised as repeated
+    # Also what is no evidence, such as effects that were recognised as repeated.
+    caused = (entry for name in names for entry in evidence.effects.get(name, ()) if entry.id not in names)
     every = sorted((*proving, *caused), key=lambda entry: (began(entry), identity(entry)))
     applied: Counter[tuple[str, str]] = Counter()
     found = []

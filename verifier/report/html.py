@@ -23,9 +23,12 @@ from verifier.report.counting import count
 from verifier.report.defects import Defect
 from verifier.report.drawing import Drawing, draw
 from verifier.report.evidence import Evidence, Row, rows
+from verifier.report.experiences import MANNERS, experiences
 from verifier.report.format import Format
+from verifier.report.ids import by_violation
 from verifier.report.ledger import QUIET, LedgerEntry, ledger, noteworthy
 from verifier.report.text import UNUSED, safe_now
+from verifier.report.timeline import Timeline, Timelines
 from verifier.report.version_pairs import calls, service_matrices
 
 IN_FULL = 60  # violations with their proof
@@ -72,6 +75,8 @@ class Shown:
     more: int
     advice: tuple[str, ...]
     steps: tuple[tuple[str, str], ...]  # id, anchor
+    timeline: Timeline | None
+    id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +101,8 @@ def render(judgement: Judgement, history: History, plan: Plan, timing: Timing) -
     shown = [(f"v{number}", violation) for number, (_, violation) in enumerate(every, 1)]
     entries = ledger(history)
     listed = noteworthy(entries)
+    found = _defects(every, _shown(shown, judgement, history, entries, anchors))
+    adding = len(defects.added(judgement))
     values: dict[str, Any] = {
         "judgement": judgement,
         "history": history,
@@ -110,7 +117,10 @@ def render(judgement: Judgement, history: History, plan: Plan, timing: Timing) -
         "rows": [_row(step, anchors[step.id], names, judgement, shown) for step in judgement.steps],
         "drawings": _drawings(judgement, history, plan, anchors),
         "versions": _legend(history),
-        "defects": _defects(every, _shown(shown, history, entries, anchors)),
+        "defects": found[:adding],
+        "others": found[adding:],
+        "experiences": experiences(judgement, history),
+        "manners": MANNERS,
         "services": service_matrices(judgement, history),
         "calls": calls(history),
         "ledger": sorted(listed, key=lambda entry: entry.happened in QUIET)[
@@ -185,10 +195,15 @@ def _legend(history: History) -> list[tuple[str, str]]:
 
 
 def _shown(
-    found: list[tuple[str, Violation]], history: History, entries: tuple[LedgerEntry, ...], anchors: dict[str, str]
+    found: list[tuple[str, Violation]],
+    judgement: Judgement,
+    history: History,
+    entries: tuple[LedgerEntry, ...],
+    anchors: dict[str, str],
 ) -> list[Shown]:
-    """All violations. Those beyond the first IN_FULL have no proof."""
-    evidence = Evidence(history)
+    """All violations. Those beyond the first IN_FULL have no proof and no timeline."""
+    evidence, names = Evidence(history), by_violation(judgement)
+    timelines = Timelines(evidence, history)
     by_attempt = {name: entry for entry in entries for name in entry.attempts}
     shown = []
     for number, (anchor, violation) in enumerate(found):
@@ -203,6 +218,8 @@ def _shown(
                 len(proof) - len(kept),
                 tuple(safe_now(violation, by_attempt)),
                 tuple((step, anchors.get(step, "")) for step in violation.steps),
+                timelines.draw(violation) if number < IN_FULL else None,
+                names[id(violation)],
             )
         )
     return shown
