@@ -36,6 +36,8 @@ FORBIDDEN = (
     ("rehearsal", "rehearsal/walk.py", "verifier.cli.main"),
     ("compose", "compose/model.py", "verifier.plan.model"),
     ("gate", "rehearsal/walk.py", "verifier.gate.store"),
+    ("shrink", "rehearsal/walk.py", "verifier.shrink.ddmin"),
+    ("shrink-pure", "shrink/ddmin.py", "verifier.rehearsal.walk"),
     ("pytest-plugin", "cli/clean.py", "verifier.pytest_plugin.result"),
 )
 

@@ -12,7 +12,7 @@ from verifier.cli.requested import REPORTS, Requested, copy_errors, write_reques
 from verifier.cli.sharding import parse_shard, rehearse_shard
 from verifier.cli.shrinking import shrinking
 from verifier.cli.watching import watching
-from verifier.errors import BrokenEnvironment
+from verifier.errors import BadInput, BrokenEnvironment
 from verifier.rehearsal.broken import write_errors
 from verifier.rehearsal.cell_cache import CellCache, default_folder
 from verifier.rehearsal.given_plan import with_plan
@@ -85,6 +85,8 @@ def run(
     A shard has no verdict: 0 says that all of its paths were run, whatever they show.
     """
     which = None if shard is None else parse_shard(shard)
+    if which is not None and planned is not None:
+        raise BadInput.one("--plan", "a shard runs its share of the plan that the matrix makes, and no other")
     say = _nothing if quiet else told
     prepared = prepare(matrix, seed, seconds(budget), say=say, all_pairs=all_pairs)
     prepared = prepared if planned is None else with_plan(prepared, planned)

@@ -23,7 +23,7 @@ from verifier.recording.model import Recording
 from verifier.rehearsal.prepare import Prepared, prefix_of, prepare
 from verifier.rehearsal.run_directory import Inputs
 from verifier.shrink.matrix_copy import Moved, matrix_text
-from verifier.shrink.opening import Opened, same_pair
+from verifier.shrink.opening import StoredViolation, same_pair
 from verifier.shrink.sought import Sighting, Sought
 from verifier.shrink.trial import Bench, Candidate, States
 from verifier.shrink.units import FAULT, aimed, part
@@ -41,7 +41,9 @@ class Written:
     seconds: float
 
 
-def write(opened: Opened, bench: Bench, states: States, candidate: Candidate, run: Path, folder: Path) -> Prepared:
+def write(
+    opened: StoredViolation, bench: Bench, states: States, candidate: Candidate, run: Path, folder: Path
+) -> Prepared:
     """Write what can be run: matrix, recordings, contracts and plan. Returns it, read from there as from any matrix."""
     folder.mkdir(parents=True)
     lines: list[dict[int, int]] = []
@@ -99,7 +101,7 @@ def _targets(
         yield target
 
 
-def write_texts(folder: Path, opened: Opened, written: Written, line: str, pytest: bool) -> None:
+def write_texts(folder: Path, opened: StoredViolation, written: Written, line: str, pytest: bool) -> None:
     """The README of the folder, and on request a test for pytest."""
     violation = opened.violation
     (folder / "README.md").write_text(
@@ -115,7 +117,7 @@ def write_texts(folder: Path, opened: Opened, written: Written, line: str, pytes
         (folder / PYTEST).write_text(test_text(opened), encoding="utf-8")
 
 
-def test_text(opened: Opened) -> str:
+def test_text(opened: StoredViolation) -> str:
     """A test that fails as long as the violation shows."""
     sought = Sought.of(opened.violation)
     names = (sought.guarantee, sought.attribution, sought.service, sought.operation)

@@ -22,7 +22,7 @@ from verifier.shrink.units import Replayed, replayed
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class StoredViolation:
     """A violation of a stored run, and what can show it again. `matrix` is the file that the run read."""
 
     violation: Violation
@@ -34,7 +34,7 @@ class Opened:
     matrix: Path
 
 
-def open_run(run: Path, wanted: str) -> Opened:
+def open_run(run: Path, wanted: str) -> StoredViolation:
     """The violation with this id of a run. Its matrix is taken from the run, and all else as it is now.
 
     Raises BadInput if there is no such violation, if it cannot be shown by a run, or if the inputs have changed too
@@ -54,7 +54,7 @@ def open_run(run: Path, wanted: str) -> Opened:
     copy = run / "inputs" / "matrix.yaml"
     prepared = same_pair(prepare(copy, plan.seed, folder=matrix.parent), history, copy)
     replays = tuple(_replayed(prepared, proof) for proof in found.proofs)
-    return Opened(violation, history, plan, prepared, found, replays, matrix)
+    return StoredViolation(violation, history, plan, prepared, found, replays, matrix)
 
 
 def same_pair(every: tuple[Prepared, ...], history: History, matrix: Path) -> Prepared:

@@ -12,7 +12,7 @@ from pathlib import Path
 from verifier.errors import BadInput
 from verifier.runtime.select import Selection
 from verifier.shrink.folder import PYTEST, Written, write, write_texts
-from verifier.shrink.opening import Opened, open_run
+from verifier.shrink.opening import StoredViolation, open_run
 from verifier.shrink.search import Say, Search, Smallest, told_size
 from verifier.shrink.sought import Sought
 from verifier.shrink.trial import Bench, Candidate, States
@@ -66,7 +66,7 @@ def reproduce(
 
 
 def _written(
-    opened: Opened, bench: Bench, states: States, candidate: Candidate, run: Path, folder: Path, pytest: bool,
+    opened: StoredViolation, bench: Bench, states: States, candidate: Candidate, run: Path, folder: Path, pytest: bool,
     clock: Callable[[], float],
 ) -> Written | None:  # fmt: skip
     """Write the folder and run what stands in it. None, and no folder, if that does not show the violation."""
