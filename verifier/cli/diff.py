@@ -24,10 +24,10 @@ SCHEMA = 1
 @click.option("--format", "shape", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.pass_context
 def diff(context: click.Context, before: Path, after: Path, shape: str) -> None:
-    """Say what has changed from one run to a later one: violations, guarantees, coverage, versions and inputs.
+    """Say what has changed from one run to a later one.
 
-    Both are judged with the checks of this version. Pairs of versions are compared with the same pair, or, where each
-    run has one pair, with that.
+    Violations, guarantees, coverage, versions and inputs are compared, and both runs are judged with the checks of this
+    version. Pairs of versions are compared with the same pair, or, where each run has one pair, with that.
 
     Exit status: 0 nothing is worse, 1 a violation that fails the later run is new, or its verdict is graver, 2 bad
     input.

@@ -38,7 +38,9 @@ def shrink(
     pytest: bool,
     choice: str | None,
 ) -> None:
-    """Find the smallest reproduction of a violation: the fewest states, exchanges and faults that still show it.
+    """Find the smallest reproduction of a violation.
+
+    It has the fewest states, exchanges and faults that still show it.
 
     VIOLATION is an id of `verdict.json`, or the number of a defect in the report. The matrix of the run and its
     programs must still be where they were.
