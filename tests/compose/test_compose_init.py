@@ -118,7 +118,9 @@ def test_migrations_are_found_by_name_and_by_command(project: Path) -> None:
     assert orders.new.migrations.expand == ("alembic", "upgrade", "head")
     assert migrates("sh -c 'flyway -url=x migrate && exec app'")
     assert migrates(("python", "manage.py", "migrate"))
+    assert migrates("sh -c 'npm run db:migrate && npm start'")
     assert not migrates("uvicorn app:app")
+    assert not migrates("npm start")
 
 
 def test_addresses_of_stores_become_references(project: Path) -> None:
@@ -159,6 +161,32 @@ def test_commands_hold_wherever_stores_and_replicas_run(project: Path) -> None:
 )
 def test_the_port_that_a_service_listens_on(words: tuple[str, ...], port: int, made: tuple[str, ...]) -> None:
     assert own_port(words, port) == made
+
+
+def test_addresses_without_a_port_mean_the_usual_one(project: Path) -> None:
+    compose = project / "compose.yaml"
+    compose.write_text(
+        COMPOSE.replace("postgresql://shop:secret@db:5432/orders", "postgres://shop:secret@db/orders")
+        .replace("REDIS_HOST: cache", "REDIS_HOST: cache\n      CACHE: redis://cache\n      FILES: /var/cache/db")
+        .replace("PRICE: $$5", "PRICE: $$5\n      PORT: 8080\n      PAYMENTS_PORT: 8080")
+    )
+    values = dict(parsed(project, written(project)).service("orders").old.environment)
+    assert values["DATABASE_URL"] == "${stores.db.url}"
+    assert values["CACHE"] == "redis://${stores.cache.host}:${stores.cache.port}"
+    assert values["FILES"] == "/var/cache/db", "a folder"
+    assert (values["PORT"], values["PAYMENTS_PORT"]) == ("{port}", "8080")
+
+
+def test_a_store_that_a_command_alone_names_is_needed(project: Path) -> None:
+    compose = project / "compose.yaml"
+    compose.write_text(
+        COMPOSE.replace('["celery", "worker"]', "celery -b redis://other:6379/0").replace(
+            "cache: {image", "other: {image"
+        )
+    )
+    matrix = parsed(project, written(project))
+    assert [store.name for store in matrix.stores] == ["db", "other", "queue"]
+    assert matrix.service("worker").old.command == ("celery", "-b", "${stores.other.url}")
 
 
 def test_a_matrix_runs_in_containers_and_in_processes(project: Path) -> None:

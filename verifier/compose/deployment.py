@@ -8,7 +8,7 @@ from pathlib import Path
 
 from verifier.compose.model import ComposeFile, ComposeService, Place, tag
 from verifier.compose.read import read
-from verifier.compose.recognise import OTHERS, is_migration, is_tool, last
+from verifier.compose.recognise import OTHERS, is_migration, is_tool, last, line
 from verifier.compose.references import reached
 from verifier.errors import BadInput
 from verifier.files import is_file
@@ -128,7 +128,7 @@ def _needed(compose: ComposeFile, service: str) -> set[str]:
             continue
         found.add(name)
         entry = compose.services[name]
-        waiting += [*entry.needs, *reached(entry.environment, compose.services)]
+        waiting += [*entry.needs, *reached(entry.environment, compose.services, line(entry.command))]
     return found
 
 

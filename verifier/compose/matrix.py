@@ -14,7 +14,7 @@ from typing import Any
 from verifier.compose.deployment import Deployed, Deployment
 from verifier.compose.model import Command, ComposeService, Place, context_of
 from verifier.compose.recognise import line, migrates
-from verifier.compose.references import matrix_name, own_port, referring, referring_words, store_port
+from verifier.compose.references import matrix_name, own_port, own_port_named, referring, referring_words, store_port
 from verifier.files import is_file
 from verifier.runtime.stores.registered import PROCESS_STORES, of_image
 
@@ -152,7 +152,10 @@ def _left(service: ComposeService, entry: Deployed) -> Iterator[tuple[Place, str
 
 def _environments(entry: Deployed, found: Deployment) -> tuple[dict[str, str], tuple[Mapping[str, str], ...]]:
     """The variables that both versions share, and those of each."""
-    both = [_named(referring(version.environment, found.stores), found) for version in (entry.old, entry.new)]
+    both = [
+        _named(own_port_named(referring(version.environment, found.stores), _port(version)), found)
+        for version in (entry.old, entry.new)
+    ]
     shared = {name: value for name, value in both[0].items() if both[1].get(name) == value}
     return shared, tuple({name: value for name, value in each.items() if name not in shared} for each in both)
 

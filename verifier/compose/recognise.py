@@ -25,6 +25,7 @@ _MIGRATION_COMMAND = re.compile(
     r"\balembic\b.*\bupgrade\b|\bflyway\b.*\bmigrate\b|\bliquibase\b.*\bupdate\b|\bmigrate\b.*\bup\b|\bgoose\b.*\bup\b"
     r"|manage\.py migrate|\bdb:migrate\b|\bprisma\b.*\bmigrate\b|\bknex\b.*\bmigrate|\bsequelize\b.*db:migrate"
     r"|\btypeorm\b.*migration:run|\bdbmate\b.*\bup\b|\batlas\b.*\bapply\b|artisan migrate|\bdiesel migration run\b"
+    r"|\b(?:npm|pnpm|yarn)(?: run)? [\w:-]*migrat"
 )
 
 

@@ -11,6 +11,7 @@ from verifier.runtime.stores.registered import of_image
 
 _URL = "url"
 _HERE = r"(?:0\.0\.0\.0|127\.0\.0\.1|localhost|\[::1?\]|\*)"
+_PORT_NAMES = frozenset({"PORT", "APP_PORT", "HTTP_PORT", "LISTEN_PORT", "SERVER_PORT", "WEB_PORT"})
 _PORT_OPTION = r"(?:-p|-b|-P|--?[\w-]*(?:port|bind|listen|addr|address|http))"
 
 
@@ -42,19 +43,16 @@ def referring_words(words: Command, stores: Mapping[str, ComposeService]) -> Com
         return words
     found = list(words)
     for name, store in stores.items():
-        found = [word if word == name else _in_text(word, name, store) for word in found]
+        found = [word if word == name else _in_text(word, name, store, store_port(store)) for word in found]
     return tuple(found)
 
 
-def _in_text(text: str, name: str, store: ComposeService) -> str:
-    """A line for a shell has its addresses within: a whole URL, a host with its port, and a host in a URL."""
-    reference, kind, port = f"${{stores.{matrix_name(name)}.", of_image(store.image), store_port(store)
-    if kind is not None:
-        whole = re.escape(kind.url(tuple(store.environment.items()), name, port))
-        text = re.sub(rf"(?<![\w+]){whole}(?![\w/?])", f"{reference}{_URL}}}", text)
-    text = re.sub(rf"(?<![\w.-]){re.escape(name)}:{port}(?!\d)", f"{reference}host}}:{reference}port}}", text)
-    host = rf"(?:(?<=://)|(?<=\w@)){re.escape(name)}(?=[/?,]|$)"
-    return re.sub(host, f"{reference}host}}", text)
+def own_port_named(environment: Mapping[str, str], port: int) -> dict[str, str]:
+    """The same for variables that name the port on which a service listens, by custom."""
+    return {
+        name: "{port}" if name in _PORT_NAMES and value == str(port) and port else value
+        for name, value in environment.items()
+    }
 
 
 def own_port(words: Command, port: int) -> Command:
@@ -84,24 +82,40 @@ def _siblings(port: str, host: str) -> bool:
 
 
 def _referring(value: str, name: str, store: ComposeService, port: int) -> str:
-    reference = f"${{stores.{matrix_name(name)}."
-    kind = of_image(store.image)
+    return f"{_reference(name)}host}}" if value == name else _in_text(value, name, store, port)
+
+
+def _reference(name: str) -> str:
+    return f"${{stores.{matrix_name(name)}."
+
+
+def _in_text(text: str, name: str, store: ComposeService, port: int) -> str:
+    """A whole URL of the store, its host with its port, and its host in a URL, which means the usual port.
+
+    A line for a shell has them within.
+    """
+    reference, kind = _reference(name), of_image(store.image)
     if kind is not None:
         whole = kind.url(tuple(store.environment.items()), name, port)
-        if value in (whole, whole.replace("postgresql://", "postgres://", 1)):
-            return f"{reference}{_URL}}}"
-    if value == name:
-        return f"{reference}host}}"
-    host = rf"(?<![\w.-]){re.escape(name)}"
-    with_port = re.sub(rf"{host}:{port}(?!\d)", f"{reference}host}}:{reference}port}}", value)
-    return re.sub(rf"(?<=[@/]){re.escape(name)}(?=[/?,]|$)", f"{reference}host}}", with_port)
+        for url in {whole, whole.replace(f":{port}", "", 1)}:
+            scheme = re.escape(url).replace("postgresql://", "postgres(?:ql)?://", 1)
+            text = re.sub(rf"(?<![\w+]){scheme}(?![\w/?:])", f"{reference}{_URL}}}", text)
+    address = f"{reference}host}}:{reference}port}}"
+    text = re.sub(rf"(?<![\w.-]){re.escape(name)}:{port}(?!\d)", address, text)
+    return re.sub(rf"(?:(?<=://)|(?<=\w@)){re.escape(name)}(?=[/?,'\"\s]|$)", address, text)
 
 
-def reached(environment: Mapping[str, str], names: Mapping[str, object]) -> set[str]:
-    """The services whose names stand as hosts in these values."""
-    return {
+def reached(environment: Mapping[str, str], names: Mapping[str, object], command: str) -> set[str]:
+    """The services whose names stand as hosts in these values, or in a command, where most other words are none."""
+    named = {
         name
         for name in names
         for value in environment.values()
         if value == name or re.search(rf"(?:[@/]|^|,){re.escape(name)}(?::\d|[/?,]|$)", value)
     }
+    within = (
+        name
+        for name in names
+        if re.search(rf"(?:://|\w@|(?<!\S)){re.escape(name)}:\d|://{re.escape(name)}(?!\S)", command)
+    )
+    return named | set(within)
