@@ -34,6 +34,22 @@ def test_a_broken_environment_is_an_error_in_the_reports(tmp_path: Path) -> None
     assert done.stderr.startswith("The environment broke; no verdict.")
 
 
+@pytest.mark.parametrize(
+    ("file", "why"),
+    [("missing/x", "No such file"), (".", "Is a directory"), ("words.har/x", "Not a directory"),
+     ("n" * 300, "File name too long"), ("loop", "Too many levels of symbolic links")],
+)  # fmt: skip
+def test_a_report_that_could_not_be_written_at_the_end_is_told_before_anything_starts(
+    tmp_path: Path, file: str, why: str
+) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    done = verifier("run", write(tmp_path), "--runtime", "process", "--out", tmp_path / "run", "--report", "text=-",
+                    "--report", f"junit={tmp_path / file}")  # fmt: skip
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
+    assert f"--report: cannot be written: {why}" in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_file_of_events_that_cannot_be_written_is_bad_input(tmp_path: Path) -> None:
     done = verifier("run", write(tmp_path), "--runtime", "process", "--out", tmp_path / "run",
                     "--events", tmp_path / "missing" / "events")  # fmt: skip

@@ -14,6 +14,7 @@ from verifier.compose.read import read, seconds
 from verifier.compose.recognise import migrates
 from verifier.compose.references import own_port
 from verifier.errors import BadInput
+from verifier.located import load
 from verifier.matrix.model import Matrix
 from verifier.matrix.parse import parse
 from verifier.rehearsal.prepare import prepare
@@ -254,6 +255,50 @@ def test_a_compose_file_is_no_matrix_and_the_message_names_init(project: Path) -
 def test_what_cannot_be_meant_is_bad_input(project: Path, service: str, old: str, new: str, why: str) -> None:
     with pytest.raises(BadInput, match=why):
         deployment(read(project / "compose.yaml"), service, old, new)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("command: alembic upgrade head", "command: {a: b}", "services.migrate.command: must be text, not a mapping"),
+        ('["celery", "worker"]', "[[celery]]", r"services.worker.command\[0\]: must be text, not a list"),
+        ("DEBUG: false", "DEBUG: [1]", "services.orders.environment.DEBUG: must be text, not a list"),
+        ("env_file: orders.env", "env_file: [{required: {}}, {path: [a]}]", r"env_file\[1\].path: must be text"),
+        ("expose: [8080]", "expose: [[80]]", r"services.payments.expose\[0\]: must be text, not a list"),
+        ("depends_on: [orders]", "depends_on: [{orders: 1}]", r"depends_on\[0\]: must be text, not a mapping"),
+        ('["CMD", "curl", "-f"', '[[CMD], "curl"', r"healthcheck.test\[0\]: must be text, not a list"),
+    ],
+)  # fmt: skip
+def test_a_value_of_another_kind_is_told_with_its_place(project: Path, old: str, new: str, problem: str) -> None:
+    assert old in COMPOSE
+    (project / "compose.yaml").write_text(COMPOSE.replace(old, new))
+    with pytest.raises(BadInput, match=rf"compose\.yaml:\d+: .*{problem}"):
+        read(project / "compose.yaml")
+
+
+def test_a_long_value_that_is_named_often_is_not_filled_in(project: Path) -> None:
+    (project / ".env").write_text("LONG=" + "x" * 1_000_000)
+    (project / "compose.yaml").write_text(COMPOSE.replace("DEBUG: false", f'DEBUG: "{"${A:-$LONG}" * 1000}"'))
+    with pytest.raises(BadInput, match=r"services\.orders\.environment\.DEBUG: stands for too long a text"):
+        read(project / "compose.yaml")
+
+
+def test_whatever_a_compose_file_holds_the_matrix_says_nothing_else(project: Path) -> None:
+    """Line breaks, control characters and huge numbers, in values and in what becomes a comment."""
+    text = COMPOSE.replace("DEBUG: false", r'"A\nB": "a\nb: c\x7f\u0085\u202e"').replace(
+        "restart: unless-stopped", r'"x\nstores: {}\n": 1, stop_signal: "SIGINT, wait: 5s"'
+    )
+    text = text.replace("x-common: &common\n  ", "x-common: &common {").replace(': 5s"', ': 5s"}')
+    text = text.replace("./data:/data", r"a\ntraffic: []:/b").replace("retries: 12", "retries: 1000000000000000000")
+    text = text.replace('"9100:9100"', f'"9100:9100", "{"9" * 5000}"')
+    (project / "compose.yaml").write_text(text)
+    file = project / "matrices" / "orders.yaml"
+    file.write_text(written(project))
+    found = load(file).plain()
+    assert found["traffic"][0]["service"] == "orders" and len(found["traffic"]) == 1
+    orders = found["services"]["orders"]
+    assert orders["environment"]["A\nB"] == "a\nb: c\x7f\u0085\u202e"
+    assert orders["stop"]["signal"] == "SIGINT, wait: 5s"
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from tests.cli.small_matrix import ENTRIES, recording
 from verifier.cli.init import init
 from verifier.errors import BadInput
-from verifier.located import load_all
+from verifier.located import load, load_all
 from verifier.matrix.model import Amount, Matrix
 from verifier.matrix.parse import parse
 from verifier.rehearsal.prepare import prepare
@@ -128,6 +128,29 @@ items:
     metadata: {name: unrelated}
     spec: {template: {spec: {containers: [{name: app, image: "other:1"}]}}}
 """
+
+
+def test_values_that_multiply_numbers_without_bound_and_lines_in_names_do_no_harm(folder: Path) -> None:
+    bomb = "".join(f'            - {{name: B{n}, value: "$(B{n - 1})$(B{n - 1})$(B{n - 1})"}}\n' for n in range(1, 60))
+    text = APP.replace(
+        "            - {name: POD_IP", f'            - {{name: B0, value: "xx"}}\n{bomb}            - {{name: POD_IP'
+    )
+    text = text.replace("maxSurge: 50%", r'maxSurge: "1}\nstores: {}\n#"').replace(
+        "periodSeconds: 2", f"periodSeconds: '{'9' * 5000}'"
+    )
+    text = text.replace("name: proxy", r'name: "a\nstores: {}"').replace(
+        "targetPort: http", "targetPort: " + "'" + "9" * 5000 + "'"
+    )
+    (folder / "app.yaml").write_text(text)
+    told = CliRunner().invoke(
+        init, ["--from-kubernetes", "app.yaml", "--service", "orders", "--old", "a:1", "--new", "a:2"]
+    )
+    assert told.exit_code == 0, told.output
+    (made,) = folder.glob("matrices/*.yaml")
+    found = load(made).plain()
+    assert "stores" not in found and made.stat().st_size < 2_000_000
+    assert found["services"]["orders"]["port"] == 8080
+    assert found["rollout"]["rolling"] == {"maxSurge": "25%", "maxUnavailable": 1}
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Fuzzes the command line: mutated matrices, contracts, guarantees, recordings, Compose files and stored runs.
+"""Fuzzes the command line with mutated matrices, contracts, guarantees, recordings, Compose files, manifests and runs.
 
     python -m tests.fuzz.command_line --mutants 10000 --seed 1
 
@@ -41,6 +41,7 @@ _KINDS = {
     "guarantees": ("in/guarantees.yaml",),
     "recording": ("in/words.har", "in/words.jsonl", "in/words.gor"),
     "redact": ("in/secrets.har", "in/words.har", "in/words.jsonl", "in/words.gor"),
+    "manifest": ("in/rest.yaml", "in/app.yaml"),
     "compose": ("in/compose.yaml", "in/compose.yaml", "in/new.yaml", "in/orders.env"),
     "run": ("run/plan.json", "run/inputs.json", "run/timing.json", "run/history/run.json", "run/history/steps.jsonl",
             "run/history/operations.jsonl", "run/history/replicas.jsonl", "run/history/notes.jsonl",
@@ -70,6 +71,10 @@ def _arguments(folder: Path, kind: str, file: str, draw: Random) -> list[str]:
         return ["contract", str(inputs / "1.yaml"), str(inputs / "2.yaml"), "--format", form]
     if kind == "redact":
         return ["redact", str(folder / file), "--out", str(folder / "redacted.har")]
+    if kind == "manifest":
+        files = [word for name in ("app", "rest") for word in ("--from-kubernetes", str(inputs / f"{name}.yaml"))]
+        images = ["--old", "shop/orders:1.4", "--new", "shop/orders:2.0"]
+        return ["init", *files, "--service", "orders", *images, "--out", str(folder / "matrix.yaml")]
     if kind == "compose":
         new = draw.choice(("shop/orders:2.0", str(inputs / "new.yaml")))
         images = ["--old", "shop/orders:1.4", "--new", str(inputs / "new.yaml") if file == "in/new.yaml" else new]

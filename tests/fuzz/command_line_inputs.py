@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.cli.small_matrix import ENTRIES, HERE, MATRIX, recording
 from tests.compose.test_compose_init import COMPOSE
+from tests.compose.test_kubernetes_init import APP, REST
 from tests.recording.planted_secrets import planted
 from tests.report import report_values as values
 from verifier.history.store import HistoryWriter, write_value
@@ -128,6 +129,8 @@ def write_inputs(folder: Path) -> None:
     (folder / "shop.yaml").write_text(_SHOP)
     (folder / "compose.yaml").write_text(COMPOSE)
     (folder / "new.yaml").write_text(_NEW)
+    (folder / "app.yaml").write_text(APP)
+    (folder / "rest.yaml").write_text(REST)
     (folder / "orders.env").write_text("FROM_FILE=1\nQUOTED='a b'\nREFERS=${FROM_FILE:-x}\n")
     (folder / "init.sql").write_text("create table t (a int);\n")
     (folder / "payments").mkdir()

@@ -23,6 +23,10 @@ def test_what_the_fuzzer_starts_from_is_good(tmp_path: Path) -> None:
         told = call("init", tmp_path / "in" / "compose.yaml", "--service", "orders", *images, "--out",
                     tmp_path / f"{Path(new).name}.matrix.yaml")  # fmt: skip
         assert told.status == 0, told.err
+    files = [word for name in ("app", "rest") for word in ("--from-kubernetes", tmp_path / "in" / f"{name}.yaml")]
+    told = call("init", *files, "--service", "orders", "--old", "shop/orders:1.4", "--new", "shop/orders:2.0",
+                "--out", tmp_path / "of-manifests.yaml")  # fmt: skip
+    assert told.status == 0, told.err
     assert call("redact", tmp_path / "in" / "secrets.har", "--out", tmp_path / "copy.har").status == 0
     assert call("contract", tmp_path / "in" / "1.yaml", tmp_path / "in" / "2.yaml").status == 1
     assert call("report", tmp_path / "run").status == 0

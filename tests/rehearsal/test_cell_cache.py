@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,8 +16,10 @@ from tests.rehearsal.fake_runtime import FakeRuntime, Ran, matrix, rehearse
 from tests.rehearsal.test_rehearsal_parallel import verdict
 from verifier.history.store import read
 from verifier.rehearsal import cell_cache
-from verifier.rehearsal.cell_cache import DAY, MOST_DAYS, CellCache
+from verifier.rehearsal.cell_cache import DAY, MOST_DAYS, CellCache, StoredCell
 from verifier.rehearsal.events import ConfirmationBegan, PathBegan, PathCached
+from verifier.rehearsal.learned import StoredLearned
+from verifier.replay.waiting_times import WaitingTimes
 from verifier.runtime.base import ReplicaSpec
 
 PATHS = ["control-old-1", "control-old-2", "control-new", "control-upgrade", "rollout"]
@@ -138,6 +141,10 @@ def damage(file: Path) -> None:
         lambda entry: damage(entry / "history" / "operations.jsonl"),
         lambda entry: (entry / "history" / "steps.jsonl").unlink(),
         lambda entry: (entry / "cell.json").write_text("{"),
+        lambda entry: replaced(entry / "history" / "steps.jsonl", Path("/dev/zero")),
+        lambda entry: replaced(entry / "cell.json", Path("/dev/zero")),
+        lambda entry: replaced(entry / "cell.json", Path("cell.json")),
+        lambda entry: shutil.rmtree(entry) or entry.write_text(""),
     ],
 )
 def test_a_damaged_entry_is_none(harm: Callable[[Path], object], tmp_path: Path, cache: CellCache) -> None:
@@ -147,6 +154,50 @@ def test_a_damaged_entry_is_none(harm: Callable[[Path], object], tmp_path: Path,
     second = again(tmp_path, cache)
     assert (taken(second), second.error) == ([], None)
     assert taken(again(tmp_path, cache)) == PATHS
+
+
+def test_no_log_of_a_damaged_entry_stays_where_replicas_append_to_theirs(tmp_path: Path, cache: CellCache) -> None:
+    part, run = tmp_path / "part", tmp_path / "run"
+    (part / "history").mkdir(parents=True)
+    run.mkdir()
+    logs = [tmp_path / "a.log", tmp_path / "b.log"]
+    for log in logs:
+        log.write_text("ready\n")
+    cache.put("key", StoredCell(cache.wall(), (0, 0, 0), StoredLearned(WaitingTimes().stored(), (), {})), part, logs)
+    assert cache.take("key", part, run) is not None
+    assert sorted(file.name for file in (run / "logs").iterdir()) == ["a.log", "b.log"]
+    shutil.rmtree(run / "logs")
+    damage(cache.folder / "key" / "logs" / "b.log")
+    assert cache.take("key", part, run) is None
+    assert list((run / "logs").iterdir()) == []
+
+
+def replaced(file: Path, target: Path) -> None:
+    """Replace a file by a symbolic link."""
+    file.unlink()
+    file.symlink_to(target)
+
+
+def test_a_folder_that_cannot_be_written_is_read(tmp_path: Path, cache: CellCache, monkeypatch: Any) -> None:
+    again(tmp_path, cache)
+
+    def refused(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "utime", refused)
+    assert taken(again(tmp_path, cache)) == PATHS
+
+
+def test_a_user_without_a_home_has_no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("VERIFIER_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    assert cell_cache.default_folder() is None
+    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
+    assert cell_cache.default_folder() == Path("/somewhere/verifier/paths")
 
 
 def test_old_entries_are_not_used(tmp_path: Path, cache: CellCache) -> None:

@@ -15,6 +15,7 @@ from typing import NoReturn
 import click
 
 from verifier.cli.interrupt import INTERRUPTED
+from verifier.cli.streams import settle
 from verifier.errors import BadInput, BrokenEnvironment, shortage
 
 INTERNAL_ERROR = 70
@@ -22,6 +23,7 @@ INTERNAL_ERROR = 70
 
 def main() -> None:
     """Run the command line. Each kind of ending has its own exit status and one clear message."""
+    settle()
     try:
         from verifier.cli.commands import cli
 

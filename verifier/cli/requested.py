@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import stat
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,7 +15,7 @@ from typing import Any
 import click
 
 from verifier.errors import BadInput
-from verifier.rehearsal.judging import load_and_judge
+from verifier.rehearsal.judging import load_and_judge, write_texts
 from verifier.rehearsal.pairs import has_pairs, load_pairs
 from verifier.rehearsal.run_directory import stored_timing
 from verifier.report.formats import FORMATS
@@ -49,6 +52,27 @@ REPORTS = click.option(
 )
 
 
+def check_requested(requests: Sequence[Requested]) -> None:
+    """Raise BadInput for a file that could not be written at the end of a run."""
+    for request in requests:
+        if request.file != STDOUT and (why := _unwritable(Path(request.file))):
+            raise BadInput.one(request.file, f"cannot be written: {why}", key="--report")
+
+
+def _unwritable(file: Path) -> str:
+    """Why a file cannot be written, "" if it seems that it can."""
+    try:
+        with suppress(FileNotFoundError):
+            if stat.S_ISDIR(file.stat().st_mode):
+                return os.strerror(errno.EISDIR)
+            return "" if os.access(file, os.W_OK) else os.strerror(errno.EACCES)
+        if not stat.S_ISDIR(file.parent.stat().st_mode):
+            return os.strerror(errno.ENOTDIR)
+        return "" if os.access(file.parent, os.W_OK | os.X_OK) else os.strerror(errno.EACCES)
+    except OSError as error:
+        return error.strerror or str(error)
+
+
 def write_requested(requests: Sequence[Requested], directory: Path) -> None:
     """Render a stored run in every requested format. Raises BadInput if a file cannot be written."""
     if not requests:
@@ -83,7 +107,12 @@ def _write(request: Requested, text: str) -> None:
     if request.file == STDOUT:
         click.echo(text, nl=False)
         return
+    file = Path(request.file)
     try:
-        Path(request.file).write_text(text, encoding="utf-8")
+        if file.exists() and not file.is_file():  # a pipe or a device
+            file.write_text(text, encoding="utf-8")
+        else:
+            whole = file.resolve()
+            write_texts(whole.parent, {whole.name: text})
     except OSError as error:
         raise BadInput.one(request.file, f"cannot be written: {error.strerror or error}", key="--report") from None

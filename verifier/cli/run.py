@@ -8,7 +8,7 @@ import click
 
 from verifier.cli.options import examples, run_directory, seconds
 from verifier.cli.rehearse import Manner, rehearse, told
-from verifier.cli.requested import REPORTS, Requested, copy_errors, write_requested
+from verifier.cli.requested import REPORTS, Requested, check_requested, copy_errors, write_requested
 from verifier.cli.sharding import parse_shard, rehearse_shard
 from verifier.cli.shrinking import shrinking
 from verifier.cli.watching import watching
@@ -92,8 +92,10 @@ def run(
     prepared = prepared if planned is None else with_plan(prepared, planned)
     for note in dict.fromkeys(note for pair in prepared for note in pair.notes):
         say(f"note: {note}")
+    check_requested(reports)
     directory = run_directory(out, prepared[0].matrix.name, share)
-    cache = None if no_cache else CellCache(default_folder())
+    folder = None if no_cache else default_folder()
+    cache = None if folder is None else CellCache(folder)
     if which is not None:
         asked = Asked(str(matrix.resolve()), str(matrix), seed, seconds(budget), all_pairs)
         with watching(quiet, events) as watch:
@@ -109,8 +111,8 @@ def run(
             click.echo(found, err=True)
         copy_errors(reports, directory)
         raise
-    write_requested(reports, directory)
     click.echo("\n".join(ended.report.splitlines()[:1]) + "\n" if quiet else ended.report, nl=False)
+    write_requested(reports, directory)
     files = ", ".join([*(FILES if len(prepared) > 1 else ()), *(entry.file for entry in FORMATS if entry.file)])
     if not quiet:
         for line in shrinking(ended.judged):

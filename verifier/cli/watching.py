@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from io import FileIO
 from pathlib import Path
-from typing import Any, TextIO, assert_never
+from typing import Any, assert_never
 
 from verifier.cli.rehearse import Watch, progress
 from verifier.errors import BadInput
@@ -34,7 +35,7 @@ def watching(quiet: bool, events: Path | None) -> Iterator[Watch]:
         yield _silent if quiet else progress
         return
     try:
-        file = events.open("w", encoding="utf-8")
+        file = events.open("wb", buffering=0)
     except OSError as error:
         raise BadInput.one(events, f"cannot be written: {error.strerror or error}", key="--events") from None
     with file:
@@ -61,11 +62,11 @@ def _ignored(event: Event) -> None:
     """Nobody is told."""
 
 
-def _write(file: TextIO, event: Event) -> None:
-    """One line, at once, so that a tool can follow the run."""
-    json.dump({"schema": SCHEMA, "at": round(time.time(), 3), **values(event)}, file, ensure_ascii=False)
-    file.write("\n")
-    file.flush()
+def _write(file: FileIO, event: Event) -> None:
+    """One line, at once, so that a tool can follow the run. The run goes on when that tool has gone."""
+    line = json.dumps({"schema": SCHEMA, "at": round(time.time(), 3), **values(event)})
+    with suppress(BrokenPipeError):
+        file.write(f"{line}\n".encode())
 
 
 def values(event: Event) -> dict[str, Any]:

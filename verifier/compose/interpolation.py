@@ -15,6 +15,7 @@ from verifier.files import is_file, read_text
 from verifier.located import Located
 
 _VARIABLE = re.compile(r"\$(?:(\$)|([A-Za-z_]\w*)|\{([A-Za-z_]\w*)(?:(:?[-?+])([^{}]*))?\})")
+MOST = 32 * 1024 * 1024  # characters of all texts of a file; itself it has at most a quarter
 _LINE = re.compile(r"(?:export\s+)?([A-Za-z_]\w*)=(.*)")
 
 
@@ -29,8 +30,19 @@ def dotenv(folder: Path) -> dict[str, str]:
     return {line[1]: line[2].strip().strip("\"'") for line in found if line}
 
 
-def interpolated(text: str, values: Mapping[str, str]) -> str:
+def interpolated(text: str, values: Mapping[str, str], most: int = MOST) -> str | None:
+    """The text with its variables filled in; None if it has more than `most` characters then."""
+    length = len(text)
+
     def value(found: re.Match[str]) -> str:
+        nonlocal length
+        filled_in = one(found)
+        length += len(filled_in)
+        if length > most:
+            raise OverflowError
+        return filled_in
+
+    def one(found: re.Match[str]) -> str:
         if found[1]:
             return "$"
         name, operator, word = found[2] or found[3], found[4] or "", found[5] or ""
@@ -40,15 +52,34 @@ def interpolated(text: str, values: Mapping[str, str]) -> str:
             return word if present else ""
         if present and known is not None:
             return known
-        return interpolated(word, values) if operator.endswith("-") else f"${{env.{name}}}"
+        return _VARIABLE.sub(value, word) if operator.endswith("-") else f"${{env.{name}}}"
 
-    return _VARIABLE.sub(value, text)
+    try:
+        return _VARIABLE.sub(value, text)
+    except OverflowError:
+        return None
 
 
-def filled(at: Located, values: Mapping[str, str]) -> Located:
-    """The value with every variable in it filled in; keys stay as they are."""
-    if isinstance(at.value, dict):
-        return replace(at, value={name: filled(item, values) for name, item in at.value.items()})
-    if isinstance(at.value, list):
-        return replace(at, value=[filled(item, values) for item in at.value])
-    return replace(at, value=interpolated(at.value, values)) if isinstance(at.value, str) else at
+def filled(root: Located, values: Mapping[str, str]) -> Located:
+    """The value with every variable in it filled in; keys stay as they are.
+
+    Raises BadInput if that makes too long a text: a short file may name a long value very often.
+    """
+    added = 0
+
+    def text(at: Located) -> Located:
+        nonlocal added
+        found = interpolated(at.value, values, MOST - added)
+        if found is None:
+            raise BadInput.one(at.file, "stands for too long a text", line=at.line, key=at.key)
+        added += len(found)
+        return replace(at, value=found)
+
+    def inner(at: Located) -> Located:
+        if isinstance(at.value, dict):
+            return replace(at, value={name: inner(item) for name, item in at.value.items()})
+        if isinstance(at.value, list):
+            return replace(at, value=[inner(item) for item in at.value])
+        return text(at) if isinstance(at.value, str) else at
+
+    return inner(root)

@@ -8,12 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from verifier.compose.manifests import Manifest, Manifests, dig, items, mapping, number, read_manifests, text, why
-from verifier.compose.model import ComposeFile, ComposeService, Place
+from verifier.compose.model import ComposeFile, ComposeService, Place, port
 from verifier.compose.pods import environment, expanded, ports, probing
 from verifier.compose.recognise import is_migration, migrates
 from verifier.located import Located
 
 _MOST = 20  # replicas
+_AMOUNT = re.compile(r"[0-9]{1,3}%?")
 
 
 def read_kubernetes(files: Sequence[Path]) -> ComposeFile:
@@ -81,8 +82,8 @@ def _workload(workload: Manifest, fronts: list[Manifest], found: Manifests) -> I
     )
 
 
-def _container(workload: Manifest, at: Located, name: str, port: int, found: Manifests) -> ComposeService:
-    told, asked, file = environment(at, found, workload.place.file), probing(at, port), workload.place.file
+def _container(workload: Manifest, at: Located, name: str, served: int, found: Manifests) -> ComposeService:
+    told, asked, file = environment(at, found, workload.place.file), probing(at, served), workload.place.file
     entry, rest = (
         tuple(expanded(text(word), told.values) for word in items(dig(at, key))) for key in ("command", "args")
     )
@@ -103,7 +104,7 @@ def _container(workload: Manifest, at: Located, name: str, port: int, found: Man
         command=(*entry, *rest),
         environment=told.values,
         lines=told.lines,
-        ports=(port, *(other for other in ports(at).values() if other != port)) if port else (),
+        ports=(served, *(other for other in ports(at).values() if other != served)) if served else (),
         health=asked.health,
         probe=asked.probe,
         patience=asked.patience,
@@ -124,8 +125,8 @@ def _port(container: Located, fronts: list[Manifest]) -> int:
             target = text(dig(entry, "targetPort"), text(dig(entry, "port")))
             if target in named:
                 return named[target]
-            if target.isdecimal():
-                return int(target)
+            if found := port(target):
+                return found
     return next(iter(named.values()), 0)
 
 
@@ -135,7 +136,8 @@ def _rollout(workload: Manifest) -> tuple[str, list[tuple[Place, str, str]]]:
         strategy = workload.get("spec", "strategy")
         if text(dig(strategy, "type")) == "Recreate":
             return "strategy: recreate", []
-        surge, missing = (text(dig(strategy, "rollingUpdate", key), "25%") for key in ("maxSurge", "maxUnavailable"))
+        asked = (text(dig(strategy, "rollingUpdate", key), "25%") for key in ("maxSurge", "maxUnavailable"))
+        surge, missing = (amount if _AMOUNT.fullmatch(amount) else "25%" for amount in asked)
         return f"rolling: {{maxSurge: {surge}, maxUnavailable: {missing}}}", []
     kind = text(workload.get("spec", "updateStrategy", "type"), "RollingUpdate")
     told = []

@@ -25,6 +25,7 @@ WHY = {
 }
 _OTHER = "a matrix has no place for such an object"
 _LISTED = 1000
+MOST = 1_000_000  # of a number
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +81,11 @@ def text(at: Located | None, default: str = "") -> str:
 
 
 def number(at: Located | None, default: int = 0) -> int:
+    """A number of replicas, seconds or tries, at most MOST."""
     found = text(at)
-    return int(found) if found.isdecimal() else default
+    if not found.isdecimal():
+        return default
+    return min(MOST, int(found)) if len(found) < 10 else MOST
 
 
 def read_manifests(files: Sequence[Path]) -> Manifests:

@@ -9,13 +9,13 @@ import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from verifier.compose.deployment import Deployed, Deployment
-from verifier.compose.model import Command, ComposeService, Place, context_of
+from verifier.compose.model import Build, Command, ComposeService, Place, port
 from verifier.compose.recognise import line, migrates
 from verifier.compose.references import matrix_name, own_port, own_port_named, referring, referring_words, store_port
 from verifier.files import is_file
+from verifier.printable import printable
 from verifier.runtime.stores.registered import PROCESS_STORES, of_image
 
 _PLAIN = re.compile(r"[A-Za-z_][\w./-]*")
@@ -38,7 +38,7 @@ def matrix_text(found: Deployment, target: Target) -> str:
     """The matrix as YAML text. It ends with a newline."""
     compose, name = found.compose.name, matrix_name(target.service)
     lines = [
-        f"# A first matrix, made from {compose}. `verifier plan` of this file shows what a run does.",
+        comment(f"# A first matrix, made from {compose}. `verifier plan` of this file shows what a run does."),
         f"matrix: {name}",
         "services:",
     ]
@@ -50,30 +50,32 @@ def matrix_text(found: Deployment, target: Target) -> str:
             lines += _store(key, store, target)
     old = found.services[target.service].versions[0]
     recording = os.path.relpath(target.recording, target.folder)
-    port = found.compose.services[target.service].published or 8080
+    published = found.compose.services[target.service].published or 8080
     if not is_file(target.recording):
         lines += [
             "# Record this file: start the stack, send real traffic to port 9000, and end the recorder with Ctrl-C:",
-            f"#   verifier record --listen 127.0.0.1:9000 --to http://127.0.0.1:{port} --as {name} "
-            f"--out {target.recording}",
+            comment(
+                f"#   verifier record --listen 127.0.0.1:9000 --to http://127.0.0.1:{published} --as {name} "
+                f"--out {target.recording}"
+            ),
         ]
     lines += [
         "traffic:",
-        f"  - {{recording: {scalar(recording)}, client: {json.dumps(old)}, service: {name}}}",
+        f"  - {{recording: {scalar(recording)}, client: {quoted(old)}, service: {name}}}",
         f"rollout: {{{found.services[target.service].new.rollout or 'strategy: rolling'}, rollback: ends}}"
         "  # see `verifier plan` for the steps",
     ]
     left = [*found.unused, *found.compose.left]
     if left:
-        lines += [f"# Not taken over from {compose}:"]
-        lines += [f"#   {at}: {key}: {why}" for at, key, why in sorted(left)]
+        lines += [comment(f"# Not taken over from {compose}:")]
+        lines += [comment(f"#   {at}: {key}: {why}") for at, key, why in sorted(left)]
     return "\n".join(lines) + "\n"
 
 
 def _service(key: str, entry: Deployed, found: Deployment, target: Target) -> Iterator[str]:
     old, new = entry.old, entry.new
     worker = not _port(old)
-    yield f"  {matrix_name(key)}:{' ' * max(1, 36 - len(key))}# {old.place()}"
+    yield f"  {matrix_name(key)}:{' ' * max(1, 36 - len(key))}{comment(f'# {old.place()}')}"
     yield "    kind: worker" if worker else f"    port: {_port(old)}"
     yield f"    ready: {_ready(old, worker)}"
     if old.replicas > 1:
@@ -96,8 +98,8 @@ def _service(key: str, entry: Deployed, found: Deployment, target: Target) -> It
         if own[position]:
             inner = ", ".join(f"{scalar(item)}: {scalar(value)}" for item, value in own[position].items())
             parts.append(f"environment: {{{inner}}}")
-        yield f"      {json.dumps(name)}: {{{', '.join(parts)}}}"
-    yield from (f"    # not taken over: {at}: {what}: {why}" for at, what, why in _left(old, entry))
+        yield f"      {quoted(name)}: {{{', '.join(parts)}}}"
+    yield from (comment(f"    # not taken over: {at}: {what}: {why}") for at, what, why in _left(old, entry))
 
 
 def _version(
@@ -106,8 +108,9 @@ def _version(
     if version.image:
         yield f"image: {scalar(version.image)}"
     if version.build is not None:
-        yield f"build: {_build(version, target)}"
-        yield f"directory: {scalar(_context(version, target))}"  # where local processes find its files
+        context = os.path.relpath(version.path.parent / version.build.context, target.folder)
+        yield f"build: {_build(version.build, context)}"
+        yield f"directory: {scalar(context)}"  # where local processes find its files
     if version.command:
         words = own_port(words_of(version.command), _port(version))
         yield f"command: {command(referring_words(words, found.stores))}"
@@ -116,38 +119,27 @@ def _version(
         yield f"migrate: {{expand: {told}}}" if position else f"prepare: {told}"
 
 
-def _build(version: ComposeService, target: Target) -> str:
-    declared = version.build
-    items: dict[str, Any] = {"context": declared} if isinstance(declared, str) else dict(declared)
-    parts = [f"context: {scalar(_context(version, target))}"]
-    if "dockerfile" in items:
-        parts.append(f"dockerfile: {scalar(str(items['dockerfile']))}")
-    given = items.get("args") or {}
-    arguments = dict(str(item).partition("=")[::2] for item in given) if isinstance(given, list) else dict(given)
-    if arguments:
-        inner = ", ".join(f"{scalar(str(name))}: {scalar(str(value))}" for name, value in arguments.items())
+def _build(build: Build, context: str) -> str:
+    parts = [f"context: {scalar(context)}"]
+    if build.dockerfile:
+        parts.append(f"dockerfile: {scalar(build.dockerfile)}")
+    if build.arguments:
+        inner = ", ".join(f"{scalar(name)}: {scalar(value)}" for name, value in build.arguments.items())
         parts.append(f"args: {{{inner}}}")
     return f"{{{', '.join(parts)}}}"
-
-
-def _context(version: ComposeService, target: Target) -> str:
-    """The folder that a version is built from, as the matrix names it."""
-    return os.path.relpath(version.path.parent / context_of(version.build), target.folder)
 
 
 def _left(service: ComposeService, entry: Deployed) -> Iterator[tuple[Place, str, str]]:
     yield from service.left
     for source, inside, at in service.mounts:
         yield Place(service.path.name, at), "volumes", f"{source}:{inside} is not mounted"
-    for port in service.ports[1:]:
-        yield service.place("ports"), f"port {port}", "a service has one port"
+    for further in service.ports[1:]:
+        yield service.place("ports"), f"port {further}", "a service has one port"
     if migrates(service.command) and entry.migration is None:
         why = "migrates when it starts, which stays so; a migration of its own would be `migrate: {expand: …}`"
         yield service.place("command"), "command", why
-    declared = service.build
-    for key in declared if isinstance(declared, dict) else ():
-        if key not in ("context", "dockerfile", "args"):
-            yield service.place("build"), f"build.{key}", "a matrix has no such key"
+    for key in service.build.left if service.build is not None else ():
+        yield service.place("build"), f"build.{key}", "a matrix has no such key"
 
 
 def _environments(entry: Deployed, found: Deployment) -> tuple[dict[str, str], tuple[Mapping[str, str], ...]]:
@@ -189,13 +181,12 @@ def _store(key: str, store: ComposeService, target: Target) -> Iterator[str]:
             left.append((Place(store.path.name, at), "volumes", f"{source}:{inside} is not mounted: stores are fresh"))
     if store.command:
         left.append((store.place("command"), "command", "stores start with the command of their image"))
-    yield f"  {matrix_name(key)}: {{{', '.join(parts)}}}  # {store.place()}"
-    yield from (f"  # not taken over: {at}: {key}.{what}: {why}" for at, what, why in sorted(left))
+    yield f"  {matrix_name(key)}: {{{', '.join(parts)}}}  {comment(f'# {store.place()}')}"
+    yield from (comment(f"  # not taken over: {at}: {key}.{what}: {why}") for at, what, why in sorted(left))
 
 
 def _port(service: ComposeService) -> int:
-    declared = service.environment.get("PORT", "")
-    return next(iter(service.ports), int(declared) if declared.isdecimal() and 0 < int(declared) < 65536 else 0)
+    return next(iter(service.ports), port(service.environment.get("PORT", "")))
 
 
 def _ready(service: ComposeService, worker: bool) -> str:
@@ -205,10 +196,10 @@ def _ready(service: ComposeService, worker: bool) -> str:
         kind, path = service.probe
         return f"{{{kind}: {scalar(path)}, {within}}}" if kind == "http" else kind
     address = _ADDRESS.search(line(service.health))
-    if address and not worker and int(address[1] or 80) == _port(service):
+    if address and not worker and port(address[1] or "80") == _port(service):
         return f"{{http: {scalar(address[2] or '/')}, {within}}}"
     if service.health:
-        return f"{{command: {json.dumps(_shell(service.health), ensure_ascii=False)}, {within}}}"
+        return f"{{command: {quoted(_shell(service.health))}, {within}}}"
     return '{log: "."}  # the first line of its log; better: what it logs once it works' if worker else "tcp"
 
 
@@ -219,7 +210,7 @@ def _shell(words: Command) -> str:
 
 
 def _stop(service: ComposeService) -> str:
-    parts = [f"signal: {service.signal}"] if service.signal.startswith("SIG") else []
+    parts = [f"signal: {scalar(service.signal)}"] if service.signal.startswith("SIG") else []
     if service.grace is not None:
         parts.append(f"grace: {service.grace:g}s")
     return ", ".join(parts)
@@ -238,11 +229,21 @@ def words_of(declared: Command) -> Command:
 def command(words: Command) -> str:
     """The words of a command as YAML."""
     if isinstance(words, str):
-        return json.dumps(words, ensure_ascii=False)
+        return quoted(words)
     return f"[{', '.join(map(scalar, words))}]"
 
 
 def scalar(text: str) -> str:
     """A text as YAML, without quotes where it can do without."""
     plain = _PLAIN.fullmatch(text) and text.lower() not in _WORDS
-    return text if plain else json.dumps(text, ensure_ascii=False)
+    return text if plain else quoted(text)
+
+
+def quoted(text: str) -> str:
+    """A text in quotes. YAML has the same escapes as JSON, and allows fewer characters to stand as they are."""
+    return printable(json.dumps(text, ensure_ascii=False))
+
+
+def comment(text: str) -> str:
+    """Names and values of the Compose file may hold line breaks, which would end a comment."""
+    return printable(text).replace("\n", r"\x0a")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 Command = str | tuple[str, ...]  # a line for a shell, or words
 
@@ -21,6 +21,16 @@ Left = tuple[tuple[Place, str, str], ...]  # what has no place in a matrix: wher
 
 
 @dataclass(frozen=True, slots=True)
+class Build:
+    """How an image is built. `context` is relative to the folder of the file. `left` has no place in a matrix."""
+
+    context: str
+    dockerfile: str = ""
+    arguments: dict[str, str] = field(default_factory=dict)
+    left: tuple[str, ...] = field(default=(), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class ComposeService:
     """One service. `health` is the command of its health check, () without one, and `patience` is in seconds.
 
@@ -31,7 +41,7 @@ class ComposeService:
     line: int = field(compare=False)
     path: Path = field(compare=False)  # of the file in which it stands; what it names is relative to its folder
     image: str = ""
-    build: Any = None  # a folder, or a mapping
+    build: Build | None = None
     content: str = ""
     release: str = field(default="", compare=False)  # the name of its version, if the image does not tell it
     command: Command = ()
@@ -56,7 +66,7 @@ class ComposeService:
         """The image without tag and digest, or the context that it is built from."""
         if self.image:
             return repository(self.image)
-        return str(self.build) if self.build is not None else ""
+        return repr(self.build) if self.build is not None else ""
 
     def place(self, key: str = "") -> Place:
         return Place(self.path.name, self.lines.get(key, self.line))
@@ -72,9 +82,10 @@ class ComposeFile:
     name: str = ""
 
 
-def context_of(build: Any) -> str:
-    """The folder in a `build`, which is relative to that of the Compose file."""
-    return build if isinstance(build, str) else str((build or {}).get("context", "."))
+def port(text: str) -> int:
+    """The number of a port; 0 if the text is none."""
+    number = int(text) if text.isdecimal() and len(text) < 6 else 0
+    return number if number < 65536 else 0
 
 
 def repository(image: str) -> str:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 
 from verifier.compose.manifests import Manifests, dig, items, mapping, number, text
 from verifier.compose.model import Place
-from verifier.located import Located
+from verifier.located import LONGEST, Located
 
 _REFERENCE = re.compile(r"\$\(([A-Za-z_][A-Za-z0-9_.-]*)\)|\$\$\(")
+_LONGEST = 131_072  # characters; Linux takes no longer word or variable
 _PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
 
 
@@ -40,7 +41,10 @@ def environment(container: Located, found: Manifests, file: str) -> Environment:
 
 
 def expanded(value: str, values: dict[str, str]) -> str:
-    """`$(NAME)` as Kubernetes fills it in: unknown names stay as they are."""
+    """`$(NAME)` as Kubernetes fills it in. Unknown names stay as they are; so does what no process could be given."""
+    length = sum(len(values.get(at[1] or "", "")) for at in _REFERENCE.finditer(value))
+    if length > _LONGEST:
+        return value
     return _REFERENCE.sub(lambda at: "$(" if at[1] is None else values.get(at[1], at[0]), value)
 
 
@@ -109,7 +113,7 @@ def probing(container: Located, port: int) -> Probing:
         if name == key or name == "startupProbe"
     )
     left = [(probe.line, name, f"`ready` is made of the {key}") for name, probe in probes.items() if name != key]
-    probe, wait = probes[key], float(patience)
+    probe, wait = probes[key], min(LONGEST, float(patience))
     if (asked := dig(probe, "httpGet")) is not None:
         at = text(dig(asked, "port"), str(port))
         if ports(container).get(at, number(dig(asked, "port"), port)) != port or text(dig(asked, "scheme")) == "HTTPS":

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from verifier.compose.interpolation import dotenv, filled
-from verifier.compose.model import Command, ComposeFile, ComposeService, Place
+from verifier.compose.model import Build, Command, ComposeFile, ComposeService, Place, port
 from verifier.errors import BadInput
-from verifier.located import Located, Reader, load
+from verifier.located import LONGEST, Located, Reader, load
 
 NAMES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
 _TAKEN = {
@@ -75,7 +75,7 @@ def read(path: Path, values: Mapping[str, str] | None = None) -> ComposeFile:
 def _service(reader: Reader, name: str, at: Located, path: Path) -> ComposeService:
     items = reader.mapping(at)
     environment, lines = _environment(reader, items.get("environment"))
-    build, health = items.get("build"), items.get("healthcheck")
+    health = items.get("healthcheck")
     deploy = reader.mapping(items.get("deploy"))
     replicas = deploy.get("replicas", items.get("scale"))
     count = replicas.value if replicas is not None else 1
@@ -85,22 +85,34 @@ def _service(reader: Reader, name: str, at: Located, path: Path) -> ComposeServi
         at.line,
         path,
         image=reader.text(items.get("image")),
-        build=None if build is None else build.plain(),
-        command=_command(items.get("command")),
+        build=_build(reader, items.get("build")),
+        command=_command(reader, items.get("command")),
         environment=environment,
         lines={key: item.line for key, item in items.items()} | lines,
-        env_files=tuple(_env_files(items.get("env_file"))),
-        ports=tuple(dict.fromkeys(_ports(items))),
+        env_files=tuple(_env_files(reader, items.get("env_file"))),
+        ports=tuple(dict.fromkeys(_ports(reader, items))),
         published=_published(items.get("ports")),
-        health=_health(health),
+        health=_health(reader, health),
         patience=_patience(health),
-        needs=tuple(dict.fromkeys([*_names(items.get("depends_on")), *_names(items.get("links"))])),
+        needs=tuple(dict.fromkeys([*_names(reader, items.get("depends_on")), *_names(reader, items.get("links"))])),
         replicas=min(20, max(1, count)) if isinstance(count, int) else 1,
         grace=seconds(stop.value) if stop is not None else None,
         signal=reader.text(items.get("stop_signal")),
         mounts=tuple(_mounts(items.get("volumes"))),
         left=tuple((Place(path.name, line), key, why) for line, key, why in _left(items, deploy)),
     )
+
+
+def _build(reader: Reader, at: Located | None) -> Build | None:
+    """A context alone is the short form. An argument without a value is taken from the caller."""
+    if at is None or at.value is None:
+        return None
+    if not isinstance(at.value, dict):
+        return Build(reader.text(at))
+    items = at.value
+    arguments, _ = _environment(reader, items.get("args"))
+    left = tuple(key for key in items if key not in ("context", "dockerfile", "args"))
+    return Build(reader.text(items.get("context"), "."), reader.text(items.get("dockerfile")), arguments, left)
 
 
 def _left(items: dict[str, Located], deploy: dict[str, Located]) -> Iterator[tuple[int, str, str]]:
@@ -122,29 +134,29 @@ def _environment(reader: Reader, at: Located | None) -> tuple[dict[str, str], di
             values[name], lines[f"environment.{name}"] = value if equals else f"${{env.{name}}}", item.line
         return values, lines
     for name, item in reader.mapping(at).items():
-        value = item.value
-        text = str(value).lower() if isinstance(value, bool) else value
-        values[name] = f"${{env.{name}}}" if text is None else str(text)
+        if item.value is None:
+            values[name] = f"${{env.{name}}}"
+        else:
+            values[name] = str(item.value).lower() if isinstance(item.value, bool) else reader.text(item)
         lines[f"environment.{name}"] = item.line
     return values, lines
 
 
-def _command(at: Located | None) -> Command:
+def _command(reader: Reader, at: Located | None) -> Command:
     if at is None or at.value is None:
         return ()
-    return tuple(str(item.value) for item in at.value) if isinstance(at.value, list) else str(at.value)
+    return reader.texts(at) if isinstance(at.value, list) else reader.text(at)
 
 
-def _ports(items: dict[str, Located]) -> Iterator[int]:
+def _ports(reader: Reader, items: dict[str, Located]) -> Iterator[int]:
     """The ports inside the container."""
     for key in ("ports", "expose"):
         at = items.get(key)
         for item in at.value if at is not None and isinstance(at.value, list) else ():
-            value = item.value
-            text = str(value["target"].value if isinstance(value, dict) and "target" in value else value)
+            text = reader.text(item.value.get("target") if isinstance(item.value, dict) else item)
             number = text.partition("/")[0].rpartition(":")[2].partition("-")[0]
-            if number.isdecimal() and 0 < int(number) < 65536:
-                yield int(number)
+            if found := port(number):
+                yield found
 
 
 def _published(at: Located | None) -> int:
@@ -152,18 +164,17 @@ def _published(at: Located | None) -> int:
     first = at.value[0].value if at is not None and isinstance(at.value, list) and at.value else ""
     text = str(first["published"].value if isinstance(first, dict) and "published" in first else first)
     found = re.fullmatch(r"(?:.*:)?(\d+)(?::\d+(?:/\w+)?)", text) or re.fullmatch(r"(\d+)", text)
-    return int(found[1]) if found else 0
+    return port(found[1]) if found else 0
 
 
-def _names(at: Located | None) -> Iterator[str]:
+def _names(reader: Reader, at: Located | None) -> Iterator[str]:
     for item in at.value if at is not None and isinstance(at.value, list | dict) else ():
-        yield (item if isinstance(item, str) else str(item.value)).partition(":")[0]
+        yield (item if isinstance(item, str) else reader.text(item)).partition(":")[0]
 
 
-def _env_files(at: Located | None) -> Iterator[str]:
+def _env_files(reader: Reader, at: Located | None) -> Iterator[str]:
     for item in at.value if at is not None and isinstance(at.value, list) else [at] if at is not None else []:
-        value = item.value
-        yield str(value["path"].value if isinstance(value, dict) and "path" in value else value)
+        yield reader.text(item.value.get("path") if isinstance(item.value, dict) else item)
 
 
 def _mounts(at: Located | None) -> Iterator[tuple[str, str, int]]:
@@ -175,14 +186,14 @@ def _mounts(at: Located | None) -> Iterator[tuple[str, str, int]]:
         yield parts[0], parts[1], item.line
 
 
-def _health(at: Located | None) -> Command:
+def _health(reader: Reader, at: Located | None) -> Command:
     items = at.value if at is not None and isinstance(at.value, dict) else {}
     test = items.get("test")
     if test is None or ("disable" in items and items["disable"].value is True):
         return ()
     if not isinstance(test.value, list):
-        return str(test.value)
-    kind, *words = [str(item.value) for item in test.value] or [""]
+        return reader.text(test)
+    kind, *words = reader.texts(test) or ("",)
     return () if kind == "NONE" else " ".join(words) if kind == "CMD-SHELL" else tuple(words)
 
 
@@ -194,12 +205,13 @@ def _patience(at: Located | None) -> float:
         return seconds(items[key].value) if key in items else default
 
     retries = items["retries"].value if "retries" in items else 3
-    tries = retries if isinstance(retries, int) and retries > 0 else 3
-    return duration("start_period", 0.0) + tries * (duration("interval", 30.0) + duration("timeout", 0.0))
+    tries = min(retries, 10_000) if isinstance(retries, int) and retries > 0 else 3
+    patience = duration("start_period", 0.0) + tries * (duration("interval", 30.0) + duration("timeout", 0.0))
+    return min(LONGEST, patience)
 
 
 def seconds(value: object) -> float:
-    """A duration of Compose, such as `1m30s`."""
+    """A duration of Compose, such as `1m30s`, at most a year."""
     if isinstance(value, int | float):
-        return float(value)
-    return sum(float(number) * _UNITS[unit] for number, unit in _DURATION.findall(str(value)))
+        return float(min(max(0, value), LONGEST))
+    return min(LONGEST, sum(float(number) * _UNITS[unit] for number, unit in _DURATION.findall(str(value))))

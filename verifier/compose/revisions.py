@@ -13,7 +13,7 @@ from pathlib import Path
 
 from verifier.compose.deployment import require
 from verifier.compose.interpolation import dotenv
-from verifier.compose.model import ComposeFile, ComposeService, context_of
+from verifier.compose.model import ComposeFile, ComposeService
 from verifier.compose.read import read
 from verifier.errors import BadInput
 from verifier.files import is_file
@@ -72,7 +72,7 @@ def _built(entry: ComposeService, there: Path, here: Path, found: Revision) -> C
     files = tuple(file if is_file(there.parent / file) else str(here.parent / file) for file in entry.env_files)
     if entry.build is None:
         return replace(entry, path=there, env_files=files)
-    context = (here.parent / context_of(entry.build)).resolve()
+    context = (here.parent / entry.build.context).resolve()
     inside = context.relative_to(found.top) if context.is_relative_to(found.top) else Path()
     path = "" if inside == Path() else inside.as_posix()
     tree = _git(found.top, "rev-parse", "--verify", "--quiet", f"{found.commit}:{path}")

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from verifier.errors import BadInput
+from verifier.files import NO_FILE, is_file
 from verifier.history.store import read_value, write_value
 from verifier.rehearsal.learned import StoredLearned
 from verifier.runtime.fingerprint import of_file
@@ -45,12 +46,15 @@ class StoredCell:
     files: dict[str, str] = field(default_factory=dict)
 
 
-def default_folder() -> Path:
-    """Where paths are kept, as VERIFIER_CACHE or XDG_CACHE_HOME says."""
+def default_folder() -> Path | None:
+    """Where paths are kept, as VERIFIER_CACHE or XDG_CACHE_HOME says. None for a user without a home."""
     if named := os.environ.get(FOLDER):
         return Path(named)
     base = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "verifier" / "paths"
+    try:
+        return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "verifier" / "paths"
+    except RuntimeError:  # no HOME, and a user id without an account, as in some containers
+        return None
 
 
 def files_of_path(part: Path, logs: Iterable[Path]) -> dict[str, Path]:
@@ -70,17 +74,26 @@ def store_cell(part: Path, cell: StoredCell, logs: Iterable[Path]) -> None:
 
 def copy_files(cell: StoredCell, histories: Path, logs: Path, part: Path, run: Path) -> None:
     """Copy the history of a path from below `histories` to `part`, and its logs from below `logs` to the run directory
-    `run`. Raises BadInput if one is damaged, and OSError.
+    `run`. Raises BadInput if one is damaged, and OSError; nothing is copied then.
     """
-    for name, digest in cell.files.items():
-        folder, _, file = name.partition("/")
-        if folder not in ("history", "logs") or Path(file).name != file:
-            raise BadInput.one(histories, f"names the file {name!r}, which is no file of a path")
-        source, target = (logs, run) if folder == "logs" else (histories, part)
-        (target / folder).mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source / name, target / name)
-        if of_file(target / name) != digest:
-            raise BadInput.one(source / name, "is damaged")
+    copied: list[Path] = []
+    try:
+        for name, digest in cell.files.items():
+            folder, _, file = name.partition("/")
+            if folder not in ("history", "logs") or Path(file).name != file:
+                raise BadInput.one(histories, f"names the file {name!r}, which is no file of a path")
+            source, target = (logs, run) if folder == "logs" else (histories, part)
+            if not is_file(source / name):
+                raise BadInput.one(source / name, NO_FILE)
+            (target / folder).mkdir(parents=True, exist_ok=True)
+            copied.append(target / name)
+            shutil.copyfile(source / name, target / name)
+            if of_file(target / name) != digest:
+                raise BadInput.one(source / name, "is damaged")
+    except (BadInput, OSError):
+        for place in copied:  # replicas append to their logs
+            place.unlink(missing_ok=True)
+        raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +114,8 @@ class CellCache:
             if self.wall() - found.at > MOST_DAYS * DAY:
                 return None
             copy_files(found, entry, entry, part, run)
-            os.utime(entry / CELL)  # it was used just now
+            with suppress(OSError):  # the folder may be read-only
+                os.utime(entry / CELL)  # it was used just now
         except (BadInput, OSError):
             shutil.rmtree(part, ignore_errors=True)
             return None
