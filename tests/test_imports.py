@@ -35,6 +35,7 @@ FORBIDDEN = (
     ("replay", "replay/session.py", "verifier.checks.judge"),
     ("rehearsal", "rehearsal/walk.py", "verifier.cli.main"),
     ("compose", "compose/model.py", "verifier.plan.model"),
+    ("query", "query/rows.py", "verifier.checks.verdict"),
     ("gate", "rehearsal/walk.py", "verifier.gate.store"),
     ("shrink", "rehearsal/walk.py", "verifier.shrink.ddmin"),
     ("shrink-pure", "shrink/ddmin.py", "verifier.rehearsal.walk"),

@@ -24,6 +24,7 @@ COMMANDS = {
     "open": "Open the HTML report of a run in the browser.",
     "diff": "Say what has changed from one run to a later one.",
     "shrink": "Find the smallest reproduction of a violation.",
+    "query": "Query the history of a run with SQL (DuckDB).",
     "record": "Record live traffic into a HAR file.",
     "redact": "Write a copy of a recording without its secrets.",
     "contract": "Compare two contracts in both directions: OpenAPI, Swagger, AsyncAPI or JSON Schema.",
