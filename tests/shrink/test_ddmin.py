@@ -82,3 +82,9 @@ def test_closed_parts_are_found_as_by_trying_all(made: tuple[int, dict[int, set[
 
 def test_one_item_is_not_searched() -> None:
     assert _search([4], {}, lambda part: True, frozenset()) == ((4,), [])
+
+
+def test_what_is_known_to_hide_the_failure_is_not_asked_for() -> None:
+    search = ddmin([1, 2, 3, 4], {}, hidden=[(1,), (2, 1)])
+    asked = {frozenset(candidate) for candidate in next(search)}
+    assert asked == {frozenset({3, 4})}

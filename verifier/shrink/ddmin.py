@@ -11,7 +11,7 @@ Pure: the search asks, and whoever runs it answers.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Hashable, Mapping, Sequence, Set
+from collections.abc import Generator, Hashable, Iterable, Mapping, Sequence, Set
 from typing import TypeVar
 
 T = TypeVar("T", bound=Hashable)
@@ -39,15 +39,19 @@ def without(items: Set[T], removed: Set[T], needs: Needs[T]) -> frozenset[T]:
     return frozenset(left)
 
 
-def ddmin(items: Sequence[T], needs: Needs[T], least: Set[T] = frozenset()) -> Search[T]:
+def ddmin(
+    items: Sequence[T], needs: Needs[T], least: Set[T] = frozenset(), hidden: Iterable[Sequence[T]] = ()
+) -> Search[T]:
     """Search for a smallest closed part of `items`, which show the failure together; `least` are never left out.
+
+    `hidden` are parts that are known not to show it.
 
     A generator. It yields candidates, each a tuple in the order of `items`, the most wanted first. It is sent the
     position of the first one that shows the failure, or None. It returns the smallest part that it found: the removal
     of any one item, with what needs it, hides the failure, as far as the answers told. No candidate is asked for twice.
     """
     current = tuple(items)
-    asked: set[frozenset[T]] = {frozenset(current)}
+    asked: set[frozenset[T]] = {frozenset(current), *map(frozenset, hidden)}
     parts = 2
     while len(current) > 1:
         parts = min(parts, len(current))

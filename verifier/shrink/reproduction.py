@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from verifier.errors import BadInput
+from verifier.plan.model import Plan
 from verifier.runtime.select import Selection
 from verifier.shrink.folder import PYTEST, Written, write, write_texts
 from verifier.shrink.opening import StoredViolation, open_run
 from verifier.shrink.search import Say, Search, Smallest, told_size
 from verifier.shrink.sought import Sought
-from verifier.shrink.trial import Bench, Candidate, States
+from verifier.shrink.trial import Bench, Candidate, States, side_by_side
 
 RETRIES = 2  # larger parts that are written where the smallest one does not show the violation by itself
 
@@ -79,7 +80,7 @@ def _written(
         written = Written(prepared.plan, sighting, clock() - began)
         if not sighting.shown:
             return None
-        write_texts(part, opened, written, command(folder, prepared.plan.seed, bench.runtime.name), pytest)
+        write_texts(part, opened, written, command(folder, prepared.plan, bench.runtime.name), pytest)
         if folder.exists():
             folder.rmdir()
         part.replace(folder)
@@ -92,10 +93,10 @@ def _written(
         shutil.rmtree(part, ignore_errors=True)
 
 
-def command(folder: Path, seed: int, runtime: str) -> str:
+def command(folder: Path, plan: Plan, runtime: str) -> str:
     """The line that runs a reproduction."""
-    matrix, plan = shlex.quote(str(folder / "matrix.yaml")), shlex.quote(str(folder / "plan.json"))
-    return f"verifier run {matrix} --plan {plan} --seed {seed} --runtime {runtime}"
+    matrix, file = shlex.quote(str(folder / "matrix.yaml")), shlex.quote(str(folder / "plan.json"))
+    return f"verifier run {matrix} --plan {file} --seed {plan.seed} --runtime {runtime} --parallel {side_by_side(plan)}"
 
 
 def _told(
@@ -115,4 +116,4 @@ def _told(
     if candidate != found.candidate:
         sentences.append(f"A smaller part, {told_size(found.candidate)}, showed it only beside others.")
     files = f"{folder}: matrix.yaml, plan.json, recording.har, contracts/, README.md{f', {PYTEST}' if pytest else ''}"
-    return Reproduction(folder, command(folder, made.plan.seed, runtime), (*sentences, files), made)
+    return Reproduction(folder, command(folder, made.plan, runtime), (*sentences, files), made)

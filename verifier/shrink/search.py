@@ -6,7 +6,6 @@ half as often as the replays that the search began with, so that a rare chance i
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -42,8 +41,9 @@ class Search:
     clock: Callable[[], float] = time.monotonic
     _began: float = 0.0
     _longest: float = 0.0
-    _needed: int = 1  # sightings that make a candidate one that shows the violation
+    _needed: float = 0.0  # the rate of sightings that makes a candidate one that shows the violation
     _found: list[tuple[States, Candidate, Sighting]] = field(default_factory=list)
+    _hidden: list[Candidate] = field(default_factory=list)  # they did not show it in the states that did
 
     def run(self, steps: Sequence[str]) -> Smallest | None:
         """The smallest part of what showed the violation in these `steps`; None if nothing shows it again."""
@@ -71,18 +71,18 @@ class Search:
             if self._late():
                 return False
             shown = self._try(states, candidates)
-            if (at := _first(shown, 1)) is not None:
-                best = max(sighting.rate for sighting in shown)
-                self._needed = max(1, math.ceil(best * self.bench.tries / 2))
-                at = _first(shown, self._needed) or at
+            best = max(sighting.rate for sighting in shown)
+            if (at := _first(shown, best / 2)) is not None:
+                self._needed = best / 2
                 self._found.append((states, candidates[at], shown[at]))
+                self._hidden = candidates[:at]
                 return True
         return False
 
     def _fewer_items(self) -> bool:
         """Leave out exchanges and faults. Returns whether the search came to its end."""
         states, current, _ = self._found[-1]
-        search, answer = ddmin(current, needs(self.bench.replays)), None
+        search, answer = ddmin(current, needs(self.bench.replays), hidden=self._hidden), None
         try:
             while True:
                 candidates = search.send(answer)
@@ -112,7 +112,7 @@ class Search:
                         return False
                     fewer = States(names, states.live)
                     (sighting,) = self._try(fewer, [candidate])
-                    if sighting.shown >= self._needed:
+                    if _first([sighting], self._needed) is not None:
                         answer = at
                         self._found.append((fewer, candidate, sighting))
                         break
@@ -160,5 +160,6 @@ def earlier(plan: Plan, steps: Sequence[str]) -> list[str]:
     return found
 
 
-def _first(shown: Sequence[Sighting], needed: int) -> int | None:
-    return next((at for at, sighting in enumerate(shown) if sighting.shown >= needed), None)
+def _first(shown: Sequence[Sighting], needed: float) -> int | None:
+    """The first candidate that shows the violation, and at this rate."""
+    return next((at for at, sighting in enumerate(shown) if sighting.shown and sighting.rate >= needed), None)

@@ -17,7 +17,7 @@ from verifier.errors import BadInput
 from verifier.history.store import read
 from verifier.matrix.pairs import safe_name
 from verifier.plan.confirmation import Target, repeated
-from verifier.plan.faults import ON_REPLICAS
+from verifier.plan.faults import ON_REPLICAS, cell
 from verifier.plan.model import Count, Coverage, LeftOut, Path, Plan, PlannedStep, Replay, SessionShape
 from verifier.rehearsal.events import Event
 from verifier.rehearsal.prepare import Prepared, analysed, shape
@@ -29,6 +29,7 @@ from verifier.shrink.sought import Sighting, Sought, seen
 from verifier.shrink.units import FAULT, Item, Replayed, aimed, part
 
 Candidate = tuple[Item, ...]
+PARALLEL = 2  # paths at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,9 @@ class Bench:
         self.runs += 1
         name = f"{safe_name(prepared.matrix.name)[:20]}-{self._name}-{self.runs}"
         runtime = make(self.runtime.name, name, directory)
-        rehearsal = Rehearsal(prepared, runtime, self.runtime.reason, directory, _ignored)
+        rehearsal = Rehearsal(
+            prepared, runtime, self.runtime.reason, directory, _ignored, parallel=side_by_side(prepared.plan)
+        )
         uvloop.run(rehearsal.run())
 
     def _made(self, candidate: Candidate, prefix: str) -> _Made | None:
@@ -125,7 +128,7 @@ class Bench:
         )
         return replace(
             self.plan, paths=paths, sessions=tuple(shapes.values()), confirmation=(), repeated=True,
-            coverage=_coverage(self.plan),
+            coverage=_coverage(self.plan, paths, shapes),
         )  # fmt: skip
 
     def _steps(
@@ -143,12 +146,25 @@ def _alone(replay: Replay) -> bool:
     return replay.fault is not None and (replay.fault.kind in ON_REPLICAS or replay.fault.inner)
 
 
-def _coverage(plan: Plan) -> Coverage:
+def side_by_side(plan: Plan) -> int:
+    """How many paths of a reproduction run at a time: one where a fault depends on moments, else two."""
+    faults = (replay.fault for step in plan.steps for replay in step.replays)
+    return 1 if any(fault is not None and fault.kind in ON_REPLICAS for fault in faults) else PARALLEL
+
+
+def _coverage(plan: Plan, paths: Sequence[Path], shapes: Mapping[str, SessionShape]) -> Coverage:
     """A reproduction covers next to nothing, and says so."""
     whole, why = plan.coverage, "this is a reproduction of one violation, and not a rehearsal"
     left = LeftOut("states, routes and faults that do not show it", why, 1)
+    faults = {
+        cell(shapes[replay.session].exchanges[replay.fault.index].service, replay.fault)
+        for path in paths
+        for step in path.steps
+        for replay in step.replays
+        if replay.fault is not None
+    }
     states, transitions = Count(0, whole.states.total), Count(0, whole.transitions.total)
-    return Coverage(states, transitions, Count(0, whole.routes.total), Count(0, whole.faults.total), (left,))
+    return Coverage(states, transitions, Count(0, whole.routes.total), Count(len(faults), whole.faults.total), (left,))
 
 
 def _ignored(event: Event) -> None:
