@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+import uvloop
 
+from verifier.cli.interrupt import interruptible
 from verifier.cli.options import examples, seconds
 from verifier.cli.rehearse import told
 from verifier.printable import printable
 from verifier.runtime.select import AUTO, RUNTIMES, select
+from verifier.shrink.reproduction import Wanted, reproduce
 
 
 @click.command(epilog=examples("verifier shrink .verifier/checkout-20260102-030405-1a2b 1 --output reproduction"))
@@ -48,9 +51,8 @@ def shrink(
     Exit status: 0 the folder was written and has shown the violation, 2 bad input, 3 nothing has shown it again, 4
     broken environment.
     """
-    from verifier.shrink.reproduction import reproduce
-
-    found = reproduce(run, violation, output, seconds(budget) or 0.0, tries, pytest, choice, select, told)
+    wanted = Wanted(output, seconds(budget) or 0.0, tries, pytest, choice)
+    found = reproduce(run, violation, wanted, select, lambda work: uvloop.run(interruptible(work)), told)
     if found is None:
         click.echo("Nothing has shown the violation again; no folder was written.")
         context.exit(3)

@@ -16,7 +16,7 @@ from verifier.shrink.folder import PYTEST, Written, write, write_texts
 from verifier.shrink.opening import StoredViolation, open_run
 from verifier.shrink.search import Say, Search, Smallest, told_size
 from verifier.shrink.sought import Sought
-from verifier.shrink.trial import Bench, Candidate, States, side_by_side
+from verifier.shrink.trial import Bench, Candidate, CarryOut, States, side_by_side
 
 RETRIES = 2  # larger parts that are written where the smallest one does not show the violation by itself
 
@@ -31,37 +31,49 @@ class Reproduction:
     written: Written
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is asked for: a folder (None: named after the violation), the seconds that the search may take, how often
+    each candidate is tried, whether to write a test for pytest, and the runtime (None: that of the run).
+    """
+
+    output: Path | None = None
+    budget: float = 300.0
+    tries: int = 5
+    pytest: bool = False
+    runtime: str | None = None
+
+
 def reproduce(
     run: Path,
     violation: str,
-    output: Path | None,
-    budget: float,
-    tries: int,
-    pytest: bool,
-    runtime: str | None,
+    wanted: Wanted,
     select: Callable[[str], Selection],
+    carry_out: CarryOut,
     say: Say,
     clock: Callable[[], float] = time.monotonic,
 ) -> Reproduction | None:
-    """Search, and write what was found to `output`; None if nothing shows the violation again.
+    """Search, and write what was found; None if nothing shows the violation again.
 
-    `budget` is in seconds. Raises BadInput and BrokenEnvironment; then no folder is written.
+    `carry_out` runs a rehearsal to its end. Raises BadInput and BrokenEnvironment; then no folder is written.
     """
-    folder = output or Path(f"reproduction-{violation}")
+    folder = wanted.output or Path(f"reproduction-{violation}")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise BadInput.one(folder, "already exists and is not an empty folder", key="--output")
     opened = open_run(run, violation)
-    chosen = select(runtime or opened.history.run.runtime)
+    chosen = select(wanted.runtime or opened.history.run.runtime)
     sought = Sought.of(opened.violation)
-    bench = Bench(opened.prepared, opened.plan, sought, opened.replays, opened.proven.made_up, chosen, tries)
+    bench = Bench(
+        opened.prepared, opened.plan, sought, opened.replays, opened.proven.made_up, chosen, carry_out, wanted.tries
+    )
     say(f"looking for the smallest reproduction of {sought}")
-    found = Search(bench, budget, say, clock).run(opened.proven.steps)
+    found = Search(bench, wanted.budget, say, clock).run(opened.proven.steps)
     if found is None:
         return None
     for states, candidate in ((found.states, found.candidate), *found.larger[:RETRIES]):
-        made = _written(opened, bench, states, candidate, run, folder, pytest, clock)
+        made = _written(opened, bench, states, candidate, run, folder, wanted.pytest, clock)
         if made is not None:
-            return _told(folder, bench, found, (states, candidate), made, chosen.name, pytest)
+            return _told(folder, bench, found, (states, candidate), made, chosen.name, wanted.pytest)
         say(f"{told_size(candidate)} by themselves do not show it")
     return None
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import secrets
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
-
-import uvloop
+from typing import Any
 
 from verifier.errors import BadInput
+from verifier.history.model import Timing
 from verifier.history.store import read
 from verifier.matrix.pairs import safe_name
 from verifier.plan.confirmation import Target, repeated
@@ -30,6 +30,7 @@ from verifier.shrink.units import FAULT, Item, Replayed, aimed, part
 
 Candidate = tuple[Item, ...]
 PARALLEL = 2  # paths at a time
+CarryOut = Callable[[Coroutine[Any, Any, Timing]], object]  # runs a rehearsal to its end
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ class Bench:
     replays: tuple[Replayed, ...]
     made_up: frozenset[str]
     runtime: Selection
+    carry_out: CarryOut
     tries: int
     runs: int = 0
     _name: str = field(default_factory=lambda: secrets.token_hex(4))
@@ -93,7 +95,7 @@ class Bench:
         rehearsal = Rehearsal(
             prepared, runtime, self.runtime.reason, directory, _ignored, parallel=side_by_side(prepared.plan)
         )
-        uvloop.run(rehearsal.run())
+        self.carry_out(rehearsal.run())
 
     def _made(self, candidate: Candidate, prefix: str) -> _Made | None:
         """None if the candidate is no recording that could be replayed."""
