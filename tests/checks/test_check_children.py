@@ -56,6 +56,27 @@ def test_a_process_that_the_controls_keep_is_missed(
     assert judgement.verdict == ("pass" if phase == "control-old" else "fail")
 
 
+@pytest.mark.parametrize(
+    ("phase", "wanted"),
+    [("forward", {("available", "mixed")}), ("control-upgrade", {("available", "upgrade")})],
+)
+def test_an_old_replica_that_is_gone_at_the_end_of_the_step_met_the_new_one(
+    phase: Phase, wanted: set[tuple[str, str]]
+) -> None:
+    """With one replica, a rollout has its mixture only while that is replaced."""
+    builder = HistoryBuilder()
+    for phase_before in ("control-old", "control-new"):
+        version = OLD if phase_before == "control-old" else NEW
+        step = builder.step(phase_before)
+        builder.send("GET /things/1", version)
+        builder.events.append(ReplicaEvent(step, step, "orders", version, "children", builder.clock, f"1 {MAILER}"))
+    step = builder.step(phase, live={"orders": (NEW,)})
+    builder.send("GET /things/1", NEW)
+    for what, detail in (("children", f"1 {MAILER}"), ("child-ended", f"0 {MAILER}")):
+        builder.events.append(ReplicaEvent(step, step, "orders", OLD, what, builder.clock, detail))
+    assert attributions(builder.judge()) == wanted
+
+
 def test_the_finding_tells_which_process_and_what_it_said() -> None:
     (violation,) = judged({("forward", OLD): (1, 0)}).violations
     assert MAILER in violation.message

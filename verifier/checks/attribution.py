@@ -15,10 +15,10 @@ from dataclasses import dataclass, field, replace
 
 from verifier.checks.causes import is_end
 from verifier.checks.cells import CONTROLS, cells, is_live
-from verifier.checks.context import Context
+from verifier.checks.context import Context, as_control
 from verifier.checks.rates import DOUBT, Rates, Signature
 from verifier.checks.repetition import confirmed
-from verifier.checks.verdict import ROLLBACK, Attribution, Finding, Violation
+from verifier.checks.verdict import ROLLBACK, Attribution, Finding, FindingKind, Violation
 from verifier.history.model import Replicas
 
 SIMPLER: dict[
@@ -66,12 +66,14 @@ class _Attributions:
         """The cell of the step that shows it. What can no longer be read after going back has a name of its own.
 
         Where all replicas are of one version at a step's end, live traffic may still have met both; what shows in that
-        step afterwards too is named by the step.
+        step afterwards too is named by the step. A replica of a version that is gone by then met both, too.
         """
         cell = self._cells.get(finding.step, "mixed")
         if finding.guarantee == ROLLBACK and cell == "mixed":
             return "rollback"
         met = cell in ("upgrade", "rollback") and len(set(finding.versions) & self._changed(finding.service)) > 1
+        if met and finding.kind is FindingKind.REPLICA:
+            return "mixed" if self._in_rollout(finding.step) else cell
         return "mixed" if met and is_live(self.context, finding) and _at(finding) not in self._settled else cell
 
     def cell_of(self, step: str) -> Attribution:
@@ -96,6 +98,10 @@ class _Attributions:
     def lay_to_new(self, signature: Signature) -> None:
         """Take a defect for the new version's own, whatever its control showed."""
         self._alone.add(("new-version", signature))
+
+    def _in_rollout(self, step: str) -> bool:
+        found = self.context.steps.get(step)
+        return found is not None and as_control(found) is None
 
     def _changed(self, service: str) -> set[str]:
         return {name for entry in self.context.history.run.services if entry.name == service for name in entry.versions}

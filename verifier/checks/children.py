@@ -14,9 +14,10 @@ a new one. Processes of one command line are one role. A role is lost
 So a process that serves one request, runs one command, warms something up or is replaced at once is none: no control
 has it in every look, or the replica has it again at the next.
 
-It can be wrong in two ways. A process that has one thing to do, and needs longer for it than a whole control takes, is
-taken for one that lasts. And a process that only the new version has, and that it always loses, is taken for one with
-one thing to do; it is told with what was tolerated.
+It can be wrong in three ways. A process that has one thing to do, and needs longer for it than a whole control takes,
+is taken for one that lasts; so is a pool that was never idle in the controls, and ends its last process when it is. And
+a process that only the new version has, and that it always loses, is taken for one with one thing to do; it is told
+with what was tolerated.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from itertools import pairwise
 from verifier.checks.causes import is_end
 from verifier.checks.context import Context
 from verifier.checks.verdict import Attribution, Finding
+from verifier.plan.confirmation import PREFIX
 
 APART = 0.1  # seconds between two moments
 
@@ -31,7 +32,8 @@ def confirmed(
     if again:
         moments = len(set(again)) if is_end(group[0].cause) else _moments(context, group)
         return moments > 1 or len(again) < len(group)
-    tried = any(cell_of(step) == attribution for step in confirming)
+    shown = {f"{PREFIX}{finding.step}" for finding in group}
+    tried = any(cell_of(step) == attribution or step in shown for step in confirming)
     return False if tried and any(_replayed(context, finding) for finding in group) else None
 
 
