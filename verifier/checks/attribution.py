@@ -14,11 +14,11 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 
 from verifier.checks.causes import is_end
-from verifier.checks.cells import CONTROLS, cells, is_live
-from verifier.checks.context import Context, as_control
+from verifier.checks.cells import CONTROLS, cells, is_live, is_replaced
+from verifier.checks.context import Context
 from verifier.checks.rates import DOUBT, Rates, Signature
 from verifier.checks.repetition import confirmed
-from verifier.checks.verdict import ROLLBACK, Attribution, Finding, FindingKind, Violation
+from verifier.checks.verdict import ROLLBACK, Attribution, Finding, Violation
 from verifier.history.model import Replicas
 
 SIMPLER: dict[
@@ -72,9 +72,8 @@ class _Attributions:
         if finding.guarantee == ROLLBACK and cell == "mixed":
             return "rollback"
         met = cell in ("upgrade", "rollback") and len(set(finding.versions) & self._changed(finding.service)) > 1
-        if met and finding.kind is FindingKind.REPLICA:
-            return "mixed" if self._in_rollout(finding.step) else cell
-        return "mixed" if met and is_live(self.context, finding) and _at(finding) not in self._settled else cell
+        passing = is_live(self.context, finding) and _at(finding) not in self._settled
+        return "mixed" if met and (passing or is_replaced(self.context, finding)) else cell
 
     def cell_of(self, step: str) -> Attribution:
         return self._cells.get(step, "mixed")
@@ -98,10 +97,6 @@ class _Attributions:
     def lay_to_new(self, signature: Signature) -> None:
         """Take a defect for the new version's own, whatever its control showed."""
         self._alone.add(("new-version", signature))
-
-    def _in_rollout(self, step: str) -> bool:
-        found = self.context.steps.get(step)
-        return found is not None and as_control(found) is None
 
     def _changed(self, service: str) -> set[str]:
         return {name for entry in self.context.history.run.services if entry.name == service for name in entry.versions}

@@ -16,8 +16,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from verifier.checks.context import Context
-from verifier.checks.verdict import Attribution, Finding
+from verifier.checks.context import Context, as_control
+from verifier.checks.verdict import Attribution, Finding, FindingKind
 from verifier.history.model import History, ServiceInfo, Step
 
 CONTROLS: dict[str, Attribution] = {
@@ -65,3 +65,9 @@ def is_live(context: Context, finding: Finding) -> bool:
     """Whether live traffic alone shows it: that is sent while a step changes replicas, and ends with the change."""
     named = [context.by_id[name] for name in finding.evidence if name in context.by_id]
     return bool(named) and all(operation.source == "live" for operation in named)
+
+
+def is_replaced(context: Context, finding: Finding) -> bool:
+    """Whether a replica shows it that a rollout replaced in this step: it met those that came."""
+    step = context.steps.get(finding.step)
+    return finding.kind is FindingKind.REPLICA and step is not None and as_control(step) is None
