@@ -70,11 +70,15 @@ _SHORTAGES = {
     errno.EADDRNOTAVAIL: "the machine has no free local port left",
 }
 
+_NO_FOLDER = "No usable temporary directory"  # as `tempfile` says it; the reasons of each folder are lost
+
 
 def shortage(error: BaseException) -> str:
     """What the machine has run out of, as a sentence without a full stop; "" if the error says nothing of that kind."""
     if isinstance(error, MemoryError):
         return "no memory is left"
+    if isinstance(error, FileNotFoundError) and error.filename is None and _NO_FOLDER in str(error):
+        return "no folder for temporary files can be written"
     if not isinstance(error, OSError) or error.errno not in _SHORTAGES:
         return ""
     place = f" ({error.filename})" if error.filename else ""

@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,7 +24,7 @@ from tests.rehearsal.fake_runtime import FakeRuntime
 from tests.zoo.handover.test_letters import HERE, recorded
 from tests.zoo.rehearsing import filled, har
 from verifier.errors import BrokenEnvironment, shortage
-from verifier.rehearsal import ground
+from verifier.rehearsal import ground, machine
 from verifier.rehearsal.ground import Ground
 
 VERIFIER = Path(sys.executable).with_name("verifier")
@@ -55,6 +56,16 @@ def test_a_shortage_is_named_and_anything_else_is_none(number: int, said: str) -
     assert shortage(OSError(errno.ECONNREFUSED, "refused")) == ""
     assert shortage(ValueError()) == ""
     assert "memory" in shortage(MemoryError())
+    assert shortage(FileNotFoundError(errno.ENOENT, "No such file", "x")) == ""
+
+
+def test_no_folder_for_temporary_files_is_a_shortage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python says no more than that, also where the disk is full or no more files may be opened."""
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: [str(tmp_path / "missing")])
+    with pytest.raises(FileNotFoundError) as raised:
+        tempfile.gettempdir()
+    assert shortage(raised.value) == "no folder for temporary files can be written"
 
 
 def of(tmp_path: Path, **runtime: str) -> tuple[Ground, FakeRuntime]:
@@ -131,6 +142,54 @@ def test_a_disk_that_fills_up_ends_the_step_at_once(tmp_path: Path, monkeypatch:
             await asyncio.wait_for(found.while_it_holds(asyncio.sleep(3600)), 5 * ground.PERIOD)
 
     asyncio.run(scenario())
+
+
+def test_connections_for_which_there_are_no_handles_end_the_run_although_the_loop_says_nothing(tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    async def scenario() -> None:
+        found, _ = of(tmp_path)
+        await found.check()
+        left = machine.handles_left()
+        assert left is not None and left > 100
+        resource.setrlimit(resource.RLIMIT_NOFILE, (before[0] - left + ground.LEAST_HANDLES // 2, before[1]))
+        with pytest.raises(BrokenEnvironment, match=r"may not open more files .*: \d more are left"):
+            await asyncio.wait_for(found.while_it_holds(asyncio.sleep(3600)), 5 * ground.PERIOD)
+
+    try:
+        asyncio.run(scenario())
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_a_process_that_is_killed_for_memory_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        found, _ = of(tmp_path)
+        await found.check()
+        monkeypatch.setattr(ground, "killed_for_memory", lambda: 1 << 40)
+        with pytest.raises(BrokenEnvironment, match="no memory is left: the system has killed a process"):
+            await found.check()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("own", "file", "counts", "killed"),
+    [
+        ("0::/a/b", "a/b/memory.events", "low 0\noom 3\noom_kill 2\noom_group_kill 0\n", 2),
+        ("3:cpu:/\n5:memory:/", "memory/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 7\n", 7),
+        ("0::/a", "b/memory.events", "oom_kill 2\n", 0),
+        ("0::/a", "a/memory.events", "nonsense\n", 0),
+        ("nonsense", "a/memory.events", "oom_kill 2\n", 0),
+    ],
+)
+def test_kills_for_memory_are_counted_by_the_control_group(
+    own: str, file: str, counts: str, killed: int, tmp_path: Path
+) -> None:
+    (tmp_path / "own").write_text(own)
+    (tmp_path / file).parent.mkdir(parents=True)
+    (tmp_path / file).write_text(counts)
+    assert machine.killed_for_memory(tmp_path / "own", tmp_path) == killed
 
 
 @contextlib.contextmanager

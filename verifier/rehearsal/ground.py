@@ -8,6 +8,7 @@ down: then it does so in its control or in its first step, which the message nam
 from __future__ import annotations
 
 import asyncio
+import errno
 import shutil
 import tempfile
 from collections.abc import Coroutine
@@ -15,11 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from verifier.errors import BrokenEnvironment, shortage
+from verifier.rehearsal.machine import handles_left, killed_for_memory
 from verifier.rehearsal.schedule import retrieved
 from verifier.runtime.base import Runtime
 
 PERIOD = 1.0  # seconds between two looks at the disk
 LEAST_SPACE = 8 << 20  # bytes; with less, the next write of a service may fail
+LEAST_HANDLES = 8  # a burst of connections opens some at once
 
 
 class Ground:
@@ -30,6 +33,7 @@ class Ground:
         self._runtime = runtime
         self._directory = directory
         self._lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._killed = killed_for_memory()
         runtime.watch(self.lost)
 
     def lost(self, why: str) -> None:
@@ -50,7 +54,7 @@ class Ground:
         try:
             either: set[asyncio.Future[Any]] = {task, self._lost}
             while not (await asyncio.wait(either, timeout=PERIOD, return_when=asyncio.FIRST_COMPLETED))[0]:
-                self._look_at_disk()
+                self._look()
         finally:
             if not task.done():
                 task.cancel()
@@ -72,16 +76,25 @@ class Ground:
             self.lost(str(broken))
             raise BrokenEnvironment(self._lost.result()) from None
 
-    def _look_at_disk(self) -> None:
-        """A step may take minutes after the first write that failed: what fails then is the disk's doing."""
+    def _look(self) -> None:
+        """A step may take minutes after the first write that failed: what fails then is the machine's doing."""
         try:
             self._check_disk()
+            self._check_machine()
         except BrokenEnvironment as broken:
             self.lost(str(broken))
 
     async def _checked(self) -> None:
         self._check_disk()
+        self._check_machine()
         await self._runtime.check_stores()
+
+    def _check_machine(self) -> None:
+        left = handles_left()
+        if left is not None and left < LEAST_HANDLES:
+            raise BrokenEnvironment(f"{shortage(OSError(errno.EMFILE, ''))}: {max(0, left)} more are left")
+        if killed_for_memory() > self._killed:
+            raise BrokenEnvironment("no memory is left: the system has killed a process beside the verifier")
 
     def _check_disk(self) -> None:
         for folder in (self._directory, Path(tempfile.gettempdir())):
