@@ -30,6 +30,7 @@ from verifier.history.model import (
     RunInfo,
     ServiceInfo,
     Step,
+    StoreRows,
 )
 from verifier.history.store import (
     FILES,
@@ -49,7 +50,7 @@ from verifier.http.message import Request, Response
 # JSON has no surrogates and no infinite numbers; everything else must come back.
 TEXT = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=12)
 TIME = st.floats(min_value=0, max_value=1e9, allow_nan=False)
-KINDS = (Operation, Step, ReplicaEvent, FaultInjected, Note, End)
+KINDS = (Operation, Step, ReplicaEvent, FaultInjected, Note, End, StoreRows)
 
 
 def is_struct(hint: Any) -> bool:

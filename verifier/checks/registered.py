@@ -9,6 +9,7 @@ from verifier.checks import (
     effects,
     freshness,
     idempotent,
+    invariants,
     lost_write,
     order_per_key,
     recovers,
@@ -28,6 +29,7 @@ GUARANTEES: tuple[Guarantee, ...] = (
     effects.HONEST_COMPLETION,
     effects.EXACTLY_ONCE,
     order_per_key.ORDER_PER_KEY,
+    invariants.INVARIANT,
     freshness.READ_YOUR_WRITES,
     lost_write.ROLLBACK_SAFE,
 )

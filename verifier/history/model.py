@@ -148,6 +148,20 @@ class End(Struct, frozen=True, gc=False, omit_defaults=True):
     brief: bool = False  # waited less than `bound`, because others at the same place had not ended before
 
 
+class StoreRows(Struct, frozen=True, gc=False):
+    """The rows that an invariant found in a store at the end of a step, each as a JSON object.
+
+    `quiet`: no work was open and the rows had stopped changing. `error` says why it could not be asked; "" if it was.
+    """
+
+    step: str
+    invariant: str
+    rows: tuple[str, ...]
+    error: str
+    quiet: bool
+    at: float
+
+
 class Note(Struct, frozen=True, gc=False):
     """Something that an operator should know and that is not a violation.
 
@@ -201,6 +215,7 @@ class History(Struct, frozen=True, gc=False):
     faults: tuple[FaultInjected, ...]
     notes: tuple[Note, ...]
     ends: tuple[End, ...] = ()
+    store_rows: tuple[StoreRows, ...] = ()
 
 
 class Timing(Struct, frozen=True, gc=False):

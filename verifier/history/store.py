@@ -1,7 +1,7 @@
 """Histories on disk: one JSON line per record, one file per kind, appended during the run.
 
     RUN/history/run.json  operations.jsonl  steps.jsonl  replicas.jsonl  faults.jsonl  notes.jsonl
-                     ends.jsonl  bodies.jsonl
+                     ends.jsonl  store-rows.jsonl  bodies.jsonl
 
 A step is on disk only after everything that was recorded before it, so a killed run has whole steps and part of one.
 While paths run side by side, each appends to a history of its own (`parts.py`).
@@ -25,11 +25,11 @@ from verifier.errors import BadInput
 from verifier.files import opened, read_bytes
 from verifier.history.bodies import NAME, BodyReader, BodyWriter
 from verifier.history.line import storable
-from verifier.history.model import End, FaultInjected, History, Note, Operation, ReplicaEvent, RunInfo, Step
+from verifier.history.model import End, FaultInjected, History, Note, Operation, ReplicaEvent, RunInfo, Step, StoreRows
 from verifier.history.parts import files_of, merged
 
-Record = Operation | Step | ReplicaEvent | FaultInjected | Note | End
-R = TypeVar("R", Operation, Step, ReplicaEvent, FaultInjected, Note, End)
+Record = Operation | Step | ReplicaEvent | FaultInjected | Note | End | StoreRows
+R = TypeVar("R", Operation, Step, ReplicaEvent, FaultInjected, Note, End, StoreRows)
 
 FILES: dict[type, str] = {
     Operation: "operations.jsonl",
@@ -38,9 +38,11 @@ FILES: dict[type, str] = {
     FaultInjected: "faults.jsonl",
     Note: "notes.jsonl",
     End: "ends.jsonl",
+    StoreRows: "store-rows.jsonl",
 }
 
-SCHEMA, WITH_ENDS = 3, 2  # the current schema, and the first one with ends of accepted work
+SCHEMA = 4
+WITH_ENDS, WITH_STORE_ROWS = 2, 4  # the first schemas with ends of accepted work, and with rows of invariants
 
 MOST = 64  # waiting lines before they are written
 LARGE = 1 << 14  # bytes; longer lines are written at once
@@ -157,6 +159,7 @@ def read(directory: Path) -> History:
         faults=tuple(records(directory, FaultInjected)),
         notes=tuple(records(directory, Note)),
         ends=tuple(records(directory, End)) if run.schema >= WITH_ENDS else (),
+        store_rows=tuple(records(directory, StoreRows)) if run.schema >= WITH_STORE_ROWS else (),
     )
 
 

@@ -255,6 +255,21 @@ class Replaying:
 
 
 @dataclass(frozen=True, slots=True)
+class Invariant:
+    """SQL that must return no rows, over the history or over a `store`.
+
+    `says` is what a user would see of a row. `line` and `key` are those of the SQL in the matrix.
+    """
+
+    name: str
+    sql: str
+    store: str = ""
+    says: str = ""
+    line: int = 0
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Matrix:
     name: str
     file: Path
@@ -269,6 +284,7 @@ class Matrix:
     caller: Environment = field(default=(), repr=False)  # variables of the caller that it uses; they may be secret
     pairs: str | tuple[tuple[str, str], ...] = "adjacent"  # or all, or names of versions, the older one first
     attempts: tuple[str, ...] = ()  # each is one more rollout of every pair that has such migrations
+    invariants: tuple[Invariant, ...] = ()
 
     @property
     def ports(self) -> dict[str, int]:

@@ -11,6 +11,7 @@ from typing import TypeVar
 from verifier.errors import BadInput
 from verifier.files import read_text, resolved
 from verifier.located import Located, Reader, load
+from verifier.matrix.invariants import read_invariants
 from verifier.matrix.model import (
     ATTEMPTS,
     FAULTS,
@@ -28,6 +29,7 @@ from verifier.matrix.traffic import read_traffic
 NAME = re.compile(r"[a-z][a-z0-9-]*[a-z0-9]")
 KEYS = (
     "matrix", "services", "stores", "partners", "rollout", "traffic", "faults", "budget", "replay", "pairs", "try",
+    "invariants",
 )  # fmt: skip
 T = TypeVar("T")
 
@@ -76,6 +78,7 @@ def parse(
         replaying=read_replaying(reader, items.get("replay")),
         caller=tuple(sorted(caller.used.items())),
         pairs=read_pairs(reader, items.get("pairs"), services),
+        invariants=read_invariants(reader, items.get("invariants"), stores),
         attempts=tuple(reader.choice(item, ATTEMPTS, ATTEMPTS[0]) for item in reader.items(items.get("try"))),
     )
     if services and all(len(service.versions) == 1 for service in services):

@@ -9,6 +9,7 @@ from verifier.contracts.expectations import Seam
 from verifier.contracts.order import Order
 from verifier.history.model import Phase, Replicas
 from verifier.http.message import Request
+from verifier.matrix.model import Invariant
 
 ActionKind = Literal["start", "stop", "replace", "restart", "migrate"]
 MET_NO_WORK = "met no work"  # what becomes of a fault that misses its moment, in the notes of a run
@@ -229,6 +230,7 @@ class Plan:
     sessions: tuple[SessionShape, ...] = ()  # all replayed sessions; empty in plans of early versions
     confirmation: tuple[Path, ...] = ()  # derived from what the paths found; none before they ran, or with no finding
     repeated: bool = False  # every replay stands in it several times already, so that nothing is confirmed
+    invariants: tuple[Invariant, ...] = ()  # of the matrix
 
     @property
     def steps(self) -> tuple[PlannedStep, ...]:

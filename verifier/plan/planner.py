@@ -94,7 +94,8 @@ def plan(matrix: Matrix, sessions: Sequence[SessionShape], seed: int, registry: 
         )
         for path in done
     )
-    return Plan(1, __version__, matrix.name, seed, proven, coverage, said, _same(matrix), tuple(sessions))
+    return Plan(1, __version__, matrix.name, seed, proven, coverage, said, _same(matrix), tuple(sessions),
+                invariants=matrix.invariants)  # fmt: skip
 
 
 def _same(matrix: Matrix) -> tuple[str, ...]:

@@ -85,6 +85,7 @@ class CellKeys:
         parts = (
             _tool(), self.runtime, _machine(self.runtime), SCHEMA, path, number, prepared.plan.seed, sorted(misfits),
             services, running, made_of, matrix.stores, matrix.partners, matrix.replaying, matrix.ports, matrix.traffic,
+            matrix.invariants,
             [(str(file), self._content(file)) for file in files],
         )  # fmt: skip
         text = msgspec.json.encode(_plain(parts), order="deterministic")

@@ -25,6 +25,7 @@ from verifier.rehearsal.cohorts import Cohorts
 from verifier.rehearsal.events import Emit, PathBegan, ReplayEnded, StepBegan, StepEnded
 from verifier.rehearsal.first_records import run_info
 from verifier.rehearsal.ground import Ground
+from verifier.rehearsal.invariants import ask_stores
 from verifier.rehearsal.learned import Learned
 from verifier.rehearsal.logged import LoggedLines
 from verifier.rehearsal.prepare import Prepared
@@ -240,3 +241,7 @@ class PathRun:
         # A control reads back twice. What differs between the two reads is nondeterministic.
         for turn in (1, 2) if self.path.kind != "rollout" else (1,):
             await sweep(driver, step.id, turn)
+        for rows in await ask_stores(
+            self.prepared.matrix, self._system.stores, step.id, lambda: len(driver.backlog) > 0, self.now
+        ):
+            self._record(rows)

@@ -26,6 +26,7 @@ from verifier.recording.placeholders import sent
 from verifier.recording.suspicion import suspicion
 from verifier.rehearsal.filtering import filtered
 from verifier.rehearsal.hidden import hidden
+from verifier.rehearsal.invariants import check_invariants
 from verifier.replay.computed import Computed
 from verifier.replay.credentials import Credentials, resolve
 from verifier.replay.replay_script import ReplayScript, recorded_gaps, service_of
@@ -88,6 +89,7 @@ def prepare(
     the result can be shown but not run. Raises BadInput with every problem found.
     """
     matrix = _parsed(file, os.environ if environ is None else environ, folder)
+    check_invariants(matrix)
     if budget is not None:
         matrix = replace(matrix, budget=budget)
     if all_pairs:

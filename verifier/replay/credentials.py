@@ -19,7 +19,7 @@ from msgspec import structs
 from verifier.correlation.text.base64 import Base64Swap
 from verifier.errors import BadInput, Problem
 from verifier.gateway.streaming import UNFINISHED
-from verifier.history.model import End, Note, Operation, ReplicaEvent, Step
+from verifier.history.model import End, Note, Operation, ReplicaEvent, Step, StoreRows
 from verifier.history.store import Record
 from verifier.http.coding import limit_accept_encoding, try_decode, without_content_encoding
 from verifier.http.message import Headers, Request, Response, header
@@ -122,6 +122,9 @@ class Credentials:
             return structs.replace(record, detail=self.mask_text(record.detail), log=self.mask_text(record.log))
         if isinstance(record, Step):
             return structs.replace(record, error=self.mask_text(record.error))
+        if isinstance(record, StoreRows):
+            rows = tuple(map(self.mask_text, record.rows))
+            return structs.replace(record, rows=rows, error=self.mask_text(record.error))
         return structs.replace(record, name=self._masked_name(record.name))
 
     def mask_files(self, folder: Path) -> None:
