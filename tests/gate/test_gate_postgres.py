@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import subprocess
 from collections.abc import Iterator
-from contextlib import closing, suppress
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 from sqlalchemy.engine import URL, make_url
 
 from tests.gate.made_evidence import NOW, of_orders
 from tests.gate.test_gate_store import VERSIONS, killed_at_random, together, whole
+from tests.postgres_server import serving
 from verifier.errors import BrokenEnvironment
 from verifier.gate.decide import Question, decide
 from verifier.gate.model import Build, Deployment, Evidence, live
 from verifier.gate.store import ResultsStore
-from verifier.runtime.base import Address
-from verifier.runtime.ports import LOOPBACK
 from verifier.runtime.stores import postgres
 
 ACCOUNT = postgres.Account("ci", "s3cret", "results")
@@ -29,36 +23,8 @@ AT_ONCE = 20
 @pytest.fixture(scope="module")
 def server() -> Iterator[URL]:
     """The URL of an empty database on a server of its own."""
-    from socket import socket
-
-    try:
-        programs = postgres.binaries(None)
-    except BrokenEnvironment as reason:
-        pytest.skip(str(reason))
-    with closing(socket()) as free:
-        free.bind((LOOPBACK, 0))
-        port = free.getsockname()[1]
-    with TemporaryDirectory() as above:
-        Path(above).chmod(0o755)
-        folder = Path(above) / "server"
-        asyncio.run(postgres.create(folder, programs, ACCOUNT, {"PATH": "/usr/bin:/bin"}))
-        command = [part.replace("{port}", str(port)) for part in postgres.server(folder, programs)]
-        process = subprocess.Popen(command, cwd=folder, stderr=subprocess.DEVNULL)
-        try:
-            asyncio.run(_answering(Address(LOOPBACK, port)))
-            yield make_url(ACCOUNT.url(LOOPBACK, port)).set(drivername="postgresql+psycopg")
-        finally:
-            process.terminate()
-            process.wait(30)
-
-
-async def _answering(at: Address) -> None:
-    async with asyncio.timeout(30):
-        while True:
-            with suppress(OSError):
-                if await postgres.answers(at, ACCOUNT):
-                    return
-            await asyncio.sleep(0.05)
+    with serving(ACCOUNT) as url:
+        yield make_url(url).set(drivername="postgresql+psycopg")
 
 
 def store(url: URL) -> ResultsStore:

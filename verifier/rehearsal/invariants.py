@@ -83,11 +83,13 @@ def of_postgres(url: str, sql: str) -> list[str]:
     import psycopg  # late: only an invariant over PostgreSQL needs it
 
     options = f"-c default_transaction_read_only=on -c statement_timeout={int(SECONDS * 1000)}"
-    with psycopg.connect(url, connect_timeout=int(SECONDS), options=options, autocommit=True) as connection:
-        connection.execute("SET ROLE pg_read_all_data")
-        # A prepared statement is one statement. Its rows are bounded by the server, not in memory here.
+    with psycopg.connect(url, connect_timeout=int(SECONDS), options=options) as connection:
+        connection.execute("SET LOCAL ROLE pg_read_all_data")
+        # A prepared statement is one statement. The server bounds its rows.
         cursor = connection.execute(f"SELECT * FROM ({sql}\n) AS found LIMIT {MOST_ROWS}".encode(), prepare=True)
-        return _rows([column.name for column in cursor.description or ()], cursor.fetchall())
+        found = _rows([column.name for column in cursor.description or ()], cursor.fetchall())
+        connection.rollback()  # a few functions write all the same
+    return found
 
 
 def _rows(columns: list[str], rows: list[Any]) -> list[str]:
