@@ -9,13 +9,17 @@ from hypothesis import given, settings
 from tests.plan.systems import matrices, shop
 from verifier.matrix.model import ATTEMPTS, Matrix
 from verifier.matrix.pairs import pairs
-from verifier.plan.model import Path
+from verifier.plan.model import Path, Plan
 from verifier.plan.planner import plan
 
 
 def rollout(system: Matrix, attempt: str) -> Path:
     (found,) = (pair.matrix for pair in pairs(replace(system, attempts=(attempt,))) if pair.attempt)
     return next(path for path in plan(found, (), 0).paths if path.kind == "rollout")
+
+
+def rollouts(made: Plan) -> list[Path]:
+    return [path for path in made.paths if path.kind == "rollout"]
 
 
 def kinds(path: Path) -> list[tuple[str, str]]:
@@ -58,8 +62,8 @@ def test_an_attempt_has_every_migration_once_and_ends_all_new(system: Matrix) ->
             continue
         assert made.coverage.left_out == ()
         right = plan(replace(pair.matrix, rollout=replace(pair.matrix.rollout, attempt="")), (), 0)
-        ends = {(path.steps[-1].state, frozenset(path.steps[-1].migrations)) for path in made.paths[4:]}
-        assert ends == {(path.steps[-1].state, frozenset(path.steps[-1].migrations)) for path in right.paths[4:]}
-        for path in made.paths[4:]:
+        ends = {(path.steps[-1].state, frozenset(path.steps[-1].migrations)) for path in rollouts(made)}
+        assert ends == {(path.steps[-1].state, frozenset(path.steps[-1].migrations)) for path in rollouts(right)}
+        for path in rollouts(made):
             assert len(set(path.steps[-1].migrations)) == len(path.steps[-1].migrations)
             assert not any(step.phase == "rollback" for step in path.steps)

@@ -31,7 +31,7 @@ def simulate(step: PlannedStep, running: Running, migrations: list[str], availab
         if action.kind == "start":
             assert here not in running
             running.add(here)
-        elif action.kind in ("stop", "restart"):
+        elif action.kind in ("stop", "restart", "crash"):
             assert here in running, f"{step.id}: {action} is not running"
             running -= {here} if action.kind == "stop" else set()
         elif action.kind == "replace":
@@ -69,6 +69,7 @@ def test_states_are_what_the_actions_make(system: Matrix) -> None:
         migrations: list[str] = []
         for step in path.steps:
             strict = system.rollout.strategy != "recreate" and step.kind not in ("start", "upgrade")
+            strict = strict and path.kind != "crash"
             simulate(step, running, migrations, strict)
             assert state_of(step) == counted(running)
             assert list(step.migrations) == migrations
@@ -92,7 +93,9 @@ def test_paths_start_where_they_should_and_end_all_new(system: Matrix) -> None:
     assert len({step.id for path in paths for step in path.steps}) == sum(len(path.steps) for path in paths)
     for path in paths:
         assert state_of(path.steps[0]) == all_of(system, path.kind == "control-new")
-        assert state_of(path.steps[-1]) == all_of(system, path.kind != "control-old")
+        if path.kind != "crash":
+            assert state_of(path.steps[-1]) == all_of(system, path.kind != "control-old")
+    paths = tuple(path for path in paths if path.kind != "crash")
     moving = sum(len(service.versions) > 1 for service in system.services)
     if moving == 1 or not system.rollout.every_order:
         assert len(paths) == 5
@@ -133,10 +136,39 @@ def _holds(system: Matrix, path: Path, before: PlannedStep, after: PlannedStep) 
     elif match := re.fullmatch(r"(expand|migrate|contract) for (.+)", said):
         added = [f"{name} {match[1]}" for name in match[2].split(", ")]
         assert list(after.migrations) == [*before.migrations, *added]
+    elif said.startswith("expand, then kill"):
+        assert was == now
+        assert len(after.migrations) > len(before.migrations)
+    elif said == "replace every old replica by a new one":
+        assert (was, now, before.migrations) == (all_of(system, False), all_of(system, True), after.migrations)
     else:
-        assert said.startswith("restart")
+        kind = "crash" if said.startswith("kill") else "restart"
+        assert said.startswith(("kill", "restart"))
         assert (was, before.migrations) == (now, after.migrations)
-        assert {action.kind for action in after.actions} == {"restart"}
+        assert {action.kind for action in after.actions} == {kind}
+
+
+@quick
+@given(matrices())
+def test_replicas_are_killed_beside_migrations_on_a_path_of_their_own_and_every_crash_has_a_control(
+    system: Matrix,
+) -> None:
+    made = plan(system, sessions_of(system), 0)
+    killed: dict[str, set[tuple[str, str]]] = {}
+    for path in made.paths:
+        for step in path.steps:
+            for action in (action for action in step.actions if action.kind == "crash"):
+                assert not step.live, "no request is under way"
+                assert not any(replay.fault for replay in step.replays)
+                assert (action.service, action.version) in state_of(step)
+                killed.setdefault(path.kind, set()).add((action.service, action.version))
+    moving = [entry for entry in system.services if entry.new is not entry.old]
+    old = {(entry.name, entry.old.name) for entry in moving if entry.migrating("expand")}
+    last = [entry for entry in moving if entry.migrating("migrate") or entry.migrating("contract")]
+    new = {(entry.name, entry.new.name) for entry in last}
+    assert killed.get("crash", set()) == old | new
+    assert (killed.get("control-old", set()), killed.get("control-new", set())) == (old, new)
+    assert not killed.keys() - {"crash", "control-old", "control-new"}
 
 
 def expansions(system: Matrix) -> list[tuple[str, PlannedStep]]:
@@ -287,7 +319,8 @@ def test_every_fault_within_the_budget_is_planned(data: st.DataObject) -> None:
     wanted: set[tuple[object, ...]] = set()
     planned: set[tuple[object, ...]] = set()
     for path in made.paths:
-        here = brute_force_cells(path, shapes, system.faults)
+        steps = tuple(step for step in path.steps if step.kind != "crash" and path.kind != "crash")
+        here = brute_force_cells(replace(path, steps=steps), shapes, system.faults)
         got = {
             (
                 by_id[r.session].exchanges[r.fault.index].service,

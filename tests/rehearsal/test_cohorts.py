@@ -25,6 +25,7 @@ from verifier.plan.model import Action, PlannedStep
 from verifier.rehearsal.cohorts import Cohorts
 from verifier.rehearsal.starting import StepFailed
 from verifier.rehearsal.system import System
+from verifier.rehearsal.templates import start_stores
 from verifier.replay.session import SessionReplayer
 from verifier.runtime.base import ReplicaSpec
 
@@ -58,7 +59,7 @@ async def running(folder: Path, wait: float = 0.0) -> AsyncIterator[Running]:
         pairs(made)[0].matrix, runtime, rotation, client, gateway, events.append, time.monotonic, folder / "run"
     )  # type: ignore[arg-type]
     try:
-        await system.start_stores("rollout")
+        await start_stores(system, "rollout")
         actions = (("1", 1), ("1", 2), ("2", 3))
         await system.carry_out(tuple(Action("start", "things", version, slot) for version, slot in actions))
         yield Running(runtime, system, events)
@@ -163,3 +164,23 @@ def test_a_start_that_fails_after_a_kill_is_a_finding_in_a_control_too(
     (failed,) = [step for step in ran.steps if step.phase == "control-new" and not step.confirms]
     assert "did not become ready" in failed.error
     assert {event.version for event in ran.replicas("never-ready")} == {"2"}
+
+
+def test_a_crash_kills_one_replica_and_starts_it_again(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running(tmp_path) as found:
+            before = dict(found.system.running)
+            await found.system.carry_out((Action("crash", "things", "1", 2),))
+            after = found.system.running
+            assert after.keys() == before.keys()
+            assert {key for key in after if after[key] != before[key]} == {("things", 2, "1")}
+            (killed,) = (event for event in found.events if event.detail == BY_FAULT)
+            assert killed.replica == before["things", 2, "1"]
+            assert len(found.system.rotation.of("things")) == 3
+            found.runtime.fails = lambda spec: True
+            with pytest.raises(StepFailed, match="after it was killed") as caught:
+                await found.system.carry_out((Action("crash", "things", "1", 1),))
+            assert caught.value.disturbed
+            found.runtime.fails = lambda spec: False
+
+    asyncio.run(scenario())

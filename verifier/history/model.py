@@ -67,7 +67,7 @@ class Step(Struct, frozen=True, gc=False):
     id: str
     path: str
     phase: Phase
-    kind: str  # start, migrate, restart, replace, roll back, go forward, finalize
+    kind: str  # start, migrate, restart, crash, replace, roll back, go forward, finalize
     description: str
     state: tuple[Replicas, ...]
     migrations: tuple[str, ...]

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from verifier.plan.faults import ON_REPLICAS, is_possible, routed, with_moment
-from verifier.plan.model import Fault, Path, Plan, PlannedStep, Replay, SessionShape, live_versions
+from verifier.plan.model import DEPLOYING, Fault, Path, Plan, PlannedStep, Replay, SessionShape, live_versions
 
 REPEATS = 10  # of each target in each step
 REPEATS_ALONE = 3  # of one that runs by itself and waits for work to end
@@ -41,9 +41,9 @@ def confirmation(plan: Plan, targets: Sequence[Target]) -> tuple[Path, ...]:
     if not wanted:
         return ()
     shapes = {session.id: session for session in plan.sessions}
-    paths = [path for path in plan.paths if path.kind != "control-old" and path.kind != "rollout"]
+    paths = [path for path in plan.paths if path.kind in ("control-new", "control-upgrade")]
     paths = [*[path for path in plan.paths if path.kind == "control-old"][:1], *paths]
-    paths += [path for path in plan.paths if path.kind == "rollout" and _shows(path, wanted)]
+    paths += [path for path in plan.paths if path.kind in DEPLOYING and _shows(path, wanted)]
     return tuple(_path(path, wanted, shapes, plan.seed) for path in paths)
 
 
@@ -54,7 +54,7 @@ def _shows(path: Path, targets: Sequence[Target]) -> bool:
 def _path(path: Path, targets: Sequence[Target], shapes: dict[str, SessionShape], seed: int) -> Path:
     """The path up to the last step that showed a target; a control goes to its end."""
     showing = [at for at, step in enumerate(path.steps) if any(step.id == target.step for target in targets)]
-    length = showing[-1] + 1 if path.kind == "rollout" else len(path.steps)
+    length = showing[-1] + 1 if path.kind in DEPLOYING else len(path.steps)
     kept = tuple(replace(step, id=f"{PREFIX}{step.id}", replays=(), proofs=()) for step in path.steps[:length])
     steps = tuple(
         replace(step, replays=tuple(repeated(kept, at, targets, shapes, seed))) for at, step in enumerate(kept)

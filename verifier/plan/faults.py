@@ -202,7 +202,7 @@ def _deferred(
     path: Path, step: PlannedStep, session: SessionShape, index: int, kind: str
 ) -> Iterator[tuple[SessionShape, Fault]]:
     """A duplicate that is sent in a later step: the next one, or the next one after a rollback."""
-    later = path.steps[path.steps.index(step) + 1 :]
+    later = tuple(entry for entry in path.steps[path.steps.index(step) + 1 :] if entry.kind != "crash")
     if kind == "duplicate-after-rollback":
         later = tuple(entry for entry in later if entry.kind == "roll back") if step.kind != "roll back" else ()
     if not later:

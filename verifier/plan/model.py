@@ -11,10 +11,12 @@ from verifier.history.model import Phase, Replicas
 from verifier.http.message import Request
 from verifier.matrix.model import Invariant
 
-ActionKind = Literal["start", "stop", "replace", "restart", "migrate"]
+ActionKind = Literal["start", "stop", "replace", "restart", "crash", "migrate"]
 MET_NO_WORK = "met no work"  # what becomes of a fault that misses its moment, in the notes of a run
 FOR_BUDGET = "for the budget"  # why faulted replays are left out of a run, in its notes and its coverage
-PathKind = Literal["control-old", "control-new", "control-upgrade", "rollout"]
+PathKind = Literal["control-old", "control-new", "control-upgrade", "rollout", "crash"]
+
+DEPLOYING: tuple[PathKind, ...] = ("rollout", "crash")  # the others are controls
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,8 @@ def first_try(replay: str) -> str:
 @dataclass(frozen=True, slots=True)
 class Action:
     """One action on the system. `slot` numbers the replicas of a service from 1; `stage` is a part of a migration.
+
+    A crash kills a replica and starts it again.
 
     With `late_removal` the load balancer goes on sending to the replica that the action ends, after it was told to end.
     """

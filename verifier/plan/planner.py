@@ -66,7 +66,7 @@ def plan(matrix: Matrix, sessions: Sequence[SessionShape], seed: int, registry: 
     matrix = with_safe_order(matrix, order)
     drafted = with_late_removal(matrix, paths(matrix, seed), sessions)
     calls = callees(matrix)
-    count = sum(len(path.steps) for path in drafted)
+    count = sum(not _crashes(path, step) for path in drafted for step in path.steps)
     limit = max(4, int(matrix.budget * MOST_PER_SECOND / count))
     tally = _Tally()
     done = tuple(
@@ -126,7 +126,9 @@ def _replays(
         # Concurrent replays of a session may conflict, such as over a unique name. Controls must show this too.
         planned += [(session, row, None) for row in rows for _ in range(2 if path.kind.startswith("control") else 1)]
     workers = [service.name for service in matrix.services if not service.serves]
-    possible = list(enumerate_faults(path, step, sessions, matrix.faults, calls, workers))
+    # A crash changes no state, so each fault has its place elsewhere. Its time is worth more there.
+    kinds = () if _crashes(path, step) else matrix.faults
+    possible = list(enumerate_faults(path, step, sessions, kinds, calls, workers))
     tally.every_cell.update(cell(session.exchanges[fault.index].service, fault) for session, fault in possible)
     if step.phase != "control-old":  # no alarm without a matched control
         possible = [entry for entry in possible if _key(*entry) in tally.controlled]
@@ -142,6 +144,10 @@ def _replays(
     return tuple(
         Replay(f"r{number}", session.id, row, fault) for number, (session, row, fault) in enumerate(planned, 1)
     )
+
+
+def _crashes(path: Path, step: PlannedStep) -> bool:
+    return path.kind == "crash" or step.kind == "crash"
 
 
 def _cell(session: SessionShape, fault: Fault) -> Cell:

@@ -65,7 +65,7 @@ class _Draft:
 
 
 def paths(matrix: Matrix, seed: int = 0) -> tuple[Path, ...]:
-    """Every path of a matrix: the controls, then the rollouts that cover its lattice (`cover.py`)."""
+    """Every path of a matrix: the controls, the rollouts that cover its lattice (`cover.py`), and the crashes."""
     found = [_control(matrix, "control-old-1", "control-old"), _control(matrix, "control-old-2", "control-old")]
     found += [_control(matrix, "control-new", "control-new"), _upgrade_control(matrix)]
     lattice, rollout = chains(matrix), matrix.rollout
@@ -74,6 +74,8 @@ def paths(matrix: Matrix, seed: int = 0) -> tuple[Path, ...]:
     for number, way in enumerate(ways, 1):
         name = "rollout" if len(ways) == 1 else f"rollout-{number}"
         found.append(_rollout(matrix, name, lattice, way, returned))
+    if not rollout.attempt and (_crashing(matrix, False) or _crashing(matrix, True)):
+        found.append(_crash(matrix))
     return tuple(found)
 
 
@@ -123,7 +125,53 @@ def _control(matrix: Matrix, name: str, kind: PathKind) -> Path:
         for slot in range(1, service.replicas + 1)
     ]
     draft.add("restart", phase, f"restart every {which} replica, one after the other", restarts)
+    crashes = _crashes(matrix, new) if name != "control-old-2" and not matrix.rollout.attempt else []
+    if crashes:
+        draft.add("crash", phase, f"kill {_named(crashes)} and start it again", crashes, live=False)
     return draft.path()
+
+
+def _crashing(matrix: Matrix, new: bool) -> list[Service]:
+    """The services of which a replica is killed beside a migration: an old one after it, or a new one before it."""
+    stages = ("migrate", "contract") if new else ("expand",)
+    return [service for service in upgraded(matrix) if any(map(service.migrating, stages))]
+
+
+def _crashes(matrix: Matrix, new: bool) -> list[Action]:
+    """Kill the last replica of each such service, which is told nothing, and start it again."""
+    return [
+        Action("crash", service.name, (service.new if new else service.old).name, service.replicas)
+        for service in _crashing(matrix, new)
+    ]
+
+
+def _named(crashes: Sequence[Action]) -> str:
+    return "a replica of " + ", ".join(f"{action.service} {action.version}" for action in crashes)
+
+
+def _crash(matrix: Matrix) -> Path:
+    """Replicas that are killed beside a migration, on a path of their own: what a killed one leaves behind can hide a
+    defect of the rollout. No request is under way, and between the migrations all is replaced at once.
+    """
+    draft = _Draft(matrix, "crash", "crash")
+    draft.add("start", "forward", "start every service, all old, on fresh stores", _start_all(matrix, False), False)
+    if old := _crashes(matrix, new=False):
+        told = f"expand, then kill {_named(old)} and start it again"
+        draft.add("crash", "forward", told, [*_staged(matrix, "expand"), *old], live=False)
+    if new := _crashes(matrix, new=True):
+        draft.add("replace", "forward", "replace every old replica by a new one", _replaced(matrix), live=False)
+        draft.add("crash", "forward", f"kill {_named(new)} and start it again", new, live=False)
+        _finish(draft, upgraded(matrix))
+    return draft.path()
+
+
+def _replaced(matrix: Matrix) -> list[Action]:
+    return [
+        action
+        for service in upgraded(matrix)
+        for wave in waves(matrix, service)
+        for action in changes(matrix, service, wave, service.new.name)
+    ]
 
 
 def _upgrade_control(matrix: Matrix) -> Path:

@@ -17,8 +17,8 @@ from verifier.history.model import NOT_COMPLETED, Note, Step
 from verifier.history.parts import part
 from verifier.history.store import HistoryWriter, read
 from verifier.http.client import WireClient
+from verifier.plan.model import DEPLOYING, PlannedStep
 from verifier.plan.model import Path as PlanPath
-from verifier.plan.model import PlannedStep
 from verifier.rehearsal import early_end
 from verifier.rehearsal.cell_cache import StoredCell
 from verifier.rehearsal.cohorts import Cohorts
@@ -131,7 +131,7 @@ class PathRun:
         rotation, gateway = context.rotation, context.gateway
         self._system = system = System(
             prepared.matrix, self.runtime, rotation, context.client, gateway, context.record, self.now, self.directory,
-            self.number, self.known.boots, 1.0 if path.kind == "rollout" else float(self.beside),
+            self.number, self.known.boots, 1.0 if path.kind in DEPLOYING else float(self.beside),
         )  # fmt: skip
         system.step = path.id
         self._driver = driver = SessionReplayer(
@@ -239,7 +239,7 @@ class PathRun:
         await driver.backlog.follow(driver.context, step.id, last=step is self.path.steps[-1])
         await driver.prove(step)
         # A control reads back twice. What differs between the two reads is nondeterministic.
-        for turn in (1, 2) if self.path.kind != "rollout" else (1,):
+        for turn in (1, 2) if self.path.kind not in DEPLOYING else (1,):
             await sweep(driver, step.id, turn)
         for rows in await ask_stores(
             self.prepared.matrix, self._system.stores, step.id, lambda: len(driver.backlog) > 0, self.now

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from verifier.matrix.model import Matrix, Service, Version
 from verifier.plan.model import Action
 from verifier.rehearsal.child_processes import ChildProcesses
 from verifier.rehearsal.ending import Requests, end_late, no_requests
-from verifier.rehearsal.environment import environment_of, fill, store_spec
+from verifier.rehearsal.environment import environment_of, fill
 from verifier.rehearsal.specs import known, patient, replica_spec
 from verifier.rehearsal.starting import Started, StepFailed, all_done, earlier, oldest, waves
 from verifier.runtime.base import CommandSpec, ReplicaSpec, Runtime, StartFailure
@@ -61,26 +61,6 @@ class System:
 
     def __post_init__(self) -> None:
         self._children = ChildProcesses(self.runtime, self._children_changed)
-
-    async def start_stores(self, path: str, template: Path | None = None) -> None:
-        """Start fresh stores for one path: empty ones, or with the data of a template."""
-        for store in self.matrix.stores:
-            folder = self.directory / "stores" / path / store.name
-            folder.mkdir(parents=True, exist_ok=True)
-            name = f"{path}-{store.name}"
-            self._names += [name] if name not in self._names else []
-            log = self._log(name)
-            log.parent.mkdir(parents=True, exist_ok=True)
-            spec = replace(store_spec(store, folder, log), template=template and template / store.name)
-            self.stores[store.name] = await self.runtime.start_store(spec)
-        self.met.clear()
-        self.ended.clear()
-        self.started = 0
-
-    async def keep_stores(self, folder: Path) -> bool:
-        """End all stores and keep their data as a template, if that can be done."""
-        self.stores.clear()
-        return await self.runtime.keep_stores(folder)
 
     async def prepare(self, path: str) -> None:
         """Make fresh stores ready for the old versions. Raises BrokenEnvironment.
@@ -148,6 +128,8 @@ class System:
             await self._stop(action.service, action.slot, action.version, action.late_removal)
         elif action.kind == "restart":
             await self._restart(action)
+        elif action.kind == "crash":
+            await self._crash(action)
         elif action.kind == "replace":
             key = (action.service, action.slot, action.version)
             leaving = [other for other in self.running if other[:2] == key[:2] and other != key]
@@ -167,6 +149,16 @@ class System:
         await self.start(*key)
         if leaving is not None:
             await self.end(leaving, action.service, action.version, action.late_removal)
+
+    async def _crash(self, action: Action) -> None:
+        """Kill a replica and start it again. If that fails, the crash was before it: a finding, in a control too."""
+        key = (action.service, action.slot, action.version)
+        if (replica := self.running.pop(key, None)) is not None:
+            await self.end(replica, action.service, action.version, kill=True)
+        try:
+            await self.start(*key)
+        except StepFailed as failure:
+            raise StepFailed(f"{failure}, after it was killed", failure.tail, disturbed=True) from None
 
     async def start(self, service_name: str, slot: int, version_name: str) -> None:
         """Start a replica, not sooner than its service waits after the end of another. Raises StepFailed."""
@@ -278,6 +270,11 @@ class System:
     def _children_changed(self, replica: str, service: str, version: str, what: str, detail: str) -> None:
         log = tail(self._log(replica)) if what == "child-ended" else ""
         self._event(replica, service, version, what, detail, log)
+
+    def log_of_store(self, name: str) -> Path:
+        self._names += [name] if name not in self._names else []
+        self._log(name).parent.mkdir(parents=True, exist_ok=True)
+        return self._log(name)
 
     def _named(self, what: str) -> str:
         """A name that is unique in the run, and the same whatever runs beside this path."""

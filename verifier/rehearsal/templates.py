@@ -14,11 +14,12 @@ import hashlib
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from verifier.history.model import Note
 from verifier.matrix.model import Matrix
+from verifier.rehearsal.environment import store_spec
 from verifier.rehearsal.starting import earlier, oldest
 from verifier.rehearsal.system import System
 from verifier.runtime.fingerprint import of_file, of_folder
@@ -48,23 +49,23 @@ class Templates:
         """Start the stores of a path and make them ready. Raises BrokenEnvironment."""
         key = key_of(system.matrix, system.runtime.name)
         if key is None:
-            await system.start_stores(path)
+            await start_stores(system, path)
             await system.prepare(path)
             return
         lock = self._locks.setdefault((asyncio.get_running_loop(), key), asyncio.Lock())
         async with lock:
             found = self._made.get(key)
             if found is None:
-                await system.start_stores(path)
+                await start_stores(system, path)
                 await system.prepare(path)
                 found = self._made[key] = await self._keep(system, key)
                 if isinstance(found, str) and system.stores:
                     return
         if isinstance(found, str):
-            await system.start_stores(path)
+            await start_stores(system, path)
             await system.prepare(path)
         else:
-            await system.start_stores(path, found.folder)
+            await start_stores(system, path, found.folder)
             system.started, system.booted = found.started, dict(found.booted)
             system.met.update(found.met)
 
@@ -73,13 +74,26 @@ class Templates:
         folder = self.folder / key
         why = system.runtime.cannot_keep()
         if not why:
-            kept = await system.keep_stores(folder)
-            if kept:
+            system.stores.clear()
+            if await system.runtime.keep_stores(folder):
                 return Made(folder, system.started, frozenset(system.met), dict(system.booted))
             why = "their data could not be copied"
         if prepares(system.matrix):
             system.record(Note("", "prepared-anew", f"the stores are made ready anew for each path: {why}"))
         return why
+
+
+async def start_stores(system: System, path: str, template: Path | None = None) -> None:
+    """Start fresh stores for one path: empty ones, or with the data of a template."""
+    for store in system.matrix.stores:
+        folder = system.directory / "stores" / path / store.name
+        folder.mkdir(parents=True, exist_ok=True)
+        spec = store_spec(store, folder, system.log_of_store(f"{path}-{store.name}"))
+        spec = replace(spec, template=template and template / store.name)
+        system.stores[store.name] = await system.runtime.start_store(spec)
+    system.met.clear()
+    system.ended.clear()
+    system.started = 0
 
 
 @contextmanager

@@ -28,8 +28,11 @@ class PointOfNoReturn:
 
 
 def points(judgement: Judgement) -> tuple[PointOfNoReturn, ...]:
-    """The point of no return of every rollout, in order."""
-    paths = dict.fromkeys(step.path for step in judgement.steps if step.phase == "forward")
+    """The point of no return of every rollout, in order; a path of crashes is none."""
+    crashing = {step.path for step in judgement.steps if step.kind == "crash"}
+    paths = dict.fromkeys(
+        step.path for step in judgement.steps if step.phase == "forward" and step.path not in crashing
+    )
     return tuple(_point(judgement, [step for step in judgement.steps if step.path == path]) for path in paths)
 
 

@@ -1,9 +1,9 @@
 """`python -m tests.benchmarks.rollout`: time to the verdict, as ratios of runs that were made by turns.
 
-Each round runs every system as it is (`verifier run --no-cache`), torn down and started again at each step, and the shop
-also at an earlier commit. The critical path is read from the run itself: what comes before the first step and after the
-last, the longest control with all old, the longest of the other paths, the judging before the confirmation, and the
-longest path of the confirmation. The ratios are medians.
+Each round runs every system as it is (`verifier run --no-cache`), torn down and started again at each step, and the
+shop also at an earlier commit. The critical path is read from the run itself: what comes before the first step and
+after the last, the longest control with all old, the longest of the other paths, the judging before the confirmation,
+and the longest path of the confirmation. The ratios are medians.
 """
 
 from __future__ import annotations
