@@ -16,6 +16,7 @@ from typing import Any
 from verifier.contracts.registry import ContractRegistry
 from verifier.gateway.connections import Tunnel, read_whole_body
 from verifier.gateway.forwarding import INNER_TIMEOUT, send
+from verifier.gateway.holding import Holding
 from verifier.gateway.partner import PartnerServer
 from verifier.gateway.rotation import Rotation
 from verifier.gateway.streaming import Call, StreamedResponse
@@ -58,7 +59,6 @@ class Cause:
 @dataclass(slots=True)
 class Gateway:
     """`host` is the address to bind; `partners` maps a partner's name to its delay in seconds.
-
     `admits` says which addresses may call it; all, if it is None.
     """
 
@@ -76,6 +76,7 @@ class Gateway:
     traced: int = 0
     untraced: int = 0
     alone: Cause | None = None
+    holding: Holding = field(default_factory=Holding)
     _causes: dict[str, Cause] = field(default_factory=dict)
     _replays: dict[str, tuple[str, str, str, Fault | None]] = field(default_factory=dict)
     _listeners: dict[str, list[Listener]] = field(default_factory=dict)
@@ -121,6 +122,7 @@ class Gateway:
         caller = peer.tag
         if not isinstance(caller, CallingReplica):
             raise TypeError("a gateway listener is tagged with its caller")
+        await self.holding.passed(caller.replica)
         callee = caller.callee or (header(request.headers, "host") or "").partition(":")[0]
         cause = self._cause(request)
         fault = cause.fault if cause.fault and cause.fault.callee == callee and not cause.injected else None

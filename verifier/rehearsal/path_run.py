@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 
 from verifier.errors import BrokenEnvironment
@@ -22,6 +23,7 @@ from verifier.plan.model import Path as PlanPath
 from verifier.rehearsal import early_end
 from verifier.rehearsal.cell_cache import StoredCell
 from verifier.rehearsal.cohorts import Cohorts
+from verifier.rehearsal.early_boots import EarlyBoots
 from verifier.rehearsal.events import Emit, PathBegan, ReplayEnded, StepBegan, StepEnded
 from verifier.rehearsal.first_records import run_info
 from verifier.rehearsal.ground import Ground
@@ -78,6 +80,7 @@ class PathRun:
     stored: StoredCell | None = None  # what the cache had of it, if it was not carried out
     _ground: Ground = field(init=False)
     _system: System = field(init=False)
+    _early: EarlyBoots = field(init=False)
     _driver: SessionReplayer = field(init=False)
     _record: LoggedLines = field(init=False)
 
@@ -134,6 +137,7 @@ class PathRun:
             self.number, self.known.boots, 1.0 if path.kind in DEPLOYING else float(self.beside),
         )  # fmt: skip
         system.step = path.id
+        self._early = EarlyBoots(system)
         self._driver = driver = SessionReplayer(
             context,
             path.id,
@@ -153,27 +157,30 @@ class PathRun:
             await self._ground.while_it_holds(self._steps(writer))
         finally:
             began = self.now()
+            await self._early.forget()
             await self._system.close_path()
             self.boot += self.now() - began
 
     async def _steps(self, writer: HistoryWriter) -> None:
         """Carry out the steps in order. After a failed step only the next rollback follows, as in a deployment."""
         failed = False
-        for step in self.path.steps:
+        for step, following in zip_longest(self.path.steps, self.path.steps[1:]):
             if failed and step.kind != "roll back":
                 continue
-            ended = await self._step(step)
+            ended = await self._step(step, None if failed else following)
             if failed:
                 break
             failed = not ended
+            if failed:
+                await self._early.forget()
             if early_end.is_first(self.prepared.plan, step):
                 writer.flush()
                 if why := early_end.why(read(self.folder), self.prepared.plan, step, self.directory):
                     self._record(Note("", "ended-early", why))
                     raise EndedEarly
 
-    async def _step(self, step: PlannedStep) -> bool:
-        """Carry out one step. Returns whether the path can continue."""
+    async def _step(self, step: PlannedStep, following: PlannedStep | None) -> bool:
+        """Carry out one step. Returns whether the path can continue, with the `following` one if there is one."""
         self.emit(StepBegan(step))
         path, context = self.path, self._driver.context
         started, error = self.now(), ""
@@ -181,7 +188,7 @@ class PathRun:
         context.gateway.step = step.id
         context.misfits.learning = step.phase == "control-old"
         try:
-            await self._go_through(step)
+            await self._go_through(step, following)
         except StepFailed as failure:
             error = masked(self.prepared, str(failure))
             await self._ground.check()
@@ -209,13 +216,15 @@ class PathRun:
         self.emit(StepEnded(step, error, self.now() - started))
         return not error
 
-    async def _go_through(self, step: PlannedStep) -> None:
+    async def _go_through(self, step: PlannedStep, following: PlannedStep | None) -> None:
         """The transition under live traffic, then the replays, the open work, the proofs and the read-back."""
         turn = self._driver.context.turn
         await turn.give_way()
         began = self.now()
         async with live_traffic(self._driver, step.id) if step.live else nullcontext():
             await self._system.carry_out(step.actions)
+        if following is not None:
+            await self._early.begin(following)
         self.boot += self.now() - began
         await turn.give_way()
         began = self.now()

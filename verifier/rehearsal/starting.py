@@ -7,12 +7,15 @@ operation meets an empty store with two replicas.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass
 
+from verifier.gateway.gateway import Gateway
 from verifier.matrix.model import Matrix, Service, Version
 from verifier.plan.calls import callees
 from verifier.plan.model import Action
 from verifier.rehearsal.environment import REFERENCE
+from verifier.runtime.base import Address, StartFailure
 
 Started = tuple[str, str]  # service and version
 
@@ -43,7 +46,7 @@ def waves(
         known.add(key)
     queues: list[tuple[set[str], list[Action]]] = []
     for action in first:
-        stores, queue = _stores(matrix.service(action.service).version(action.version)), [action]
+        stores, queue = stores_of(matrix.service(action.service).version(action.version)), [action]
         for others in [entry for entry in queues if entry[0] & stores]:
             queues.remove(others)
             stores, queue = stores | others[0], [*others[1], *queue]
@@ -51,7 +54,7 @@ def waves(
     return [_in_order(matrix, queue) for _, queue in queues], rest
 
 
-def _stores(version: Version) -> set[str]:
+def stores_of(version: Version) -> set[str]:
     """The stores that a version names."""
     commands = (version.command or (), *(command for _, command in version.preparation))
     texts = [*(value for _, value in version.environment), *(part for command in commands for part in command)]
@@ -96,6 +99,31 @@ def _staged(service: str, version: Version) -> list[Action]:
     return [
         Action("migrate", service, version.name, stage=stage) for stage in stages if getattr(version.migrations, stage)
     ]
+
+
+@dataclass(slots=True)
+class EarlyBoot:
+    """A replica that boots before its step (`early_boots.py`), and the seconds that it takes."""
+
+    replica: str
+    task: asyncio.Task[tuple[Address | StartFailure, float]]
+
+    async def taken(self, gateway: Gateway) -> tuple[Address | StartFailure, float] | None:
+        """Its step has come. None if it did not become ready, which counts for nothing."""
+        gateway.holding.release(self.replica)
+        result, seconds = await self.task
+        if isinstance(result, StartFailure):
+            await gateway.detach(self.replica)
+            return None
+        return result, seconds
+
+
+async def timed(
+    start: Coroutine[None, None, Address | StartFailure], clock: Callable[[], float]
+) -> tuple[Address | StartFailure, float]:
+    """What a start returns, and how long it took."""
+    began = clock()
+    return await start, clock() - began
 
 
 async def all_done(*work: Coroutine[None, None, None]) -> None:

@@ -20,7 +20,7 @@ from verifier.rehearsal.child_processes import ChildProcesses
 from verifier.rehearsal.ending import Requests, end_late, no_requests
 from verifier.rehearsal.environment import environment_of, fill
 from verifier.rehearsal.specs import known, patient, replica_spec
-from verifier.rehearsal.starting import Started, StepFailed, all_done, earlier, oldest, waves
+from verifier.rehearsal.starting import EarlyBoot, Started, StepFailed, all_done, earlier, oldest, timed, waves
 from verifier.runtime.base import CommandSpec, ReplicaSpec, Runtime, StartFailure
 from verifier.runtime.logs import tail
 
@@ -50,6 +50,7 @@ class System:
     late_requests: Callable[[Endpoint, float], Requests] = no_requests  # to a replica, for so many seconds
     stores: dict[str, str] = field(default_factory=dict)
     running: dict[Key, str] = field(default_factory=dict)
+    early: dict[Key, EarlyBoot] = field(default_factory=dict)
     met: set[Started] = field(default_factory=set)  # versions that have started on the stores of this path
     ended: dict[str, float] = field(default_factory=dict)  # by service: when a replica of it ended last on this path
     booted: dict[str, float] = field(default_factory=dict)  # by service: the longest seconds until one was ready
@@ -165,17 +166,19 @@ class System:
         service = self.matrix.service(service_name)
         if service.stop.wait and service_name in self.ended:
             await asyncio.sleep(self.ended[service_name] + service.stop.wait - self.clock())
-        version = service.version(version_name)
-        replica = self._named(f"{service_name}-{version_name}-{slot}")
-        spec = await self._attached(service, version, replica)
-        self._event(replica, service_name, version_name, "started")
-        began = self.clock()
-        result = await self.runtime.start(spec)
+        early = self.early.pop((service_name, slot, version_name), None)
+        if early is not None and (booted := await early.taken(self.gateway)) is not None:
+            replica, (result, seconds) = early.replica, booted
+            self._event(replica, service_name, version_name, "started")
+        else:
+            replica, spec = await self.described(service, service.version(version_name), slot)
+            self._event(replica, service_name, version_name, "started")
+            result, seconds = await timed(self.runtime.start(spec), self.clock)
         if isinstance(result, StartFailure):
             await self.gateway.detach(replica)
             self._event(replica, service_name, version_name, "never-ready", f"{result.detail}\n{result.tail}".strip())
             raise StepFailed(f"{service_name} {version_name} did not become ready: {result.detail}", result.tail)
-        self.booted[service_name] = max(self.clock() - began, self.booted.get(service_name, 0.0))
+        self.booted[service_name] = max(seconds, self.booted.get(service_name, 0.0))
         self.running[service_name, slot, version_name] = replica
         self.met.add((service_name, version_name))
         if service.serves:
@@ -235,12 +238,13 @@ class System:
                 f"{what} of {service.name} {version.name} failed: exit code {result.exit_code}", result.tail
             )
 
-    async def _attached(self, service: Service, version: Version, replica: str) -> ReplicaSpec:
-        """The spec of a replica with gateway addresses of its own."""
+    async def described(self, service: Service, version: Version, slot: int) -> tuple[str, ReplicaSpec]:
+        """The name and the spec of a replica with gateway addresses of its own."""
+        replica = self._named(f"{service.name}-{version.name}-{slot}")
         ports = await self.gateway.attach(replica, service.name, version.name, known(self.matrix, service))
         environment = environment_of(version.environment, self.stores, self.gateway.host, ports)
         spec = replica_spec(self.matrix, service, version, replica, environment, self._log(replica), self.stores)
-        return patient(spec, self.patience, self.boots.get(service.name, 0.0))
+        return replica, patient(spec, self.patience, self.boots.get(service.name, 0.0))
 
     async def note_exits(self) -> None:
         """Record an event for each replica that exited unexpectedly, in the step in which this is detected.
