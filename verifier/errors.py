@@ -77,6 +77,8 @@ def shortage(error: BaseException) -> str:
     """What the machine has run out of, as a sentence without a full stop; "" if the error says nothing of that kind."""
     if isinstance(error, MemoryError):
         return "no memory is left"
+    if isinstance(error, RuntimeError) and "can't start new thread" in str(error):
+        return "the machine cannot start more threads"
     if isinstance(error, FileNotFoundError) and error.filename is None and _NO_FOLDER in str(error):
         return "no folder for temporary files can be written"
     if not isinstance(error, OSError) or error.errno not in _SHORTAGES:

@@ -24,6 +24,8 @@ from tests.rehearsal.fake_runtime import FakeRuntime
 from tests.zoo.handover.test_letters import HERE, recorded
 from tests.zoo.rehearsing import filled, har
 from verifier.errors import BrokenEnvironment, shortage
+from verifier.http.message import Response
+from verifier.http.server import serve
 from verifier.rehearsal import ground, machine
 from verifier.rehearsal.ground import Ground
 
@@ -56,6 +58,8 @@ def test_a_shortage_is_named_and_anything_else_is_none(number: int, said: str) -
     assert shortage(OSError(errno.ECONNREFUSED, "refused")) == ""
     assert shortage(ValueError()) == ""
     assert "memory" in shortage(MemoryError())
+    assert "threads" in shortage(RuntimeError("can't start new thread"))
+    assert shortage(RuntimeError("anything else")) == ""
     assert shortage(FileNotFoundError(errno.ENOENT, "No such file", "x")) == ""
 
 
@@ -190,6 +194,25 @@ def test_kills_for_memory_are_counted_by_the_control_group(
     (tmp_path / file).parent.mkdir(parents=True)
     (tmp_path / file).write_text(counts)
     assert machine.killed_for_memory(tmp_path / "own", tmp_path) == killed
+
+
+def test_a_listener_that_finds_no_port_at_all_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario(port: int) -> None:
+        async def none(*_: object, **__: object) -> asyncio.Server:
+            raise OSError(errno.EADDRINUSE, "in use")
+
+        monkeypatch.setattr(asyncio.get_running_loop(), "create_server", none, raising=False)
+        await serve(handler, "127.0.0.1", port)
+
+    async def handler(*_: object) -> Response:
+        raise AssertionError
+
+    with pytest.raises(OSError, match="assign") as raised:
+        asyncio.run(scenario(0))
+    assert "no free local port left" in shortage(raised.value)
+    with pytest.raises(OSError, match="in use") as raised:
+        asyncio.run(scenario(80))
+    assert shortage(raised.value) == ""
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ import pytest
 
 from tests.runtime.engine_proxy import EngineProxy
 from verifier.errors import BrokenEnvironment
-from verifier.runtime import cleanup
+from verifier.runtime import cleanup, watcher_process
 from verifier.runtime import engine as engines
 from verifier.runtime.base import StoreSpec
 from verifier.runtime.labels import ENVIRONMENT
@@ -102,6 +102,23 @@ def test_a_watcher_that_is_killed_is_told_to_all_paths(world: Any) -> None:
             late: list[str] = []
             cell.watch(late.append)
             assert len(late) == 1
+
+    asyncio.run(scenario())
+
+
+def test_a_watcher_that_stands_still_does_not_respond(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watcher_process, "RESPONDS_WITHIN", 1.0)
+
+    async def scenario() -> None:
+        async with world.opened() as runtime:
+            await runtime.check_stores()
+            children = psutil.Process().children()
+            (watcher,) = [child for child in children if "verifier.runtime.watcher" in child.cmdline()]
+            watcher.suspend()
+            with pytest.raises(BrokenEnvironment, match=r"the watcher, .* does not respond within 1 s"):
+                await runtime.check_stores()
+            watcher.resume()
+            await runtime.check_stores()
 
     asyncio.run(scenario())
 

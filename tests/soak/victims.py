@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -79,6 +80,14 @@ def fill_disk(run: Run) -> str:
     return f"disk of {run.out}"
 
 
+def remove_directory(run: Run) -> str:
+    """Remove what there is of the run directory. The run may still write to what is open."""
+    if not (run.out / "history" / "run.json").is_file():
+        return ""
+    shutil.rmtree(run.out, ignore_errors=True)
+    return f"run directory {run.out}"
+
+
 Hit = Callable[[Run], str]
 PROCESS_HITS: dict[str, Hit] = {
     "verifier": kill_verifier,
@@ -87,6 +96,7 @@ PROCESS_HITS: dict[str, Hit] = {
     "replica": lambda run: kill_process(run, "notes.py"),
     "store": lambda run: kill_process(run, "redis-server"),
     "disk": fill_disk,
+    "directory": remove_directory,
 }
 DOCKER_HITS: dict[str, Hit] = {
     **{kind: PROCESS_HITS[kind] for kind in ("verifier", "interrupt", "watcher", "disk")},

@@ -179,7 +179,7 @@ def shortages(directory: Path) -> Iterator[None]:
     """What the machine runs out of in the block, or cannot write below the folder, is a BrokenEnvironment."""
     try:
         yield
-    except (OSError, MemoryError) as error:
+    except (OSError, MemoryError, RuntimeError) as error:
         if why := shortage(error):
             raise BrokenEnvironment(why) from error
         file = getattr(error, "filename", None)

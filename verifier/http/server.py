@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import socket
 from collections import deque
 from collections.abc import Callable, Hashable
@@ -46,9 +48,14 @@ class Listener:
         """Raises OSError when the address cannot be had."""
         loop = asyncio.get_running_loop()
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._server = await loop.create_server(
-            lambda: ServerConnection(self, loop), host, port, family=family, backlog=1024
-        )
+        try:
+            self._server = await loop.create_server(
+                lambda: ServerConnection(self, loop), host, port, family=family, backlog=1024
+            )
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE and not port:  # of all ports, which is what it means
+                raise OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL)) from error
+            raise
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def close(self, grace: float = 5.0) -> None:

@@ -160,7 +160,7 @@ class Runtime(Protocol):
         """
 
     async def check_stores(self) -> None:
-        """Raise BrokenEnvironment if a store has ended, or does not answer, or if the engine does not."""
+        """Raise BrokenEnvironment if a store, the watcher or the engine has ended or does not answer."""
 
     async def start_store(self, spec: StoreSpec) -> str:
         """Start an empty store, wait until it is ready, and return the URL that replicas use."""

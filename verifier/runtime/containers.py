@@ -129,6 +129,12 @@ class Containers:
         except engine.FAILURES as error:
             raise BrokenEnvironment(f"the container engine does not answer: {engine.reason(error)}") from None
 
+    async def check_watcher(self) -> None:
+        """Raise BrokenEnvironment if the watcher does not respond."""
+        run = self._within or self
+        if run._watcher is not None:
+            await run._watcher.check()
+
     def arguments(self, name: str, aliases: list[str] | None = None) -> dict[str, Any]:
         """The common arguments of every container of the run. A name that is already used gets a number."""
         count = self._names[name] = self._names.get(name, 0) + 1

@@ -117,6 +117,7 @@ class DockerRuntime:
 
     async def check_stores(self) -> None:
         await self._all.check_engine()
+        await self._all.check_watcher()
         for name, store in list(self._stores.items()):
             log = store.spec.log
             await watch.check(name, self._store_probe(store.spec, store.container, 0), store.container.ended, log)

@@ -45,6 +45,11 @@ class Launcher:
         self._watcher = await WatcherProcess.start(self._run, self._owner, log, self.alarm.ring, engine=False)
         self._client = httpx.AsyncClient(trust_env=False, verify=False)
 
+    async def check_watcher(self) -> None:
+        """Raise BrokenEnvironment if the watcher does not respond."""
+        if self._watcher is not None:
+            await self._watcher.check()
+
     async def close(self) -> None:
         if self._client is not None:
             await self._client.aclose()

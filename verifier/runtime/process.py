@@ -97,6 +97,7 @@ class ProcessRuntime:
         self._launcher.alarm.tell(lost)
 
     async def check_stores(self) -> None:
+        await self._launcher.check_watcher()
         await self._stores.answering()
 
     async def start_store(self, spec: StoreSpec) -> str:

@@ -2,7 +2,7 @@
 
 It holds the reading end of a pipe. However the verifier ends, even by SIGKILL, the kernel closes the other end, but not
 before every child that was being forked at that moment runs its own program, with the mark of the run in its
-environment. Lines in the pipe: `session PID STARTED`, `forget PID`, `done`.
+environment. Lines in the pipe: `session PID STARTED`, `forget PID`, `ping`, which it answers with READY, and `done`.
 """
 
 from __future__ import annotations
@@ -51,6 +51,9 @@ class LifelinePipe:
             for line in lines:
                 if line == b"done":
                     return True
+                if line == b"ping":
+                    with contextlib.suppress(OSError):
+                        os.write(1, READY)
                 self._note(line.decode("ascii", "replace").split())
 
     def _note(self, words: list[str]) -> None:

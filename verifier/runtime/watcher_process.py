@@ -21,6 +21,8 @@ from verifier.runtime.watcher import READY
 _START_WITHIN = 30.0
 _END_WITHIN = 10.0
 _LINES = 3
+_NAME = "the watcher, which cleans up after a killed run,"
+RESPONDS_WITHIN = 20.0  # seconds; a busy machine may take its time
 
 
 class WatcherProcess:
@@ -31,15 +33,32 @@ class WatcherProcess:
         self._log = log
         self._gone = gone
         self._loop = asyncio.get_running_loop()
-        if process.stdout is not None:  # it writes no more, so this tells nothing but its end
-            self._loop.add_reader(process.stdout.fileno(), self._ended)
+        self._responded = asyncio.Event()
+        if process.stdout is not None:
+            self._loop.add_reader(process.stdout.fileno(), self._read, process.stdout.fileno())
+
+    async def check(self) -> None:
+        """Raise BrokenEnvironment if it does not respond within some seconds."""
+        self._responded.clear()
+        self._say("ping")
+        try:
+            async with asyncio.timeout(RESPONDS_WITHIN):
+                await self._responded.wait()
+        except TimeoutError:
+            raise BrokenEnvironment(f"{_NAME} does not respond within {RESPONDS_WITHIN:g} s") from None
+
+    def _read(self, descriptor: int) -> None:
+        ended = not os.read(descriptor, 4096)
+        self._responded.set()
+        if ended:
+            self._ended()
 
     def _ended(self) -> None:
         self._listen_no_more()
         status = self._process.wait()
         how = f"was killed by signal {-status}" if status < 0 else f"exited with status {status}"
         said = tail(self._log, _LINES)
-        self._gone(f"the watcher, which cleans up after a killed run, {how}" + (f"\n{said}" if said else ""))
+        self._gone(f"{_NAME} {how}" + (f"\n{said}" if said else ""))
 
     def _listen_no_more(self) -> None:
         if self._process.stdout is not None and not self._process.stdout.closed:
@@ -57,7 +76,7 @@ class WatcherProcess:
         if not await asyncio.to_thread(_says_ready, process):
             process.kill()
             process.wait()
-            raise BrokenEnvironment(f"the watcher, which cleans up after a killed run, did not start; see {log}")
+            raise BrokenEnvironment(f"{_NAME} did not start; see {log}")
         return cls(process, log, gone)
 
     def note(self, leader: int) -> None:
