@@ -1,8 +1,7 @@
 """A service that keeps words in memory, with nothing but the standard library: `python one_service.py WAY --port 8080`.
 
 PUT /words/NAME keeps the body's text, GET /words/NAME reads it. Ways to be: `well`; `deaf` never becomes ready and says
-so; `dies` says why and ends with status 3; `fails` answers every request with 500; `renames` keeps the text under
-another name, which it understands and `well` does not.
+so; `dies` says why and ends with status 3; `fails` answers every request with 500; `forgets` reads only what it wrote.
 """
 
 from __future__ import annotations
@@ -25,16 +24,16 @@ def handler(way: str, folder: Path) -> type[JsonHandler]:
             if not file.is_file():
                 return self.answer(404, {"error": "no such word"})
             kept = json.loads(file.read_text())
-            if way == "renames":
-                kept = {"name": kept["name"], "text": kept.get("content", kept.get("text"))}
-            return self.answer(200, kept)
+            if way == "forgets" and kept.get("by") != way:
+                return self.answer(404, {"error": "no such word"})
+            return self.answer(200, {"name": kept["name"], "text": kept["text"]})
 
         def do_PUT(self) -> None:
             if way == "fails":
                 return self.answer(500, {"error": "no oracle"})
             text = json.loads(self.sent())["text"]
             name = self.path.rpartition("/")[2]
-            (folder / name).write_text(json.dumps({"name": name, "content" if way == "renames" else "text": text}))
+            (folder / name).write_text(json.dumps({"name": name, "text": text, "by": way}))
             return self.answer(200, {"name": name, "text": text})
 
     return Words
@@ -42,9 +41,9 @@ def handler(way: str, folder: Path) -> type[JsonHandler]:
 
 def main() -> None:
     words = parser()
-    words.add_argument("way", choices=("well", "deaf", "dies", "fails", "renames"))
+    words.add_argument("way", choices=("well", "deaf", "dies", "fails", "forgets"))
     options = words.parse_args()
-    if options.way not in ("well", "renames"):
+    if options.way not in ("well", "forgets"):
         print(f"the oracle is {options.way} today", flush=True)
     if options.way == "dies":
         sys.exit(3)

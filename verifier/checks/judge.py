@@ -151,6 +151,7 @@ def _unknowns(
         yield why
     yield from recording_fit.misfits(context, plan)
     yield from plan.same
+    yield from plan.edited
     for guarantee, result in zip(guarantees, results, strict=True):
         if result.error is not None:
             yield (

@@ -9,14 +9,17 @@ from pathlib import Path
 from msgspec import structs
 
 from verifier.cli.rehearse import Manner, carry_out, shortages
+from verifier.cli.sharding import PLAN_FILE
 from verifier.errors import BadInput, BrokenEnvironment
+from verifier.files import read_text
 from verifier.history.model import Timing
 from verifier.history.store import read_value
+from verifier.rehearsal.edited_plan import with_plans
 from verifier.rehearsal.judging import judge_new
 from verifier.rehearsal.merging import Merging, Part
 from verifier.rehearsal.pairs import INDEX, Index, Judged, has_pairs
 from verifier.rehearsal.prepare import Prepared, prepare
-from verifier.rehearsal.share import Shard, digest
+from verifier.rehearsal.share import digest
 from verifier.runtime.select import Selection, select
 
 
@@ -38,13 +41,16 @@ class Confirmer:
     manner: Manner
     _prepared: tuple[Prepared, ...] = ()
 
-    def ready(self, shard: Shard) -> tuple[Prepared, Selection]:
+    def ready(self, part: Part) -> tuple[Prepared, Selection]:
         """What the shard was run with, and its runtime. Raises BadInput and BrokenEnvironment if they are not here."""
-        asked = shard.asked
+        shard, asked = part.shard, part.shard.asked
         if not self._prepared:
             self._prepared = prepare(
                 self.matrix, asked.seed, asked.budget, say=self.manner.say, all_pairs=asked.all_pairs
             )
+            if asked.edited:
+                file = part.directory / PLAN_FILE
+                self._prepared = with_plans(self._prepared, read_text(file), str(file))
         for entry in self._prepared:
             if digest(entry) == shard.digest:
                 return entry, select(shard.runtime)
@@ -64,7 +70,7 @@ def merged(parts: Sequence[Part], directory: Path, confirmer: Confirmer) -> tupl
         merging.finish()
         return judge_new(directory, timing, judged=(judgement, history, plan)), 0
     try:
-        prepared, chosen = confirmer.ready(parts[0].shard)
+        prepared, chosen = confirmer.ready(parts[0])
     except (BadInput, BrokenEnvironment) as error:
         merging.finish(f"what was found could not be confirmed here: {error}")
         return judge_new(directory, timing), 0

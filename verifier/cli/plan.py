@@ -31,7 +31,10 @@ def plan(matrix: Path, seed: int, budget: str | None, all_pairs: bool, shape: st
     for note in dict.fromkeys(note for entry in prepared for note in entry.notes):
         click.echo(f"note: {note}", err=True)
     if shape == "json":
-        pairs = [{"old": entry.pair.old, "new": entry.pair.new, "plan": entry.plan} for entry in prepared]
+        pairs = [
+            {"old": entry.pair.old, "new": entry.pair.new, "name": entry.pair.name, "plan": entry.plan}
+            for entry in prepared
+        ]
         value = {"pairs": pairs} if len(pairs) > 1 else prepared[0].plan
         click.echo(msgspec.json.format(msgspec.json.encode(value)))
         return

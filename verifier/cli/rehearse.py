@@ -37,6 +37,7 @@ from verifier.rehearsal.pairs import (
     write_merged,
 )
 from verifier.rehearsal.prepare import Prepared
+from verifier.rehearsal.remote import Elsewhere
 from verifier.rehearsal.run_directory import templates_of
 from verifier.rehearsal.templates import Templates, templates
 from verifier.rehearsal.walk import Rehearsal
@@ -60,21 +61,6 @@ class Ended:
     judged: tuple[JudgedPair, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Manner:
-    """How a pair is rehearsed: how many paths at a time, who is told of its events, and who of all else.
-
-    `cache` is where its paths are kept for later runs; None if they all run and none is kept. `templates` are those of
-    stores that several pairs share.
-    """
-
-    parallel: int
-    watch: Watch
-    say: Say
-    cache: CellCache | None
-    templates: Templates | None = None
-
-
 def told(sentence: str) -> None:
     """A sentence for people, on standard error."""
     click.echo(sentence, err=True)
@@ -85,20 +71,28 @@ def progress() -> AbstractContextManager[Emit]:
     return Progress(sys.stderr)
 
 
-def rehearse(
-    prepared: Sequence[Prepared],
-    chosen: Selection,
-    directory: Path,
-    parallel: int = 1,
-    watch: Watch = progress,
-    say: Say = told,
-    cache: CellCache | None = None,
-) -> Ended:
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a pair is rehearsed: how many paths at a time, who is told of its events, and who of all else.
+
+    `cache` is where its paths are kept for later runs; None if they all run and none is kept. `elsewhere` makes what
+    carries out its cells instead of this machine. `templates` are those of stores that several pairs share.
+    """
+
+    parallel: int = 1
+    watch: Watch = progress
+    say: Say = told
+    cache: CellCache | None = None
+    elsewhere: Callable[[], Elsewhere] | None = None
+    templates: Templates | None = None
+
+
+def rehearse(prepared: Sequence[Prepared], chosen: Selection, directory: Path, manner: Manner | None = None) -> Ended:
     """Rehearse every pair, judge it, and write the reports into an empty folder. Raises BrokenEnvironment.
 
-    A single pair is run in this folder, and several are run in folders below it. `parallel` paths run at a time.
+    A single pair is run in this folder, and several are run in folders below it.
     """
-    manner = Manner(parallel, watch, say, cache)
+    manner = manner or Manner()
     if len(prepared) > 1:
         with templates(templates_of(directory)) as shared:
             return _pairs(prepared, chosen, directory, replace(manner, templates=shared))
@@ -205,7 +199,11 @@ def carry_out(
 
     Raises BrokenEnvironment, and Interrupted if nothing had begun.
     """
-    runtime = make(chosen.name, f"{safe_name(prepared.matrix.name)[:20]}-{secrets.token_hex(4)}", directory)
+    runtime = (
+        manner.elsewhere()
+        if manner.elsewhere is not None
+        else make(chosen.name, f"{safe_name(prepared.matrix.name)[:20]}-{secrets.token_hex(4)}", directory)
+    )
     interrupted = 0
     with manner.watch() as emit:
         rehearsal = Rehearsal(

@@ -12,10 +12,12 @@ from verifier.cli.requested import REPORTS, Requested, check_requested, copy_err
 from verifier.cli.sharding import parse_shard, rehearse_shard
 from verifier.cli.shrinking import shrinking
 from verifier.cli.watching import watching
+from verifier.cli.workers import on_workers
 from verifier.errors import BadInput, BrokenEnvironment
+from verifier.files import read_text
 from verifier.rehearsal.broken import write_errors
 from verifier.rehearsal.cell_cache import CellCache, default_folder
-from verifier.rehearsal.given_plan import with_plan
+from verifier.rehearsal.edited_plan import with_plans
 from verifier.rehearsal.judging import EXIT
 from verifier.rehearsal.prepare import prepare
 from verifier.rehearsal.schedule import most_parallel
@@ -30,6 +32,7 @@ from verifier.runtime.select import AUTO, RUNTIMES, select
         "verifier run matrices/checkout.yaml",
         "verifier run matrices/checkout.yaml --runtime process --budget 2m --out run",
         "verifier run matrices/checkout.yaml --shard 2/5 --out shard-2",
+        "verifier run matrices/checkout.yaml --scheduler tcp://10.0.0.1:8786",
     )
 )
 @click.argument("matrix", type=click.Path(path_type=Path))
@@ -52,11 +55,15 @@ from verifier.runtime.select import AUTO, RUNTIMES, select
     show_default=True,
     help="Paths that run at a time; 0: as many as cores and memory allow. A busy machine may miss faults then.",
 )
-@click.option(
-    "--plan", "planned", type=click.Path(path_type=Path), help="Run this plan, as `plan --format json` has it."
-)
 @click.option("--no-cache", is_flag=True, help="Run every path, also where nothing of it has changed.")
 @click.option("--shard", metavar="I/N", help="Run one of N shares of the paths, such as 2/5; see `verifier merge`.")
+@click.option("--scheduler", metavar="ADDRESS", help="Run the paths on the workers of this Dask scheduler.")
+@click.option(
+    "--plan",
+    "plan_file",
+    type=click.Path(path_type=Path),
+    help="Run this plan, which `plan --format json` or `shrink` wrote. Paths and replays may be removed or changed.",
+)
 @REPORTS
 @click.option("--quiet", is_flag=True, help="No progress and no report, only the verdict in a sentence.")
 @click.option("--events", type=click.Path(dir_okay=False, path_type=Path), help="File for events as JSON lines.")
@@ -71,9 +78,10 @@ def run(
     all_pairs: bool,
     out: Path | None,
     parallel: int,
-    planned: Path | None,
     no_cache: bool,
     shard: str | None,
+    scheduler: str | None,
+    plan_file: Path | None,
     reports: tuple[Requested, ...],
     quiet: bool,
     events: Path | None,
@@ -85,27 +93,34 @@ def run(
     A shard has no verdict: 0 says that all of its paths were run, whatever they show.
     """
     which = None if shard is None else parse_shard(shard)
-    if which is not None and planned is not None:
-        raise BadInput.one("--plan", "a shard runs its share of the plan that the matrix makes, and no other")
+    if which is not None and scheduler is not None:
+        raise BadInput.one(
+            "--shard", "divides the paths among pipelines, and --scheduler among workers: use one of them"
+        )
     say = _nothing if quiet else told
     prepared = prepare(matrix, seed, seconds(budget), say=say, all_pairs=all_pairs)
-    prepared = prepared if planned is None else with_plan(prepared, planned)
+    asked = Asked(str(matrix.resolve()), str(matrix), seed, seconds(budget), all_pairs, plan_file is not None)
+    plan_text = "" if plan_file is None else read_text(plan_file)
+    if plan_file is not None:
+        prepared = with_plans(prepared, plan_text, str(plan_file))
     for note in dict.fromkeys(note for pair in prepared for note in pair.notes):
         say(f"note: {note}")
     check_requested(reports)
     directory = run_directory(out, prepared[0].matrix.name, share)
     folder = None if no_cache else default_folder()
     cache = None if folder is None else CellCache(folder)
-    if which is not None:
-        asked = Asked(str(matrix.resolve()), str(matrix), seed, seconds(budget), all_pairs)
-        with watching(quiet, events) as watch:
-            manner = Manner(parallel or most_parallel(), watch, say, cache)
-            status = rehearse_shard(prepared, select(choice), directory, manner, which, asked)
-        click.echo(f"shard {shard}: {directory}")
-        context.exit(status)
     try:
         with watching(quiet, events) as watch:
-            ended = rehearse(prepared, select(choice), directory, parallel or most_parallel(), watch, say, cache)
+            manner = Manner(parallel or most_parallel(), watch, say, cache)
+            if which is not None:
+                status = rehearse_shard(prepared, select(choice), directory, manner, which, asked, plan_text)
+                click.echo(f"shard {shard}: {directory}")
+                context.exit(status)
+            if scheduler is not None:
+                chosen, manner = on_workers(scheduler, choice, manner, asked, plan_text)
+            else:
+                chosen = select(choice)
+            ended = rehearse(prepared, chosen, directory, manner)
     except BrokenEnvironment as broken:
         if found := write_errors(directory, prepared[0].plan, choice, str(broken)):
             click.echo(found, err=True)

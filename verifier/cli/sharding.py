@@ -19,6 +19,7 @@ from verifier.rehearsal.walk import Rehearsal
 from verifier.runtime.select import Selection
 
 MOST = 1000
+PLAN_FILE = "plan-file.json"  # a copy of what `--plan` named, in a shard
 
 
 def parse_shard(text: str) -> tuple[int, int]:
@@ -37,8 +38,11 @@ def rehearse_shard(
     manner: Manner,
     which: tuple[int, int],
     asked: Asked,
+    plan: str = "",
 ) -> int:
     """Carry out the paths of a shard, in an empty folder. Returns the exit status after a signal, 0 without one.
+
+    `plan` is the text of a file with plans, or empty.
 
     Raises BrokenEnvironment. Nothing is judged.
     """
@@ -53,6 +57,8 @@ def rehearse_shard(
         folder.mkdir(parents=True, exist_ok=True)
         shard = Shard(index, of, digest(entry), chosen.name, asked, paths)
         store_shard(folder, shard)
+        if plan:
+            (folder / PLAN_FILE).write_text(plan, encoding="utf-8")
         manner.say(printable(f"{shard.name} of {entry.pair}: {', '.join(paths) or 'no path'}"))
         if not paths:
             keep_inputs(folder, entry)

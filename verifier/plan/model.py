@@ -235,6 +235,7 @@ class Plan:
     confirmation: tuple[Path, ...] = ()  # derived from what the paths found; none before they ran, or with no finding
     repeated: bool = False  # every replay stands in it several times already, so that nothing is confirmed
     invariants: tuple[Invariant, ...] = ()  # of the matrix
+    edited: tuple[str, ...] = ()  # sentences: what a plan from a file leaves out, without which there is no pass
 
     @property
     def steps(self) -> tuple[PlannedStep, ...]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from verifier.cli.options import run_directory, seconds
-from verifier.cli.rehearse import rehearse
+from verifier.cli.rehearse import Manner, rehearse
 from verifier.errors import BadInput, BrokenEnvironment
 from verifier.pytest_plugin.result import Result, pair_result
 from verifier.rehearsal.broken import write_errors
@@ -50,7 +50,7 @@ def rehearsed(prepared: Sequence[Prepared], choices: Choices) -> Result:
     """Run and judge. Raises BadInput, BrokenEnvironment, and KeyboardInterrupt once everything has been removed."""
     directory = run_directory(choices.out, prepared[0].matrix.name, share=False)
     try:
-        ended = rehearse(prepared, select(choices.runtime), directory, 1, _silent, lambda sentence: None)
+        ended = rehearse(prepared, select(choices.runtime), directory, Manner(1, _silent, lambda sentence: None))
     except BrokenEnvironment as broken:
         write_errors(directory, prepared[0].plan, choices.runtime, str(broken))
         raise

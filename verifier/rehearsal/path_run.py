@@ -11,20 +11,17 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import zip_longest
-from pathlib import Path
 
 from verifier.errors import BrokenEnvironment
 from verifier.history.model import NOT_COMPLETED, Note, Step
-from verifier.history.parts import part
 from verifier.history.store import HistoryWriter, read
 from verifier.http.client import WireClient
 from verifier.plan.model import DEPLOYING, PlannedStep
-from verifier.plan.model import Path as PlanPath
 from verifier.rehearsal import early_end
-from verifier.rehearsal.cell_cache import StoredCell
+from verifier.rehearsal.cell import Cell, EndedEarly
 from verifier.rehearsal.cohorts import Cohorts
 from verifier.rehearsal.early_boots import EarlyBoots
-from verifier.rehearsal.events import Emit, PathBegan, ReplayEnded, StepBegan, StepEnded
+from verifier.rehearsal.events import PathBegan, ReplayEnded, StepBegan, StepEnded
 from verifier.rehearsal.first_records import run_info
 from verifier.rehearsal.ground import Ground
 from verifier.rehearsal.invariants import ask_stores
@@ -36,7 +33,6 @@ from verifier.rehearsal.system import System
 from verifier.rehearsal.templates import Templates
 from verifier.rehearsal.wiring import masked, masking, replay_context
 from verifier.replay.backlog import Backlog
-from verifier.replay.budget import PathBudget
 from verifier.replay.context import ReplayContext
 from verifier.replay.late_removal import LateRequests
 from verifier.replay.live import live_traffic
@@ -46,51 +42,27 @@ from verifier.replay.turns import Machine, Turn
 from verifier.runtime.base import Runtime
 
 
-class EndedEarly(Exception):
-    """The first step of the first control has shown that the rest of the run would prove nothing."""
+@dataclass(slots=True, kw_only=True)
+class PathRun(Cell):
+    """The run of one path on this machine; `runtime` is a cell that nobody else uses.
 
-
-@dataclass(slots=True)
-class PathRun:
-    """The run of one path, whose place in the plan is `number`; `runtime` is a cell that nobody else uses.
-
-    `known` is what it knows at the beginning, and `learned` what it knows at the end. `beside` is how many paths may
-    run at the same time. `now` gives seconds since the run began.
+    `beside` is how many paths may run at the same time. `now` gives seconds since the run began.
     """
 
-    path: PlanPath
-    number: int
     prepared: Prepared
     runtime: Runtime
-    directory: Path
-    emit: Emit
     now: Callable[[], float]
-    known: Learned
     templates: Templates
-    budget: PathBudget | None = None
     beside: int = 1
     machine: Machine = field(default_factory=Machine)
     wall: Callable[[], float] = time.time
-    boot: float = 0.0
-    replaying: float = 0.0
-    learned: Learned = field(default_factory=Learned)
-    counts: tuple[int, int, int] = (0, 0, 0)  # requests sent, responses received, and requests that failed
-    ended: bool = False  # it has come to its end, with all of its replays
-    logs: list[Path] = field(default_factory=list)  # of its stores and replicas
-    stored: StoredCell | None = None  # what the cache had of it, if it was not carried out
     _ground: Ground = field(init=False)
     _system: System = field(init=False)
     _early: EarlyBoots = field(init=False)
     _driver: SessionReplayer = field(init=False)
     _record: LoggedLines = field(init=False)
 
-    @property
-    def folder(self) -> Path:
-        """Where its history is until it is merged with those of the other paths."""
-        return part(self.directory, self.number, self.path.id)
-
     async def run(self) -> None:
-        """Carry out the path. Raises BrokenEnvironment and EndedEarly. In any case nothing of it is left running."""
         self.emit(PathBegan(self.path))
         secrets = self.prepared.credentials
         writer = HistoryWriter(self.folder, run_info(self.prepared, self.runtime.name))

@@ -19,19 +19,23 @@ from verifier.history.clock import run_clock
 from verifier.history.model import History, Note, RunInfo, Timing
 from verifier.history.store import HistoryWriter, merge, read, write_value
 from verifier.plan.confirmation import confirmation
+from verifier.plan.faults import Key
 from verifier.plan.model import Path as PlanPath
 from verifier.plan.model import Plan
+from verifier.rehearsal.cell import Cell, EndedEarly
 from verifier.rehearsal.cell_cache import CellCache, StoredCell, store_cell
-from verifier.rehearsal.cell_key import CellKeys
 from verifier.rehearsal.confirming import targets
 from verifier.rehearsal.events import ConfirmationBegan, Doing, Emit, PathCached, RunBegan
 from verifier.rehearsal.first_records import preparation_notes, run_info
 from verifier.rehearsal.frozen_heap import frozen_heap
+from verifier.rehearsal.keeping import Keeping
 from verifier.rehearsal.learned import Learned
-from verifier.rehearsal.path_run import EndedEarly, PathRun
+from verifier.rehearsal.path_run import PathRun
 from verifier.rehearsal.prepare import Prepared
+from verifier.rehearsal.remote import Elsewhere, RemoteRun
 from verifier.rehearsal.run_directory import keep_inputs, stored_contracts, templates_of, tidy
 from verifier.rehearsal.schedule import side_by_side
+from verifier.rehearsal.share import digest
 from verifier.rehearsal.specs import image_digests, provide
 from verifier.rehearsal.templates import Templates
 from verifier.rehearsal.wiring import masked, masking
@@ -48,7 +52,7 @@ class Rehearsal:
     """
 
     prepared: Prepared
-    runtime: Runtime
+    runtime: Runtime | Elsewhere
     why: str
     directory: Path
     emit: Emit
@@ -59,14 +63,16 @@ class Rehearsal:
     share: Collection[str] | None = None  # ids of the paths that count in a merged run; None for all
     templates: Templates | None = None  # that other runs share; by default it has its own
     judged: tuple[Judgement, History, Plan] | None = None  # of the whole run, if there was nothing to confirm
+    ended_early: bool = False
     _began: float = field(default=0.0)
     _opening: float = 0.0
     _judging: float = 0.0
     _now: Callable[[], float] = field(default=time.monotonic)
-    _runs: list[PathRun] = field(default_factory=list)
+    _runs: list[Cell] = field(default_factory=list)
     _machine: Machine = field(default_factory=Machine)
-    _keys: CellKeys | None = None
-    _cached: list[PathRun] = field(default_factory=list)
+    _keeping: Keeping | None = None
+    _digest: str = ""  # of the plan with its inputs, for cells that run elsewhere
+    _cached: list[Cell] = field(default_factory=list)
     _templates: Templates = field(init=False)
 
     def __post_init__(self) -> None:
@@ -102,6 +108,21 @@ class Rehearsal:
 
         await self._recorded(notes, walk)
         return self.timing
+
+    async def one(self, path: PlanPath, number: int, known: Learned, seconds: float | None, tried: set[Key]) -> Cell:
+        """Walk one path of a run that goes on elsewhere; `share` must be (). Raises BrokenEnvironment.
+
+        `seconds` are for its replays, None for those of a confirmation. `tried` has the kinds of faults that controls
+        with all old have tried; this path adds its own.
+        """
+        plan = replace(self.prepared.plan, paths=(path,))
+
+        async def walk(writer: HistoryWriter) -> None:
+            budget = None if seconds is None else Budget(seconds, plan, self._now, tried=tried)
+            await self._side_by_side([self._run(path, known, budget, number)])
+
+        await self._recorded((), walk)
+        return self._runs[0]
 
     async def _recorded(self, notes: Iterable[Note], walk: Callable[[HistoryWriter], Awaitable[None]]) -> None:
         self._began = self.clock()
@@ -140,20 +161,26 @@ class Rehearsal:
         try:
             self.emit(Doing(f"opening the {self.runtime.name} runtime"))
             await self.runtime.open()
-            self.emit(Doing("providing images"))
-            await provide(self.prepared.matrix, self.runtime, self.directory)
-            if isinstance(self.runtime, RunsImages):
-                writer.learn_images(await image_digests(self.prepared.matrix, self.runtime, self.directory))
-            if self.cache is not None:
-                self._keys = await CellKeys.of(self.prepared, self.runtime, self.directory)
+            if isinstance(self.runtime, Elsewhere):
+                self._digest = digest(self.prepared)
+            else:
+                self.emit(Doing("providing images"))
+                await provide(self.prepared.matrix, self.runtime, self.directory)
+                if isinstance(self.runtime, RunsImages):
+                    writer.learn_images(await image_digests(self.prepared.matrix, self.runtime, self.directory))
+                if self.cache is not None:
+                    self._keeping = Keeping(self.cache, self.prepared, self.runtime, self.directory, self.wall)
+                    await self._keeping.begin()
             self._opening = self._now()
             try:
                 await walk(writer)
             except EndedEarly:
+                self.ended_early = True
                 del self._runs[1:]
                 parts.drop(self.directory, [self._runs[0].folder])
                 return
-            await self._keep()
+            if self._keeping is not None:
+                await self._keeping.keep(self._runs)
             sent, answered, failed = (sum(counts) for counts in zip(*(run.counts for run in self._runs), strict=True))
             if sent != answered + failed:
                 writer.add(Note("", "count", f"{sent} sent, {answered} answered, {failed} failed"))
@@ -202,7 +229,7 @@ class Rehearsal:
         until = self.clock() + self.prepared.matrix.budget
         runs = [self._run(path, known) for path in paths]
 
-        async def unless_late(run: PathRun) -> None:
+        async def unless_late(run: Cell) -> None:
             if self.clock() >= until:
                 why = f"{run.path.id} was not run: the confirmation has used up its budget"
                 writer.add(Note("", "not-run", why))
@@ -211,40 +238,55 @@ class Rehearsal:
 
         await side_by_side([partial(unless_late, run) for run in runs], self.parallel)
 
-    def _run(self, path: PlanPath, known: Learned, budget: Budget | None = None) -> PathRun:
+    def _run(self, path: PlanPath, known: Learned, budget: Budget | None = None, place: int = 0) -> Cell:
         """The run of a path, which has not begun. Numbers follow the plan, whatever begins first."""
         plan = self.prepared.plan
         places = {entry.id: place for place, entry in enumerate(plan.paths, 1)}
         again = sum(run.path.confirms for run in self._runs)
-        number = places.get(path.id, len(plan.paths) + again + 1)
-        run = PathRun(
-            path,
-            number,
-            self.prepared,
-            self.runtime.cell(str(number)),
-            self.directory,
-            self.emit,
-            self._now,
-            known,
-            self._templates,
-            None if budget is None else PathBudget(budget, path.id),
-            self.parallel,
-            self._machine,
-            self.wall,
-        )
+        number = place or places.get(path.id, len(plan.paths) + again + 1)
+        own = None if budget is None else PathBudget(budget, path.id)
+        run: Cell
+        if isinstance(self.runtime, Elsewhere):
+            run = RemoteRun(
+                path=path,
+                number=number,
+                directory=self.directory,
+                emit=self.emit,
+                known=known,
+                budget=own,
+                elsewhere=self.runtime,
+                digest=self._digest,
+            )
+        else:
+            run = PathRun(
+                path=path,
+                number=number,
+                directory=self.directory,
+                emit=self.emit,
+                known=known,
+                budget=own,
+                prepared=self.prepared,
+                runtime=self.runtime.cell(str(number)),
+                now=self._now,
+                templates=self._templates,
+                beside=self.parallel,
+                machine=self._machine,
+                wall=self.wall,
+            )
         self._runs.append(run)
         return run
 
-    async def _side_by_side(self, runs: Sequence[PathRun]) -> None:
+    async def _side_by_side(self, runs: Sequence[Cell]) -> None:
         """The longest first where several run at a time: nothing can end before the rollout does."""
         order = list(runs) if self.parallel == 1 else sorted(runs, key=lambda run: -len(run.path.steps))
         await side_by_side([partial(self._unless_cached, run) for run in order], self.parallel)
 
-    async def _unless_cached(self, run: PathRun) -> None:
-        key = self._key(self._keys, run)
-        found = self.cache.take(key, run.folder, self.directory) if self.cache is not None and key else None
+    async def _unless_cached(self, run: Cell) -> None:
+        found = None if self._keeping is None else self._keeping.take(run)
         if found is None:
             await run.run()
+            if run.stored is not None:  # a worker had it in its cache
+                self._cached.append(run)
             return
         run.stored = found
         run.learned, run.counts = Learned.restored(found.learned), found.counts
@@ -253,18 +295,3 @@ class Rehearsal:
             run.budget.leave()
         self._cached.append(run)
         self.emit(PathCached(run.path, found.at))
-
-    def _key(self, keys: CellKeys | None, run: PathRun) -> str | None:
-        return None if keys is None else keys.key(run.path, run.number, run.known.misfits)
-
-    async def _keep(self) -> None:
-        """Put what has run into the cache, unless a file or an image was changed meanwhile."""
-        if self.cache is None or not any(run.ended for run in self._runs):
-            return
-        now = await CellKeys.of(self.prepared, self.runtime, self.directory)
-        for run in self._runs:
-            key = self._key(now, run)
-            if run.ended and not run.path.confirms and key is not None and key == self._key(self._keys, run):
-                cell = StoredCell(self.wall(), run.counts, run.learned.stored())
-                self.cache.put(key, cell, run.folder, run.logs)
-        self.cache.trim()

@@ -42,7 +42,7 @@ class Budget:
     tail: float | None = None  # what the last step did after its replays
     _weights: dict[str, dict[str, float]] = field(init=False)  # by path and step, of those that have not begun
     _services: dict[tuple[str, int], str] = field(init=False)
-    _held: dict[str, float] = field(default_factory=dict)  # the shares of the steps under way
+    _held: dict[str, float] = field(default_factory=dict)  # the shares of the steps and paths under way
 
     def __post_init__(self) -> None:
         self.reserve = RESERVE * self.seconds
@@ -65,6 +65,14 @@ class Budget:
         left = self.seconds - self.spent - sum(self._held.values())
         self._held[step] = max(0.0, left) * part
         return self._held[step], self.reserve * part
+
+    def portion(self, path: str) -> float:
+        """The seconds of a path that runs elsewhere as a whole. `used` then takes its name and what it used."""
+        own = sum(self._weights.pop(path).values())
+        every = own + sum(sum(weights.values()) for weights in self._weights.values())
+        left = self.seconds - self.spent - sum(self._held.values())
+        self._held[path] = max(0.0, left) * own / every
+        return self._held[path]
 
     def used(self, step: str, seconds: float) -> None:
         """A step has ended after so many seconds. What it has not used is the others'."""
