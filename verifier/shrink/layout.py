@@ -45,8 +45,8 @@ def _first(plan: Plan, kind: PathKind) -> list[Path]:
 
 
 def _control(path: Path, every: bool, live: bool) -> Path:
-    """A control with its first step. The second one of an upgrade is the upgrade itself; elsewhere it is a restart."""
-    length = len(path.steps) if every or path.kind == "control-upgrade" else 1
+    """A control with its first step, and an upgrade with the second, which is the upgrade itself; or with all steps."""
+    length = len(path.steps) if every else 2 if path.kind == "control-upgrade" else 1
     return replace(path, steps=tuple(_bare(step, live) for step in path.steps[:length]))
 
 
