@@ -31,7 +31,7 @@ STORE = click.option(
 ENVIRONMENT = click.option("--environment", required=True, metavar="NAME", help="Where it is deployed to.")
 
 
-class BuildType(click.ParamType[tuple[str, str, str]]):
+class BuildType(click.ParamType):  # type: ignore[type-arg] # it takes none before click 8.4
     """A service with a version, and the digest of its image where it is known."""
 
     name = "SERVICE=VERSION[@sha256:…]"

@@ -33,7 +33,7 @@ class Requested:
     file: str
 
 
-class RequestedType(click.ParamType[Requested]):
+class RequestedType(click.ParamType):  # type: ignore[type-arg] # it takes none before click 8.4
     name = "FORMAT=FILE"
 
     def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> Requested:
