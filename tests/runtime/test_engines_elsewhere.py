@@ -1,4 +1,4 @@
-"""Real engines elsewhere: one in a network of its own over TCP, and one whose socket the verifier's container has."""
+"""Real engines elsewhere: one in a network of its own over TCP with TLS, and one whose socket a container has."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import certifi
 import docker
 import pytest
 
 from tests.engine import daemon, system
 from tests.engine.system import Unavailable
+from tests.runtime import certificates
 from tests.runtime.conftest import IMAGE, World
 from verifier.errors import BrokenEnvironment
 from verifier.http.handler import Peer, Reply
@@ -47,7 +49,20 @@ class Elsewhere:
 
     @property
     def url(self) -> str:
-        return f"tcp://{self.host}:2375"
+        return f"tcp://{self.host}:2376"
+
+    def client(self) -> docker.DockerClient:
+        """From the environment, as the verifier's."""
+        return docker.from_env(environment=self.environment)
+
+    def set(self, patched: pytest.MonkeyPatch) -> None:
+        for name, value in self.environment.items():
+            patched.setenv(name, value)
+        patched.setenv("REQUESTS_CA_BUNDLE", certifi.where())  # a company's: it must not count for the engine
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"DOCKER_HOST": self.url, "DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": str(self.folder / "certs")}
 
 
 def namespace(number: int, folder: Path) -> Elsewhere:
@@ -74,20 +89,25 @@ def elsewhere(engine_client: docker.DockerClient) -> Iterator[Elsewhere]:
     """A second engine with one image, which is ended and removed again."""
     if os.geteuid() != 0 or not system.have("ip", "nsenter", *daemon.PROGRAMS):
         pytest.skip("a second engine in a network namespace needs root, iproute2 and dockerd")
-    with tempfile.TemporaryDirectory(prefix="verifier-elsewhere-") as name, contextlib.ExitStack() as stack:
-        folder = Path(name)
+    with tempfile.TemporaryDirectory(prefix="verifier-elsewhere-") as path, contextlib.ExitStack() as stack:
+        folder = Path(path)
         try:
             there = namespace(next(_numbers), folder)
         except Unavailable as reason:
             pytest.skip(f"no network namespace can be made: {reason}")
         stack.callback(system.run, "ip", "netns", "delete", there.namespace)
-        options = ["--tls=false", "--shutdown-timeout", "1", "-H", there.url, "--pidfile", str(folder / "pid")]
-        options += ["--data-root", str(folder / "data"), "--exec-root", str(folder / "exec")]
+        certificates.write(certs := folder / "certs", there.host)
+        options = ["--shutdown-timeout", "1", "-H", there.url, "--pidfile", str(folder / "pid")]
+        options += ["--data-root", str(folder / "data"), "--exec-root", str(folder / "exec"), "--tlsverify"]
+        options += ["--tlscacert", str(certs / "ca.pem"), "--tlscert", str(certs / "server-cert.pem")]
+        options += ["--tlskey", str(certs / "server-key.pem")]
         record = folder / "engine.json"
         inside = ("nsenter", f"--net=/run/netns/{there.namespace}")
-        daemon.start(record, print, options, there.url, inside)
+        with pytest.MonkeyPatch.context() as patched:
+            there.set(patched)  # for the look whether it answers
+            daemon.start(record, print, options, None, inside)
         stack.callback(daemon.end, record)
-        with contextlib.closing(docker.DockerClient(base_url=there.url)) as client:
+        with contextlib.closing(there.client()) as client:
             client.images.load(b"".join(engine_client.images.get(IMAGE).save(named=True)))
         yield there
 
@@ -118,7 +138,7 @@ async def call(world: World, runtime: Any) -> tuple[str, str]:
 def test_an_engine_in_another_network_over_tcp(
     elsewhere: Elsewhere, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fetch: Any
 ) -> None:
-    monkeypatch.setenv("DOCKER_HOST", elsewhere.url)
+    elsewhere.set(monkeypatch)
 
     async def scenario() -> None:
         world = World("docker", tmp_path, IMAGE)
@@ -133,7 +153,7 @@ def test_an_engine_in_another_network_over_tcp(
                 assert await call(world, cell) == ("reached", elsewhere.host)
             finally:
                 await cell.close()
-        with contextlib.closing(docker.DockerClient(base_url=elsewhere.url)) as client:
+        with contextlib.closing(elsewhere.client()) as client:
             assert client.containers.list(all=True) == []
             assert {network.name for network in client.networks.list()} == {"bridge", "host", "none"}
 
@@ -143,7 +163,7 @@ def test_an_engine_in_another_network_over_tcp(
 def test_an_engine_that_cannot_call_back_is_told(
     elsewhere: Elsewhere, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("DOCKER_HOST", elsewhere.url)
+    elsewhere.set(monkeypatch)
     rule = ["OUTPUT", "-d", elsewhere.here, "-p", "tcp", "--syn", "-j", "REJECT"]
     inside = ["ip", "netns", "exec", elsewhere.namespace, "iptables"]
     system.run(*inside, "-I", *rule)

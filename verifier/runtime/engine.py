@@ -19,6 +19,22 @@ PING_WITHIN = 2
 FAILURES = (DockerException, requests.RequestException, OSError)
 
 
+_of_requests = requests.Session.merge_environment_settings
+
+
+def _with_own_certificates(client: Any, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+    """The settings of a request to an engine: its certificates are those of the Docker client.
+
+    requests lets REQUESTS_CA_BUNDLE win over those of a session (github.com/psf/requests/issues/3829), so an engine
+    with TLS would not be trusted where a company has certificates of its own.
+    """
+    return _of_requests(client, url, proxies, stream, client.verify if verify is None else verify, cert)
+
+
+# Of all clients, because testcontainers makes some of its own.
+docker.APIClient.merge_environment_settings = _with_own_certificates  # type: ignore[method-assign,assignment]
+
+
 def connect(timeout: int = 60) -> docker.DockerClient:
     """A client for the engine in DOCKER_HOST, or for the local one. Raises BrokenEnvironment."""
     try:
