@@ -28,6 +28,7 @@ from verifier.http.handler import Peer, Reply
 from verifier.http.message import Request, Response
 from verifier.http.server import serve
 from verifier.runtime.base import CommandSpec
+from verifier.runtime.labels import temporary
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
@@ -89,7 +90,11 @@ def elsewhere(engine_client: docker.DockerClient) -> Iterator[Elsewhere]:
     """A second engine with one image, which is ended and removed again."""
     if os.geteuid() != 0 or not system.have("ip", "nsenter", *daemon.PROGRAMS):
         pytest.skip("a second engine in a network namespace needs root, iproute2 and dockerd")
-    with tempfile.TemporaryDirectory(prefix="verifier-elsewhere-") as path, contextlib.ExitStack() as stack:
+    # In memory, if there is enough: removing an image from a disk can take longer than all tests here.
+    with (
+        tempfile.TemporaryDirectory(prefix="verifier-elsewhere-", dir=temporary()) as path,
+        contextlib.ExitStack() as stack,
+    ):
         folder = Path(path)
         try:
             there = namespace(next(_numbers), folder)

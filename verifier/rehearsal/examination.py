@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -70,11 +71,18 @@ def runtimes(remarks: Sequence[Remark]) -> list[str]:
 
 
 def _on_docker(matrix: Matrix, directory: Path) -> Iterator[Remark]:
-    from verifier.runtime import engine, images
+    from verifier.runtime import engine, images, own_container, remote
 
+    where = os.environ.get("DOCKER_HOST", "")
     try:
         wanted = images.wanted(*every_spec(matrix, directory))
         with engine.connected() as client:
+            if own_container.find(client) is not None:
+                yield Remark("ok", "this container joins the network of a run, because the engine runs it", "docker")
+            elif remote.is_remote(where):
+                way = remote.ends(where)
+                callers = ", ".join(sorted(remote.callers(way, where)))
+                yield Remark("ok", f"its containers reach this machine at {way.here}, from {callers}", "docker")
             for want in wanted:
                 if want.build is not None:
                     yield Remark("ok", f"image {want.name} ({want.whose}) is built from {want.build.context}", "docker")
