@@ -21,7 +21,8 @@ def run(
     """Start a container and return its id. Blocking; raises docker's errors."""
     for name in ("container", "docker_client"):
         logging.getLogger(f"testcontainers.core.{name}").setLevel(logging.WARNING)
-    container = DockerContainer(image)
+    # An engine over SSH is reached as by the verifier's own client, which needs no ssh program.
+    container = DockerContainer(image, docker_client_kw={"use_ssh_client": False})
     container.image = image  # the checked name, without a prefix from user settings
     container.env = dict(environment)
     container.ports = dict(ports)  # its method for ports would publish them on every address
