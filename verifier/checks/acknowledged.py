@@ -35,7 +35,7 @@ from verifier.checks.readings import PAGE, READS, Learned, kind_of, learn, readi
 from verifier.checks.relations import NOTHING, Reading, Relations, absent
 from verifier.checks.renderings import EMPTY, distinctive, shown_at
 from verifier.checks.repeated_keys import KEY
-from verifier.checks.replays import Source, usual_classes
+from verifier.checks.replays import Source, origin, usual_classes
 from verifier.checks.shapes import kind
 from verifier.checks.tolerance import Tolerance
 from verifier.checks.verdict import Finding, FindingKind
@@ -247,10 +247,13 @@ def _family(fault: str) -> str:
 
 def _tried(context: Context, learned: Learned) -> set[tuple[str, str, str, str]]:
     """Which disturbances a control of the old version had: service, operation and kind of the reading, family."""
+    families = {
+        place: {_family(fault) for fault in replay.faults}
+        for place, replay in learned.replays.by_origin.items()
+        if replay.control == "control-old" and replay.faults
+    }
     tried: set[tuple[str, str, str, str]] = set()
-    for operation in context.history.operations:
-        replay = learned.replays.of(operation) if operation.source in READS else None
-        if replay is not None and replay.control == "control-old":
-            for fault in replay.faults:
-                tried.add((operation.service, operation.name, kind_of(operation), _family(fault)))
+    for operation in context.groups.operations(lambda group: group.source in READS) if families else ():
+        for family in families.get(origin(context, operation), ()):
+            tried.add((operation.service, operation.name, kind_of(operation), family))
     return tried

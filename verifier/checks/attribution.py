@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 
 from verifier.checks.causes import is_end
 from verifier.checks.cells import CONTROLS, cells, is_live, is_replaced
-from verifier.checks.context import Context
+from verifier.checks.context import CLIENT, Context
 from verifier.checks.rates import DOUBT, Rates, Signature
 from verifier.checks.repetition import confirmed
 from verifier.checks.verdict import ROLLBACK, Attribution, Finding, Violation
@@ -227,11 +227,8 @@ def _cut_off(context: Context, attributions: _Attributions) -> list[tuple[Findin
 
 
 def _reached_by_new(context: Context) -> set[_Place]:
-    return {
-        (operation.session, operation.index)
-        for operation in context.client_operations()
-        if (step := context.steps.get(operation.step)) is not None and step.phase == "control-new"
-    }
+    by_new = context.groups.operations(lambda group: group.source in CLIENT and group.phase == "control-new")
+    return {(operation.session, operation.index) for operation in by_new}
 
 
 def _broken_by_new(context: Context, attributions: _Attributions) -> dict[str, int]:

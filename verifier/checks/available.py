@@ -9,34 +9,42 @@ from __future__ import annotations
 from verifier.checks import children, late_removal
 from verifier.checks.causes import broken, loses
 from verifier.checks.context import Context, called
+from verifier.checks.groups import Group
 from verifier.checks.guarantee import Guarantee
 from verifier.checks.verdict import CheckResult, Finding, FindingKind
 from verifier.history.model import Operation, ReplicaEvent
-from verifier.plan.faults import KILL, LATE_REMOVAL
+from verifier.plan.faults import FAMILIES, KILL, LATE_REMOVAL
 from verifier.plan.model import Plan
 
 GUARANTEE = "available"
 LINES = 10  # of a log
+CUTS = frozenset({KILL, "reset"})  # faults that may cut a request
 BROKEN = frozenset({"never-ready", "exited", "command-failed"})
 
 
 def check(context: Context, plan: Plan) -> CheckResult:
     """Refused, cut or late requests and answers of 5xx, but for those that a fault cut on purpose."""
     result = CheckResult(GUARANTEE)
-    for operation in context.history.operations:
-        if operation.source not in ("replay", "live", "poll") or cut_on_purpose(operation):
-            continue
-        if context.family(operation) == LATE_REMOVAL:
-            continue
-        result.ran(operation.step, operation.service, operation.name)
-        failed = operation.response is None or operation.response.status >= 500
-        if failed:
-            result.findings.append(_failed(context, operation))
+    for group in context.groups.where(_concerns):
+        if group.fault not in CUTS:
+            result.ran(group.step, group.service, group.name, group.count)
+    for group, operation in context.groups.pairs(
+        lambda group: _concerns(group) and (group.fault in CUTS or group.failed)
+    ):
+        if not cut_on_purpose(operation):
+            if group.fault in CUTS:
+                result.ran(group.step, group.service, group.name)
+            if group.failed:
+                result.findings.append(_failed(context, operation))
     result.findings += broken_replicas(context, GUARANTEE, going_back=False)
     for event, role in children.gone(context):
         result.tolerated[f"{event.service} {event.version}: the child process {role}", children.OWN] += 1
     late_removal.check(context, result)
     return result
+
+
+def _concerns(group: Group) -> bool:
+    return group.source in ("replay", "live", "poll") and FAMILIES.get(group.fault) != LATE_REMOVAL
 
 
 def broken_replicas(context: Context, guarantee: str, *, going_back: bool) -> list[Finding]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from verifier.checks.context import Context
+from verifier.checks.context import CLIENT, Context
 from verifier.checks.eventshapes import EventShapes
+from verifier.checks.groups import sent_by
 from verifier.checks.readback import LATE
 from verifier.checks.shapes import Shape, body_kind
 from verifier.contracts.expressions import body_json
@@ -36,29 +37,22 @@ class Baseline:
             for index, exchange in enumerate(session.exchanges)
         }
         self._swapped: dict[tuple[str, str], set[int]] = defaultdict(set)
-        for operation in context.client_operations():
-            if operation.fault == REORDER:
-                self._swapped[operation.step, operation.replay].add(operation.index)
+        for operation in context.groups.operations(lambda group: group.source in CLIENT and group.fault == REORDER):
+            self._swapped[operation.step, operation.replay].add(operation.index)
         self.classes: dict[Place, set[int]] = defaultdict(set)
         self.shapes: dict[tuple[str, str, int], Shape] = defaultdict(Shape)
         self.events: dict[tuple[str, str, int], EventShapes] = defaultdict(EventShapes)
         self.kinds: dict[tuple[str, str, int], set[str]] = defaultdict(set)
         self._learn()
-        self._reached: dict[tuple[str, str], int] = defaultdict(int)
-        self._furthest: dict[str, int] = defaultdict(int)
-        for operation in context.client_operations():
-            if operation.source == "replay":
-                replay = (operation.step, operation.replay)
-                self._reached[replay] = max(self._reached[replay], operation.index)
-                if context.phase(operation) == "control-old":
-                    self._furthest[operation.session] = max(self._furthest[operation.session], operation.index)
 
     def _learn(self) -> None:
         """Take in every response of the controls with all old."""
         names: dict[Place, str] = {}
-        for operation in self._context.client_operations():
-            step = self._context.steps.get(operation.step)
-            if step is None or step.phase != "control-old" or operation.response is None:
+        by_old = self._context.groups.operations(
+            lambda group: group.source in CLIENT and group.phase == "control-old" and group.answered
+        )
+        for operation in by_old:
+            if operation.response is None:
                 continue
             place = self.place(operation)
             if operation.request.method not in SAFE:
@@ -124,12 +118,15 @@ class Baseline:
         """Whether it was answered as an undisturbed request is, and the other one of two that overtook each other
         was not. Then it met what the other one meets in the controls, and the other way round.
         """
+        if operation.fault != OVERTAKEN:
+            return False
         first = operation.parent or operation.id
-        at, pair = self.place(operation), [*self._context.children.get(first, ()), self._context.by_id.get(first)]
-        alone = self.classes.get((*at[:3], ""), set())
-        return operation.fault == OVERTAKEN and [
-            entry.id for entry in pair if entry and entry.response and entry.response.status // 100 in alone
-        ] == [operation.id]
+        read_back = (entry for entry in self._context.groups.operations(sent_by("sweep")) if entry.parent == first)
+        pair = [*self._context.children.get(first, ()), *read_back, self._context.by_id.get(first)]
+        alone = self.classes.get((*self.place(operation)[:3], ""), set())
+        return [entry.id for entry in pair if entry and entry.response and entry.response.status // 100 in alone] == [
+            operation.id
+        ]
 
     def follows_shorter_session(self, operation: Operation) -> bool:
         """Whether a duplicate comes after a session that ended before its time: what the rest of it would have
@@ -138,7 +135,8 @@ class Baseline:
         first = self._context.by_id.get(operation.parent)
         if first is None or operation.fault not in LATE or not comes_later(self._context, operation):
             return False
-        return self._reached[first.step, first.replay] < self._furthest[first.session]
+        reached, furthest = self._context.once(_lengths)
+        return reached[first.step, first.replay] < furthest[first.session]
 
     def known(self, at: Place) -> set[int]:
         """The status classes seen at a place. Two requests at once may come out as any one after the other would.
@@ -152,6 +150,18 @@ class Baseline:
             for family in IN_TURN:
                 found |= self.classes.get((*at[:3], family), set())
         return found
+
+
+def _lengths(context: Context) -> tuple[dict[tuple[str, str], int], dict[str, int]]:
+    """The last exchange that each replay came to, and the last one of each session in the controls with all old."""
+    reached: dict[tuple[str, str], int] = defaultdict(int)
+    furthest: dict[str, int] = defaultdict(int)
+    for group, operation in context.groups.pairs(sent_by("replay")):
+        replay = (operation.step, operation.replay)
+        reached[replay] = max(reached[replay], operation.index)
+        if group.phase == "control-old":
+            furthest[operation.session] = max(furthest[operation.session], operation.index)
+    return reached, furthest
 
 
 def shape_key(operation: Operation, response: Response) -> tuple[str, str, int]:

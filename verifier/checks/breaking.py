@@ -130,9 +130,8 @@ def _answered_well(evidence: Evidence, breaks: dict[tuple[str, str, str], str]) 
         for failure in evidence.failures[number]
     }
     broken_versions = {(service, version) for service, version, _ in breaks}
-    for operation in evidence.context.history.operations:
-        answered = operation.response is not None and operation.response.status < 500
-        version = (operation.service, operation.version)
-        if answered and version in broken_versions and evidence.cells.get(operation.step) == "migration":
-            well.add((*version, operation.name))
+    for group in evidence.context.groups.where(lambda group: not group.failed):
+        version = (group.service, group.version)
+        if version in broken_versions and evidence.cells.get(group.step) == "migration":
+            well.add((*version, group.name))
     return well - wrong

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from verifier.checks import ends
-from verifier.checks.context import Context, called
+from verifier.checks.context import Context, called, is_work
+from verifier.checks.groups import Group
 from verifier.checks.guarantee import Guarantee
 from verifier.checks.verdict import CheckResult, Finding
 from verifier.contracts.completion import Completes
@@ -17,22 +18,27 @@ GUARANTEE = "completes"
 FORWARD = "forward-only states"
 
 
-def accepted_work(context: Context) -> Iterator[tuple[Operation, Completes, list[tuple[str, Operation]]]]:
+Work = tuple[Operation, Completes, list[tuple[str, Operation]]]
+
+
+def accepted_work(context: Context) -> Iterator[Work]:
     """Every accepted operation with its declaration and the states that polling showed, in order."""
-    for operation in context.work():
-        if operation.response is None:
-            continue
+    yield from context.once(_accepted_work)
+
+
+def _accepted_work(context: Context) -> list[Work]:
+    def accepted(group: Group) -> bool:
+        declared = context.guarantees(group) if is_work(group) else None
+        return declared is not None and declared.completes is not None and group.status == declared.completes.accepted
+
+    found: list[Work] = []
+    for operation in context.groups.operations(accepted):
         declared = context.guarantees(operation)
-        if declared is None or declared.completes is None:
-            continue
-        if operation.response.status != declared.completes.accepted:
-            continue
-        states = [
-            (state, poll)
-            for poll in context.children.get(operation.id, [])
-            if poll.source == "poll" and (state := shown_state(declared.completes, operation, poll)) is not None
-        ]
-        yield operation, declared.completes, states
+        if declared is not None and (completes := declared.completes) is not None:
+            polls = (entry for entry in context.children.get(operation.id, ()) if entry.source == "poll")
+            shown = ((shown_state(completes, operation, poll), poll) for poll in polls)
+            found.append((operation, completes, [(state, poll) for state, poll in shown if state is not None]))
+    return found
 
 
 def shown_state(completes: Completes, accepted: Operation, read: Operation) -> str | None:
@@ -104,7 +110,7 @@ def check_forward_only(context: Context, plan: Plan) -> CheckResult:
     Polls of one address belong to one piece of work, whichever attempt they were made for.
     """
     result = CheckResult(FORWARD)
-    works: dict[tuple[str, str, str], tuple[Operation, Completes, list[tuple[str, Operation]]]] = {}
+    works: dict[tuple[str, str, str], Work] = {}
     for operation, completes, states in accepted_work(context):
         if not completes.transitions or not states:
             continue

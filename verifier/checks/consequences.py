@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 
 from verifier.checks import breaking, completes
+from verifier.checks.context import CLIENT
 from verifier.checks.evidence import Evidence, Link, field_of
 from verifier.checks.renderings import shown_at
 from verifier.checks.verdict import Finding, FindingKind
@@ -66,12 +67,11 @@ def every_answer(evidence: Evidence) -> Iterator[Link]:
     """
     answers: dict[tuple[str, str, str], set[str]] = defaultdict(set)
     right: set[tuple[str, str, str]] = set()
-    for operation in evidence.context.history.operations:
-        if operation.response is not None:
-            at = (operation.step, operation.service, operation.version)
-            answers[at].add(operation.name)
-            if operation.response.status < 500:
-                right.add(at)
+    for group in evidence.context.groups.where(lambda group: group.answered):
+        at = (group.step, group.service, group.version)
+        answers[at].add(group.name)
+        if group.status < 500:
+            right.add(at)
     broken = {at for at, names in answers.items() if at not in right and len(names) > 1}
     for number, failures in enumerate(evidence.failures):
         if all(f.status >= 500 and (f.step, f.service, f.version) in broken for f in failures):
@@ -87,9 +87,8 @@ def removed(evidence: Evidence) -> Iterator[Link]:
     is not: that the operation is missing leads.
     """
     statuses: dict[tuple[str, str, str], set[int]] = defaultdict(set)
-    for operation in evidence.context.client_operations():
-        if operation.response is not None:
-            statuses[operation.service, operation.name, operation.version].add(operation.response.status)
+    for group in evidence.context.groups.where(lambda group: group.answered and group.source in CLIENT):
+        statuses[group.service, group.name, group.version].add(group.status)
     exists = {(service, name) for (service, name, _), found in statuses.items() if any(code < 300 for code in found)}
     gone = {at: found for at, found in statuses.items() if found <= REMOVED and at[:2] in exists}
     for number, failures in enumerate(evidence.failures):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from verifier.checks.groups import Group, Groups
 from verifier.contracts.expressions import Address, Expression
 from verifier.contracts.guarantees import OperationGuarantees
 from verifier.contracts.registry import ContractRegistry
@@ -21,11 +22,12 @@ CLIENT = frozenset({"replay", "live", "poll", "sweep"})
 
 @dataclass(slots=True)
 class Context:
-    """`ages` orders versions: oldest first. `path_of` and `phase_of` are by step id."""
+    """`children` are by the operation that caused them, without read-backs; `effects` by path, partner, operation."""
 
     history: History
     registry: ContractRegistry
     steps: dict[str, Step] = field(init=False)
+    groups: Groups = field(init=False)
     by_id: dict[str, Operation] = field(init=False)
     children: dict[str, list[Operation]] = field(init=False)
     effects: dict[tuple[str, str, str], list[Operation]] = field(init=False)
@@ -37,6 +39,7 @@ class Context:
 
     def __post_init__(self) -> None:
         self.steps = {step.id: step for step in self.history.steps}
+        self.groups = Groups(self.history, self.steps)
         self.by_id = {operation.id: operation for operation in self.history.operations}
         self.children = defaultdict(list)
         self.effects = defaultdict(list)
@@ -45,9 +48,10 @@ class Context:
         self._templates = {}
         self._keyed = {}
         self._once = {}
-        for operation in self.history.operations:
-            if operation.response is not None:
-                self.served[operation.step].add((operation.service, operation.version))
+        for group in self.groups.all:
+            if group.answered:
+                self.served[group.step].add((group.service, group.version))
+        for operation in self.groups.operations(lambda group: group.source != "sweep"):
             if operation.parent:
                 self.children[operation.parent].append(operation)
             if operation.effect == "applied" and not self.made_up(operation):
@@ -84,10 +88,10 @@ class Context:
 
     def work(self) -> Iterator[Operation]:
         """Every request for work that clients made, and that services made for them."""
-        return (entry for entry in self.history.operations if entry.source in SENT and not self.made_up(entry))
+        return self.groups.operations(is_work)
 
     def client_operations(self) -> Iterator[Operation]:
-        return (operation for operation in self.history.operations if operation.source in CLIENT)
+        return self.groups.operations(lambda group: group.source in CLIENT)
 
     def logged_beside(self, evidence: Iterable[str]) -> str:
         """What a replica logged when it failed at the last of these operations that failed; "" if that is not known.
@@ -109,7 +113,7 @@ class Context:
     def family(self, operation: Operation) -> str:
         return FAMILIES.get(operation.fault, "")
 
-    def guarantees(self, operation: Operation) -> OperationGuarantees | None:
+    def guarantees(self, operation: Operation | Group) -> OperationGuarantees | None:
         return self.registry.guarantees(operation.service, operation.version, operation.name)
 
     def template(self, operation: Operation) -> str:
@@ -143,6 +147,11 @@ class Context:
     def live(self, step: str, service: str) -> set[str]:
         found = self.steps.get(step)
         return {entry.version for entry in found.state if entry.service == service} if found else set()
+
+
+def is_work(group: Group) -> bool:
+    """Whether these are requests for work that clients made, or services for them."""
+    return group.source in SENT and not group.made_up
 
 
 def as_control(step: Step) -> Phase | None:

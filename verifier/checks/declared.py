@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from verifier.checks.context import SENT, Context, called
+from verifier.checks.context import Context, called
+from verifier.checks.groups import sent_by
 from verifier.checks.verdict import CheckResult, Finding, FindingKind
 from verifier.history.model import Operation
 from verifier.plan.model import Plan, PlannedBreak
@@ -20,7 +21,7 @@ def check(context: Context, plan: Plan) -> CheckResult:
     It hurts where a caller of this run uses the operation: a client that was recorded, or a service that called it.
     """
     result = CheckResult(GUARANTEE)
-    proofs = {operation.replay: operation for operation in context.history.operations if operation.source == "proof"}
+    proofs = {operation.replay: operation for operation in context.groups.operations(sent_by("proof"))}
     for item in plan.declared.breaks:
         proof = proofs.get(f"proof-{item.id}")
         if proof is not None:
@@ -54,9 +55,10 @@ def _who_use(context: Context, item: PlannedBreak) -> tuple[str, ...]:
 def _senders(context: Context) -> dict[tuple[str, str], set[str]]:
     """By service and operation: the services that sent it, "" for recorded clients."""
     found: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for operation in context.history.operations:
-        if operation.source in SENT:
-            found[operation.service, operation.name].add(operation.caller if operation.source == "inner" else "")
+    for group in context.groups.where(sent_by("replay", "live")):
+        found[group.service, group.name].add("")
+    for operation in context.groups.operations(sent_by("inner")):
+        found[operation.service, operation.name].add(operation.caller)
     return found
 
 
@@ -96,8 +98,8 @@ def check_made(context: Context, plan: Plan) -> CheckResult:
     result = CheckResult(GUARANTEE)
     authors = {proof.id: proof.written_for for step in plan.steps for proof in step.proofs if proof.written_for}
     asked: dict[str, list[Operation]] = defaultdict(list)
-    for operation in context.history.operations:
-        if operation.source == "proof" and operation.replay in authors:
+    for operation in context.groups.operations(sent_by("proof")):
+        if operation.replay in authors:
             asked[operation.replay].append(operation)
     for name, operations in asked.items():
         written_for = next((item for item in operations if item.version == authors[name]), None)

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 from verifier.checks.completes import accepted_work
-from verifier.checks.context import Context, called
+from verifier.checks.context import Context, called, is_work
+from verifier.checks.groups import Group
 from verifier.checks.guarantee import Guarantee
 from verifier.checks.idempotent import effects_of
 from verifier.checks.undeclared_effects import check_fewer, check_more
@@ -25,15 +26,16 @@ def reported_done(context: Context) -> Iterator[tuple[Operation, Operation]]:
         told = next((poll for state, poll in states if state in completes.done), None)
         if told is not None:
             yield operation, told
-    for operation in context.work():
-        if operation.outcome != "ok":
-            continue
+    for operation in context.groups.operations(lambda group: group.outcome == "ok" and _has_effects(context, group)):
         declared = context.guarantees(operation)
-        if declared is None or not declared.effects:
-            continue
-        done = declared.completes
+        done = declared.completes if declared is not None else None
         if done is None or context.value(done.state, operation) in done.done:
             yield operation, operation
+
+
+def _has_effects(context: Context, group: Group) -> bool:
+    declared = context.guarantees(group) if is_work(group) else None
+    return declared is not None and bool(declared.effects)
 
 
 def check_honest(context: Context, plan: Plan) -> CheckResult:
@@ -71,17 +73,17 @@ def _missing(context: Context, operation: Operation, told: Operation, effect: Ef
 def check_times(context: Context, plan: Plan) -> CheckResult:
     """More effects than declared although the operation was sent once: something inside did it twice."""
     result = CheckResult(TIMES)
-    sent = list(context.work())
     asked = [
         (operation, effect, value)
-        for operation in sent
+        for operation in context.groups.operations(lambda group: _has_effects(context, group))
         if (declared := context.guarantees(operation)) is not None
         for effect in declared.effects
         if effect.times != "at-least-once" and (value := context.value(effect.match, operation)) is not None
     ]
     attempts = Counter(_asked(context, operation, effect, value) for operation, effect, value in asked)
     # An attempt whose answer was lost may not tell the value, but it is one all the same.
-    retried = {entry.parent for entry in sent if entry.source != "inner"}
+    sent = context.groups.operations(lambda group: is_work(group) and group.source != "inner")
+    retried = {entry.parent for entry in sent}
     for operation, effect, value in asked:
         again = operation.id in retried or (operation.source != "inner" and operation.parent)
         if again or attempts[_asked(context, operation, effect, value)] > 1 or operation.outcome == "fail":

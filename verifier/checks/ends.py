@@ -119,13 +119,14 @@ def _never_waited_for(context: Context, found: list[Work]) -> Iterator[str]:
     waited = {(work.accepting.session, work.accepting.index) for work in found}
     looked = {_by_phase(context, work.accepting) for work in found}
     missing: Counter[tuple[str, str, str, str]] = Counter()
-    for operation in context.client_operations():
-        taken = operation.response is not None and operation.response.status < 300
-        undisturbed = operation.source == "replay" and not operation.fault and not operation.parent
-        if taken and undisturbed and (operation.session, operation.index) in waited:
+    taken = context.groups.operations(
+        lambda group: group.source == "replay" and not group.fault and 0 < group.status < 300 and group.phase in PHASES
+    )
+    for operation in taken:
+        if not operation.parent and (operation.session, operation.index) in waited:
             missing[_by_phase(context, operation)] += 1
     for (phase, service, name, version), count in missing.items():
-        if (phase, service, name, version) not in looked and phase in PHASES:
+        if (phase, service, name, version) not in looked:
             accepted = f"{service} {version} accepted {name} {count} times {PHASES[phase]}"
             yield (
                 f"{accepted}, and every session broke off before it waited for the work: "

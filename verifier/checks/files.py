@@ -6,7 +6,7 @@ they are for people, and say other things from day to day.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Iterator
 
 from verifier.checks.context import CLIENT, Context, called
@@ -23,29 +23,32 @@ class Files:
     """What each version by itself answers at a place: known where it answers the same bytes every time."""
 
     def __init__(self, context: Context) -> None:
-        self._alone: dict[str, dict[Place, list[bytes]]] = {
-            "control-old": defaultdict(list),
-            "control-new": defaultdict(list),
-        }
-        for operation in context.client_operations():
-            step, answer = context.steps.get(operation.step), operation.response
-            if step is None or step.phase not in self._alone or answer is None or answer.status != 200:
-                continue
-            self._alone[step.phase][_place(operation)].append(answer.body if is_file(operation, answer) else b"")
+        old, new = (_steady(context, phase) for phase in ("control-old", "control-new"))
+        self._known = {place: (body, new[place]) for place, body in old.items() if place in new}
 
     def misfits(self, operation: Operation, answer: Response) -> Iterator[str]:
         """A sentence where an answer is no file that a version by itself gives here."""
-        if not is_file(operation, answer):
-            return
-        known = [alone.get(_place(operation), []) for alone in self._alone.values()]
-        if any(len(bodies) < _LEAST or len(set(bodies)) > 1 or not bodies[0] for bodies in known):
-            return
-        if all(answer.body != bodies[0] for bodies in known):
-            sizes = " or ".join(dict.fromkeys(str(len(bodies[0])) for bodies in known))
+        known = self._known.get(_place(operation)) if self._known else None
+        if known is not None and answer.body not in known and is_file(operation, answer):
+            sizes = " or ".join(dict.fromkeys(str(len(body)) for body in known))
             yield (
                 f"{called(operation)}: these {len(answer.body)} bytes are not the {sizes} "
                 "that each version by itself answers every time"
             )
+
+
+def _steady(context: Context, phase: str) -> dict[Place, bytes]:
+    """The file at each place where every answer in the controls of one version is this file."""
+    found: dict[Place, bytes] = {}
+    times: Counter[Place] = Counter()
+    for operation in context.groups.operations(
+        lambda group: group.source in CLIENT and group.status == 200 and group.phase == phase
+    ):
+        place, answer = _place(operation), operation.response
+        body = answer.body if answer is not None and is_file(operation, answer) else b""
+        found[place] = body if found.get(place, body) == body else b""
+        times[place] += 1
+    return {place: body for place, body in found.items() if body and times[place] >= _LEAST}
 
 
 def is_file(operation: Operation, answer: Response) -> bool:

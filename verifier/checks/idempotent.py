@@ -10,7 +10,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from verifier.checks import repeated_keys
-from verifier.checks.context import Context, called
+from verifier.checks.context import Context, called, is_work
+from verifier.checks.groups import Group
 from verifier.checks.guarantee import Guarantee
 from verifier.checks.verdict import CheckResult, Finding
 from verifier.contracts.expressions import Expression, parse
@@ -40,7 +41,7 @@ def check(context: Context, plan: Plan) -> CheckResult:
 
 def _undeclared(context: Context) -> CheckResult:
     result, repeated = CheckResult(GUARANTEE), context.once(repeated_keys.repeated)
-    known = repeated_keys.learn(context, repeated)
+    known = context.once(repeated_keys.learn)
     for attempts in repeated:
         differing = repeated_keys.disagreeing(context, known, attempts)
         if differing is None:
@@ -57,7 +58,7 @@ def unrepeated(context: Context, plan: Plan) -> Iterator[str]:
     Nobody knows which values of their responses have to agree.
     """
     repeated = context.once(repeated_keys.repeated)
-    known = {name for name, _ in repeated_keys.learn(context, repeated).tried}
+    known = {name for name, _ in context.once(repeated_keys.learn).tried}
     for name in dict.fromkeys(repeated_keys.name_of(attempts) for attempts in repeated):
         if name not in known:
             yield (
@@ -70,7 +71,7 @@ def attempts_by_key(context: Context) -> Iterator[tuple[tuple[str, OperationGuar
     """The client's attempts for each declared key, in order; keys are the client's own, so per path."""
     found: dict[tuple[str, str, str, str], list[Operation]] = defaultdict(list)
     declared: dict[tuple[str, str, str, str], OperationGuarantees] = {}
-    for operation in context.work():
+    for operation in context.groups.operations(lambda group: is_work(group) and _is_declared(context, group)):
         promised = context.guarantees(operation)
         if promised is None or promised.idempotent is None:
             continue
@@ -82,6 +83,11 @@ def attempts_by_key(context: Context) -> Iterator[tuple[tuple[str, OperationGuar
     for group, attempts in found.items():
         attempts.sort(key=lambda operation: operation.started)
         yield (group[3], declared[group]), attempts
+
+
+def _is_declared(context: Context, group: Group) -> bool:
+    promised = context.guarantees(group)
+    return promised is not None and promised.idempotent is not None
 
 
 def _more_than_one(context: Context, effect: Effect, attempts: list[Operation]) -> list[Operation]:

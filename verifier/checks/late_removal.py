@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from verifier.checks.context import Context, called
 from verifier.checks.verdict import CheckResult, Finding, FindingKind
 from verifier.history.model import Operation
-from verifier.plan.faults import IN_HAND, LATE_REMOVAL
+from verifier.plan.faults import FAMILIES, IN_HAND, LATE_REMOVAL
 
 TERMINATING = "terminating"
 WHAT = {
@@ -30,12 +30,13 @@ def check(context: Context, result: CheckResult) -> None:
     if not ends:
         return
     sent: dict[str, list[Operation]] = defaultdict(list)
-    errors: set[tuple[str, str, str]] = set()  # what is answered 5xx undisturbed
-    for operation in context.history.operations:
-        if context.family(operation) == LATE_REMOVAL and operation.replica in ends:
+    errors = {  # what is answered 5xx undisturbed
+        (group.service, group.version, group.name)
+        for group in context.groups.where(lambda group: group.status >= 500 and not group.fault)
+    }
+    for operation in context.groups.operations(lambda group: FAMILIES.get(group.fault) == LATE_REMOVAL):
+        if operation.replica in ends:
             sent[operation.replica].append(operation)
-        elif _is_error(operation) and not operation.fault:
-            errors.add(_place(operation))
     for replica, event in ends.items():
         result.ran(event.step, event.service, "")
         failed = [

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from verifier.checks.context import Context, called
+from verifier.checks.groups import Group
 from verifier.checks.guarantee import Guarantee
 from verifier.checks.verdict import CheckResult, Finding
 from verifier.contracts.completion import expression
@@ -72,8 +73,8 @@ def check(context: Context, plan: Plan) -> CheckResult:
     """Every call that certainly began after a call listed behind it had ended."""
     result = CheckResult(NAME)
     made: dict[str, list[Operation]] = defaultdict(list)
-    for operation in context.history.operations:
-        if _took_effect(operation) and not context.made_up(operation):
+    for operation in context.groups.operations(_may_count):
+        if operation.source == "inner" or operation.effect == "applied":
             made[operation.caller].append(operation)
     for item, promised in context.registry.declared():
         order = ORDER.of(promised)
@@ -91,10 +92,9 @@ def check(context: Context, plan: Plan) -> CheckResult:
     return result
 
 
-def _took_effect(operation: Operation) -> bool:
-    if operation.source == "partner":
-        return operation.effect == "applied"
-    return operation.source == "inner" and operation.outcome in ("ok", "accepted")
+def _may_count(group: Group) -> bool:
+    took = group.source == "inner" and group.outcome in ("ok", "accepted")
+    return (took or group.source == "partner") and not group.made_up
 
 
 def _by_key(context: Context, order: Order, made: list[Operation]) -> Iterator[list[_Call]]:

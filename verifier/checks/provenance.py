@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from verifier.checks.context import Context
 from verifier.history.model import Operation
 
+READERS = frozenset({"replay", "live", "poll"})
+Place = tuple[str, str, str]  # step, replay, service
 _SHORTEST = 3  # characters by which a value that was handed out is recognised in a request
 
 
@@ -19,10 +21,7 @@ class Provenance:
     """The answers of each replay, in order, looked at only where a request has to be explained."""
 
     def __init__(self, context: Context) -> None:
-        self._replays: dict[tuple[str, str, str], list[Operation]] = defaultdict(list)
-        for operation in context.history.operations:
-            if operation.source in ("replay", "live", "poll") and operation.response is not None:
-                self._replays[operation.step, operation.replay, operation.service].append(operation)
+        self._context = context
 
     def by_another(self, operation: Operation) -> Operation | None:
         """The latest earlier answer of another version in the same replay whose values a request carries.
@@ -31,7 +30,7 @@ class Provenance:
         """
         earlier = [
             entry
-            for entry in reversed(self._replays[operation.step, operation.replay, operation.service])
+            for entry in reversed(self._context.once(_answers).get(_place(operation), ()))
             if entry.ended <= operation.started and entry.version != operation.version
         ]
         carried = _carried(operation)
@@ -40,6 +39,17 @@ class Provenance:
         return next(
             (entry for kind in kinds for entry in earlier if any(_holds(carried, value) for value in kind(entry))), None
         )
+
+
+def _answers(context: Context) -> dict[Place, list[Operation]]:
+    found: dict[Place, list[Operation]] = defaultdict(list)
+    for operation in context.groups.operations(lambda group: group.answered and group.source in READERS):
+        found[_place(operation)].append(operation)
+    return found
+
+
+def _place(operation: Operation) -> Place:
+    return (operation.step, operation.replay, operation.service)
 
 
 def _values(operation: Operation) -> Iterator[str]:

@@ -26,7 +26,7 @@ from verifier.checks.context import Context
 from verifier.checks.verdict import Attribution, Finding
 from verifier.history.model import Operation
 from verifier.history.outcome import SAFE
-from verifier.plan.faults import LATE_REMOVAL
+from verifier.plan.faults import FAMILIES, LATE_REMOVAL
 
 SIGNIFICANCE = 0.01  # the chance of an excess this large, if both rates were equal, below which they are not
 DOUBT = 0.1  # the chance below which an excuse needs more tries than it has
@@ -70,7 +70,7 @@ class Rates:
 
     context: Context
     cells: dict[str, Attribution]
-    _tries: Counter[tuple[str, str, str, str, str, str]] = field(default_factory=Counter)
+    _tries: dict[tuple[str, str], Counter[tuple[str, str, str, str]]] = field(default_factory=dict)
     _starts: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     _late_ends: Counter[tuple[str, str, str]] = field(default_factory=Counter)  # of replicas that were removed late
     _failures: dict[tuple[str, Signature], dict[tuple[str, str], set[str]]] = field(
@@ -79,11 +79,8 @@ class Rates:
     _versions: dict[tuple[str, str], set[str]] = field(default_factory=lambda: defaultdict(set))  # by cell, service
 
     def __post_init__(self) -> None:
-        for operation in self.context.history.operations:
-            cell, family = self.cells.get(operation.step, "mixed"), self.context.family(operation)
-            traffic, version = self._traffic_of(operation), operation.version
-            self._tries[cell, operation.service, operation.name, family, traffic, version] += 1
-            self._versions[cell, operation.service].add(version)
+        for group in self.context.groups.all:
+            self._versions[self.cells.get(group.step, "mixed"), group.service].add(group.version)
         for event in self.context.history.replicas:
             cell = self.cells.get(event.step, "mixed")
             if event.what == "started":
@@ -130,11 +127,23 @@ class Rates:
         )
         versions = {version} if version else self._versions.get((cell, service), set())
         if operation:
-            tries = sum(self._tries[cell, service, operation, family, kind, by] for kind in kinds for by in versions)
+            tried = self._tried(service, operation)
+            tries = sum(tried[cell, family, kind, by] for kind in kinds for by in versions)
         else:
             ends = self._late_ends if family == LATE_REMOVAL else self._starts
             tries = sum(ends[cell, service, by] for by in versions)
         return Rate(failures, max(failures, tries))
+
+    def _tried(self, service: str, name: str) -> Counter[tuple[str, str, str, str]]:
+        """The tries of one operation, by cell, family, traffic and version."""
+        found = self._tries.get((service, name))
+        if found is None:
+            found = self._tries[service, name] = Counter()
+            of_name = self.context.groups.pairs(lambda group: (group.service, group.name) == (service, name))
+            for group, operation in of_name:
+                cell, family = self.cells.get(group.step, "mixed"), FAMILIES.get(group.fault, "")
+                found[cell, family, self._traffic_of(operation), group.version] += 1
+        return found
 
     def chance(self, cell: str, control: str, finding: Finding) -> float:
         """How likely it is that a control shows a defect as often as a cell does (0 to 1).

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from verifier.checks.context import SENT, Context
+from verifier.checks.groups import Group
 from verifier.checks.replays import Origin, find, origin
 from verifier.checks.values import differences, leaves, text
 from verifier.contracts.expressions import body_json
@@ -29,6 +30,12 @@ def body_of(operation: Operation) -> Any:
     return body_json(operation.response.body) if operation.response else MISSING
 
 
+def same_body(one: Operation, other: Operation) -> bool:
+    """Whether two operations were answered with the same bytes."""
+    first, second = one.response, other.response
+    return first is second or (first is not None and second is not None and first.body == second.body)
+
+
 @dataclass(slots=True)
 class Controls:
     """Learned from the sweeps of the controls: `noise` by pointer, `lost` by session and index.
@@ -45,26 +52,32 @@ class Controls:
 
     def __post_init__(self) -> None:
         replays = self.context.once(find)
-        first: dict[tuple[str, str], Any] = {}
-        for operation in self.context.history.operations:
-            step = self.context.steps.get(operation.step)
-            if operation.source != "sweep" or step is None or not step.phase.startswith("control"):
-                continue
-            if step.phase == "control-old" and operation.response is not None:
-                self._statuses[_place(operation)][operation.response.status] += 1
-            if operation.response is None or operation.response.status >= 300:
-                if step.phase == "control-old":
-                    self.lost.add((operation.service, operation.session, operation.index))
+        first: dict[tuple[str, str], Operation] = {}
+        in_controls = self.context.groups.pairs(
+            lambda group: group.source == "sweep" and group.phase.startswith("control")
+        )
+        for group, operation in in_controls:
+            if group.phase == "control-old" and group.answered:
+                self._statuses[_place(operation)][group.status] += 1
+            if not group.answered or group.status >= 300:
+                if group.phase == "control-old":
+                    self.lost.add(_place(operation))
                 continue
             body = body_of(operation)
             if body is MISSING or not replays.teaches(operation):
                 continue
-            known = first.setdefault((step.path, operation.parent), body)
-            for one, other in ((known, body), (body, known)):
-                for pointer, _, _ in differences(one, other):
-                    self.noise.add((operation.service, operation.name, pointer))
+            known = first.setdefault((group.path, operation.parent), operation)
+            if not same_body(known, operation):
+                self._learn_noise(operation, body_of(known), body)
             for pointer, value in leaves(body):
-                self._shown[self._place(operation, pointer)].add(value)
+                shown = self._shown[self._place(operation, pointer)]
+                if len(shown) < 2:  # asked is only whether there is one
+                    shown.add(value)
+
+    def _learn_noise(self, operation: Operation, known: Any, body: Any) -> None:
+        for one, other in ((known, body), (body, known)):
+            for pointer, _, _ in differences(one, other):
+                self.noise.add((operation.service, operation.name, pointer))
 
     def leads_away(self, operation: Operation) -> bool:
         """Whether a read-back is redirected, as the old version by itself redirects most reads of this place.
@@ -105,19 +118,29 @@ class Removals:
     _missed: dict[Target, list[Operation]] = field(default_factory=lambda: defaultdict(list))
 
     def __post_init__(self) -> None:
-        expected = self._read_as_gone()
-        for operation in self.context.history.operations:
-            if _place(operation) in expected and _is_gone(operation):
+        groups = self.context.groups
+        read_as_gone = list(groups.pairs(_is_gone))
+        expected = {_place(operation) for group, operation in read_as_gone if group.phase == "control-old"}
+        for _, operation in read_as_gone:
+            if _place(operation) in expected:
                 self._missed[self._target(operation)].append(operation)
+        for operation in groups.operations(lambda group: group.source in SENT and group.method == "DELETE"):
             self._note_away(operation)
-            if operation.source not in SENT or operation.outcome == "fail":
-                continue
-            target = self._target(operation)
-            self._touched[target].add(origin(self.context, operation))
-            if operation.request.method == "DELETE":
-                self._deleted[target].append(operation)
-            elif operation.request.method not in SAFE:
-                self._writes[origin(self.context, operation)].append(operation)
+            if operation.outcome != "fail":
+                self._deleted[self._target(operation)].append(operation)
+        if self._deleted:
+            self._learn_others()
+
+    def _learn_others(self) -> None:
+        """Who else asked for what was deleted, and what the clients that deleted it wrote."""
+        clients = {origin(self.context, operation) for found in self._deleted.values() for operation in found}
+        sent = self.context.groups.operations(lambda group: group.source in SENT and group.outcome != "fail")
+        for operation in sent:
+            client = origin(self.context, operation)
+            if (target := self._target(operation)) in self._deleted:
+                self._touched[target].add(client)
+            if client in clients and operation.request.method not in (*SAFE, "DELETE"):
+                self._writes[client].append(operation)
 
     def may_be_gone(self, sweep: Operation) -> bool:
         target = self._target(sweep)
@@ -143,20 +166,11 @@ class Removals:
     def _note_away(self, operation: Operation) -> None:
         answer = operation.response
         found_nothing = answer is not None and answer.status in GONE
-        if operation.request.method != "DELETE" or operation.source not in SENT or "?" in operation.request.target:
+        if "?" in operation.request.target:
             return
         if operation.outcome != "fail" or found_nothing:
             target = (*self._target(operation)[:2], operation.request.path.rstrip("/"))
             self._away[target] = min(operation.started, self._away.get(target, operation.started))
-
-    def _read_as_gone(self) -> set[Place]:
-        """Where in the traffic the old version by itself answers a client's read with "gone"."""
-        phases = {name: step.phase for name, step in self.context.steps.items()}
-        return {
-            _place(operation)
-            for operation in self.context.history.operations
-            if phases.get(operation.step) == "control-old" and _is_gone(operation)
-        }
 
     def _target(self, operation: Operation) -> Target:
         return (self.context.path(operation), operation.service, operation.request.target)
@@ -182,16 +196,12 @@ class Endpoints:
     def __post_init__(self) -> None:
         statuses: dict[tuple[str, str, str], set[int]] = defaultdict(set)
         by_itself: dict[tuple[str, str, str], set[int]] = defaultdict(set)
-        for operation in self.context.history.operations:
-            if operation.source not in ("replay", "live") or operation.request.method not in SAFE:
-                continue
-            phase = self.context.phase(operation)
-            if operation.response is None or not phase.startswith("control"):
-                continue
-            name = (operation.service, operation.version, operation.name)
-            statuses[name].add(operation.response.status)
-            if phase == "control-old":
-                by_itself[name].add(operation.response.status)
+        for group in self.context.groups.where(_is_answered_read):
+            name = (group.service, group.version, group.name)
+            if group.phase.startswith("control"):
+                statuses[name].add(group.status)
+            if group.phase == "control-old":
+                by_itself[name].add(group.status)
         self.removed = {name for name, found in statuses.items() if found & NOT_THERE and min(found) >= 400}
         self.broken = {name for name, found in by_itself.items() if min(found) >= 500}
 
@@ -208,7 +218,10 @@ def _place(operation: Operation) -> Place:
     return (operation.service, operation.session, operation.index)
 
 
-def _is_gone(operation: Operation) -> bool:
-    answer = operation.response
-    reads = operation.source in ("replay", "live") and operation.request.method in SAFE
-    return reads and answer is not None and answer.status in GONE
+def _is_gone(group: Group) -> bool:
+    return _is_answered_read(group) and group.status in GONE
+
+
+def _is_answered_read(group: Group) -> bool:
+    """Whether these are a client's reads, and were answered."""
+    return group.source in ("replay", "live") and group.method in SAFE and group.answered

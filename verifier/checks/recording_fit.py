@@ -79,7 +79,10 @@ def _last_seen(context: Context, shapes: dict[Place, Exchanges]) -> dict[Place, 
     It goes on with the last attempt's; of a read that was recorded as polling with the last poll's, if that had one.
     """
     found: dict[Place, dict[int, Operation]] = {}
-    for operation in context.history.operations:
+    steps = {step for step, _ in shapes}
+    for operation in context.groups.operations(
+        lambda group: group.step in steps and group.source in ("replay", "poll")
+    ):
         place = (operation.step, operation.replay)
         if place not in shapes:
             continue

@@ -12,7 +12,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from verifier.checks.context import Context
+from verifier.checks.context import Context, is_work
+from verifier.checks.groups import Group
 from verifier.checks.renderings import Values, values_of
 from verifier.contracts.expressions import body_json, parse
 from verifier.history.model import Operation
@@ -41,17 +42,22 @@ class Repeats:
 def repeated(context: Context) -> list[list[Operation]]:
     """The attempts with each key that no guarantee speaks of and that was sent more than once, in order."""
     found: dict[tuple[str, str, str, str], list[Operation]] = defaultdict(list)
-    for operation in context.work():
-        promised = context.guarantees(operation)
+
+    def open_to(group: Group) -> bool:
+        promised = context.guarantees(group)
+        return is_work(group) and group.method not in SAFE and (promised is None or not promised.idempotent)
+
+    for operation in context.groups.operations(open_to):
         key = header(operation.request.headers, KEY)
-        if key is not None and operation.request.method not in SAFE and (promised is None or not promised.idempotent):
+        if key is not None:
             found[context.path(operation), operation.service, operation.name, key].append(operation)
     return [sorted(attempts, key=lambda entry: entry.started) for attempts in found.values() if len(attempts) > 1]
 
 
-def learn(context: Context, groups: list[list[Operation]]) -> Repeats:
+def learn(context: Context) -> Repeats:
+    """Use it with `context.once`."""
     found = Repeats()
-    for attempts in groups:
+    for attempts in context.once(repeated):
         if any(context.phase(entry) != "control-old" for entry in attempts) or len(_compared(attempts)) < 2:
             continue
         name, family = name_of(attempts), family_of(context, attempts)

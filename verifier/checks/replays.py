@@ -7,11 +7,12 @@ answer that the verifier made is its own doing and teaches nothing about the ser
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Literal
 
 from verifier.checks.context import Context, as_control
+from verifier.checks.groups import Group, sent_by
 from verifier.checks.renderings import Values, distinctive, sent_values, values_of
 from verifier.contracts.expressions import body_json
 from verifier.history.model import Operation, Phase
@@ -135,9 +136,7 @@ def find(context: Context) -> Replays:
     found: dict[Origin, Replay] = {}
     usual = _usual_errors(context)
     readers: dict[tuple[str, ...], set[Origin]] = defaultdict(set)
-    for operation in context.history.operations:
-        if operation.source not in ("replay", "live"):
-            continue
+    for operation in context.groups.operations(sent_by("replay", "live")):
         place = origin(context, operation)
         replay = found.get(place)
         if replay is None:
@@ -161,11 +160,18 @@ def _usual_errors(context: Context) -> set[Exchange]:
     The recording has the error, too, as a rule. The rest of such a session says as much about the services as another
     one: an error that is always there tells of no defect that others do not have.
     """
-    failed: dict[Exchange, set[bool]] = defaultdict(set)
-    for operation in context.history.operations:
-        if operation.source in ("replay", "live") and _control(context, operation.step) == "control-old":
-            failed[_exchange(operation)].add(operation.response is not None and operation.response.status >= 500)
-    return {exchange for exchange, found in failed.items() if found == {True}}
+    steps = {step for step in context.steps if _control(context, step) == "control-old"}
+
+    def exchanges(ends: Callable[[Group], bool]) -> set[Exchange]:
+        return {
+            _exchange(operation)
+            for operation in context.groups.operations(
+                lambda group: group.source in ("replay", "live") and group.step in steps and ends(group)
+            )
+        }
+
+    failed = exchanges(lambda group: group.status >= 500)
+    return failed - exchanges(lambda group: group.status < 500) if failed else failed
 
 
 def _exchange(operation: Operation) -> Exchange:

@@ -39,6 +39,8 @@ def completed(history: History, plan: Plan) -> History:
     planned = {step.id for path in (*plan.paths, *plan.confirmation) for step in path.steps}
     recorded = {step.id for step in history.steps}
     under_way = (planned - recorded) | {step.id for step in history.steps if step.stopped}
+    if not under_way:
+        return history
     by_id = {operation.id: operation for operation in history.operations}
     return structs.replace(
         history,

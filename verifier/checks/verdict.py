@@ -105,9 +105,9 @@ class CheckResult:
         self.subjects += other.subjects
         self.tolerated += other.tolerated
 
-    def ran(self, step: str, service: str, operation: str) -> None:
-        self.steps[step] += 1
-        self.subjects[service, operation] += 1
+    def ran(self, step: str, service: str, operation: str, times: int = 1) -> None:
+        self.steps[step] += times
+        self.subjects[service, operation] += times
 
 
 @dataclass(frozen=True, slots=True)

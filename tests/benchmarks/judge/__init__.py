@@ -1,0 +1,1 @@
+"""How long it takes to judge a long run, and how much memory."""
