@@ -16,6 +16,12 @@ def escape(name: str) -> str:
     return name.replace("~", "~0").replace("/", "~1")
 
 
+@lru_cache(maxsize=8192)
+def below(pointer: str, name: str) -> str:
+    """The pointer of a member of the object at a pointer."""
+    return f"{pointer}/{escape(name)}"
+
+
 def names(pointer: str) -> list[str]:
     """The names of the members on the way, the outermost first; none in "", the whole document."""
     tokens = pointer.split("/")[1:]

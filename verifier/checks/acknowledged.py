@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 
 from verifier.checks.causes import retyped
 from verifier.checks.context import Context, called
-from verifier.checks.readback import LATE
+from verifier.checks.readback import LATE, same_body
 from verifier.checks.reading_words import (
     answered_body,
     displayed,
@@ -31,11 +31,21 @@ from verifier.checks.reading_words import (
     nearest,
     read_otherwise,
 )
-from verifier.checks.readings import PAGE, READS, Learned, kind_of, learn, readings, shown_before
-from verifier.checks.relations import NOTHING, Reading, Relations, absent
+from verifier.checks.readings import (
+    PAGE,
+    READS,
+    Learned,
+    kind_of,
+    learn,
+    read_before,
+    reading_of,
+    readings,
+    shown_before,
+)
+from verifier.checks.relations import NOTHING, Place, Reading, Relations, absent
 from verifier.checks.renderings import EMPTY, distinctive, shown_at
 from verifier.checks.repeated_keys import KEY
-from verifier.checks.replays import Source, origin, usual_classes
+from verifier.checks.replays import Replay, Source, origin, usual_classes
 from verifier.checks.shapes import kind
 from verifier.checks.tolerance import Tolerance
 from verifier.checks.verdict import Finding, FindingKind
@@ -46,26 +56,43 @@ from verifier.plan.faults import FAMILIES
 from verifier.pointers import MISSING
 
 _IDENTITY = re.compile(r"(?:(?:^|[/_-])(?:id|uuid|guid|key|href|token|etag)|Id|Uuid|Key|Token)$")
+_NEVER = 1 << 30  # after every exchange of a session
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}|at [0-9.]+")
 
 
 @dataclass(slots=True)
 class Acknowledged:
-    """What was found, by the operation that read it. `settled` and `broken` are pointers by operation id."""
+    """What was found, by the id of the operation that read it. `broken` are the pointers of the findings."""
 
     tolerance: Tolerance
     findings: dict[str, list[Finding]] = field(default_factory=lambda: defaultdict(list))
-    settled: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     broken: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    look: _Look = field(init=False)
+
+    def settles(self, operation: Operation, pointer: str) -> bool:
+        """Whether the value at a pointer was compared with what was written, or is told already."""
+        return pointer in self.broken.get(operation.id, ()) or self.look.compares(operation, pointer)
 
 
 def check(context: Context) -> Acknowledged:
     """Looks at every response but those that teach. Use it with `context.once`."""
     found = Acknowledged(Tolerance(context, context.once(learn)))
-    look = _Look(context, found)
+    look = found.look = _Look(context, found)
     for reading in readings(context, teaching=False):
         look.at(reading)
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Expected:
+    """What is expected of a version at a place, from `known`: of pointers with relations to writes the sources, the
+    latest first; the pointers that repeat what was read before; and the constants.
+    """
+
+    known: Relations
+    written: tuple[tuple[str, list[Source]], ...]
+    repeats: frozenset[str]
+    constants: tuple[tuple[str, set[frozenset[str]]], ...]
 
 
 class _Look:
@@ -75,19 +102,83 @@ class _Look:
         self._usual = usual_classes(self.learned.replays)
         self._tried = _tried(context, self.learned)
         self._tolerance = found.tolerance
+        self._expectations: dict[tuple[Place, str], _Expected | None] = {}
+        self._refusals: dict[Replay, int] = {}
 
     def at(self, reading: Reading) -> None:
+        expected = self._expected(reading)
+        if expected is not None and not self._left_out(reading) and not self._is_as_expected(reading, expected):
+            self._compare(reading, expected.known)
+
+    def compares(self, operation: Operation, pointer: str) -> bool:
+        """Whether a response is a reading in which the value at a pointer has a write that it must show."""
+        reading = reading_of(self.learned.replays, operation, teaching=False)
+        known = self.learned.of(reading) if reading is not None else None
+        if reading is None or known is None or pointer not in known.held or self._left_out(reading):
+            return False
+        return any(self._counts(reading, source) for source in known.kept(pointer))
+
+    def _expected(self, reading: Reading) -> _Expected | None:
+        key = (reading.place, reading.operation.version)
+        if key not in self._expectations:
+            self._expectations[key] = self._expectation(reading)
+        return self._expectations[key]
+
+    def _expectation(self, reading: Reading) -> _Expected | None:
         known = self.learned.of(reading)
-        if known is None or self._left_out(reading):
-            return
+        if known is None:
+            return None
+        place = reading.place
+        written = ((pointer, known.kept(pointer)) for pointer in known.held)
+        pointers = {pointer for relations in self.learned.by_place.get(place, ()) for pointer in relations.shown}
+        constants = ((pointer, self.learned.constant(place, pointer)) for pointer in pointers - {PAGE})
+        return _Expected(
+            known,
+            tuple((pointer, sources) for pointer, sources in written if sources),
+            frozenset(pointer for pointer in known.compared if known.repeats(pointer)),
+            tuple((pointer, usual) for pointer, usual in constants if usual),
+        )
+
+    def _is_as_expected(self, reading: Reading, expected: _Expected) -> bool:
+        """Whether a response shows nothing but what is expected. It spares `_compare` most readings."""
+        values, sources, settled = reading.values, reading.replay.sources, set[str]()
+        for pointer, kept in expected.written:
+            shown = values.get(pointer) or absent(pointer)
+            for source in kept:
+                if self._counts(reading, source):
+                    settled.add(pointer)
+                    if any(option <= shown for option in sources[source]):
+                        break
+            else:
+                if pointer in settled:
+                    return False
+        if reading.replay.faults:
+            return True
+        for pointer, usual in expected.constants:
+            if pointer not in settled and (values[pointer] not in usual if pointer in values else "*" in pointer):
+                return False
+        return not expected.repeats - settled or self._repeats_what_was_read(reading, expected.repeats - settled)
+
+    def _repeats_what_was_read(self, reading: Reading, pointers: frozenset[str]) -> bool:
+        if self.learned.replays.is_shared(reading.operation):
+            return True
+        before = read_before(reading)
+        if before is None or same_body(before, reading.operation):
+            return True
+        was = shown_before(reading) or {}
+        return all(was[pointer] == reading.values.get(pointer) for pointer in pointers if pointer in was)
+
+    def _compare(self, reading: Reading, known: Relations) -> None:
+        settled: set[str] = set()
         disturbed = bool(reading.replay.faults)
         for pointer in known.held:
-            self._written(reading, known, pointer)
+            if self._written(reading, known, pointer):
+                settled.add(pointer)
         if disturbed:
             return
         before = None if self.learned.replays.is_shared(reading.operation) else shown_before(reading)
         for pointer in {**dict.fromkeys(reading.values), **dict.fromkeys(known.shown)}:
-            if pointer not in self._found.settled.get(reading.operation.id, ()):
+            if pointer not in settled:
                 was = before.get(pointer) if before is not None and known.repeats(pointer) else None
                 if was is None or not self._changed(reading, known, pointer, was):
                     self._constant(reading, pointer)
@@ -101,21 +192,31 @@ class _Look:
         operation = reading.operation
         if not all((operation.service, operation.name, kind_, family) in self._tried for family in families):
             return True  # no control was disturbed in this way
-        return any(self._refused(reading, index) for index in reading.replay.attempts)
+        refused = self._first_refused(reading.replay)
+        return refused < (_NEVER if kind_ == "read-back" else reading.place[2])
 
-    def _refused(self, reading: Reading, index: int) -> bool:
-        write = reading.replay.write(index)
-        if index >= reading.place[2] and reading.place[3] != "read-back":
-            return False
+    def _first_refused(self, replay: Replay) -> int:
+        """The first write of a replay that was refused, where the controls take it."""
+        if replay not in self._refusals:
+            self._refusals[replay] = min(
+                filter(lambda index: self._refused(replay, index), replay.attempts), default=_NEVER
+            )
+        return self._refusals[replay]
+
+    def _refused(self, replay: Replay, index: int) -> bool:
+        write = replay.write(index)
         usual = self._usual.get((write.session, index), set())
         return write.response is None or (bool(usual) and write.response.status // 100 not in usual)
 
-    def _written(self, reading: Reading, known: Relations, pointer: str) -> None:
+    def _written(self, reading: Reading, known: Relations, pointer: str) -> bool:
+        """Compare a value with what was written; whether a write says what it must be."""
         sources = [source for source in known.kept(pointer) if self._counts(reading, source)]
-        if not sources:
-            return
+        if sources:
+            self._compare_with(reading, known, pointer, sources)
+        return bool(sources)
+
+    def _compare_with(self, reading: Reading, known: Relations, pointer: str, sources: list[Source]) -> None:
         operation, shown = reading.operation, reading.values.get(pointer, absent(pointer))
-        self._found.settled[operation.id].add(pointer)
         if any(reading.holds(source, pointer) for source in sources) or known.always(pointer, shown):
             return
         wanted = {text for source in sources for option in reading.replay.sources[source] for text in option}
@@ -150,7 +251,6 @@ class _Look:
         if self._tolerance.went_on(reading, pointer, before, shown):
             return False
         operation = reading.operation
-        self._found.settled[operation.id].add(pointer)
         earlier = max(
             (read for read in reading.replay.reads.values() if read.request.target == operation.request.target
              and read.started < operation.started),
@@ -183,7 +283,6 @@ class _Look:
             return
         if any(self._tolerance.went_on(reading, pointer, texts, shown) for texts in usual):
             return
-        self._found.settled[operation.id].add(pointer)
         always = " or ".join(sorted(listed(texts) for texts in usual))
         message = (
             f"{called(operation)} shows {named(pointer)} as {displayed(operation, pointer)}; "

@@ -6,7 +6,7 @@ from collections import defaultdict
 
 from verifier.checks.context import CLIENT, Context
 from verifier.checks.eventshapes import EventShapes
-from verifier.checks.groups import sent_by
+from verifier.checks.groups import Group, sent_by
 from verifier.checks.readback import LATE
 from verifier.checks.shapes import Shape, body_kind
 from verifier.contracts.expressions import body_json
@@ -22,6 +22,7 @@ AFTERWARDS = "duplicate afterwards"
 REORDER = "reorder"
 LOST = "lost-answer"
 OVERTAKEN = "late-arrival"
+MOST_BODIES = 1 << 15  # that are known to fit, of one operation
 IN_TURN = ("", "duplicate", "retry")
 
 
@@ -43,6 +44,8 @@ class Baseline:
         self.shapes: dict[tuple[str, str, int], Shape] = defaultdict(Shape)
         self.events: dict[tuple[str, str, int], EventShapes] = defaultdict(EventShapes)
         self.kinds: dict[tuple[str, str, int], set[str]] = defaultdict(set)
+        self._known: dict[Place, set[int]] = {}
+        self._fitting: dict[tuple[str, str, int], set[bytes]] = {}
         self._learn()
 
     def _learn(self) -> None:
@@ -81,6 +84,39 @@ class Baseline:
             if found & self.classes[place]:
                 self.classes[place] |= found
 
+    def is_usual(self, group: Group, operation: Operation, response: Response) -> bool:
+        """Whether a response has a status class and a shape that the old version showed. It spares most of them more.
+
+        Of a body that is told again the answer is known.
+        """
+        known = self._usual_classes(group, operation)
+        if not known:
+            return False
+        if (status := group.status // 100) not in known:
+            return False
+        if status != 2 or group.method == "HEAD":
+            return True
+        key = (group.service, group.name, status)
+        shape = self.shapes.get(key)
+        if shape is None:
+            return False
+        fitting = self._fitting.setdefault(key, set())
+        if response.body in fitting:
+            return True
+        body = body_json(response.body)
+        if isinstance(body, dict | list) and "JSON" in self.kinds.get(key, ()) and shape.fits(body):
+            if len(fitting) >= MOST_BODIES:
+                fitting.clear()
+            fitting.add(response.body)
+            return True
+        return False
+
+    def _usual_classes(self, group: Group, operation: Operation) -> set[int]:
+        place = self._place(group.source == "live", operation)
+        if place not in self._known:
+            self._known[place] = self.known(place)
+        return self._known[place]
+
     def place(self, operation: Operation) -> Place:
         """Where in the traffic an answer belongs; live traffic belongs where undisturbed replays do.
 
@@ -88,18 +124,21 @@ class Baseline:
         chance, so 404 at a second read says no more than 404 at the first. It can be wrong where a version takes the
         answer of finished work back; what is read after the waiting shows that.
         """
-        repeats = operation.source == "live" or self._repeats_a_read(operation)
+        return self._place(operation.source == "live", operation)
+
+    def _place(self, live: bool, operation: Operation) -> Place:
+        repeats = live or (operation.source == "poll" and self._repeats_a_read(operation))
         return (
             operation.session,
             operation.index,
             "replay" if repeats else operation.source,
-            self._disturbed_by(operation),
+            self._disturbed_by(operation) if operation.fault else "",
         )
 
     def _repeats_a_read(self, operation: Operation) -> bool:
-        """Whether it is a poll of what its session was reading, and not of an address that a contract declares."""
+        """Whether a poll asks for what its session was reading, and not for an address that a contract declares."""
         first = self._context.by_id.get(operation.parent)
-        return operation.source == "poll" and first is not None and first.name == operation.name
+        return first is not None and first.name == operation.name
 
     def _disturbed_by(self, operation: Operation) -> str:
         if operation.fault in LATE:

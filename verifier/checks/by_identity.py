@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
-MOST = 100_000
+MOST = 1 << 15
 
 
 class ByIdentity(Generic[T]):
@@ -34,7 +34,9 @@ class ByIdentity(Generic[T]):
 
 
 class Seen:
-    """Objects and lists that were seen. `add` says whether a value is new; texts and numbers always are."""
+    """Objects and lists that were seen, not too long ago. `add` says whether a value is new; texts and numbers always
+    are.
+    """
 
     __slots__ = ("_known",)
 
@@ -49,5 +51,7 @@ class Seen:
             return True
         if id(value) in self._known:
             return False
+        if len(self._known) >= MOST:
+            self._known.clear()
         self._known[id(value)] = value
         return True

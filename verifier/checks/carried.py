@@ -6,13 +6,14 @@ A place is `path/2`, `query NAME`, `header NAME`, `body#/pointer` (entries of li
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from verifier.contracts.expressions import body_json
 from verifier.http.message import Headers, Request, Response, header
-from verifier.pointers import MISSING, escape
+from verifier.pointers import MISSING, below, escape
 
 Carried = tuple[str, str]  # place, text
 
@@ -47,8 +48,9 @@ def of_response(response: Response) -> Iterator[Carried]:
 
 def _of_message(headers: Headers, body: bytes) -> Iterator[Carried]:
     for name, value in headers:
-        if name.lower() not in _TECHNICAL:
-            yield f"header {name.lower()}", value
+        place = _header_place(name)
+        if place is not None:
+            yield place, value
     document = body_json(body)
     if document is not MISSING:
         yield from _leaves(document, "body#")
@@ -59,10 +61,18 @@ def _of_message(headers: Headers, body: bytes) -> Iterator[Carried]:
         yield "body", body[:_LONGEST].decode("utf-8", "replace")
 
 
+@lru_cache(maxsize=1024)
+def _header_place(name: str) -> str | None:
+    return None if name.lower() in _TECHNICAL else f"header {name.lower()}"
+
+
 def _leaves(value: Any, place: str) -> Iterator[Carried]:
     if isinstance(value, dict):
         for name, item in value.items():
-            yield from _leaves(item, f"{place}/{escape(name)}")
+            if isinstance(item, str):
+                yield below(place, name), item
+            else:
+                yield from _leaves(item, below(place, name))
     elif isinstance(value, list):
         for item in value:
             yield from _leaves(item, f"{place}/*")
@@ -75,8 +85,14 @@ def telling(text: str) -> bool:
     return len(text) >= (9 if text.isdigit() else 6) and _TIME.fullmatch(text) is None
 
 
-def words(text: str) -> Iterator[str]:
-    """The telling texts that a text consists of, itself included."""
+def words(text: str, wanted: Container[str] | None = None) -> Iterator[str]:
+    """The telling texts that a text consists of, itself included. `wanted`: only these of them."""
+    if wanted is not None:
+        if text in wanted:
+            yield text
+        if len(text) > _LONGEST or _WORD.fullmatch(text) is None:
+            yield from (word for word in _WORD.findall(text[:_LONGEST]) if word != text and word in wanted)
+        return
     if telling(text):
         yield text
     for word in _WORD.findall(text[:_LONGEST]):

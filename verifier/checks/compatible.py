@@ -21,6 +21,7 @@ from verifier.checks.empty_texts import REASON as EMPTY_TEXT
 from verifier.checks.empty_texts import EmptyTexts
 from verifier.checks.eventshapes import with_value
 from verifier.checks.files import Files
+from verifier.checks.groups import Group
 from verifier.checks.guarantee import Guarantee
 from verifier.checks.provenance import Provenance
 from verifier.checks.readback import LATE
@@ -51,21 +52,26 @@ def check_answers(context: Context, plan: Plan) -> CheckResult:
     result = CheckResult(GUARANTEE)
     baseline, validators = Baseline(context, plan), _Validators(context)
     files, provenance, empty = Files(context), Provenance(context), EmptyTexts(context)
-    for operation in context.history.operations:
-        if operation.response is None or operation.response.status >= 500:
+    for group in context.groups.where(_is_examined):
+        result.ran(group.step, group.service, group.name, group.count)
+    for group, operation in context.groups.pairs(_is_examined):
+        response = operation.response
+        if response is None:
             continue
-        if operation.source in CLIENT:
-            result.ran(operation.step, operation.service, operation.name)
-            found = [
-                *_against_controls(context, operation, operation.response, baseline, validators, empty, result),
-                *_other_files(context, operation, operation.response, files),
-            ]
-            result.findings += (_explained(context, operation, finding, provenance) for finding in found)
-            result.findings += validators.answer(operation, operation.response)
-        elif operation.source in ("inner", "partner"):
-            result.ran(operation.step, operation.service, operation.name)
-            result.findings += validators.inner(operation, operation.response)
+        if group.source in CLIENT:
+            if not baseline.is_usual(group, operation, response):
+                found = _against_controls(context, operation, response, baseline, validators, empty, result)
+                result.findings += (_explained(context, operation, finding, provenance) for finding in found)
+            for finding in _other_files(context, operation, response, files):
+                result.findings.append(_explained(context, operation, finding, provenance))
+            result.findings += validators.answer(operation, response)
+        else:
+            result.findings += validators.inner(operation, response)
     return result
+
+
+def _is_examined(group: Group) -> bool:
+    return not group.failed and (group.source in CLIENT or group.source in ("inner", "partner"))
 
 
 def _against_controls(
@@ -208,8 +214,7 @@ class _Validators:
         return self._known[key]
 
     def answer(self, operation: Operation, response: Response) -> Iterable[Finding]:
-        held = [operation.version, self._client.get(operation.service, "")]
-        yield from self._each(operation, response, held)
+        return self._each(operation, response, operation.version, self._client.get(operation.service, ""))
 
     def allows(self, operation: Operation, response: Response, pointer: str) -> bool:
         """Whether the old contract speaks of the value at the pointer and accepts the answer as it is.
@@ -235,13 +240,16 @@ class _Validators:
             yield self._mismatch(operation, mismatch, f"the request of {caller}", operation.version)
         old_caller = self._old.get(operation.caller) == operation.caller_version
         built_for = self._old.get(operation.service, "") if old_caller else ""
-        yield from self._each(operation, response, [operation.version, built_for])
+        yield from self._each(operation, response, operation.version, built_for)
 
-    def _each(self, operation: Operation, response: Response, versions: list[str]) -> Iterable[Finding]:
-        for version in dict.fromkeys(versions):
-            conformance = self._of(operation.service, version)
-            for mismatch in conformance.answer(operation.request, response) if conformance else ():
-                yield self._mismatch(operation, mismatch, "the answer", version)
+    def _each(self, operation: Operation, response: Response, own: str, other: str) -> Iterable[Finding]:
+        found = [
+            (mismatch, version)
+            for version in ((own,) if own == other else (own, other))
+            if (conformance := self._of(operation.service, version)) is not None
+            for mismatch in conformance.answer(operation.request, response)
+        ]
+        return [self._mismatch(operation, mismatch, "the answer", version) for mismatch, version in found]
 
     def _mismatch(self, operation: Operation, mismatch: Mismatch, what: str, version: str) -> Finding:
         name = f"{operation.service} {version}".strip()

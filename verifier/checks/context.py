@@ -33,7 +33,6 @@ class Context:
     effects: dict[tuple[str, str, str], list[Operation]] = field(init=False)
     served: dict[str, set[tuple[str, str]]] = field(init=False)  # step: (service, version) that answered
     logged: dict[str, ReplicaEvent] = field(init=False)  # by operation that failed
-    _templates: dict[tuple[str, str, str, str], str] = field(init=False)
     _keyed: dict[tuple[str, str, str, str], dict[str, list[Operation]]] = field(init=False)
     _once: dict[Callable[[Context], Any], Any] = field(init=False)
 
@@ -45,7 +44,6 @@ class Context:
         self.effects = defaultdict(list)
         self.served = defaultdict(set)
         self.logged = {event.detail: event for event in self.history.replicas if event.what == "logged"}
-        self._templates = {}
         self._keyed = {}
         self._once = {}
         for group in self.groups.all:
@@ -118,14 +116,12 @@ class Context:
 
     def template(self, operation: Operation) -> str:
         """The path template of an operation, "" where no contract names it."""
-        key = (operation.service, operation.version, operation.request.method, operation.request.path)
-        if key not in self._templates:
-            found = self.registry.operation(*key)
-            self._templates[key] = found.path if found else ""
-        return self._templates[key]
+        found = self.registry.called(operation.service, operation.version, operation.request)
+        return found.path if found else ""
 
     def value(self, expression: Expression | Address, operation: Operation) -> str | None:
-        return expression.value(operation.request, operation.response, self.template(operation))
+        template = self.template(operation) if expression.names_path else ""
+        return expression.value(operation.request, operation.response, template)
 
     def effects_by(self, path: str, partner: str, operation: str, key: Expression) -> dict[str, list[Operation]]:
         """The applied effects of one kind in a path, by the value of `key`; indexed once."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from verifier.checks.completes import shown_state
 from verifier.checks.context import Context, called
+from verifier.checks.groups import Group
 from verifier.checks.guarantee import Guarantee
 from verifier.checks.verdict import CheckResult, Finding, FindingKind
 from verifier.contracts.expressions import body_json
@@ -31,6 +32,8 @@ def check(context: Context, plan: Plan) -> CheckResult:
     written by that version: what the other one shows in its place is not stale.
     """
     result = CheckResult(GUARANTEE)
+    if not context.groups.where(lambda group: _may_be_read(context, group)):
+        return result
     clients = _Clients(plan)
     for operations in _replays(context).values():
         writes: dict[Resource, tuple[Operation, float]] = {}  # the write, and when its client knew of it
@@ -83,14 +86,31 @@ class _Clients:
 
 
 def _replays(context: Context) -> dict[tuple[str, str], list[Operation]]:
-    """Each replay's own operations in the order in which its clients learned of their ends."""
+    """Each replay's own writes and reads in the order in which its clients learned of their ends."""
     found: dict[tuple[str, str], list[Operation]] = defaultdict(list)
-    for operation in context.history.operations:
-        if operation.source in ("replay", "live", "poll"):
-            found[operation.step, operation.replay].append(operation)
+    for operation in context.groups.operations(
+        lambda group: _may_be_read(context, group) or _may_write(context, group)
+    ):
+        found[operation.step, operation.replay].append(operation)
     for operations in found.values():
         operations.sort(key=lambda operation: operation.ended)
     return found
+
+
+def _may_be_read(context: Context, group: Group) -> bool:
+    declared = context.guarantees(group) if group.source in ("replay", "live", "poll") else None
+    kind = declared.freshness.kind if declared is not None and declared.freshness is not None else ""
+    return kind in CLASSES and 0 < group.status < 300 and group.outcome != "info"
+
+
+def _may_write(context: Context, group: Group) -> bool:
+    """Whether it may change something, or tell that accepted work has done so."""
+    if group.source == "poll":
+        return True
+    if group.source not in ("replay", "live") or group.method in SAFE or group.outcome == "fail":
+        return False
+    declared = context.guarantees(group)
+    return declared is not None and bool(declared.writes)
 
 
 def _read(context: Context, operation: Operation) -> Resource | None:
@@ -114,7 +134,7 @@ def _written(context: Context, operation: Operation) -> Iterator[tuple[str, Oper
     if operation.source == "poll":
         origin = context.by_id.get(operation.parent)
         promised = context.guarantees(origin) if origin is not None else None
-        if origin is None or promised is None or promised.completes is None:
+        if origin is None or promised is None or promised.completes is None or not promised.writes:
             return
         write, certain = origin, shown_state(promised.completes, origin, operation) in promised.completes.done
         if not certain:

@@ -14,8 +14,9 @@ from verifier.checks import acknowledged
 from verifier.checks.available import broken_replicas
 from verifier.checks.causes import retyped
 from verifier.checks.context import Context, called
+from verifier.checks.groups import Group
 from verifier.checks.guarantee import Guarantee
-from verifier.checks.readback import GONE, LATE, NOT_THERE, Controls, Endpoints, Removals, body_of
+from verifier.checks.readback import GONE, LATE, NOT_THERE, Controls, Endpoints, Removals, body_of, same_body
 from verifier.checks.readings import learn
 from verifier.checks.relations import Place
 from verifier.checks.renderings import EMPTY, canonical, same
@@ -65,19 +66,26 @@ def _check_sweeps(context: Context) -> tuple[CheckResult, CheckResult]:
     before, after = CheckResult(GUARANTEE), CheckResult(ROLLBACK)
     look = _Look(context)
     values = context.once(acknowledged.check)
-    for operation in context.history.operations:
-        step = context.steps.get(operation.step)
-        if operation.source != "sweep" or step is None:
-            before.findings += _named(values, operation, GUARANTEE)
-            continue
-        if operation.response is not None and operation.response.status in REFUSED:
-            continue
-        result = after if step.phase == "rollback" else before
-        result.ran(operation.step, operation.service, operation.name)
-        result.findings += look.at(operation, result.guarantee)
+    for group in context.groups.where(_is_sweep):
+        (after if group.phase == "rollback" else before).ran(group.step, group.service, group.name, group.count)
+    told = {context.by_id[name].step for name in values.findings}
+    looked_at = context.groups.pairs(lambda group: _is_sweep(group) or (group.step in told and not _is_refused(group)))
+    for group, operation in looked_at:
+        result = after if _is_sweep(group) and group.phase == "rollback" else before
+        if _is_sweep(group):
+            result.findings += look.at(operation, result.guarantee)
         result.findings += _named(values, operation, result.guarantee)
     before.tolerated += values.tolerance.counted
     return before, after
+
+
+def _is_sweep(group: Group) -> bool:
+    """Whether these are read-backs that say something of what was kept."""
+    return group.source == "sweep" and bool(group.phase) and group.status not in REFUSED
+
+
+def _is_refused(group: Group) -> bool:
+    return group.source == "sweep" and bool(group.phase) and group.status in REFUSED
 
 
 def _named(values: acknowledged.Acknowledged, operation: Operation, guarantee: str) -> list[Finding]:
@@ -89,18 +97,16 @@ class _Look:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._writers = _writers(context)
         self._disturbed = _disturbed(context)
         self._controls = Controls(context)
         self._removals = Removals(context)
         self._endpoints = Endpoints(context)
         self._values = context.once(acknowledged.check)
         self._learned = context.once(learn)
-        self._first: dict[tuple[str, str], tuple[Operation, Any]] = {}
+        self._first: dict[tuple[str, str], Operation] = {}
 
     def at(self, operation: Operation, guarantee: str) -> list[Finding]:
-        context, from_replay = self._context, origin(self._context, operation)
-        wrote = self._writers.get((*from_replay, operation.service), set())
+        context = self._context
         status = operation.response.status if operation.response else 0
         if not status or status >= 300:
             if status in GONE and self._removals.may_be_gone(operation):
@@ -117,23 +123,30 @@ class _Look:
                 return []
             at = (operation.service, operation.session, operation.index)
             where = f" at {operation.session}#{operation.index}" if at in self._controls.lost else ""
-            return [_gone(context, operation, wrote, guarantee, f"gone{where}")]
-        if from_replay in self._disturbed:
+            return [_gone(context, operation, self._wrote(operation), guarantee, f"gone{where}")]
+        if self._disturbed and origin(context, operation) in self._disturbed:
             return []
         removal = self._removals.must_be_gone(operation)
-        return (
-            [_back(context, removal, operation, guarantee)] if removal else self._compared(operation, guarantee, wrote)
-        )
+        return [_back(context, removal, operation, guarantee)] if removal else self._compared(operation, guarantee)
 
-    def _compared(self, operation: Operation, guarantee: str, wrote: set[str]) -> list[Finding]:
+    def _wrote(self, operation: Operation) -> set[str]:
+        """The versions that acknowledged writes of the replay that read this first."""
+        return self._context.once(_writers).get((*origin(self._context, operation), operation.service), set())
+
+    def _compared(self, operation: Operation, guarantee: str) -> list[Finding]:
+        key = (self._context.path(operation), operation.parent)
+        reference = self._first.get(key)
+        if reference is not None and same_body(reference, operation):
+            return []
         body = body_of(operation)
         if body is MISSING:
             return []
-        key = (self._context.path(operation), operation.parent)
-        reference, known = self._first.setdefault(key, (operation, body))
+        if reference is None:
+            self._first[key] = operation
+            return []
         return [
-            _changed(self._context, reference, operation, pointer, wrote, (was, now), guarantee)
-            for pointer, was, now in differences(known, body)
+            _changed(self._context, reference, operation, pointer, self._wrote(operation), (was, now), guarantee)
+            for pointer, was, now in differences(body_of(reference), body)
             if not self._rendered(operation, pointer, was, now)
             and not self._known(operation, pointer)
             and not self._expected(operation, pointer, was, now)
@@ -145,7 +158,7 @@ class _Look:
         """Whether a value is compared with what was written, or an entry that holds it is missing already."""
         values = self._values
         below = f"{pointer}/"
-        return pointer in values.settled.get(operation.id, ()) or any(
+        return values.settles(operation, pointer) or any(
             entry.startswith(below) for entry in values.broken.get(operation.id, ())
         )
 
@@ -178,16 +191,17 @@ class _Look:
 def _writers(context: Context) -> dict[tuple[str, str, str], set[str]]:
     """Which versions of a service acknowledged writes in each replay."""
     found: dict[tuple[str, str, str], set[str]] = defaultdict(set)
-    for operation in context.history.operations:
-        wrote = operation.source in ("replay", "live") and operation.request.method not in SAFE
-        if wrote and operation.response is not None and operation.response.status < 300:
-            found[operation.step, operation.replay, operation.service].add(operation.version)
+    wrote = context.groups.operations(
+        lambda group: group.source in ("replay", "live") and group.method not in SAFE and 0 < group.status < 300
+    )
+    for operation in wrote:
+        found[operation.step, operation.replay, operation.service].add(operation.version)
     return found
 
 
 def _disturbed(context: Context) -> set[Origin]:
     """Replays with a duplicate that arrives in a later step: it may rightly write an older value again."""
-    return {origin(context, operation) for operation in context.history.operations if operation.fault in LATE}
+    return {origin(context, operation) for operation in context.groups.operations(lambda group: group.fault in LATE)}
 
 
 def _back(context: Context, removal: Operation, operation: Operation, guarantee: str) -> Finding:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from verifier.checks.carried import contained, generated, of_request, of_response, telling, words
 from verifier.checks.context import Context
+from verifier.checks.groups import sent_by
 from verifier.history.model import Operation
 from verifier.history.outcome import SAFE
 
@@ -25,8 +26,8 @@ ENOUGH = 3  # replays that must agree before a short value, such as a number, li
 class Replayed:
     """One replay of a session on one set of stores, late duplicates included.
 
-    `control` is the control that it belongs to, "" for none. `values`: the telling values of its writes; `short`: the
-    others, by their source.
+    `control` is the control that it belongs to, "" for none. `values`: the telling values of its writes that a call of
+    a partner carries as well.
     """
 
     path: str
@@ -36,7 +37,6 @@ class Replayed:
     control: str
     operations: list[Operation] = field(default_factory=list)
     values: dict[str, set[Source]] = field(default_factory=lambda: defaultdict(set))
-    short: dict[Source, str] = field(default_factory=dict)
     calls: list[tuple[Operation, frozenset[Source]]] = field(default_factory=list)
 
     def attempts(self, index: int) -> list[Operation]:
@@ -54,26 +54,34 @@ def is_write(operation: Operation) -> bool:
 
 def replays(context: Context) -> list[Replayed]:
     """Every replay with the partners' calls that carry its values."""
-    found = _replays(context)
     calls: dict[str, list[Operation]] = defaultdict(list)
-    for operation in context.history.operations:
-        if operation.source == "partner" and operation.effect == "applied" and not context.made_up(operation):
+    for operation in context.groups.operations(lambda group: group.source == "partner" and not group.made_up):
+        if operation.effect == "applied":
             calls[context.path(operation)].append(operation)
+    if not calls:
+        return []
+    parts = {
+        call.id: {part for _, text in of_request(call.request) for part in contained(text)}
+        for called in calls.values()
+        for call in called
+    }
+    found = _replays(context, frozenset().union(*parts.values()))
     by_path: dict[str, list[Replayed]] = defaultdict(list)
     for replayed in found:
         by_path[replayed.path].append(replayed)
     for path, called in calls.items():
-        _link(by_path[path], called)
+        _link(by_path[path], [(call, parts[call.id]) for call in called])
     _link_short(found, calls)
     return found
 
 
-def _replays(context: Context) -> list[Replayed]:
+def _replays(context: Context, wanted: frozenset[str]) -> list[Replayed]:
+    """`wanted`: the values that partners were shown."""
     found: dict[tuple[str, str, str], Replayed] = {}
     controls = _controls(context)
-    for operation in context.client_operations():
-        first = context.root(operation)
-        if operation.source == "sweep" or not first.session:
+    for operation in context.groups.operations(sent_by("replay", "live", "poll")):
+        first = context.root(operation) if operation.parent else operation
+        if not first.session:
             continue
         key = (context.path(first), first.step, first.replay)
         replayed = found.get(key)
@@ -83,7 +91,7 @@ def _replays(context: Context) -> list[Replayed]:
             )
         replayed.operations.append(operation)
         if is_write(operation):
-            _learn(replayed, operation)
+            _learn(replayed, operation, wanted)
     return list(found.values())
 
 
@@ -95,33 +103,45 @@ def _controls(context: Context) -> dict[str, str]:
     return {path: min(found) for path, found in phases.items() if found in ({"control-old"}, {"control-new"})}
 
 
-def _learn(replayed: Replayed, operation: Operation) -> None:
-    sent = [(f"request {place}", text) for place, text in of_request(operation.request)]
-    if operation.response is not None:
-        sent += [(f"response {place}", text) for place, text in of_response(operation.response)]
-    for place, text in sent:
-        source = (operation.index, place)
-        for word in words(text):
-            replayed.values[word].add(source)
-        if text and not telling(text) and "/*" not in place:
-            replayed.short[source] = text
+def _learn(replayed: Replayed, operation: Operation, wanted: frozenset[str]) -> None:
+    for side, place, text in _said(operation):
+        for word in words(text, wanted):
+            replayed.values[word].add((operation.index, f"{side} {place}"))
 
 
-def _link(found: list[Replayed], calls: list[Operation]) -> None:
+def _said(operation: Operation) -> Iterator[tuple[str, str, str]]:
+    """What a write said and was answered: the side, the place, and the text."""
+    for place, text in of_request(operation.request):
+        yield "request", place, text
+    for place, text in of_response(operation.response) if operation.response is not None else ():
+        yield "response", place, text
+
+
+def _short(replayed: Replayed) -> dict[Source, str]:
+    """The values of its writes that are not telling, by their source."""
+    return {
+        (operation.index, f"{side} {place}"): text
+        for operation in replayed.operations
+        if is_write(operation)
+        for side, place, text in _said(operation)
+        if text and not telling(text) and "/*" not in place
+    }
+
+
+def _link(found: list[Replayed], calls: list[tuple[Operation, set[str]]]) -> None:
     """Give each call to the replays that alone carry one of its values."""
     owners: dict[str, Replayed | None] = {}
     for replayed in found:
         for text in replayed.values:
             owners[text] = None if text in owners else replayed
-    for call in calls:
+    for call, parts in calls:
         sources: dict[int, set[Source]] = defaultdict(set)
         linked: dict[int, Replayed] = {}
-        for _, text in of_request(call.request):
-            for part in contained(text):
-                owner = owners.get(part)
-                if owner is not None:
-                    linked[id(owner)] = owner
-                    sources[id(owner)] |= owner.values[part]
+        for part in parts:
+            owner = owners.get(part)
+            if owner is not None:
+                linked[id(owner)] = owner
+                sources[id(owner)] |= owner.values[part]
         for key, owner in linked.items():
             owner.calls.append((call, frozenset(sources[key])))
 
@@ -175,7 +195,7 @@ def _sole_short(found: list[Replayed]) -> Iterator[tuple[Replayed, Source, str]]
     """The short values that one replay alone has at a place of its session on its stores."""
     owners: dict[tuple[str, str, Source, str], list[Replayed]] = defaultdict(list)
     for replayed in found:
-        for source, text in replayed.short.items():
+        for source, text in _short(replayed).items():
             owners[replayed.path, replayed.session, source, text].append(replayed)
     for (_, _, source, text), those in owners.items():
         if len(those) == 1:

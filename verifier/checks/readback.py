@@ -153,6 +153,8 @@ class Removals:
 
     def must_be_gone(self, sweep: Operation) -> Operation | None:
         """The acknowledged deletion after which nobody can have made the resource again."""
+        if not self._deleted:
+            return None
         target = self._target(sweep)
         if len(self._touched.get(target, ())) > 1:
             return None

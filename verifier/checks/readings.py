@@ -10,10 +10,11 @@ from __future__ import annotations
 import html
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from verifier.checks.context import Context
+from verifier.checks.groups import Group
 from verifier.checks.relations import Kind, Place, Reading, Relations
 from verifier.checks.renderings import Kinds, Values, single_values, values_of
 from verifier.checks.replays import Replay, Replays, find, origin
@@ -43,6 +44,7 @@ class Learned:
     moving: set[tuple[str, str, str]]  # what changed along time with no write that explains it
     kinds: dict[tuple[str, str, str], dict[str, set[str]]]  # service, operation, pointer: JSON types by version
     advances: dict[tuple[str, str, str], set[tuple[str, str]]]  # from one text to a later one of the same resource
+    _constants: dict[Place, dict[str, set[frozenset[str]]]] = field(default_factory=dict)
 
     def of(self, reading: Reading) -> Relations | None:
         return self.relations.get((reading.place, reading.operation.version))
@@ -77,6 +79,12 @@ class Learned:
 
         One version that shows two values may show a third. It is believed to have two after many samples only.
         """
+        known = self._constants.setdefault(place, {})
+        if pointer not in known:
+            known[pointer] = self._constant(place, pointer)
+        return known[pointer]
+
+    def _constant(self, place: Place, pointer: str) -> set[frozenset[str]]:
         found = [relations.shown[pointer] for relations in self.by_place.get(place, ()) if pointer in relations.shown]
         values = {texts for shown in found for texts in shown}
         samples = sum(shown.total() for shown in found)
@@ -178,11 +186,12 @@ def _advances(context: Context) -> dict[tuple[str, str, str], set[tuple[str, str
 def _shown_in_controls(context: Context) -> Iterator[tuple[Operation, Values]]:
     """What stands outside lists in each read of the controls that teaches, those of waiting clients with them."""
     replays = context.once(find)
-    for operation in context.history.operations:
+    reads = context.groups.operations(
+        lambda group: group.source in READS and group.method in SAFE and group.status // 100 == 2
+    )
+    for operation in reads:
         answer = operation.response
-        if operation.source not in READS or operation.request.method not in SAFE or not replays.teaches(operation):
-            continue
-        if answer is not None and answer.status // 100 == 2 and (body := body_json(answer.body)) is not MISSING:
+        if answer is not None and replays.teaches(operation) and (body := body_json(answer.body)) is not MISSING:
             yield operation, single_values(body)
 
 
@@ -197,24 +206,30 @@ def readings(context: Context, *, teaching: bool) -> Iterator[Reading]:
     Of several reads of one exchange a client believes the last. Writes count where they were sent once.
     """
     replays = context.once(find)
-    for operation in context.history.operations:
-        if operation.source not in ("replay", "live", "sweep") or operation.index < 0 or operation.response is None:
-            continue
-        if operation.response.status // 100 != 2 or operation.request.method == "HEAD":
-            continue
-        replay = replays.of(operation)
-        if replay is None or replays.teaches(operation) is not teaching:
-            continue
-        values = response_values(operation.response, replay)
-        if values is None or (PAGE in values and replays.is_shared(operation)):
-            continue  # a page that all clients share may go on on the next one
-        kind = kind_of(operation)
-        if kind == "read" and replay.reads.get(operation.index) is not operation:
-            continue
-        if kind == "write" and len(replay.attempts[operation.index]) > 1:
-            continue  # what the responses to repeated requests have to share is another guarantee's
-        place = (operation.service, operation.session, operation.index, kind)
-        yield Reading(operation, replay, place, values)
+    for operation in context.groups.operations(_may_be_read):
+        found = reading_of(replays, operation, teaching)
+        if found is not None:
+            yield found
+
+
+def _may_be_read(group: Group) -> bool:
+    return group.source in ("replay", "live", "sweep") and group.status // 100 == 2 and group.method != "HEAD"
+
+
+def reading_of(replays: Replays, operation: Operation, teaching: bool) -> Reading | None:
+    """An operation that succeeded as a reading; None where it is none, or one of the other sort."""
+    replay = replays.of(operation) if operation.index >= 0 else None
+    if replay is None or operation.response is None or replays.teaches(operation, replay) is not teaching:
+        return None
+    kind = kind_of(operation)
+    if kind == "read" and replay.reads.get(operation.index) is not operation:
+        return None
+    if kind == "write" and len(replay.attempts[operation.index]) > 1:
+        return None  # what the responses to repeated requests have to share is another guarantee's
+    values = response_values(operation.response, replay)
+    if values is None or (PAGE in values and replays.is_shared(operation)):
+        return None  # a page that all clients share may go on on the next one
+    return Reading(operation, replay, (operation.service, operation.session, operation.index, kind), values)
 
 
 def response_values(response: Response, replay: Replay) -> Values | None:
@@ -237,6 +252,15 @@ def kind_of(operation: Operation) -> Kind:
 
 def shown_before(reading: Reading) -> Values | None:
     """What the client's read before showed of the same address, where the same version answered it; else None."""
+    last = read_before(reading)
+    if last is None or last.response is None:
+        return None
+    body = body_json(last.response.body)
+    return None if body is MISSING else values_of(body, reading.replay.own)
+
+
+def read_before(reading: Reading) -> Operation | None:
+    """The client's read before of the same address, where the same version answered it with success; else None."""
     operation, place = reading.operation, reading.place
     if place[3] == "write":
         return None
@@ -252,5 +276,4 @@ def shown_before(reading: Reading) -> Values | None:
     last = max(earlier, key=lambda read: read.index)
     if last.version != operation.version or last.response is None or last.response.status // 100 != 2:
         return None
-    body = body_json(last.response.body)
-    return None if body is MISSING else values_of(body, reading.replay.own)
+    return last

@@ -18,11 +18,12 @@ from verifier.checks.by_identity import ByIdentity, Seen
 from verifier.checks.shapes import kind
 from verifier.contracts.expressions import body_json
 from verifier.http.message import Headers, header
-from verifier.pointers import MISSING, escape, names
+from verifier.pointers import MISSING, below, escape, names
 
 EMPTY = ""
 MOST_ENTRIES = 256  # looked at of a list in which no entry is the client's own
 Values = dict[str, frozenset[str]]  # canonical texts by pointer; positions in lists are written `*`
+Own = frozenset[str] | set[str]
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,30})(?:\.[0-9]{1,30})?")
 _MOMENT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:?[0-9]{2})"
@@ -78,45 +79,67 @@ def _moment(text: str) -> str:
 
 def distinctive(text: str) -> bool:
     """Whether a canonical text is unlikely to stand at two unrelated places by chance: an id, an address, a token."""
-    return len(text) >= 8 and any(letter.isdigit() for letter in text) and not text.replace(".", "").isdecimal()
+    return len(text) >= 8 and any(map(str.isdigit, text)) and not text.replace(".", "").isdecimal()
 
 
-def values_of(body: Any, own: frozenset[str] | set[str] = frozenset()) -> Values:
+def values_of(body: Any, own: Own = frozenset()) -> Values:
     """The canonical texts at each pointer of a JSON body.
 
     Where entries of a list show one of the values `own`, those entries alone are looked at: a list that many clients
     share shows the entries of others beside them.
     """
-    if not own:
-        return _all_values(body)
-    found: dict[str, set[str]] = {}
+    found: Values = {}
     _gather(body, "", own, found)
-    return {pointer: frozenset(texts) for pointer, texts in found.items()}
+    return found
 
 
 def single_values(body: Any) -> Values:
     """As `values_of`, but only what stands outside lists."""
-    found: dict[str, set[str]] = {}
+    found: Values = {}
     _gather(body, "", None, found)
-    return {pointer: frozenset(texts) for pointer, texts in found.items()}
+    return found
 
 
-def _gather(value: Any, pointer: str, own: frozenset[str] | set[str] | None, found: dict[str, set[str]]) -> None:
-    """`own` is None where lists are left out."""
-    if isinstance(value, dict) and value:
+def _gather(value: Any, pointer: str, own: Own | None, found: Values) -> None:
+    """What stands outside lists, each at a pointer of its own, and what lists show; `own` is None to leave them out."""
+    if type(value) is dict and value:
         for name, item in value.items():
-            _gather(item, f"{pointer}/{escape(name)}", own, found)
-    elif isinstance(value, list) and value:
+            at = below(pointer, name)
+            if type(item) is str:
+                found[at] = frozenset((_text(item),))
+            else:
+                _gather(item, at, own, found)
+    elif type(value) is list and value:
         if own is not None:
-            _gather_list(value, f"{pointer}/*", own, found)
+            listed: dict[str, set[str]] = {}
+            _gather_list(value, f"{pointer}/*", own, listed)
+            for at, texts in listed.items():
+                found[at] = frozenset(texts)
     else:
-        found.setdefault(pointer, set()).add(canonical(value))
+        found[pointer] = frozenset((canonical(value),))
 
 
-def _gather_list(value: list[Any], pointer: str, own: frozenset[str] | set[str], found: dict[str, set[str]]) -> None:
-    theirs = [item for item in value if isinstance(item, dict | list) and not own.isdisjoint(_texts_in(item))]
+def _gather_entry(value: Any, pointer: str, own: Own, found: dict[str, set[str]]) -> None:
+    """The same for an entry of a list, which has others beside it."""
+    if type(value) is dict and value:
+        for name, item in value.items():
+            _gather_entry(item, below(pointer, name), own, found)
+    elif type(value) is list and value:
+        _gather_list(value, f"{pointer}/*", own, found)
+    else:
+        text = _text(value) if type(value) is str else canonical(value)
+        if pointer in found:
+            found[pointer].add(text)
+        else:
+            found[pointer] = {text}
+
+
+def _gather_list(value: list[Any], pointer: str, own: Own, found: dict[str, set[str]]) -> None:
+    theirs = (
+        [item for item in value if isinstance(item, dict | list) and not own.isdisjoint(_texts_in(item))] if own else []
+    )
     for item in theirs:
-        _gather(item, pointer, own, found)
+        _gather_entry(item, pointer, own, found)
     if not theirs:
         for suffix, texts in _values_of_entries(value).items():
             found.setdefault(f"{pointer}{suffix}", set()).update(texts)
@@ -131,9 +154,7 @@ def _compute_values_of_entries(entries: list[Any]) -> dict[str, set[str]]:
 
 
 def _compute_values(value: Any) -> Values:
-    found: dict[str, set[str]] = {}
-    _gather(value, "", frozenset(), found)
-    return {pointer: frozenset(texts) for pointer, texts in found.items()}
+    return values_of(value)
 
 
 def _compute_texts(value: dict[str, Any] | list[Any]) -> frozenset[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal
 
 from verifier.checks.context import Context, as_control
@@ -28,6 +29,29 @@ MOST_VALUES = 400  # pointers of one body that are taken as sources; a longer on
 
 
 @dataclass(slots=True)
+class Said:
+    """What the writes of one replay sent and were answered with.
+
+    `sources`: for each place of a write the values there, one set for each attempt that was taken. `own`: values that
+    tell whose an entry of a list is.
+    """
+
+    sources: dict[Source, list[frozenset[str]]]
+    own: set[str]
+    _named: dict[str, set[Source]] | None = None
+
+    @property
+    def named(self) -> dict[str, set[Source]]:
+        """The sources that carry each canonical text."""
+        if self._named is None:
+            self._named = defaultdict(set)
+            for place, options in self.sources.items():
+                for text in frozenset().union(*options):
+                    self._named[text].add(place)
+        return self._named
+
+
+@dataclass(slots=True, eq=False)
 class Replay:
     """One replay of a session. `attempts` are the requests of each exchange that changes something, as they were sent.
 
@@ -35,13 +59,10 @@ class Replay:
     """
 
     control: Phase | None
-    attempts: dict[int, list[Operation]] = field(default_factory=lambda: defaultdict(list))
+    attempts: dict[int, list[Operation]] = field(default_factory=dict)
     reads: dict[int, Operation] = field(default_factory=dict)
-    faults: set[str] = field(default_factory=set)
+    faults: frozenset[str] = frozenset()
     broken: bool = False  # a request had no response, or an error of the server that is not always there
-    _sources: dict[Source, list[frozenset[str]]] | None = None
-    _named: dict[str, set[Source]] = field(default_factory=lambda: defaultdict(set))
-    _own: set[str] = field(default_factory=set)
 
     @property
     def teaches(self) -> bool:
@@ -50,38 +71,40 @@ class Replay:
 
     @property
     def sources(self) -> dict[Source, list[frozenset[str]]]:
-        """What was written: for each place of a write the values there, one set for each attempt that was taken."""
-        if self._sources is None:
-            found: dict[Source, list[frozenset[str]]] = defaultdict(list)
-            self._sources = found
-            for index, attempts in self.attempts.items():
-                for operation in attempts:
-                    for place, texts in _written(index, operation):
-                        found[place].append(texts)
-            for place, options in found.items():
-                for text in frozenset().union(*options):
-                    self._named[text].add(place)
-            self._own = {text for text in self._named if distinctive(text)}
-        return self._sources
+        return _said(self).sources
 
     def carrying(self, text: str) -> set[Source]:
         """The sources that carry a canonical text."""
-        return self._named.get(text, set()) if self.sources else set()
+        return _said(self).named.get(text, set())
 
     @property
     def texts(self) -> Collection[str]:
         """Every canonical text that a write sent or was answered with."""
-        return self._named.keys() if self.sources else ()
+        return _said(self).named.keys()
 
     @property
     def own(self) -> set[str]:
         """Values that tell whose an entry of a list is."""
-        return self._own if self.sources else set()
+        return _said(self).own
 
     def write(self, index: int) -> Operation:
         """The attempt that a client would name: the last one that was answered, else the last one."""
         attempts = self.attempts[index]
+        if len(attempts) == 1:
+            return attempts[0]
         return next((entry for entry in reversed(attempts) if entry.response is not None), attempts[-1])
+
+
+@lru_cache(maxsize=1 << 13)
+def _said(replay: Replay) -> Said:
+    """Computed when it is asked for, and kept for the replays that were asked for last: a long run has many."""
+    found: dict[Source, list[frozenset[str]]] = defaultdict(list)
+    for index, attempts in replay.attempts.items():
+        for operation in attempts:
+            for place, texts in _written(index, operation):
+                found[place].append(texts)
+    own = {text for options in found.values() for texts in options for text in texts if distinctive(text)}
+    return Said(dict(found), own)
 
 
 def _written(index: int, operation: Operation) -> list[tuple[Source, frozenset[str]]]:
@@ -106,7 +129,12 @@ class Replays:
 
     by_origin: dict[Origin, Replay]
     shared: set[tuple[str, ...]]
+    _controls: dict[str, Phase]  # by step
     _context: Context
+    _shared_targets: set[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._shared_targets = {target for _, _, target, *_ in self.shared}
 
     def of(self, operation: Operation) -> Replay | None:
         """The replay that an operation belongs to; a read-back belongs to the one that read first."""
@@ -114,19 +142,22 @@ class Replays:
 
     def is_shared(self, operation: Operation) -> bool:
         """Whether clients of several replays read this very resource: what one of them did shows to all."""
-        return _asked(self._context, operation) in self.shared
+        return operation.request.target in self._shared_targets and _asked(self._context, operation) in self.shared
 
     def control(self, operation: Operation) -> Phase | None:
         """The control in which an operation was sent, None for any other step."""
-        return _control(self._context, operation.step)
+        return self._controls.get(operation.step)
 
-    def teaches(self, operation: Operation) -> bool:
+    def teaches(self, operation: Operation, replay: Replay | None = None) -> bool:
         """Whether an operation of a control shows what varies without the verifier's doing.
 
-        A resource that many replays share has no replay of its own: whoever disturbs one, the others go on.
+        A resource that many replays share has no replay of its own: whoever disturbs one, the others go on. `replay`
+        is the one that it belongs to, where that is known.
         """
-        replay = self.of(operation)
-        if replay is None or replay.control is None or self.control(operation) is None:
+        if operation.step not in self._controls:
+            return False
+        replay = replay or self.of(operation)
+        if replay is None or replay.control is None:
             return False
         return replay.teaches or self.is_shared(operation)
 
@@ -135,16 +166,36 @@ def find(context: Context) -> Replays:
     """Index a history once; use it with `context.once`."""
     found: dict[Origin, Replay] = {}
     usual = _usual_errors(context)
-    readers: dict[tuple[str, ...], set[Origin]] = defaultdict(set)
     for operation in context.groups.operations(sent_by("replay", "live")):
         place = origin(context, operation)
         replay = found.get(place)
         if replay is None:
             replay = found[place] = Replay(_control(context, place[0]))
         _add(replay, operation, usual)
-        if operation.request.method in SAFE:
-            readers[_asked(context, operation)].add(place)
-    return Replays(found, {asked for asked, places in readers.items() if len(places) > 1}, context)
+    controls = {step: control for step in context.steps if (control := _control(context, step)) is not None}
+    return Replays(found, _shared(context), controls, context)
+
+
+def _shared(context: Context) -> set[tuple[str, ...]]:
+    """What several replays ask for. Headers are looked at only where the address is the same."""
+    first: dict[tuple[str, ...], Origin] = {}
+    several: set[tuple[str, ...]] = set()
+    for group, operation in context.groups.pairs(_is_read):
+        place, address = origin(context, operation), (group.path, group.service, operation.request.target)
+        if first.setdefault(address, place) != place:
+            several.add(address)
+    readers: dict[tuple[str, ...], Origin] = {}
+    shared: set[tuple[str, ...]] = set()
+    for group, operation in context.groups.pairs(_is_read) if several else ():
+        if (group.path, group.service, operation.request.target) in several:
+            place, asked = origin(context, operation), _asked(context, operation)
+            if readers.setdefault(asked, place) != place:
+                shared.add(asked)
+    return shared
+
+
+def _is_read(group: Group) -> bool:
+    return group.source in ("replay", "live") and group.method in SAFE
 
 
 def _control(context: Context, step: str) -> Phase | None:
@@ -180,14 +231,14 @@ def _exchange(operation: Operation) -> Exchange:
 
 def _add(replay: Replay, operation: Operation, usual_errors: set[Exchange]) -> None:
     if operation.fault:
-        replay.faults.add(operation.fault)
+        replay.faults = replay.faults | {operation.fault}
     failed = operation.response is None or operation.response.status >= 500
     if failed and (operation.response is None or _exchange(operation) not in usual_errors):
         replay.broken = True
     if operation.request.method in SAFE:
         replay.reads[operation.index] = operation
     else:
-        replay.attempts[operation.index].append(operation)
+        replay.attempts.setdefault(operation.index, []).append(operation)
 
 
 def origin(context: Context, operation: Operation) -> Origin:

@@ -59,6 +59,28 @@ class Shape:
                     self.items.learn(item)
                     self._fitting = Seen()
 
+    def fits(self, value: Any) -> bool:
+        """Whether there is no misfit. It is asked much more often than what the misfits are."""
+        found = kind(value)
+        if self.types and found not in self.types and self.types != {"null"}:
+            return False
+        if found == "object":
+            fields = self.fields
+            if any(fields[name].types != {"null"} for name in self.always if name not in value):
+                return False
+            return all(fields[name].fits(item) for name, item in value.items() if name in fields)
+        if found == "array" and self.items is not None:
+            return all(map(self._fits_entry, value))
+        return True
+
+    def _fits_entry(self, item: Any) -> bool:
+        if item in self._fitting:
+            return True
+        fits = self.items is None or self.items.fits(item)
+        if fits:
+            self._fitting.add(item)
+        return fits
+
     def misfits(self, value: Any, pointer: str = "") -> Iterator[Misfit]:
         """Every place where a value does not fit."""
         found = kind(value)
@@ -85,26 +107,23 @@ class Shape:
                     self._fitting.add(item)
 
 
+_KINDS: dict[type, str] = {
+    str: "string", int: "number", float: "number", bool: "boolean", dict: "object", list: "array", type(None): "null",
+}  # fmt: skip
+
+
 def kind(value: Any) -> str:
     """The JSON type, with integers counted as numbers: 1 and 1.0 are the same to a reader."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "boolean"
-    if isinstance(value, int | float):
-        return "number"
-    if isinstance(value, dict):
-        return "object"
-    return "array" if isinstance(value, list) else "string"
+    return _KINDS.get(type(value), "string")
 
 
 def body_kind(response: Response) -> str:
     """What sort of body an answer has: none, JSON, or its media type."""
     if not response.body:
         return "no body"
-    media = (header(response.headers, "Content-Type") or "").partition(";")[0].strip().lower()
     if isinstance(body_json(response.body), dict | list):
         return "JSON"
+    media = (header(response.headers, "Content-Type") or "").partition(";")[0].strip().lower()
     if media.endswith(("/json", "+json")):
         readable = body_json(response.body) is not MISSING or header(response.headers, "Content-Encoding")
         return "JSON" if readable else "JSON that cannot be read"

@@ -45,12 +45,10 @@ class Tolerance:
     def __init__(self, context: Context, learned: Learned) -> None:
         self._context, self._learned = context, learned
         self.counted: Counter[tuple[str, str]] = Counter()  # by place and reason
-        self._reads: dict[Resource, list[Operation]] = defaultdict(list)
-        for operation in context.history.operations:
-            if operation.source in READS:
-                self._reads[self._resource(operation, operation.version)].append(operation)
         self._shown_lengths: dict[tuple[str, str, str], Counter[int]] = {}
-        self._versions = {(service, version) for service, *_, version in self._reads}
+        self._versions = {
+            (group.service, group.version) for group in context.groups.where(lambda group: group.source in READS)
+        }
 
     def grant(self, operation: Operation, pointer: str, reason: str) -> bool:
         """Count a difference as tolerated. Always true."""
@@ -81,8 +79,9 @@ class Tolerance:
         if place not in self._shown_lengths:
             self._shown_lengths[place] = Counter(
                 length
-                for operation in self._context.history.operations
-                if (operation.service, operation.name) == (service, name) and operation.source in ("replay", "live")
+                for operation in self._context.groups.operations(
+                    lambda group: (group.service, group.name) == (service, name) and group.source in ("replay", "live")
+                )
                 if (length := _length(operation, at)) is not None
             )
         return self._shown_lengths[place]
@@ -141,15 +140,23 @@ class Tolerance:
     def _later(self, reading: Reading, pointer: str, version: str) -> list[frozenset[str]]:
         """What later reads of the same resource through a version show at a pointer."""
         operation, found = reading.operation, []
-        for later in self._reads.get(self._resource(operation, version), ()):
+        for later in self._context.once(_reads).get(_resource(self._context, operation, version), ()):
             if later.started > operation.started and later.response is not None and later.response.status < 300:
                 body = body_json(later.response.body)
                 values = {} if body is MISSING else values_of(body, reading.replay.own)
                 found.append(values.get(pointer, NOTHING))
         return found
 
-    def _resource(self, operation: Operation, version: str) -> Resource:
-        return (operation.service, origin(self._context, operation), operation.request.target, version)
+
+def _reads(context: Context) -> dict[Resource, list[Operation]]:
+    found: dict[Resource, list[Operation]] = defaultdict(list)
+    for operation in context.groups.operations(lambda group: group.source in READS):
+        found[_resource(context, operation, operation.version)].append(operation)
+    return found
+
+
+def _resource(context: Context, operation: Operation, version: str) -> Resource:
+    return (operation.service, origin(context, operation), operation.request.target, version)
 
 
 def _length(operation: Operation, at: str) -> int | None:

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, unquote
 import jsonschema_rs
 
 from verifier.contracts import streamed, wire
+from verifier.contracts.lookup import finders
 from verifier.contracts.mismatch import Mismatch, mistyped
 from verifier.contracts.model import (
     Contract,
@@ -24,10 +25,11 @@ from verifier.contracts.model import (
     is_json,
 )
 from verifier.http.eventstream import MEDIA_TYPE
-from verifier.http.message import Request, Response, header
+from verifier.http.message import Headers, Request, Response, content_of, header
 from verifier.paths import path_values
 
 UNDOCUMENTED_OPERATION: Final = "undocumented-operation"
+_MOST_VALID = 1 << 15  # bodies of one kind that are known to have no mismatch
 _SHOWN = 5  # mismatches reported of one body
 
 
@@ -58,13 +60,15 @@ class Conformance:
         self._compiled: dict[str, _Check | None] = {}
         self._checks: dict[int, _Check | None] = {}  # by identity of the schema; the contract keeps them alive
         self._answers: dict[str, _Answers] = {}
+        self._finders = finders(contract)
+        self._valid: dict[tuple[int, str | None, str | None], set[bytes]] = {}  # bodies without a mismatch
 
     def answer(self, request: Request, response: Response) -> tuple[Mismatch, ...]:
         """What of an answer the contract does not allow, () when nothing.
 
         A path or method that the contract does not have gives the single rule `undocumented-operation`.
         """
-        operation = self.contract.match(request.method, request.target.partition("?")[0])
+        operation = self._operation(request)
         if operation is None:
             return (_undocumented(request),)
         answers = self._answers.get(operation.pointer)
@@ -83,19 +87,19 @@ class Conformance:
             found.extend(self._headers(operation, answer, response))
         bodiless = request.method == "HEAD" or status in (204, 205, 304) or status < 200
         if answer.media and not (bodiless and not response.body):
-            found.extend(self._body(operation.id, answer.media, response.headers, response.body))
+            found.extend(self._again(operation.id, answer.media, response.headers, response.body))
         return tuple(found)
 
     def request(self, request: Request) -> tuple[Mismatch, ...]:
         """The mismatches of a request with the contract. Unknown parameters are ignored."""
-        operation = self.contract.match(request.method, request.target.partition("?")[0])
+        operation = self._operation(request)
         if operation is None:
             return (_undocumented(request),)
         found = [item for parameter in operation.parameters for item in self._parameter(operation, parameter, request)]
         body = operation.body
         if body is not None:
             if request.body:
-                found.extend(self._body(operation.id, body.media, request.headers, request.body))
+                found.extend(self._again(operation.id, body.media, request.headers, request.body))
             elif body.required:
                 found.append(Mismatch("missing-body", operation.id, "/body", "a body is required, none was sent"))
         return tuple(found)
@@ -165,6 +169,23 @@ class Conformance:
             first = next(iter(check.validator.iter_errors(values[0])), None)
             message = first.message if first else f"{texts!r} is not allowed"
             yield Mismatch(rule, operation.id, pointer, message)
+
+    def _operation(self, request: Request) -> ContractOperation | None:
+        finder = self._finders.get(request.method)
+        found = finder.find(request.target) if finder is not None else None
+        return found or self.contract.match(request.method, request.target.partition("?")[0])
+
+    def _again(self, operation: str, media: tuple[Media, ...], headers: Headers, body: bytes) -> tuple[Mismatch, ...]:
+        """As `_body`. Services tell the same body again and again, and each is validated once."""
+        valid = self._valid.setdefault((id(media), *content_of(headers)), set())
+        if body in valid:
+            return ()
+        found = self._body(operation, media, headers, body)
+        if not found:
+            if len(valid) >= _MOST_VALID:
+                valid.clear()
+            valid.add(body)
+        return found
 
     def _body(self, operation: str, media: tuple[Media, ...], headers: tuple[tuple[str, str], ...],
               body: bytes) -> tuple[Mismatch, ...]:  # fmt: skip

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs, quote
 
-from verifier.contracts.shared_json import decode
+from verifier.contracts.shared_json import SHORT, decode
 from verifier.http.message import Request, Response, header
 from verifier.paths import path_values
 from verifier.pointers import MISSING, value_at
@@ -27,6 +27,11 @@ class Expression:
     side: str
     part: str
     name: str
+
+    @property
+    def names_path(self) -> bool:
+        """Whether the value depends on the template of the path."""
+        return self.part == "path"
 
     def value(self, request: Request, response: Response | None, template: str = "") -> str | None:
         """The value as text, or None if there is none. `template` names path parameters (`/orders/{id}`)."""
@@ -79,6 +84,11 @@ class Address:
     text: str
     parts: tuple[str | Expression, ...]
 
+    @property
+    def names_path(self) -> bool:
+        """Whether the value depends on the template of the path."""
+        return any(isinstance(part, Expression) and part.names_path for part in self.parts)
+
     def value(self, request: Request, response: Response | None, template: str = "") -> str | None:
         """The address, None where one of its values is missing. A value inside a path is percent-encoded."""
         found = [part if isinstance(part, str) else part.value(request, response, template) for part in self.parts]
@@ -103,15 +113,23 @@ def parse_address(text: str) -> Address:
     return Address(text, tuple(part for part in parts if part != ""))
 
 
-@lru_cache(maxsize=4096)
 def body_json(body: bytes) -> Any:
     """The body as JSON, or MISSING if it is not JSON. The result is shared, so callers must not change it."""
     if not body:
         return MISSING
+    return _short(body) if len(body) < SHORT else _long(body)
+
+
+def _decoded(body: bytes) -> Any:
     try:
         return decode(body)
     except (ValueError, RecursionError):
         return MISSING
+
+
+# Whoever looks at a history looks at the same bodies again and again. The bounds are of memory.
+_short = lru_cache(maxsize=1 << 15)(_decoded)
+_long = lru_cache(maxsize=4096)(_decoded)
 
 
 def as_text(value: Any) -> str | None:

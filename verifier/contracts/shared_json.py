@@ -15,6 +15,7 @@ import msgspec
 SHORT = 512  # bytes of a body that is decoded at once: it has no long list
 DEPTH = 4  # levels in which lists are looked for
 LONGEST = 2048  # bytes of an entry that is kept
+_any = msgspec.json.Decoder().decode
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
@@ -22,25 +23,33 @@ _list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 def decode(body: bytes) -> Any:
     """As `json.loads`; raises what it raises."""
     if len(body) < SHORT:
-        return json.loads(body)
+        return loads(body)
     try:
         return _split(body, DEPTH)
     except (msgspec.MsgspecError, UnicodeError, ValueError, RecursionError):
         return json.loads(body)
 
 
+def loads(text: bytes) -> Any:
+    """As `json.loads`, and several times as fast where the text is JSON as RFC 8259 has it."""
+    try:
+        return _any(text)
+    except (msgspec.MsgspecError, UnicodeError, ValueError, RecursionError):
+        return json.loads(text)
+
+
 def _split(text: bytes | msgspec.Raw, depth: int) -> Any:
     raw = bytes(text)
     start = b"".join(raw[:64].split())[:2]
     if len(raw) < SHORT:
-        return json.loads(raw)
+        return loads(raw)
     if start in (b"[{", b"[["):
-        return [_entry(item) if len(item) <= LONGEST else json.loads(item) for item in map(bytes, _list(raw))]
+        return [_entry(item) if len(item) <= LONGEST else loads(item) for item in map(bytes, _list(raw))]
     if start[:1] == b"{" and depth:
         return {name: _split(item, depth - 1) for name, item in _object(raw).items()}
-    return json.loads(raw)
+    return loads(raw)
 
 
 @lru_cache(maxsize=65536)
 def _entry(text: bytes) -> Any:
-    return json.loads(text)
+    return loads(text)

@@ -38,11 +38,22 @@ class Response(Struct, frozen=True, gc=False, omit_defaults=True):
 
 def header(headers: Headers, name: str) -> str | None:
     """The first value of a header, by case-insensitive name."""
-    wanted = name.lower()
+    wanted, size = name.lower(), len(name)
     for key, value in headers:  # as a loop, because it is asked for several times per message
-        if key.lower() == wanted:
+        if len(key) == size and key.lower() == wanted:
             return value
     return None
+
+
+def content_of(headers: Headers) -> tuple[str | None, str | None]:
+    """The first `Content-Type` and the first `Content-Encoding`."""
+    media, coding = None, None
+    for key, value in headers:
+        if len(key) == 12 and media is None and key.lower() == "content-type":
+            media = value
+        elif len(key) == 16 and coding is None and key.lower() == "content-encoding":
+            coding = value
+    return media, coding
 
 
 def with_header(headers: Headers, name: str, value: str) -> Headers:
