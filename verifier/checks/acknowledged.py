@@ -43,7 +43,7 @@ from verifier.checks.readings import (
     shown_before,
 )
 from verifier.checks.relations import NOTHING, Place, Reading, Relations, absent
-from verifier.checks.renderings import EMPTY, distinctive, shown_at
+from verifier.checks.renderings import EMPTY, shown_at
 from verifier.checks.repeated_keys import KEY
 from verifier.checks.replays import Replay, Source, origin, usual_classes
 from verifier.checks.shapes import kind
@@ -141,13 +141,15 @@ class _Look:
 
     def _is_as_expected(self, reading: Reading, expected: _Expected) -> bool:
         """Whether a response shows nothing but what is expected. It spares `_compare` most readings."""
-        values, sources, settled = reading.values, reading.replay.sources, set[str]()
+        values, lasting, settled = reading.values, reading.replay.lasting, set[str]()
+        repeated = reading.place[3] == "write"
         for pointer, kept in expected.written:
             shown = values.get(pointer) or absent(pointer)
             for source in kept:
-                if self._counts(reading, source):
+                options = lasting.get(source)
+                if options and not (repeated and not self._counts(reading, source)):
                     settled.add(pointer)
-                    if any(option <= shown for option in sources[source]):
+                    if options[0] <= shown or any(option <= shown for option in options):
                         break
             else:
                 if pointer in settled:
@@ -232,15 +234,13 @@ class _Look:
         self._add(reading, pointer, write, read_otherwise(reading, source, write, pointer))
 
     def _counts(self, reading: Reading, source: Source) -> bool:
-        """Whether a write has said this for good. Accepted work answers with states that pass.
+        """Whether a write has said this for good.
 
         What a repeated write is answered with is a matter of its key (`repeated_keys.py`), and no reading.
         """
-        options = reading.replay.sources.get(source)
-        if not options or _repeats(reading.operation, reading.replay.write(source[0])):
+        if source not in reading.replay.lasting:
             return False
-        accepted = source[1] == "answered" and reading.replay.write(source[0]).outcome == "accepted"
-        return not accepted or all(distinctive(text) for option in options for text in option)
+        return not _repeats(reading.operation, reading.replay.write(source[0]))
 
     def _changed(self, reading: Reading, known: Relations, pointer: str, before: frozenset[str]) -> bool:
         """Whether the version showed another value when the client read before, which it never does by itself."""

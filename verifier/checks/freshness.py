@@ -187,7 +187,8 @@ def _objects(value: Any) -> Iterator[dict[str, Any]]:
     if isinstance(value, dict):
         yield value
     for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        yield from _objects(item)
+        if isinstance(item, dict | list):
+            yield from _objects(item)
 
 
 def _bears(part: dict[str, Any], identity: Any) -> bool:

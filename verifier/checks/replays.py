@@ -32,11 +32,13 @@ MOST_VALUES = 400  # pointers of one body that are taken as sources; a longer on
 class Said:
     """What the writes of one replay sent and were answered with.
 
-    `sources`: for each place of a write the values there, one set for each attempt that was taken. `own`: values that
-    tell whose an entry of a list is.
+    `sources`: for each place of a write the values there, one set for each attempt that was taken. `lasting` are those
+    that were said for good: accepted work answers with states that pass. `own`: values that tell whose an entry of a
+    list is.
     """
 
     sources: dict[Source, list[frozenset[str]]]
+    lasting: dict[Source, list[frozenset[str]]]
     own: set[str]
     _named: dict[str, set[Source]] | None = None
 
@@ -73,6 +75,10 @@ class Replay:
     def sources(self) -> dict[Source, list[frozenset[str]]]:
         return _said(self).sources
 
+    @property
+    def lasting(self) -> dict[Source, list[frozenset[str]]]:
+        return _said(self).lasting
+
     def carrying(self, text: str) -> set[Source]:
         """The sources that carry a canonical text."""
         return _said(self).named.get(text, set())
@@ -103,8 +109,14 @@ def _said(replay: Replay) -> Said:
         for operation in attempts:
             for place, texts in _written(index, operation):
                 found[place].append(texts)
-    own = {text for options in found.values() for texts in options for text in texts if distinctive(text)}
-    return Said(dict(found), own)
+    accepted = {index for index in replay.attempts if replay.write(index).outcome == "accepted"}
+    telling = {text for options in found.values() for texts in options for text in texts if distinctive(text)}
+    lasting = {
+        source: options
+        for source, options in found.items()
+        if source[1] == "sent" or source[0] not in accepted or all(telling.issuperset(texts) for texts in options)
+    }
+    return Said(dict(found), lasting, telling)
 
 
 def _written(index: int, operation: Operation) -> list[tuple[Source, frozenset[str]]]:

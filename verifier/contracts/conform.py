@@ -25,12 +25,15 @@ from verifier.contracts.model import (
     is_json,
 )
 from verifier.http.eventstream import MEDIA_TYPE
-from verifier.http.message import Headers, Request, Response, content_of, header
+from verifier.http.message import Request, Response, content_of, header
 from verifier.paths import path_values
 
 UNDOCUMENTED_OPERATION: Final = "undocumented-operation"
 _MOST_VALID = 1 << 15  # bodies of one kind that are known to have no mismatch
 _SHOWN = 5  # mismatches reported of one body
+
+
+_Told = tuple[int, str, int, tuple[str | None, str | None]]  # operation, method, status, media type and coding
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,7 @@ class Conformance:
         self._checks: dict[int, _Check | None] = {}  # by identity of the schema; the contract keeps them alive
         self._answers: dict[str, _Answers] = {}
         self._finders = finders(contract)
-        self._valid: dict[tuple[int, str | None, str | None], set[bytes]] = {}  # bodies without a mismatch
+        self._valid: dict[_Told, set[bytes]] = {}  # bodies without a mismatch
 
     def answer(self, request: Request, response: Response) -> tuple[Mismatch, ...]:
         """What of an answer the contract does not allow, () when nothing.
@@ -71,13 +74,19 @@ class Conformance:
         operation = self._operation(request)
         if operation is None:
             return (_undocumented(request),)
-        answers = self._answers.get(operation.pointer)
-        if answers is None:
-            answers = self._answers[operation.pointer] = _Answers(operation, {})
-        status = response.status
-        if status not in answers.known:
-            answers.known[status] = answer_for(operation.answers, status)
-        answer = answers.known[status]
+        # Services tell the same body again and again, and each is validated once.
+        key = (id(operation), request.method, response.status, content_of(response.headers))
+        valid = self._valid.get(key)
+        if valid is not None and response.body in valid:
+            return ()
+        found = self._answer(operation, request, response)
+        answer = self._answer_of(operation, response.status)
+        if not found and answer is not None and not answer.headers:
+            self._remember(key, response.body)
+        return found
+
+    def _answer(self, operation: ContractOperation, request: Request, response: Response) -> tuple[Mismatch, ...]:
+        answer, status = self._answer_of(operation, response.status), response.status
         if answer is None:
             declared = ", ".join(item.status for item in operation.answers) or "none"
             message = f"status {status} is not documented; documented: {declared}"
@@ -87,8 +96,16 @@ class Conformance:
             found.extend(self._headers(operation, answer, response))
         bodiless = request.method == "HEAD" or status in (204, 205, 304) or status < 200
         if answer.media and not (bodiless and not response.body):
-            found.extend(self._again(operation.id, answer.media, response.headers, response.body))
+            found.extend(self._body(operation.id, answer.media, response.headers, response.body))
         return tuple(found)
+
+    def _answer_of(self, operation: ContractOperation, status: int) -> ResponseContract | None:
+        answers = self._answers.get(operation.pointer)
+        if answers is None:
+            answers = self._answers[operation.pointer] = _Answers(operation, {})
+        if status not in answers.known:
+            answers.known[status] = answer_for(operation.answers, status)
+        return answers.known[status]
 
     def request(self, request: Request) -> tuple[Mismatch, ...]:
         """The mismatches of a request with the contract. Unknown parameters are ignored."""
@@ -99,7 +116,7 @@ class Conformance:
         body = operation.body
         if body is not None:
             if request.body:
-                found.extend(self._again(operation.id, body.media, request.headers, request.body))
+                found.extend(self._body(operation.id, body.media, request.headers, request.body))
             elif body.required:
                 found.append(Mismatch("missing-body", operation.id, "/body", "a body is required, none was sent"))
         return tuple(found)
@@ -175,17 +192,11 @@ class Conformance:
         found = finder.find(request.target) if finder is not None else None
         return found or self.contract.match(request.method, request.target.partition("?")[0])
 
-    def _again(self, operation: str, media: tuple[Media, ...], headers: Headers, body: bytes) -> tuple[Mismatch, ...]:
-        """As `_body`. Services tell the same body again and again, and each is validated once."""
-        valid = self._valid.setdefault((id(media), *content_of(headers)), set())
-        if body in valid:
-            return ()
-        found = self._body(operation, media, headers, body)
-        if not found:
-            if len(valid) >= _MOST_VALID:
-                valid.clear()
-            valid.add(body)
-        return found
+    def _remember(self, key: _Told, body: bytes) -> None:
+        valid = self._valid.setdefault(key, set())
+        if len(valid) >= _MOST_VALID:
+            valid.clear()
+        valid.add(body)
 
     def _body(self, operation: str, media: tuple[Media, ...], headers: tuple[tuple[str, str], ...],
               body: bytes) -> tuple[Mismatch, ...]:  # fmt: skip

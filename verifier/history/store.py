@@ -13,7 +13,7 @@ ignores a last line that a kill cut off. A line may omit fields that have their 
 from __future__ import annotations
 
 from binascii import b2a_base64
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -26,6 +26,7 @@ from verifier.files import opened, read_bytes
 from verifier.history.bodies import NAME, BodyReader, BodyWriter
 from verifier.history.line import storable
 from verifier.history.model import End, FaultInjected, History, Note, Operation, ReplicaEvent, RunInfo, Step, StoreRows
+from verifier.history.operations import OperationLines
 from verifier.history.parts import files_of, merged
 
 Record = Operation | Step | ReplicaEvent | FaultInjected | Note | End | StoreRows
@@ -135,7 +136,7 @@ def records(directory: Path, kind: type[R]) -> Iterator[R]:
 
 
 def _records(file: Path, kind: type[R]) -> Iterator[R]:
-    decode = msgspec.json.Decoder(kind).decode
+    decode: Callable[[bytes], Any] = OperationLines().decode if kind is Operation else msgspec.json.Decoder(kind).decode
     with opened(file) as lines:
         for number, line in enumerate(lines, 1):
             if not line.endswith(b"\n"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -45,6 +46,7 @@ def header(headers: Headers, name: str) -> str | None:
     return None
 
 
+@lru_cache(maxsize=4096)
 def content_of(headers: Headers) -> tuple[str | None, str | None]:
     """The first `Content-Type` and the first `Content-Encoding`."""
     media, coding = None, None

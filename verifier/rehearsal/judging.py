@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from msgspec import structs
@@ -28,10 +30,27 @@ def load_and_judge(directory: Path) -> tuple[Judgement, History, Plan]:
         raise BadInput.one(directory, "is a part of a run; `verifier merge` puts all of them together")
     if not is_folder(directory / "history"):
         raise BadInput.one(directory, "is not a run directory: it has no history")
+    with without_collector():
+        return _read_and_judge(directory)
+
+
+def _read_and_judge(directory: Path) -> tuple[Judgement, History, Plan]:
     history, plan = read(directory), stored_plan(directory)
     if broken := next((note for note in history.notes if note.kind == "environment"), None):
         raise BrokenEnvironment(broken.message)
     return judge(history, stored_contracts(directory), plan), history, plan
+
+
+@contextmanager
+def without_collector() -> Iterator[None]:
+    """Judging makes many values and no cycles, which the collector would look for among all of them again and again."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def judge_new(
