@@ -1,8 +1,8 @@
 """`python -m tests.benchmarks.judge`: CPU time per operation and peak memory of judging long runs of the shop.
 
-A stored run of the shop is multiplied (`multiplied.py`). Without `--run` the safe rollout of `matrices/checkout.yaml` is
-rehearsed first. Reading the history and judging it are measured in a process of their own, and so is one sort of the
-same operations by time, in the same process.
+A stored run of the shop is multiplied (`multiplied.py`). Without `--run` the safe rollout of `matrices/checkout.yaml`
+is rehearsed first. Reading the history and judging it are measured in a process of their own. One sort of the same
+operations by time, in the same process, is the measure beside them.
 """
 
 from __future__ import annotations
@@ -64,7 +64,17 @@ def main() -> None:
 
 
 def _rehearsed(directory: Path) -> Path:
-    command = [sys.executable, "-m", "verifier", "run", str(MATRIX), "--runtime", "process", "--out", str(directory)]
+    command = [
+        sys.executable,
+        "-m",
+        "verifier.cli.main",
+        "run",
+        str(MATRIX),
+        "--runtime",
+        "process",
+        "--out",
+        str(directory),
+    ]
     subprocess.run(command, check=False)  # whatever its verdict is
     return directory
 

@@ -19,8 +19,8 @@ from msgspec import structs
 from verifier.history.model import End, FaultInjected, History, Operation
 from verifier.history.store import HistoryWriter, read, write_value
 from verifier.http.message import Headers, Request, Response
-from verifier.plan.model import Plan, PlannedStep
 from verifier.plan.model import Path as PlanPath
+from verifier.plan.model import Plan, PlannedStep
 from verifier.rehearsal.run_directory import stored_plan
 
 _ID = re.compile(r"(?<![0-9A-Za-z])[0-9a-f]{8,}(?![0-9A-Za-z])")
@@ -81,15 +81,15 @@ class _Copy:
         return replace(found, replays=tuple(copies))
 
 
-def write(run: Path, target: Path, operations: int) -> int:
-    """Write a run directory with at least that many operations; how many it has."""
+def write(run: Path, target: Path, operations: int) -> None:
+    """Write a run directory with about that many operations, or some more."""
     for name in ("inputs", "inputs.json", "timing.json"):
         (shutil.copytree if (run / name).is_dir() else shutil.copy)(run / name, target / name)
     history, plan = read(run), stored_plan(run)
     copies = [_Copy(number) for number in range(-(-operations // len(history.operations)))]
     write_value(target / "plan.json", _plan(plan, copies))
-    writer, count = HistoryWriter(target, history.run), 0
-    for count, operation in enumerate(_operations(history, copies), 1):
+    writer = HistoryWriter(target, history.run)
+    for operation in _operations(history, copies):
         writer.add(operation)
     for copy in copies:
         for fault in history.faults:
@@ -100,7 +100,6 @@ def write(run: Path, target: Path, operations: int) -> int:
         writer.add(record)
     writer.finish()
     writer.close()
-    return count
 
 
 def _operations(history: History, copies: Iterable[_Copy]) -> Iterator[Operation]:
