@@ -96,8 +96,9 @@ def write(run: Path, target: Path, operations: int) -> None:
             writer.add(copy.fault(fault))
         for end in history.ends:
             writer.add(copy.end(end))
-    for record in (*history.steps, *history.replicas, *history.notes):
-        writer.add(record)
+    for records in (history.steps, history.replicas, history.notes):
+        for record in records:
+            writer.add(record)
     writer.finish()
     writer.close()
 
