@@ -27,6 +27,8 @@ def path_values(template: str, path: str) -> dict[str, str]:
 
     A base path before the template and a slash after it are allowed.
     """
+    if not template:
+        return {}
     segments, found = template.strip("/").split("/"), path.strip("/").split("/")
     values = _values(segments, found[len(found) - len(segments) :]) if len(found) >= len(segments) else None
     return dict(zip(VARIABLE.findall(template), values, strict=True)) if values is not None else {}
@@ -37,6 +39,8 @@ def _values(template: Sequence[str], path: Sequence[str]) -> list[str] | None:
         return None
     values: list[str] = []
     for segment, found in zip(template, path, strict=True):
+        if segment == found and "{" not in segment and "%" not in segment:
+            continue
         match = segment_pattern(unquote(segment)).fullmatch(unquote(found))
         if match is None:
             return None

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from verifier.contracts import conform
-from verifier.contracts.conform import UNDOCUMENTED_OPERATION, Conformance, compile_schema
+from verifier.contracts.compiled import compile_schema
+from verifier.contracts.conform import UNDOCUMENTED_OPERATION, Conformance
 from verifier.contracts.load import load
 from verifier.http.message import Headers, Request, Response
 

@@ -21,7 +21,8 @@ from dataclasses import dataclass, field
 
 from verifier.checks.causes import retyped
 from verifier.checks.context import Context, called
-from verifier.checks.readback import LATE, same_body
+from verifier.checks.expected import Expectations, counts
+from verifier.checks.readback import LATE
 from verifier.checks.reading_words import (
     answered_body,
     displayed,
@@ -37,21 +38,17 @@ from verifier.checks.readings import (
     Learned,
     kind_of,
     learn,
-    read_before,
     reading_of,
     readings,
     shown_before,
 )
-from verifier.checks.relations import NOTHING, Place, Reading, Relations, absent
+from verifier.checks.relations import NOTHING, Reading, Relations, absent
 from verifier.checks.renderings import EMPTY, shown_at
-from verifier.checks.repeated_keys import KEY
 from verifier.checks.replays import Replay, Source, origin, usual_classes
 from verifier.checks.shapes import kind
 from verifier.checks.tolerance import Tolerance
 from verifier.checks.verdict import Finding, FindingKind
 from verifier.history.model import Operation
-from verifier.history.outcome import SAFE
-from verifier.http.message import header
 from verifier.plan.faults import FAMILIES
 from verifier.pointers import MISSING
 
@@ -78,21 +75,9 @@ def check(context: Context) -> Acknowledged:
     """Looks at every response but those that teach. Use it with `context.once`."""
     found = Acknowledged(Tolerance(context, context.once(learn)))
     look = found.look = _Look(context, found)
-    for reading in readings(context, teaching=False):
+    for reading in readings(context, teaching=False, known=look.expectations.repeats):
         look.at(reading)
     return found
-
-
-@dataclass(frozen=True, slots=True)
-class _Expected:
-    """What is expected of a version at a place, from `known`: of pointers with relations to writes the sources, the
-    latest first; the pointers that repeat what was read before; and the constants.
-    """
-
-    known: Relations
-    written: tuple[tuple[str, list[Source]], ...]
-    repeats: frozenset[str]
-    constants: tuple[tuple[str, set[frozenset[str]]], ...]
 
 
 class _Look:
@@ -102,12 +87,14 @@ class _Look:
         self._usual = usual_classes(self.learned.replays)
         self._tried = _tried(context, self.learned)
         self._tolerance = found.tolerance
-        self._expectations: dict[tuple[Place, str], _Expected | None] = {}
         self._refusals: dict[Replay, int] = {}
+        self.expectations = Expectations(self.learned)
 
     def at(self, reading: Reading) -> None:
-        expected = self._expected(reading)
-        if expected is not None and not self._left_out(reading) and not self._is_as_expected(reading, expected):
+        expected = self.expectations.of(reading)
+        if expected is None or self._left_out(reading) or self.expectations.met(reading, expected):
+            self.expectations.note(reading)
+        else:
             self._compare(reading, expected.known)
 
     def compares(self, operation: Operation, pointer: str) -> bool:
@@ -116,59 +103,7 @@ class _Look:
         known = self.learned.of(reading) if reading is not None else None
         if reading is None or known is None or pointer not in known.held or self._left_out(reading):
             return False
-        return any(self._counts(reading, source) for source in known.kept(pointer))
-
-    def _expected(self, reading: Reading) -> _Expected | None:
-        key = (reading.place, reading.operation.version)
-        if key not in self._expectations:
-            self._expectations[key] = self._expectation(reading)
-        return self._expectations[key]
-
-    def _expectation(self, reading: Reading) -> _Expected | None:
-        known = self.learned.of(reading)
-        if known is None:
-            return None
-        place = reading.place
-        written = ((pointer, known.kept(pointer)) for pointer in known.held)
-        pointers = {pointer for relations in self.learned.by_place.get(place, ()) for pointer in relations.shown}
-        constants = ((pointer, self.learned.constant(place, pointer)) for pointer in pointers - {PAGE})
-        return _Expected(
-            known,
-            tuple((pointer, sources) for pointer, sources in written if sources),
-            frozenset(pointer for pointer in known.compared if known.repeats(pointer)),
-            tuple((pointer, usual) for pointer, usual in constants if usual),
-        )
-
-    def _is_as_expected(self, reading: Reading, expected: _Expected) -> bool:
-        """Whether a response shows nothing but what is expected. It spares `_compare` most readings."""
-        values, lasting, settled = reading.values, reading.replay.lasting, set[str]()
-        repeated = reading.place[3] == "write"
-        for pointer, kept in expected.written:
-            shown = values.get(pointer) or absent(pointer)
-            for source in kept:
-                options = lasting.get(source)
-                if options and not (repeated and not self._counts(reading, source)):
-                    settled.add(pointer)
-                    if options[0] <= shown or any(option <= shown for option in options):
-                        break
-            else:
-                if pointer in settled:
-                    return False
-        if reading.replay.faults:
-            return True
-        for pointer, usual in expected.constants:
-            if pointer not in settled and (values[pointer] not in usual if pointer in values else "*" in pointer):
-                return False
-        return not expected.repeats - settled or self._repeats_what_was_read(reading, expected.repeats - settled)
-
-    def _repeats_what_was_read(self, reading: Reading, pointers: frozenset[str]) -> bool:
-        if self.learned.replays.is_shared(reading.operation):
-            return True
-        before = read_before(reading)
-        if before is None or same_body(before, reading.operation):
-            return True
-        was = shown_before(reading) or {}
-        return all(was[pointer] == reading.values.get(pointer) for pointer in pointers if pointer in was)
+        return any(counts(reading, source) for source in known.kept(pointer))
 
     def _compare(self, reading: Reading, known: Relations) -> None:
         settled: set[str] = set()
@@ -212,7 +147,7 @@ class _Look:
 
     def _written(self, reading: Reading, known: Relations, pointer: str) -> bool:
         """Compare a value with what was written; whether a write says what it must be."""
-        sources = [source for source in known.kept(pointer) if self._counts(reading, source)]
+        sources = [source for source in known.kept(pointer) if counts(reading, source)]
         if sources:
             self._compare_with(reading, known, pointer, sources)
         return bool(sources)
@@ -232,15 +167,6 @@ class _Look:
         if tolerance.lags(reading, pointer, age, shown, wanted):
             return
         self._add(reading, pointer, write, read_otherwise(reading, source, write, pointer))
-
-    def _counts(self, reading: Reading, source: Source) -> bool:
-        """Whether a write has said this for good.
-
-        What a repeated write is answered with is a matter of its key (`repeated_keys.py`), and no reading.
-        """
-        if source not in reading.replay.lasting:
-            return False
-        return not _repeats(reading.operation, reading.replay.write(source[0]))
 
     def _changed(self, reading: Reading, known: Relations, pointer: str, before: frozenset[str]) -> bool:
         """Whether the version showed another value when the client read before, which it never does by itself."""
@@ -329,15 +255,6 @@ class _Look:
             cause=self._retyped(reading, pointer),
         )
         self._found.findings[operation.id].append(found)
-
-
-def _repeats(operation: Operation, write: Operation) -> bool:
-    """Whether a write is the same one again: with the same key, or without one and with the same body."""
-    one, other = operation.request, write.request
-    if one.method in SAFE or (one.method, one.target) != (other.method, other.target):
-        return False
-    keys = header(one.headers, KEY), header(other.headers, KEY)
-    return keys[0] == keys[1] if any(keys) else one.body == other.body
 
 
 def _family(fault: str) -> str:

@@ -89,10 +89,8 @@ class Baseline:
 
         Of a body that is told again the answer is known.
         """
-        known = self._usual_classes(group, operation)
-        if not known:
-            return False
-        if (status := group.status // 100) not in known:
+        status = group.status // 100
+        if status not in self._usual_classes(group, operation):
             return False
         if status != 2 or group.method == "HEAD":
             return True

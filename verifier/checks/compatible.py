@@ -27,6 +27,7 @@ from verifier.checks.provenance import Provenance
 from verifier.checks.readback import LATE
 from verifier.checks.shapes import Misfit, body_kind
 from verifier.checks.verdict import CheckResult, Finding, FindingKind
+from verifier.contracts.compiled import Check
 from verifier.contracts.conform import Conformance
 from verifier.contracts.expressions import body_json
 from verifier.contracts.mismatch import Mismatch
@@ -205,16 +206,31 @@ class _Validators:
         self._old = {entry.name: entry.old for entry in context.history.run.services}
         self._new = {entry.name: entry.new for entry in context.history.run.services}
         self._known: dict[tuple[str, str], Conformance | None] = {}
+        self._compiled: dict[str, Check | None] = {}
+        self._held: dict[tuple[str, str], list[tuple[str, Conformance]]] = {}
 
     def _of(self, service: str, version: str) -> Conformance | None:
         key = (service, version)
         if key not in self._known:
             contract = self._context.registry.contract(service, version)
-            self._known[key] = Conformance(contract) if contract is not None else None
+            self._known[key] = Conformance(contract, self._compiled) if contract is not None else None
         return self._known[key]
 
     def answer(self, operation: Operation, response: Response) -> Iterable[Finding]:
-        return self._each(operation, response, operation.version, self._client.get(operation.service, ""))
+        found: list[Finding] = []
+        for version, conformance in self._held_by_client(operation.service, operation.version):
+            for mismatch in conformance.answer(operation.request, response):
+                found.append(self._mismatch(operation, mismatch, "the answer", version))
+        return found
+
+    def _held_by_client(self, service: str, version: str) -> list[tuple[str, Conformance]]:
+        """The contracts of the version that answers and of the version whose client asks."""
+        known = self._held.get((service, version))
+        if known is None:
+            versions = dict.fromkeys((version, self._client.get(service, "")))
+            known = [(name, found) for name in versions if (found := self._of(service, name)) is not None]
+            self._held[service, version] = known
+        return known
 
     def allows(self, operation: Operation, response: Response, pointer: str) -> bool:
         """Whether the old contract speaks of the value at the pointer and accepts the answer as it is.

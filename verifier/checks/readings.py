@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import html
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -199,14 +199,19 @@ def _changes(before: Values, now: Values) -> Iterator[str]:
     return (pointer for pointer in before.keys() & now.keys() if before[pointer] != now[pointer])
 
 
-def readings(context: Context, *, teaching: bool) -> Iterator[Reading]:
+def readings(
+    context: Context, *, teaching: bool, known: Callable[[Operation], bool] = lambda operation: False
+) -> Iterator[Reading]:
     """Responses with a JSON body that a client or a read-back got, in the order of the history: either those that
     teach, or all others.
 
-    Of several reads of one exchange a client believes the last. Writes count where they were sent once.
+    Of several reads of one exchange a client believes the last. Writes count where they were sent once. Read-backs that
+    are `known` are left out.
     """
     replays = context.once(find)
     for operation in context.groups.operations(_may_be_read):
+        if operation.source == "sweep" and replays.control(operation) is None and known(operation):
+            continue
         found = reading_of(replays, operation, teaching)
         if found is not None:
             yield found

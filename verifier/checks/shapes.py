@@ -16,6 +16,7 @@ from verifier.contracts.expressions import body_json
 from verifier.http.message import Response, header
 from verifier.pointers import MISSING, escape, names
 
+_ONLY_NULL = {"null"}
 LACKING = "is missing"
 
 
@@ -61,15 +62,26 @@ class Shape:
 
     def fits(self, value: Any) -> bool:
         """Whether there is no misfit. It is asked much more often than what the misfits are."""
-        found = kind(value)
-        if self.types and found not in self.types and self.types != {"null"}:
-            return False
-        if found == "object":
+        return self._takes(kind(value)) and self._fits_inside(value)
+
+    def _takes(self, found: str) -> bool:
+        return found in self.types or not self.types or self.types == _ONLY_NULL
+
+    def _fits_inside(self, value: Any) -> bool:
+        if isinstance(value, dict):
             fields = self.fields
-            if any(fields[name].types != {"null"} for name in self.always if name not in value):
+            if any(fields[name].types != _ONLY_NULL for name in self.always if name not in value):
                 return False
-            return all(fields[name].fits(item) for name, item in value.items() if name in fields)
-        if found == "array" and self.items is not None:
+            for name, item in value.items():
+                field = fields.get(name)
+                if field is None:
+                    continue
+                found = kind(item)
+                if found not in field.types and not field._takes(found):
+                    return False
+                if (found == "object" or found == "array") and not field._fits_inside(item):
+                    return False
+        elif isinstance(value, list) and self.items is not None:
             return all(map(self._fits_entry, value))
         return True
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote
 
-import jsonschema_rs
-
 from verifier.contracts import streamed, wire
+from verifier.contracts.compiled import Check, compile_schema, content, remember
 from verifier.contracts.lookup import finders
 from verifier.contracts.mismatch import Mismatch, mistyped
 from verifier.contracts.model import (
@@ -29,19 +28,10 @@ from verifier.http.message import Request, Response, content_of, header
 from verifier.paths import path_values
 
 UNDOCUMENTED_OPERATION: Final = "undocumented-operation"
-_MOST_VALID = 1 << 15  # bodies of one kind that are known to have no mismatch
 _SHOWN = 5  # mismatches reported of one body
 
 
 _Told = tuple[int, str, int, tuple[str | None, str | None]]  # operation, method, status, media type and coding
-
-
-@dataclass(frozen=True, slots=True)
-class _Check:
-    """A compiled schema. `ok` is a fast check for the usual case."""
-
-    validator: jsonschema_rs.Validator
-    ok: Callable[[Any], bool]
 
 
 @dataclass(slots=True)
@@ -58,10 +48,11 @@ class Conformance:
     No method raises an error because of the content of a message. Unreadable content is a mismatch.
     """
 
-    def __init__(self, contract: Contract) -> None:
+    def __init__(self, contract: Contract, compiled: dict[str, Check | None] | None = None) -> None:
+        """`compiled`: the schemas that other versions have as well, by their texts."""
         self.contract = contract
-        self._compiled: dict[str, _Check | None] = {}
-        self._checks: dict[int, _Check | None] = {}  # by identity of the schema; the contract keeps them alive
+        self._compiled = compiled if compiled is not None else {}
+        self._checks: dict[int, Check | None] = {}  # by identity of the schema; the contract keeps them alive
         self._answers: dict[str, _Answers] = {}
         self._finders = finders(contract)
         self._valid: dict[_Told, set[bytes]] = {}  # bodies without a mismatch
@@ -82,7 +73,7 @@ class Conformance:
         found = self._answer(operation, request, response)
         answer = self._answer_of(operation, response.status)
         if not found and answer is not None and not answer.headers:
-            self._remember(key, response.body)
+            remember(self._valid.setdefault(key, set()), response.body)
         return found
 
     def _answer(self, operation: ContractOperation, request: Request, response: Response) -> tuple[Mismatch, ...]:
@@ -192,15 +183,10 @@ class Conformance:
         found = finder.find(request.target) if finder is not None else None
         return found or self.contract.match(request.method, request.target.partition("?")[0])
 
-    def _remember(self, key: _Told, body: bytes) -> None:
-        valid = self._valid.setdefault(key, set())
-        if len(valid) >= _MOST_VALID:
-            valid.clear()
-        valid.add(body)
-
     def _body(self, operation: str, media: tuple[Media, ...], headers: tuple[tuple[str, str], ...],
               body: bytes) -> tuple[Mismatch, ...]:  # fmt: skip
-        sent = wire.media_type(header(headers, "content-type"))
+        told, encoding = content_of(headers)
+        sent = wire.media_type(told)
         declared = _declared(media, sent)
         if declared is None:
             names = ", ".join(item.type for item in media)
@@ -209,13 +195,16 @@ class Conformance:
             message = f"media type {sent or '(none)'} is not documented; documented: {names}"
             return (Mismatch("undocumented-media-type", operation, "/header/Content-Type", message),)
         check = self._check(declared.schema)
-        if check is None:
+        plain = is_json(sent) and encoding is None
+        if check is None or (plain and body in check.valid):
             return ()
         try:
-            value, known = _content(sent, headers, body, check)
+            value, known = content(sent, encoding, body, check)
         except wire.Undecodable as error:
             return (Mismatch("unreadable-body", operation, "/body", str(error)),)
         if not known or check.ok(value):
+            if plain:
+                remember(check.valid, body)
             return ()
         if sent == MEDIA_TYPE:
             found = islice(streamed.misfits(check.validator, value), _SHOWN)
@@ -225,7 +214,7 @@ class Conformance:
             )
         return tuple(islice(_wrong(check, value, operation, "body"), _SHOWN))
 
-    def _check(self, schema: Schema | None) -> _Check | None:
+    def _check(self, schema: Schema | None) -> Check | None:
         if schema is None:
             return None
         key = id(schema)
@@ -237,16 +226,7 @@ class Conformance:
         return self._checks[key]
 
 
-def compile_schema(document: dict[str, Any] | bool) -> _Check | None:
-    """A validator that checks formats; None if none can be built, such as for an unsupported regex."""
-    try:
-        validator = jsonschema_rs.Draft202012Validator(document, validate_formats=True, offline=True)
-    except (ValueError, jsonschema_rs.ReferencingError):
-        return None
-    return _Check(validator, validator.is_valid)
-
-
-def _wrong(check: _Check, value: Any, operation: str, root: str) -> Iterator[Mismatch]:
+def _wrong(check: Check, value: Any, operation: str, root: str) -> Iterator[Mismatch]:
     for error in check.validator.iter_errors(value):
         pointer = "".join(f"/{part}" for part in (root, *error.instance_path))
         yield Mismatch(f"{root}-schema", operation, pointer, error.message, mistyped(error))
@@ -263,42 +243,6 @@ def _declared(media: tuple[Media, ...], sent: str) -> Media | None:
             return item
     fitting = [item for item in media if sent and wire.matches(item.type, sent)]
     return max(fitting, key=lambda item: len(item.type)) if fitting else None
-
-
-def _content(sent: str, headers: tuple[tuple[str, str], ...], body: bytes, check: _Check) -> tuple[Any, bool]:
-    """The value of a body, and whether its media type can be decoded. Raises Undecodable."""
-    encoding = header(headers, "content-encoding")
-    if encoding:
-        plain = wire.uncompressed(body, encoding)
-        if plain is None:
-            return None, False
-        body = plain
-    if is_json(sent):
-        return wire.decode_json(body), True
-    if sent.startswith("text/"):
-        text = body.decode("utf-8", "replace")
-        return next((value for value in wire.readings(text) if check.ok(value)), text), True
-    if sent == "application/x-www-form-urlencoded":
-        return _form(body, check), True
-    return None, False
-
-
-def _form(body: bytes, check: _Check) -> dict[str, Any]:
-    """A form in the first reading that fits: as text, with numbers and booleans, or with lists for repeated fields."""
-    fields = wire.form_fields(body)
-    plain: dict[str, Any] = {name: texts[0] if len(texts) == 1 else texts for name, texts in fields.items()}
-    if check.ok(plain):
-        return plain
-    for name, texts in fields.items():
-        for value in [wire.readings(texts[0])[-1], [wire.readings(text)[-1] for text in texts], texts]:
-            trial = {**plain, name: value}
-            if _fewer(check, trial, plain):
-                plain = trial
-    return plain
-
-
-def _fewer(check: _Check, trial: Any, before: Any) -> bool:
-    return len(list(check.validator.iter_errors(trial))) < len(list(check.validator.iter_errors(before)))
 
 
 def _is_object(parameter: Parameter) -> bool:

@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-from verifier.contracts.conform import compile_schema
+from verifier.contracts.compiled import compile_schema
 from verifier.contracts.document import Documents, Location
 from verifier.contracts.model import Contract, ContractOperation, Schema
 from verifier.contracts.registry import ContractRegistry

@@ -105,7 +105,7 @@ def _roots(operations: Iterable[Operation]) -> dict[str, str]:
 
 def _usual(
     history: History, by_id: Mapping[str, Operation], clients: Mapping[str, list[Operation]]
-) -> dict[tuple[Place, Target], int]:
+) -> dict[Place, dict[Target, int]]:
     """How often each effect happens for an undisturbed exchange: the most frequent count, of controls if there are.
 
     An effect that undisturbed exchanges of a place do not have is usual zero times there.
@@ -118,17 +118,17 @@ def _usual(
             applied = Counter((entry.service, entry.name) for entry in members if entry.effect == "applied")
             counts[operation.step in controls][operation.session, operation.index].append(applied)
     targets = {(entry.service, entry.name) for entry in history.operations if entry.effect}
-    found: dict[tuple[Place, Target], int] = {}
+    found: dict[Place, dict[Target, int]] = defaultdict(dict)
     for place in {*counts[True], *counts[False]}:
         seen = counts[True].get(place) or counts[False][place]
         for target in targets:
             tally = Counter(applied[target] for applied in seen)
-            found[place, target] = min(tally, key=lambda number: (-tally[number], number))
+            found[place][target] = min(tally, key=lambda number: (-tally[number], number))
     return found
 
 
 def _entry(
-    root: Operation, members: list[Operation], usual: Mapping[tuple[Place, Target], int], unended: set[str]
+    root: Operation, members: list[Operation], usual: Mapping[Place, Mapping[Target, int]], unended: set[str]
 ) -> LedgerEntry:
     members = sorted(members, key=lambda entry: entry.started)
     attempts = [entry for entry in members if entry.source in ("replay", "live")]
@@ -153,14 +153,14 @@ def _entry(
 
 
 def _effects(
-    root: Operation, members: list[Operation], usual: Mapping[tuple[Place, Target], int]
+    root: Operation, members: list[Operation], usual: Mapping[Place, Mapping[Target, int]]
 ) -> tuple[EffectCount, ...]:
-    place = (root.session, root.index)
+    here = usual.get((root.session, root.index), {})
     seen = Counter((entry.service, entry.name, entry.effect) for entry in members if entry.effect)
     targets = dict.fromkeys((service, name) for service, name, _ in seen)
-    targets |= dict.fromkeys(target for (at, target), number in usual.items() if at == place and number)
+    targets |= dict.fromkeys(target for target, number in here.items() if number)
     return tuple(
-        EffectCount(*target, seen[*target, "applied"], seen[*target, "suppressed"], usual.get((place, target)))
+        EffectCount(*target, seen[*target, "applied"], seen[*target, "suppressed"], here.get(target))
         for target in sorted(targets)
     )
 
