@@ -92,6 +92,20 @@ def test_a_process_that_is_replaced_is_waited_for(monkeypatch: pytest.MonkeyPatc
     assert watch.waited == 3
 
 
+def test_of_several_roles_each_is_replaced_at_a_moment_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While one is waited for in vain, the others come and go."""
+    watch = Told(monkeypatch)
+    told = watch.look(["a", "once"], ["a", "once"], lambda look: [] if look % 3 else ["a"])
+    assert told == [("children", "1 a\n1 once"), ("child-ended", "0 once\n1 a")]
+
+
+def test_a_role_that_came_back_is_waited_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    watch = Told(monkeypatch)
+    watch.look(["a"], [], ["a"])
+    watch.look(["a"], lambda look: ["a"] if look > 2 else [])
+    assert watch.waited == 3
+
+
 def test_a_role_is_waited_for_in_vain_once(monkeypatch: pytest.MonkeyPatch) -> None:
     watch = Told(monkeypatch)
     watch.look(["a"], [])

@@ -78,18 +78,23 @@ class ChildProcesses:
         self._told.pop(replica, None)
 
     async def _settled(self, replica: str, service: str, version: str, last: Counter[str]) -> Counter[str] | None:
-        """What lives now, once the processes that ended are replaced, if they are."""
+        """What lives now, once the processes that ended are replaced, if they are.
+
+        Of several roles each is replaced at a moment of its own, so of each the most counts that was seen meanwhile.
+        """
         loop = asyncio.get_running_loop()
-        until = loop.time() + REPLACED_WITHIN
+        until, most = loop.time() + REPLACED_WITHIN, Counter[str]()
         while (found := await self._counted(replica)) is not None:
-            missing = {(service, version, name) for name in last if found[name] < last[name]} - self._in_vain
+            most |= found
+            self._in_vain -= {(service, version, name) for name in most if most[name] > last[name]}  # it comes back
+            missing = {(service, version, name) for name in last if most[name] < last[name]} - self._in_vain
             if not missing or len(self._in_vain) >= MOST_IN_VAIN:
-                break
+                return most
             if loop.time() >= until:
                 self._in_vain |= missing
-                break
+                return most
             await asyncio.sleep(_AGAIN)
-        return found
+        return None
 
     async def _counted(self, replica: str) -> Counter[str] | None:
         found = await self.runtime.child_processes(replica)

@@ -18,6 +18,7 @@ services:
   notes:
     port: 8000
     ready: /healthz
+    replicas: 2
     environment: {{DATABASE_URL: "${{stores.db.url}}"}}
     stop: {{signal: SIGTERM, grace: 5s}}
     versions:
