@@ -41,6 +41,8 @@ def test_what_is_told_can_be_read_back() -> None:
     event = ReplicaEvent("s", "r", "orders", "1", "child-ended", 0.0, described(told, {"b"}))
     assert counts(event) == told
     assert event.detail.splitlines()[0] == "0 b", "what has changed comes first"
+    changing = ReplicaEvent("s", "r", "orders", "1", "children", 0.0, described(Counter(a=2), set(), Counter(a=1)))
+    assert (counts(changing)["a"], counts(changing, fewest=True)["a"]) == (2, 1)
 
 
 class Told:
@@ -88,7 +90,8 @@ def test_fewer_than_before_is_told_as_an_end(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_process_that_is_replaced_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     watch = Told(monkeypatch, within=20.0)
-    assert watch.look(["a"], ["a"], lambda look: ["a"] if look > 2 else []) == [("children", "1 a")]
+    told = watch.look(["a"], ["a"], lambda look: ["a"] if look > 2 else [])
+    assert told == [("children", "1 a"), ("children", "0..1 a")]
     assert watch.waited == 3
 
 
@@ -96,7 +99,7 @@ def test_of_several_roles_each_is_replaced_at_a_moment_of_its_own(monkeypatch: p
     """While one is waited for in vain, the others come and go."""
     watch = Told(monkeypatch)
     told = watch.look(["a", "once"], ["a", "once"], lambda look: [] if look % 3 else ["a"])
-    assert told == [("children", "1 a\n1 once"), ("child-ended", "0 once\n1 a")]
+    assert told == [("children", "1 a\n1 once"), ("child-ended", "0 once\n0..1 a")]
 
 
 def test_a_role_that_came_back_is_waited_for_again(monkeypatch: pytest.MonkeyPatch) -> None:

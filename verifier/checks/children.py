@@ -77,10 +77,10 @@ def gone(context: Context) -> Iterator[tuple[ReplicaEvent, str]]:
                     yield last, role
 
 
-def counts(event: ReplicaEvent) -> Counter[str]:
-    """How many processes of each role live, from the detail of an event."""
+def counts(event: ReplicaEvent, *, fewest: bool = False) -> Counter[str]:
+    """How many processes of each role live, from the detail of an event: the most that a look saw, or the fewest."""
     split = (line.partition(" ") for line in event.detail.splitlines())
-    return Counter({role: int(count) for count, _, role in split})
+    return Counter({role: int(count.split("..")[0 if fewest else -1]) for count, _, role in split})
 
 
 def _looks(context: Context) -> dict[str, list[ReplicaEvent]]:
@@ -95,21 +95,23 @@ def _looks(context: Context) -> dict[str, list[ReplicaEvent]]:
 def _usual(context: Context, looks: Mapping[str, list[ReplicaEvent]]) -> dict[_Version, dict[str, _Usual]]:
     """What the replicas of each version have in its own control, by role."""
     old = {(entry.name, entry.old) for entry in context.history.run.services}
-    seen: dict[_Version, list[list[Counter[str]]]] = defaultdict(list)
+    seen: dict[_Version, list[list[ReplicaEvent]]] = defaultdict(list)
     for events in looks.values():
         version = (events[0].service, events[0].version)
         own: Phase = "control-old" if version in old else "control-new"
-        here = [counts(event) for event in events if _phase(context, event) == own]
+        here = [event for event in events if _phase(context, event) == own]
         if here:
             seen[version].append(here)
     return {version: _of_replicas(replicas) for version, replicas in seen.items()}
 
 
-def _of_replicas(replicas: list[list[Counter[str]]]) -> dict[str, _Usual]:
+def _of_replicas(replicas: list[list[ReplicaEvent]]) -> dict[str, _Usual]:
     found = {}
-    for role in {role for looks in replicas for look in looks for role in look}:
-        fewest = sorted(min(look[role] for look in looks) for looks in replicas)
-        most = max(look[role] for looks in replicas for look in looks)
+    least = [[counts(event, fewest=True) for event in events] for events in replicas]
+    greatest = [counts(event) for events in replicas for event in events]
+    for role in {role for look in greatest for role in look}:
+        fewest = sorted(min(look[role] for look in looks) for looks in least)
+        most = max(look[role] for look in greatest)
         found[role] = _Usual(fewest[(len(fewest) - 1) // 2], fewest[0] == most, most)
     return found
 

@@ -92,7 +92,8 @@ class ReplicaEvent(Struct, frozen=True, gc=False):
 
     `detail` of a replica that `exited` is how it ended, such as `exited with status 1`, and nothing else; of one that
     was `killed` as a planned fault it is BY_FAULT. `log` has the last lines of its log. `detail` of `children`, and of
-    `child-ended` where there are fewer than before, has a line `COUNT ROLE` for each role of its child processes.
+    `child-ended` where there are fewer than before, has a line `COUNT ROLE` or `FEWEST..MOST ROLE` for each role of its
+    child processes.
     """
 
     step: str

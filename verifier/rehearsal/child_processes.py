@@ -39,10 +39,16 @@ def role(command: str) -> str:
     return _NUMBER.sub("N", plain)[:WIDTH]
 
 
-def described(counts: Counter[str], first: Set[str]) -> str:
-    """The detail of an event: a line `COUNT ROLE` for each role, those in `first` before the others."""
-    order = sorted(counts, key=lambda name: (name not in first, name))
-    return "\n".join(f"{counts[name]} {name}" for name in order)
+def described(most: Counter[str], first: Set[str], fewest: Counter[str] | None = None) -> str:
+    """The detail of an event: a line `COUNT ROLE` for each role, those in `first` before the others.
+
+    The count is `FEWEST..MOST` where it changed while the look was taken.
+    """
+    order = sorted(most, key=lambda name: (name not in first, name))
+    least = most if fewest is None else fewest
+    return "\n".join(
+        f"{least[name]}..{most[name]} {name}" if least[name] < most[name] else f"{most[name]} {name}" for name in order
+    )
 
 
 @dataclass(slots=True)
@@ -52,7 +58,7 @@ class ChildProcesses:
     runtime: Runtime
     tell: Tell
     _last: dict[str, Counter[str]] = field(default_factory=dict)  # by replica: what the last look showed
-    _told: dict[str, Counter[str]] = field(default_factory=dict)  # and what was told; a role that has gone stays with 0
+    _told: dict[str, tuple[Counter[str], str]] = field(default_factory=dict)  # what was told; what has gone as 0
     _in_vain: set[tuple[str, str, str]] = field(default_factory=set)
 
     async def begin(self, replica: str) -> None:
@@ -63,36 +69,45 @@ class ChildProcesses:
     async def look(self, replica: str, service: str, version: str) -> None:
         if replica not in self._last:
             return
-        last, told = self._last[replica], self._told.get(replica)
-        found = await self._settled(replica, service, version, last)
-        if found is None or (found != last and await self.runtime.exited(replica) is not None):
+        last, (told, before) = self._last[replica], self._told.get(replica, (Counter(), None))
+        settled = await self._settled(replica, service, version, last)
+        if settled is None:
+            return
+        fewest, found = settled
+        if found != last and await self.runtime.exited(replica) is not None:
             return  # where the leader ends, the others end with it
         fewer = {name for name in last if found[name] < last[name]}
-        shown = Counter({name: found[name] for name in {*found, *(told or ()), *fewer}})
-        if shown != told or fewer:
-            self.tell(replica, service, version, "child-ended" if fewer else "children", described(shown, fewer))
-        self._last[replica], self._told[replica] = found, shown
+        shown = Counter({name: found[name] for name in {*found, *told, *fewer}})
+        text = described(shown, set(), fewest)
+        if text != before or fewer:
+            what = "child-ended" if fewer else "children"
+            self.tell(replica, service, version, what, described(shown, fewer, fewest))
+        self._last[replica], self._told[replica] = found, (shown, text)
 
     def forget(self, replica: str) -> None:
         self._last.pop(replica, None)
         self._told.pop(replica, None)
 
-    async def _settled(self, replica: str, service: str, version: str, last: Counter[str]) -> Counter[str] | None:
-        """What lives now, once the processes that ended are replaced, if they are.
+    async def _settled(
+        self, replica: str, service: str, version: str, last: Counter[str]
+    ) -> tuple[Counter[str], Counter[str]] | None:
+        """The fewest and the most of each role, once the processes that ended are replaced, if they are.
 
-        Of several roles each is replaced at a moment of its own, so of each the most counts that was seen meanwhile.
+        Of several roles each is replaced at a moment of its own: it is there if it was seen meanwhile. It lasts only if
+        it was never missing.
         """
         loop = asyncio.get_running_loop()
-        until, most = loop.time() + REPLACED_WITHIN, Counter[str]()
+        until, most, fewest = loop.time() + REPLACED_WITHIN, Counter[str](), None
         while (found := await self._counted(replica)) is not None:
             most |= found
+            fewest = found if fewest is None else fewest & found
             self._in_vain -= {(service, version, name) for name in most if most[name] > last[name]}  # it comes back
             missing = {(service, version, name) for name in last if most[name] < last[name]} - self._in_vain
             if not missing or len(self._in_vain) >= MOST_IN_VAIN:
-                return most
+                return fewest, most
             if loop.time() >= until:
                 self._in_vain |= missing
-                return most
+                return fewest, most
             await asyncio.sleep(_AGAIN)
         return None
 
