@@ -34,9 +34,7 @@ from verifier.report.pairs_formats import MERGED
     type=click.Path(path_type=Path),
     help="The matrix of the shards, to confirm what they found; by default the file that they were run with.",
 )
-@click.option(
-    "--parallel", type=click.IntRange(0, 64), default=1, show_default=True, help="As of `run`, for the confirmation."
-)
+@click.option("--parallel", type=click.IntRange(0, 64), default=0, help="As of `run`, for the confirmation.")
 @REPORTS
 @click.option("--quiet", is_flag=True, help="No progress and no report, only the verdict in a sentence.")
 @click.option("--share", is_flag=True, help="Let other users read the run directory; by default only you can.")

@@ -51,9 +51,8 @@ from verifier.runtime.select import AUTO, RUNTIMES, select
 @click.option(
     "--parallel",
     type=click.IntRange(0, 64),
-    default=1,
-    show_default=True,
-    help="Paths that run at a time; 0: as many as cores and memory allow. A busy machine may miss faults then.",
+    default=0,
+    help="Paths that run at a time; by default (0) as many as cores and memory allow.",
 )
 @click.option("--no-cache", is_flag=True, help="Run every path, also where nothing of it has changed.")
 @click.option("--shard", metavar="I/N", help="Run one of N shares of the paths, such as 2/5; see `verifier merge`.")

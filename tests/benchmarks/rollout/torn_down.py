@@ -1,7 +1,7 @@
 """`python -m tests.benchmarks.rollout.torn_down MATRIX OUT`: a rehearsal in which nothing lasts longer than a step.
 
 Paths run one after the other, and each step begins by stopping all replicas and starting as many again. Stores keep
-their data, or there would be no path.
+their data, or there would be no path. Nobody sends requests meanwhile, or all of them would fail.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ def _steps(path: PlanPath) -> Iterator[PlannedStep]:
         everything = sorted(running)
         again = [Action("stop", service, version, slot) for service, slot, version in everything]
         again += [Action("start", service, version, slot) for service, slot, version in everything]
-        yield replace(step, actions=(*again, *step.actions))
+        actions = tuple(replace(action, late_removal=False) for action in (*again, *step.actions))
+        yield replace(step, actions=actions, live=False)
         for action in step.actions:
             key = (action.service, action.slot, action.version)
             if action.kind == "replace":
