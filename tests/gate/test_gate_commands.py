@@ -139,6 +139,10 @@ def test_an_edited_verdict_changes_nothing(tool: Tool, tmp_path: Path) -> None:
         (("orders", *PRODUCTION), "must be SERVICE=VERSION"),
         (("orders=2@latest", *PRODUCTION), "may end with @sha256:"),
         (("orders=2",), "Missing option '--environment'"),
+        (("orders=\udcff", *PRODUCTION), "must be SERVICE=VERSION"),
+        (("orders=2", "--environment", "p\udcff"), "is no name"),
+        (("orders=2", "--environment", " "), "is no name"),
+        (("orders=2", "--environment", "p\x1b[31m"), "is no name"),
         ((), "Missing argument"),
     ],
 )

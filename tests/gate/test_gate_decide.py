@@ -167,6 +167,8 @@ def test_going_back_is_asked_of_states_after_a_rollback_alone() -> None:
     assert "it never went back from orders 2, payments 3 to orders 1, payments 3" in why(
         asked(never, there=finished, orders="1", back=True)
     )
+    halfway = evidence("r1", of_orders().members, (*of_orders().states[:2], of_orders().states[3]))
+    assert "every-state" in why(asked(halfway, there=meanwhile, orders="1", back=True))
     damaged = state("fail", orders="1", payments="3", origin=sides(orders="1 2", payments="3"))
     bad = evidence("r1", of_orders().members, (*of_orders().states, damaged))
     assert asked(bad, there=finished, orders="1", back=True).reply == "no"

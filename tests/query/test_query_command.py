@@ -61,6 +61,8 @@ def test_wrong_sql_is_bad_input_with_its_line(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", failing())
     with pytest.raises(BadInput, match=r'query:2: .*"nope"'):
         printed(run, "select id,\nnope from steps")
+    with pytest.raises(BadInput, match="two columns have one name"):
+        printed(run, "select 1 as a, 2 as a", "--json")
     with pytest.raises(BadInput, match="there is no SQL"):
         printed(run)
 

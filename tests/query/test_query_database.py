@@ -105,11 +105,19 @@ def test_time_and_memory_are_bounded_and_the_next_query_runs(sql: str) -> None:
         assert opened.query("select id from steps").rows == (("s",),)
 
 
+def test_every_value_is_one_that_json_has(database: Database) -> None:
+    sql = "select 'nan'::double, [1e999::double], {'a': '-inf'::double}, date '2020-01-02', 1.5::decimal(3, 1), null"
+    assert database.query(sql.replace("1e999::double", "'inf'::double")).rows == (
+        ("nan", ["inf"], {"a": "-inf"}, "2020-01-02", "1.5", None),
+    )
+
+
 def test_a_mistake_is_told_with_its_line(database: Database) -> None:
     for sql, message, line in (
         ("select *\nfrom steps\nwhere nope = 1", 'column "nope"', 3),
         ("select *\nfrom nope", "Table with name nope does not exist", 2),
         ("select\n*\nfro steps", "syntax error", 3),
+        ("select '\udcff'", "is not UTF-8 text", 1),
     ):
         for ask in (database.check, database.query):
             with pytest.raises(WrongQuery, match=message) as wrong:

@@ -131,6 +131,6 @@ def test_every_invariant_over_a_store_is_asked_and_an_error_is_told(tmp_path: Pa
     one, two = found
     assert [json.loads(row) for row in one.rows] == [{"id": "a"}, {"id": "b"}]
     assert (one.step, one.invariant, one.error, one.quiet, one.at) == ("s", "one", "", True, 7.0)
-    assert two.error == "sqlite: no such table: nope"
+    assert two.error == "db: no such table: nope"
     (open_one, _) = asyncio.run(ask_stores(prepared.matrix, {"db": store}, "s", lambda: True, lambda: 7.0))
     assert not open_one.quiet

@@ -11,6 +11,7 @@ import click
 from verifier.errors import BadInput
 from verifier.gate.model import Build
 from verifier.located import parse_seconds
+from verifier.printable import printable, quoted
 
 try:
     from verifier.gate.address import address
@@ -28,7 +29,24 @@ STORE = click.option(
     metavar="URL",
     help="Results store: sqlite:///FILE or postgresql://…; by default $VERIFIER_STORE or .verifier/results.sqlite.",
 )
-ENVIRONMENT = click.option("--environment", required=True, metavar="NAME", help="Where it is deployed to.")
+_LONGEST = 200  # characters of a name
+
+
+def _is_name(text: str) -> bool:
+    """Whether a text is a word that any database can keep and any terminal can show."""
+    return bool(text.strip()) and len(text) <= _LONGEST and printable(text) == text and "\n" not in text
+
+
+class NameType(click.ParamType[str]):
+    name = "NAME"
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> str:
+        if not _is_name(str(value)):
+            self.fail(f"{quoted(value)} is no name", param, context)
+        return str(value)
+
+
+ENVIRONMENT = click.option("--environment", required=True, type=NameType(), help="Where it is deployed to.")
 
 
 class BuildType(click.ParamType):  # type: ignore[type-arg] # it takes none before click 8.4
@@ -41,8 +59,10 @@ class BuildType(click.ParamType):  # type: ignore[type-arg] # it takes none befo
             return value
         service, equals, rest = str(value).partition("=")
         version, at, digest = rest.partition("@")
-        if not (service.strip() and equals and version.strip()) or (at and not _DIGEST.fullmatch(digest)):
-            self.fail(f"{value!r} must be SERVICE=VERSION, and may end with @sha256: and 64 digits", param, context)
+        if not (_is_name(service) and equals and _is_name(version)) or (at and not _DIGEST.fullmatch(digest)):
+            self.fail(
+                f"{quoted(value)} must be SERVICE=VERSION, and may end with @sha256: and 64 digits", param, context
+            )
         return service.strip(), version.strip(), digest
 
 

@@ -50,6 +50,8 @@ def query(run: Path, sql: str | None, only_schema: bool, shape: str | None, time
             found = database.query(sql, SECONDS if timeout is None else seconds(timeout) or SECONDS)
         except WrongQuery as wrong:
             raise BadInput.one("query", str(wrong), line=wrong.line) from None
+    if shape == "json" and len(set(found.columns)) < len(found.columns):
+        raise BadInput.one("query", "two columns have one name; JSON needs a name for each")
     if found.cut_off:
         click.echo(f"only the first {len(found.rows)} rows are shown", err=True)
     click.echo({"json": _json, "csv": _csv}.get(shape or "", _text)(found), nl=False)

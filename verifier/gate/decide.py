@@ -204,7 +204,9 @@ def _incomplete(
         if behind := _point_of_no_return(question, window, evidence):
             return behind
         begin, end = _told(window.live, members), _told(window.after, members)
-        return "" if any(went) else f"it never went back from {begin} to {end}"
+        halfway = any(len(window.live.get(service, ())) > 1 for service in question.targets)
+        hint = " (`rollout.rollback: every-state` rehearses that)" if halfway else ""
+        return "" if any(went) else f"it never went back from {begin} to {end}{hint}"
     for wanted in (window.during, window.after):
         if not any(window.is_whole(state.mixture, members, contracts, wanted) for state in states):
             return f"it never had {_told(wanted, members)} side by side{_hint(window, evidence)}"

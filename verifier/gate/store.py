@@ -38,7 +38,7 @@ class ResultsStore:
                 f"there is no results store {shown(url)}; `verifier publish RUN` makes it; --store names another"
             )
         with self._told():
-            if file is not None:
+            if file is not None and create:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
             self._engine = _engine(url)

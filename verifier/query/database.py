@@ -85,6 +85,10 @@ class Database:
         return Result(tuple(told["columns"]), tuple(map(tuple, told["rows"])), told["cut_off"])
 
     def _ask(self, sql: str, only_check: bool, seconds: float) -> dict[str, Any]:
+        try:
+            sql.encode()
+        except UnicodeEncodeError:
+            raise WrongQuery("is not UTF-8 text") from None
         process = self._started()
         assert process.stdin is not None
         asked = {"sql": sql, "only_check": only_check, "seconds": seconds}

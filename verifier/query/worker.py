@@ -7,6 +7,7 @@ network, its settings are locked, and the process has little memory. Whoever sta
 from __future__ import annotations
 
 import json
+import math
 import re
 import resource
 import sys
@@ -88,7 +89,22 @@ def _answer(connection: duckdb.DuckDBPyConnection, sql: str, only_check: bool, s
         raise _told(error) from None
     finally:
         timer.cancel()
-    return {"columns": columns, "rows": rows[:MOST_ROWS], "cut_off": len(rows) > MOST_ROWS}
+    return {
+        "columns": columns,
+        "rows": [list(map(_plain, row)) for row in rows[:MOST_ROWS]],
+        "cut_off": len(rows) > MOST_ROWS,
+    }
+
+
+def _plain(value: Any) -> Any:
+    """A value that JSON has: it has neither infinity nor what is not a number."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, list | tuple):
+        return list(map(_plain, value))
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return value
 
 
 def _select(connection: duckdb.DuckDBPyConnection, sql: str) -> duckdb.Statement:

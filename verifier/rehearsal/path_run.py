@@ -39,7 +39,7 @@ from verifier.replay.live import live_traffic
 from verifier.replay.readback import sweep
 from verifier.replay.session import SessionReplayer
 from verifier.replay.turns import Machine, Turn
-from verifier.runtime.base import Runtime
+from verifier.runtime.base import ReachesStores, Runtime
 
 
 @dataclass(slots=True, kw_only=True)
@@ -222,7 +222,14 @@ class PathRun(Cell):
         # A control reads back twice. What differs between the two reads is nondeterministic.
         for turn in (1, 2) if self.path.kind not in DEPLOYING else (1,):
             await sweep(driver, step.id, turn)
-        for rows in await ask_stores(
-            self.prepared.matrix, self._system.stores, step.id, lambda: len(driver.backlog) > 0, self.now
-        ):
-            self._record(rows)
+        if self.prepared.matrix.invariants:
+            matrix, urls = self.prepared.matrix, self._store_urls()
+            for rows in await ask_stores(matrix, urls, step.id, lambda: len(driver.backlog) > 0, self.now):
+                self._record(rows)
+
+    def _store_urls(self) -> dict[str, str]:
+        """The stores of this path, as the verifier reaches them."""
+        runtime, stores = self.runtime, self._system.stores
+        return {
+            name: runtime.store_url(name) if isinstance(runtime, ReachesStores) else stores[name] for name in stores
+        }

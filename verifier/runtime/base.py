@@ -118,6 +118,14 @@ class RunsImages(Protocol):
         """The id of each replica's image and its digests in registries, by the id of the replica; after `provide`."""
 
 
+@runtime_checkable
+class ReachesStores(Protocol):
+    """What a runtime offers as well if the verifier reaches stores by other addresses than replicas do."""
+
+    def store_url(self, name: str) -> str:
+        """The URL of a running store as the verifier reaches it."""
+
+
 class Runtime(Protocol):
     """Starts and stops replicas and stores, and leaves nothing behind. All methods may be called concurrently."""
 

@@ -181,6 +181,11 @@ class DockerRuntime:
         answers = kind.answers(spec.environment)
         return lambda: answers(self._all.address(container))
 
+    def store_url(self, name: str) -> str:
+        store = self._stores[name]
+        at, spec = self._all.address(store.container), store.spec
+        return registered.url(spec.image, spec.environment, at.host, at.port, spec.kind)
+
     async def seed_store(self, name: str, file: Path) -> None:
         store = self._stores[name]
         kind = registered.of_store(store.spec.image, store.spec.kind)
