@@ -78,6 +78,7 @@ def test_a_failed_run_is_a_no_that_names_run_pair_age_and_step(tool: Tool, tmp_p
     (against,) = document["against"]
     assert (against["run"], against["matrix"], against["at"]) == (identity, "checkout-retry", 1_700_000_000.0)
     assert len(against["contracts"]["orders 2.1"]) == 64
+    assert set(against["coverage"]) == {"states", "transitions", "routes", "faults"}
     assert against["failed"][0]["mixture"] == {"orders": ["1.4", "2.1"], "payments": ["1.2"]}
 
 

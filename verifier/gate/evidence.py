@@ -70,6 +70,11 @@ def _of_pair(directory: Path) -> Evidence:
         members=members,
         states=tuple(_states(judgement, history, plan)),
         unknowns=tuple(one_line(sentence) for sentence in judgement.unknowns),
+        coverage={
+            name: (found.covered, found.total)
+            for name in ("states", "transitions", "routes", "faults")
+            for found in [getattr(judgement.coverage, name)]
+        },
         contracted=_contracted(plan),
     )
 

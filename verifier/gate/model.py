@@ -84,6 +84,7 @@ class Evidence(Struct, frozen=True):
     members: tuple[Member, ...]
     states: tuple[State, ...]
     unknowns: tuple[str, ...] = ()
+    coverage: dict[str, tuple[int, int]] = {}  # of states, transitions, routes and faults: covered, total
     contracted: tuple[str, ...] = ()  # services that had migrations for when all old replicas are gone
 
     @property

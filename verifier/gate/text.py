@@ -158,6 +158,7 @@ def _heard(entry: Heard, now: float) -> dict[str, Any]:
         "at": evidence.at,
         "age_s": round(now - evidence.at, 3),
         "services": sorted(entry.covers),
+        "coverage": {name: {"covered": found, "total": of} for name, (found, of) in evidence.coverage.items()},
         "contracts": {
             f"{member.service} {version.name}": version.contract
             for member in evidence.members
