@@ -106,10 +106,8 @@ class DockerRuntime:
         return await self._all.call(identities)
 
     async def image_digests(self, replicas: tuple[ReplicaSpec, ...]) -> dict[str, tuple[str, ...]]:
-        def found() -> dict[str, tuple[str, ...]]:
-            return {spec.id: images.digests(self._all.client, images.name_of(spec)) for spec in replicas}
-
-        return await self._all.call(found)
+        names = [(spec.id, images.name_of(spec)) for spec in replicas]
+        return await self._all.call(lambda: {key: images.digests(self._all.client, name) for key, name in names})
 
     def watch(self, lost: Callable[[str], None]) -> None:
         self._lost = lost
