@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -124,3 +125,41 @@ def test_judging_again_gives_the_same_bytes(unsafe: tuple[Path, int, dict[str, A
     again = verifier("judge", out)
     assert again.returncode == status == 1
     assert (out / "verdict.json").read_bytes() == before
+
+
+def test_a_violation_is_shrunk_to_what_runs_in_seconds(
+    unsafe: tuple[Path, int, dict[str, Any], str], tmp_path: Path
+) -> None:
+    out, _, verdict, told = unsafe
+    named = next(line for line in told.splitlines() if line.startswith("smallest reproduction of defect 1: "))
+    words = named.partition(": ")[2].split()
+    assert words[1:3] == ["shrink", str(out)] and words[3] in {item["id"] for item in verdict["violations"]}
+    folder = tmp_path / "reproduction"
+    done = verifier(*words[1:], "--output", folder, "--pytest", "--tries", "3")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {file.name for file in folder.iterdir()} >= {"matrix.yaml", "plan.json", "recording.har", "README.md"}
+    recorded = json.loads((folder / "recording.har").read_text())["log"]["entries"]
+    plan = json.loads((folder / "plan.json").read_text())
+    rollout = [step for path in plan["paths"] if path["kind"] == "rollout" for step in path["steps"]]
+    assert len(recorded) <= 3 and len(rollout) == 1
+    assert all(replay["fault"] is None for replay in rollout[0]["replays"])
+    test = (folder / "test_reproduction.py").read_text()
+    compile(test, "test_reproduction.py", "exec")
+    assert 'mixed_version("matrix.yaml", plan="plan.json"' in test
+    assert f'"{verdict["causes"][0]["guarantee"]}"' in test
+    assert verifier(*words[1:], "--output", folder).returncode == 2, "a folder with something in it stays"
+
+
+def test_a_run_is_compared_with_itself_and_opened(unsafe: tuple[Path, int, dict[str, Any], str]) -> None:
+    out, _, verdict, _ = unsafe
+    done = verifier("diff", out, out, "--format", "json")
+    assert done.returncode == 0
+    (found,) = json.loads(done.stdout)["pairs"]
+    assert {item["id"] for item in found["same"]} >= {item["id"] for item in verdict["violations"]}
+    assert found["new"] == found["gone"] == found["inputs"] == []
+    environment = {
+        name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
+    }
+    opened = subprocess.run([VERIFIER, "open", str(out)], capture_output=True, text=True, timeout=60, env=environment)
+    assert opened.stdout.strip() == str(out / "report.html")
+    assert verifier("open", out / "history").returncode == 2
