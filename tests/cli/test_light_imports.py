@@ -45,7 +45,7 @@ def test_help_and_version_import_no_stage(flag: str) -> None:
     assert not {name.partition(".")[0] for name in modules} & (HEAVY | {"asyncio", "yaml", "msgspec"})
     assert own(modules) <= {
         "verifier", "verifier.errors", "verifier.cli", "verifier.cli.commands", "verifier.cli.main",
-        "verifier.cli.interrupt", "verifier.printable",
+        "verifier.cli.interrupt", "verifier.cli.streams", "verifier.printable",
     }  # fmt: skip
 
 
