@@ -136,6 +136,37 @@ def test_a_version_may_tell_its_own_name() -> None:
     assert in_every_phase(play, builder=builder).verdict == "pass"
 
 
+def positions(forward: str) -> Judgement:
+    """Two lists, whose next positions old tells as "o:3" and "o:6", and new as "k:21" and "k:42", whoever reads.
+
+    In the mixture new tells `forward` of the first.
+    """
+    builder = HistoryBuilder()
+
+    def play(scenario: Scenario) -> None:
+        for offset in (3, 6):
+            name = builder.fresh("t")
+            builder.send(f"POST /lists/{name}", scenario.first, 201, body={"title": "a"}, index=offset)
+            read = builder.send(f"GET /lists/{name}", scenario.first, (200, {"more": None}), index=1)
+            for version in (scenario.first, scenario.second) * 2:
+                own = forward if offset == 3 and scenario.broken else f"k:{7 * offset}"
+                builder.sweep(read, version, (200, {"more": f"o:{offset}" if version == OLD else own}))
+
+    return in_every_phase(play, "forward", builder=builder)
+
+
+def test_versions_may_tell_a_position_each_in_its_own_way() -> None:
+    assert positions("k:21").verdict == "pass"
+
+
+def test_a_position_that_the_version_alone_never_tells_is_lost() -> None:
+    assert attributions(positions("k:63")) == {("no lost write", "mixed")}
+
+
+def test_a_text_of_the_other_version_is_lost_where_the_version_alone_tells_another() -> None:
+    assert attributions(positions("o:6")) == {("no lost write", "mixed")}
+
+
 def deleted(where: tuple[Phase, ...], *, back: Answer = 200, how: str = "DELETE /things/{}") -> Judgement:
     """A thing is put, read and deleted; the sweep finds it gone, or where it is broken, back again."""
     builder = HistoryBuilder()

@@ -33,6 +33,43 @@ def traffic(*entries: tuple[str, Request, Response], rules: Rules = Rules(), mos
     return {script.session: script for script in scripts}
 
 
+def named_in_a_path(*others: tuple[str, Request, Response], empty: bool = True, method: str = "POST") -> Script:
+    """A client that writes below a random name and reads there, beside other clients."""
+    entries = (
+        ("a", request(method, f"/boxes/{UUID}/items", {"n": 1}), answer(201, {"n": 1})),
+        ("a", request("GET", f"/boxes/{UUID}/items"), answer(200, {"items": [1]})),
+        *others,
+    )
+    clients: dict[str, list[Exchange]] = {}
+    for at, (client, sent, answered) in enumerate(entries):
+        clients.setdefault(client, []).append(Exchange(sent, answered, "shop:8080", float(at), 0.01, at + 1))
+    sessions = [Session(client, tuple(exchanges)) for client, exchanges in clients.items()]
+    return learn_all(sessions, began=BEGAN, empty_stores=empty)[0]
+
+
+def test_a_random_name_that_one_client_alone_posts_below_is_its_own_where_stores_begin_empty() -> None:
+    script = named_in_a_path(("b", request("GET", "/boxes"), answer(200, [])))
+    sent, _ = replay(script)
+    assert reports(script) == []
+    assert UUID not in sent[0].target
+    assert sent[0].target == sent[1].target
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        named_in_a_path(empty=False),
+        named_in_a_path(("b", request("GET", f"/boxes/{UUID}/items"), answer(200, {"items": [1]}))),
+        named_in_a_path(method="PATCH"),
+    ],
+    ids=["stores that are filled before", "another client uses it", "what is changed was there"],
+)
+def test_a_random_name_that_may_have_been_there_before_is_sent_as_recorded(script: Script) -> None:
+    sent, _ = replay(script)
+    assert UUID in sent[0].target
+    assert any("unmatched" in report for report in reports(script))
+
+
 def borrowed(script: Script) -> list[tuple[str, str]]:
     return [(step.lender, step.name) for step in script.steps if step.lender]
 

@@ -311,6 +311,15 @@ def test_the_next_page_is_asked_for_with_what_the_answer_gave_not_with_what_is_i
     assert player.notes == []
 
 
+def test_a_position_of_letters_alone_is_asked_for_as_the_answer_gave_it() -> None:
+    made = script(
+        (request("GET", "/tickets"), answer(200, {"items": [], "next": "bzoz"})),
+        (request("GET", "/tickets?cursor=bzoz"), answer(200, {"items": []})),
+    )
+    sent, _ = play(made, answer(200, {"items": [], "next": "azoyMQ=="}))
+    assert sent[1].target == "/tickets?cursor=azoyMQ%3D%3D"
+
+
 @pytest.mark.parametrize(("given", "asked"), [("next_size", "size"), ("next", "limit"), ("cursor", "next_cursor")])
 def test_a_short_value_is_not_followed_where_the_names_do_not_continue_each_other(given: str, asked: str) -> None:
     made = script(

@@ -150,7 +150,7 @@ class _Look:
             if not self._rendered(operation, pointer, was, now)
             and not self._known(operation, pointer)
             and not self._expected(operation, pointer, was, now)
-            and not self._tells_otherwise(reference, operation, pointer)
+            and not self._tells_otherwise(reference, operation, pointer, was, now)
             and (was, now) != (reference.version, operation.version)  # each tells its own name
         ]
 
@@ -181,10 +181,12 @@ class _Look:
         went = self._learned.advances_to(operation, pointer, canonical(was), canonical(now))
         return went and grant(operation, pointer, ON_ITS_WAY)
 
-    def _tells_otherwise(self, reference: Operation, operation: Operation, pointer: str) -> bool:
+    def _tells_otherwise(self, reference: Operation, operation: Operation, pointer: str, was: Any, now: Any) -> bool:
         place: Place = (operation.service, operation.session, operation.index, "read-back")
         versions = (reference.version, operation.version)
-        otherwise = self._learned.tells_otherwise(place, versions, pointer)
+        otherwise = self._learned.tells_otherwise(place, versions, pointer) or self._controls.spelled_apart(
+            reference, operation, pointer, was, now
+        )
         return otherwise and self._values.tolerance.grant(operation, pointer, OTHERWISE)
 
 

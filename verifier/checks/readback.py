@@ -49,6 +49,7 @@ class Controls:
     lost: set[tuple[str, str, int]] = field(default_factory=set)
     _statuses: dict[Place, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
     _shown: dict[tuple[str, str, str, int, str], set[str]] = field(default_factory=lambda: defaultdict(set))
+    _alone: dict[tuple[str, str, str, int, str], set[str]] = field(default_factory=lambda: defaultdict(set))
 
     def __post_init__(self) -> None:
         replays = self.context.once(find)
@@ -64,7 +65,12 @@ class Controls:
                     self.lost.add(_place(operation))
                 continue
             body = body_of(operation)
-            if body is MISSING or not replays.teaches(operation):
+            if body is MISSING:
+                continue
+            if replays.control(operation) is not None:
+                for pointer, value in leaves(body):
+                    self._alone[self._place(operation, pointer)].add(value)
+            if not replays.teaches(operation):
                 continue
             known = first.setdefault((group.path, operation.parent), operation)
             if not same_body(known, operation):
@@ -95,6 +101,19 @@ class Controls:
         Then it is right whatever was read before: work that had not ended yet, or a version's own name.
         """
         return self._shown.get(self._place(operation, pointer)) == {text(value)}
+
+    def spelled_apart(self, reference: Operation, operation: Operation, pointer: str, was: Any, now: Any) -> bool:
+        """Whether two versions tell what a field means in texts of their own: another format of a position, say.
+
+        Compares what each version showed there when it was alone with its own data, disturbed or not: both texts must
+        be among their own version's, and no text of one may be one of the other's. Data that a version reads wrongly
+        in a mixture is not among its own. It can be wrong where a version alone shows the same wrong text: that is a
+        finding of its own control.
+        """
+        own = self._alone.get(self._place(reference, pointer), set())
+        other = self._alone.get(self._place(operation, pointer), set())
+        told = isinstance(was, str) and isinstance(now, str) and text(was) in own and text(now) in other
+        return told and own.isdisjoint(other - {text(None), text("")})
 
     @staticmethod
     def _place(operation: Operation, pointer: str) -> tuple[str, str, str, int, str]:

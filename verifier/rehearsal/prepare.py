@@ -225,7 +225,8 @@ def analysed(matrix: Matrix, traffic: Traffic, recording: Recording, prefix: str
     rules = Rules(flows=traffic.rules.flows, keep=keep, fresh=traffic.rules.fresh)
     found = {}
     sessions = tuple(map(_asking_readable, recording.sessions))
-    for session, script in zip(sessions, learn_all(sessions, began=recording.began, rules=rules), strict=True):
+    scripts = learn_all(sessions, began=recording.began, rules=rules, empty_stores=matrix.stores_are_empty)
+    for session, script in zip(sessions, scripts, strict=True):
         services = tuple(service_of(step.exchange.host, matrix.ports, traffic.service) for step in script.steps)
         found[f"{prefix}{session.id}"] = ReplayScript(script, services, recorded_gaps(script))
     return found

@@ -8,15 +8,18 @@ before its consumer, so that there are no cycles.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from verifier.correlation.analysis.learn import Analysis, recorded_steps
+from verifier.correlation.analysis.own_values import request_values, words
 from verifier.correlation.analysis.producers import Dependency, Node, Producers
 from verifier.correlation.analysis.reports import shown
 from verifier.correlation.analysis.rules import parse_rules
 from verifier.correlation.analysis.step_dependencies import StepDependencies
 from verifier.correlation.model import Report, Rules, Script, ScriptStep
+from verifier.correlation.text.classes import is_random
 from verifier.recording.model import Session
 
 MOST_BORROWED = 40  # exchanges in one session; a poll counts as one
@@ -28,14 +31,20 @@ def learn_all(
     began: float,
     rules: Rules = Rules(),  # noqa: B008
     most: int = MOST_BORROWED,
+    empty_stores: bool = False,
 ) -> tuple[Script, ...]:
     """Analyse the sessions of one recording, in their order; see `learn` for what is reported and raised.
+
+    `empty_stores` says that replays start on stores in which nothing is: then a random name that one session alone
+    posts to is its client's. It is wrong where a service itself contains such a name (a tenant in its code): old then
+    refuses the new name, the session is unknown, and a `keep` rule settles it.
 
     A session borrows at most `most` exchanges; what would take more is reported as unmatched. A value that several
     sessions were issued alike is taken from the latest, and reported as ambiguous.
     """
     parsed = parse_rules(rules)
-    analyses = [Analysis(session.id, recorded_steps(session), began, parsed) for session in sessions]
+    lone = _lone(sessions) if empty_stores else frozenset()
+    analyses = [Analysis(session.id, recorded_steps(session), began, parsed, lone) for session in sessions]
     scripts = [analysis.script() for analysis in analyses]
     if len(sessions) < 2:
         return tuple(scripts)
@@ -45,11 +54,20 @@ def learn_all(
         borrowed, reports = borrowing.borrowed(number)
         if borrowed:
             steps, own = borrowing.merged(number, borrowed)
-            script = Analysis(session.id, steps, began, parsed).script()
+            script = Analysis(session.id, steps, began, parsed, lone).script()
         else:
             script, own = scripts[number], list(range(len(scripts[number].steps)))
         made.append(_with_reports(script, [(own[index], report) for index, report in reports]))
     return tuple(made)
+
+
+def _lone(sessions: Sequence[Session]) -> frozenset[str]:
+    """The random texts that the requests of one session alone carry."""
+    used: Counter[str] = Counter()
+    for session in sessions:
+        values = {text for exchange in session.exchanges for _, text in request_values(exchange.request)}
+        used.update(word for text in values for word in words(text) if is_random(word))
+    return frozenset(text for text, count in used.items() if count == 1)
 
 
 def _with_reports(script: Script, reports: Iterable[tuple[int, Report]]) -> Script:

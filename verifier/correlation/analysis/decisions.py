@@ -89,8 +89,12 @@ def sets_secret(occurrence: Occurrence) -> bool:
     return occurrence.field.kind == "body" and signs_up(occurrence.method, occurrence.target, occurrence.status)
 
 
-def decide(text: str, occurrences: Sequence[Occurrence]) -> ValueDecision:
-    """What becomes of a text that requests carry before any response does; `occurrences` are all of its own."""
+def decide(text: str, occurrences: Sequence[Occurrence], *, lone: bool = False) -> ValueDecision:
+    """What becomes of a text that requests carry before any response does; `occurrences` are all of its own.
+
+    A `lone` text stands for nothing that was there before its session: the stores begin empty, and no other session
+    uses it.
+    """
     if text.startswith(PREFIX) and any(map(_authenticates, occurrences)):
         # No service takes a placeholder for the secret that it stands for, unless it was told to at a sign-up.
         return KEEP if sets_secret(occurrences[0]) else ValueDecision("unmatched")
@@ -107,7 +111,7 @@ def decide(text: str, occurrences: Sequence[Occurrence]) -> ValueDecision:
         return KEEP if LOGIN.search(first.target) or first.method in ("GET", "HEAD") else ValueDecision("fresh")
     if not is_random(text) or len(text) > _LONGEST_RANDOM or base64_text(text):
         return KEEP
-    return _decide_random(own)
+    return _decide_random(own, lone)
 
 
 def _is_now(when: Moment, occurrence: Occurrence) -> bool:
@@ -116,10 +120,12 @@ def _is_now(when: Moment, occurrence: Occurrence) -> bool:
     return bool(occurrence.at) and abs(when.seconds - occurrence.at) <= NEAR and not condition
 
 
-def _decide_random(occurrences: Sequence[Occurrence]) -> ValueDecision:
+def _decide_random(occurrences: Sequence[Occurrence], lone: bool) -> ValueDecision:
     first = occurrences[0]
-    if first.method == "PUT" and first.status < 300 and not first.conditional and _in_path(first.field):
-        # A client that puts a resource under a random name which no response told it has made the name up.
+    written = first.status < 300 and not first.conditional and _in_path(first.field)
+    if written and (first.method == "PUT" or (lone and first.method == "POST")):
+        # A client that puts a resource under a random name which no response told it has made the name up. So has one
+        # that posts below such a name, where nothing can have been there before.
         return ValueDecision("fresh")
     evidence = [_evidence(occurrence) for occurrence in occurrences]
     if "meaning" in evidence:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 
 from verifier.correlation.analysis.consumers import Consumer
@@ -55,12 +56,19 @@ class _Reports:
 class Analysis:
     """One session under analysis. `script` does it, and fills `consumers` with what is left open."""
 
-    def __init__(self, session: str, steps: Sequence[ScriptStep], began: float, rules: ParsedRules) -> None:
+    def __init__(
+        self,
+        session: str,
+        steps: Sequence[ScriptStep],
+        began: float,
+        rules: ParsedRules,
+        lone: AbstractSet[str] = frozenset(),
+    ) -> None:
         self.session = session
         self.began = began
         self.rules = rules
         self.steps = steps
-        self.values = SessionValues(began, rules.renewed_at)
+        self.values = SessionValues(began, rules.renewed_at, lone)
         self.slots = SlotTable(steps)
         self.consumers: dict[tuple[int, str], Consumer] = {}
         self.reports: dict[int, _Reports] = defaultdict(_Reports)

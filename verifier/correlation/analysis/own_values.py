@@ -19,7 +19,7 @@ from verifier.recording.model import Exchange
 _LONGEST = 4096  # characters of a text that may be a value
 _LONGEST_COMPOSED = 512  # characters of a text that is cut into words
 _LARGEST_TEXT = 1 << 18  # bytes of a body that is no JSON document and is cut into words
-_NOT_VALUES = frozenset({"true", "false", "null", "none"})
+NOT_VALUES = frozenset({"", "true", "false", "null", "none"})
 _NAMES = frozenset({"title", "subject", "label", "email", "login", "username"})
 # Headers that say who asks and how, and nothing of what is asked for.
 _SILENT = frozenset({
@@ -139,7 +139,7 @@ class OwnValues:
 
 def _is_named(member: str, text: str, said: bool) -> bool:
     """Whether a member names its thing: an identifier that a write was told, or a name that its client gave."""
-    if text.lower() in _NOT_VALUES or not member or len(text) > 64:
+    if text.lower() in NOT_VALUES or not member or len(text) > 64:
         return False
     if is_identifier(member) and is_short_id(text):
         return True

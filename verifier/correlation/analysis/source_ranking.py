@@ -7,9 +7,17 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from verifier.correlation.analysis.decisions import Occurrence
+from verifier.correlation.analysis.own_values import NOT_VALUES
 from verifier.correlation.analysis.sources import Source
 from verifier.correlation.text.classes import is_short_id
-from verifier.correlation.text.names import MessageField, affinity, is_identifier, is_key, names_itself
+from verifier.correlation.text.names import (
+    MessageField,
+    affinity,
+    asks_for_the_next_page,
+    is_identifier,
+    is_key,
+    names_itself,
+)
 
 _MOST_STAND_INS = 4
 _MOST_LOOKED_AT = 64
@@ -78,10 +86,15 @@ def _value_key(source: Source) -> tuple[int, str, str]:
 
 
 def _may_follow(text: str, field: MessageField, source: MessageField, agreement: int, inside: bool) -> bool:
-    """Whether a short value may be followed: only where the names agree, and a word only where it is a key."""
+    """Whether a short value may be followed: only where the names agree, a word only where it is a key or a position.
+
+    A position ("bzoz") is opaque to the client, so that letters alone are as much of one as digits are.
+    """
     if agreement < 1 or (inside and agreement < 2):
         return False
     if not is_short_id(text):
+        if asks_for_the_next_page(field, source):
+            return text.lower() not in NOT_VALUES
         named = is_key(field.name) and names_itself(source.name)
         return named and field.kind != "token" and agreement >= 2 and len(text) >= 3
     # The same name alone says something only where it is an identifier's: a quantity is no flow.

@@ -28,10 +28,13 @@ class SessionValues:
     that the client waited for.
     """
 
-    def __init__(self, began: float, renewed_at: Callable[[Request, MessageField], bool]) -> None:
+    def __init__(
+        self, began: float, renewed_at: Callable[[Request, MessageField], bool], lone: AbstractSet[str] = frozenset()
+    ) -> None:
         self.occurrences: dict[str, list[Occurrence]] = defaultdict(list)
         self.renewed: set[str] = set()  # what stands at a place that a rule renews, and so is renewed everywhere
         self._renewed_at = renewed_at
+        self._lone = lone
         self.sources: dict[str, Sources] = {}
         self._began = began
         self._decisions: dict[str, ValueDecision] = {}
@@ -99,7 +102,7 @@ class SessionValues:
     def decision(self, text: str) -> ValueDecision:
         """What becomes of a text that requests carry before any response does."""
         if text not in self._decisions:
-            self._decisions[text] = decide(text, self.occurrences[text])
+            self._decisions[text] = decide(text, self.occurrences[text], lone=text in self._lone)
         return self._decisions[text]
 
     def has_drawn_word(self, text: str) -> bool:

@@ -125,6 +125,11 @@ def _path_affinity(consumer: MessageField, producer_words: str, shared: bool) ->
     return 0
 
 
+def asks_for_the_next_page(consumer: MessageField, producer: MessageField) -> bool:
+    """Whether a field of a request asks for what a field of a response names as the position to go on from."""
+    return consumer.words.rpartition(" ")[2] in _POSITIONS and _continues(consumer.words, producer.words)
+
+
 def _continues(consumer_words: str, producer_words: str) -> bool:
     """`cursor` in the request, `next_cursor` or `next` in the response before it."""
     if producer_words == "next":
