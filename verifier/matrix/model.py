@@ -291,12 +291,5 @@ class Matrix:
         """The declared port of every service that serves requests, by name."""
         return {service.name: service.port for service in self.services if service.serves}
 
-    @property
-    def stores_are_empty(self) -> bool:
-        """Whether nothing but what the services' own migrations leave is in the stores when a replay begins."""
-        filled = any(store.seed is not None or store.content is not None for store in self.stores)
-        versions = (version for service in self.services for version in service.versions)
-        return not filled and not any(version.prepare or version.seed for version in versions)
-
     def service(self, name: str) -> Service:
         return next(service for service in self.services if service.name == name)

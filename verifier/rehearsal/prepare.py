@@ -225,11 +225,18 @@ def analysed(matrix: Matrix, traffic: Traffic, recording: Recording, prefix: str
     rules = Rules(flows=traffic.rules.flows, keep=keep, fresh=traffic.rules.fresh)
     found = {}
     sessions = tuple(map(_asking_readable, recording.sessions))
-    scripts = learn_all(sessions, began=recording.began, rules=rules, empty_stores=matrix.stores_are_empty)
+    scripts = learn_all(sessions, began=recording.began, rules=rules, empty_stores=_begin_empty(matrix))
     for session, script in zip(sessions, scripts, strict=True):
         services = tuple(service_of(step.exchange.host, matrix.ports, traffic.service) for step in script.steps)
         found[f"{prefix}{session.id}"] = ReplayScript(script, services, recorded_gaps(script))
     return found
+
+
+def _begin_empty(matrix: Matrix) -> bool:
+    """Whether nothing but what the services' own migrations leave is in the stores when a replay begins."""
+    filled = any(store.seed is not None or store.content is not None for store in matrix.stores)
+    versions = (version for service in matrix.services for version in service.versions)
+    return not filled and not any(version.prepare or version.seed for version in versions)
 
 
 def _asking_readable(session: Session) -> Session:
