@@ -128,4 +128,5 @@ def test_the_scripts_of_a_pipeline_come_to_a_verdict(server: Any, tmp_path: Path
         assert json.loads((tmp_path / "rollout.sarif").read_text())["runs"]
     else:
         assert ElementTree.parse(tmp_path / "junit.xml").getroot().tag == "testsuites"
-        assert json.loads((tmp_path / "quality.json").read_text()) == []
+        told = json.loads((tmp_path / "quality.json").read_text())
+        assert not [item for item in told if item["severity"] not in ("info", "minor")]
