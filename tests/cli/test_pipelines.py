@@ -39,7 +39,6 @@ services:
 faults: none
 rollout: {rollback: none}
 budget: 5s
-replay: {live: {sessions: 0, rate: 1}}
 traffic:
   - {recording: %s, client: "1"}
 """
