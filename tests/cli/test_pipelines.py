@@ -118,7 +118,6 @@ def test_the_scripts_of_a_pipeline_come_to_a_verdict(server: Any, tmp_path: Path
     with ThreadPoolExecutor(SHARDS) as pool:
         for done in pool.map(lambda pair: run(pair[0], tmp_path, matrix), jobs):
             assert done.returncode == 0, done.stderr
-    assert any((tmp_path / ".verifier-cache").iterdir())
     done = run(jobs[0][1], tmp_path, matrix)
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads((tmp_path / "run" / "verdict.json").read_text())["verdict"] == "pass"
