@@ -220,7 +220,7 @@ def test_each_address_has_a_service_of_its_own(tmp_path: Path, more: list[str], 
         ("--to", "127.0.0.1:80"),
         ("--to", "http://127.0.0.1:80/base"),
         ("--to", "http://127.0.0.1:port"),
-        ("--out", "/nowhere/at/all/x.har"),
+        ("--out", "/dev/null/at/all/x.har"),
     ],
 )
 def test_bad_flags_are_named(tmp_path: Path, flag: str, value: str) -> None:
