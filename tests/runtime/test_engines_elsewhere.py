@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import certifi
 import docker
 import pytest
+import requests.certs
 
 from tests.engine import daemon, system
 from tests.engine.system import Unavailable
@@ -59,7 +59,7 @@ class Elsewhere:
     def set(self, patched: pytest.MonkeyPatch) -> None:
         for name, value in self.environment.items():
             patched.setenv(name, value)
-        patched.setenv("REQUESTS_CA_BUNDLE", certifi.where())  # a company's: it must not count for the engine
+        patched.setenv("REQUESTS_CA_BUNDLE", requests.certs.where())  # a company's: it must not count for the engine
 
     @property
     def environment(self) -> dict[str, str]:
