@@ -1,4 +1,4 @@
-"""The workflow files of `pipelines`: every line is understood, and their scripts are run as a server runs them."""
+"""The workflow files of `.ci/pipelines`: every line is understood, and their scripts are run as a server runs them."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Job:
 
 def github(shard: int) -> tuple[Job, Job]:
     """The job of a shard, and the one that judges, with expressions as the server fills them in."""
-    file = yaml.safe_load((ROOT / "pipelines" / "github.yml").read_text())
+    file = yaml.safe_load((ROOT / ".ci" / "pipelines" / "github.yml").read_text())
     assert list(range(1, SHARDS + 1)) == file["jobs"]["rehearse"]["strategy"]["matrix"]["shard"]
 
     def job(name: str) -> Job:
@@ -67,7 +67,7 @@ def github(shard: int) -> tuple[Job, Job]:
 
 
 def gitlab(shard: int) -> tuple[Job, Job]:
-    file = yaml.safe_load((ROOT / "pipelines" / "gitlab.yml").read_text())
+    file = yaml.safe_load((ROOT / ".ci" / "pipelines" / "gitlab.yml").read_text())
     assert file["rehearse"]["parallel"] == SHARDS
 
     def job(name: str) -> Job:

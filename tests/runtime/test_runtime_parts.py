@@ -341,6 +341,14 @@ def test_a_runtime_is_chosen_with_a_reason(
     assert (chosen.name, chosen.reason) == expected
 
 
+def test_a_runtime_that_the_matrix_cannot_run_on_is_not_chosen_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "answers", lambda: None)
+    unfit = {"docker": "orders 1 has no image"}
+    chosen = selecting.select("auto", unfit)
+    assert (chosen.name, chosen.reason) == ("process", "orders 1 has no image")
+    assert selecting.select("docker", unfit).name == "docker"
+
+
 def test_docker_asked_for_without_an_engine_is_a_broken_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "answers", lambda: "no socket")
     with pytest.raises(BrokenEnvironment, match="no socket"):

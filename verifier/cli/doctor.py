@@ -14,6 +14,7 @@ from verifier.matrix.model import Matrix
 from verifier.printable import printable
 from verifier.rehearsal.examination import Remark, of_inputs, of_machine, runtimes
 from verifier.rehearsal.prepare import prepare, without_traffic
+from verifier.rehearsal.specs import unfit
 from verifier.runtime.select import AUTO, select
 
 _SIGNS = {"ok": "✓", "advice": "!", "missing": "✗"}
@@ -37,11 +38,12 @@ def doctor(context: click.Context, matrix: Path) -> None:
         context.exit(2)
     for remark in of_inputs(prepared):
         _show(remark)
-    able = runtimes(_machine(prepared[0].whole or prepared[0].matrix))
+    whole = prepared[0].whole or prepared[0].matrix
+    able = runtimes(_machine(whole))
     if not able:
         click.echo("No runtime of this machine can run this matrix.")
         context.exit(4)
-    flag = "" if select(AUTO).name == able[0] else f" --runtime {able[0]}"
+    flag = "" if select(AUTO, unfit(whole)).name == able[0] else f" --runtime {able[0]}"
     click.echo(printable(f"Next: verifier run {matrix}{flag}"))
 
 

@@ -22,6 +22,7 @@ from verifier.rehearsal.judging import EXIT
 from verifier.rehearsal.prepare import prepare
 from verifier.rehearsal.schedule import most_parallel
 from verifier.rehearsal.share import Asked
+from verifier.rehearsal.specs import unfit
 from verifier.report.formats import FORMATS
 from verifier.report.pairs_formats import FILES
 from verifier.runtime.select import AUTO, RUNTIMES, select
@@ -111,14 +112,14 @@ def run(
     try:
         with watching(quiet, events) as watch:
             manner = Manner(parallel or most_parallel(), watch, say, cache)
-            if which is not None:
-                status = rehearse_shard(prepared, select(choice), directory, manner, which, asked, plan_text)
-                click.echo(f"shard {shard}: {directory}")
-                context.exit(status)
             if scheduler is not None:
                 chosen, manner = on_workers(scheduler, choice, manner, asked, plan_text)
             else:
-                chosen = select(choice)
+                chosen = select(choice, unfit(prepared[0].whole or prepared[0].matrix))
+            if which is not None:
+                status = rehearse_shard(prepared, chosen, directory, manner, which, asked, plan_text)
+                click.echo(f"shard {shard}: {directory}")
+                context.exit(status)
             ended = rehearse(prepared, chosen, directory, manner)
     except BrokenEnvironment as broken:
         if found := write_errors(directory, prepared[0].plan, choice, str(broken)):

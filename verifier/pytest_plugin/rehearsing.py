@@ -18,6 +18,7 @@ from verifier.rehearsal.broken import write_errors
 from verifier.rehearsal.events import Emit, Event
 from verifier.rehearsal.pairs import load_judged
 from verifier.rehearsal.prepare import Prepared, prepare
+from verifier.rehearsal.specs import unfit
 from verifier.runtime.select import AUTO, select
 
 
@@ -50,7 +51,8 @@ def rehearsed(prepared: Sequence[Prepared], choices: Choices) -> Result:
     """Run and judge. Raises BadInput, BrokenEnvironment, and KeyboardInterrupt once everything has been removed."""
     directory = run_directory(choices.out, prepared[0].matrix.name, share=False)
     try:
-        ended = rehearse(prepared, select(choices.runtime), directory, Manner(1, _silent, lambda sentence: None))
+        chosen = select(choices.runtime, unfit(prepared[0].whole or prepared[0].matrix))
+        ended = rehearse(prepared, chosen, directory, Manner(1, _silent, lambda sentence: None))
     except BrokenEnvironment as broken:
         write_errors(directory, prepared[0].plan, choices.runtime, str(broken))
         raise

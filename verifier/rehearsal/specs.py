@@ -51,6 +51,21 @@ def replica_spec(
     )
 
 
+def unfit(matrix: Matrix) -> dict[str, str]:
+    """The runtime on which a matrix cannot run whatever the machine has, by name, with what it lacks there.
+
+    Containers need images. What local processes lack is told when they are to start, for no other runtime is left.
+    """
+    lacking = [
+        f"{service.name} {version.name}"
+        for service in matrix.services
+        for version in service.versions
+        if version.image is None and version.build is None
+    ]
+    lacking += [f"store {store.name}" for store in matrix.stores if store.image is None]
+    return {"docker": f"{lacking[0]} has no image"} if lacking else {}
+
+
 def patient(spec: ReplicaSpec, times: float, booted: float) -> ReplicaSpec:
     """The spec with the seconds that a start may take beside other paths.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,8 +71,10 @@ RUNTIMES: tuple[RuntimeKind, ...] = (
 AUTO = "auto"
 
 
-def select(choice: str) -> Selection:
+def select(choice: str, unfit: Mapping[str, str] | None = None) -> Selection:
     """Select the runtime of this name; for `auto`, the first usable one. Runtimes after it are not checked.
+
+    `unfit` says of runtimes, by name, why the matrix cannot run there: `auto` does not take those.
 
     Raises BrokenEnvironment if the requested runtime cannot be used.
     """
@@ -84,6 +86,9 @@ def select(choice: str) -> Selection:
         return Selection(choice, "requested")
     refused: list[str] = []
     for kind in RUNTIMES:
+        if unfit and kind.name in unfit:
+            refused.append(unfit[kind.name])
+            continue
         problem = kind.problem()
         if problem is None:
             return Selection(kind.name, "; ".join(refused) or kind.usable)
