@@ -1,16 +1,16 @@
-"""A plan from a file stands in the place of the one that a matrix makes, if it is a plan for this matrix."""
+"""A reproduction from a file stands in the place of the plan that a matrix makes, if the matrix can run it."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from verifier.errors import BadInput
-from verifier.history.store import write_value
 from verifier.plan.model import Plan
-from verifier.rehearsal.given_plan import with_plan
+from verifier.rehearsal.edited_plan import with_plans
 from verifier.rehearsal.prepare import Prepared, prepare
 
 MATRICES = Path(__file__).resolve().parents[2] / "matrices"
@@ -21,46 +21,37 @@ def prepared() -> tuple[Prepared, ...]:
     return prepare(MATRICES / "notes-unsafe.yaml", 0)
 
 
-def _with(prepared: tuple[Prepared, ...], plan: Plan, file: Path) -> tuple[Prepared, ...]:
-    write_value(file, plan)
-    return with_plan(prepared, file)
+def _with(prepared: tuple[Prepared, ...], plan: Plan) -> tuple[Prepared, ...]:
+    return with_plans(prepared, msgspec.json.encode(replace(plan, repeated=True)).decode(), "plan.json")
 
 
-def test_the_plan_of_the_file_is_run(prepared: tuple[Prepared, ...], tmp_path: Path) -> None:
-    plan = prepared[0].plan
-    shorter = replace(plan, paths=plan.paths[:2], seed=7)
-    (found,) = _with(prepared, shorter, tmp_path / "plan.json")
-    assert found.plan == shorter
+def test_the_reproduction_of_the_file_is_run(prepared: tuple[Prepared, ...]) -> None:
+    plan = replace(prepared[0].plan, seed=7, repeated=True)
+    (found,) = _with(prepared, plan)
+    assert found.plan == plan
     assert found.matrix == prepared[0].matrix
 
 
-def test_a_plan_for_another_matrix_is_refused(prepared: tuple[Prepared, ...], tmp_path: Path) -> None:
+@pytest.mark.parametrize("without", ["control-old", "control-new", "rollout"])
+def test_a_reproduction_without_a_control_or_a_rollout_is_refused(without: str, prepared: tuple[Prepared, ...]) -> None:
+    """It could pass and show nothing."""
+    plan = prepared[0].plan
+    left = replace(plan, paths=tuple(path for path in plan.paths if path.kind != without))
+    with pytest.raises(BadInput, match=r"plan\.json:1: paths: must have steps of a rollout, of control-old and"):
+        _with(prepared, left)
+
+
+def test_a_reproduction_for_another_matrix_is_refused(prepared: tuple[Prepared, ...]) -> None:
     other = prepare(MATRICES / "greet-unsafe.yaml", 0)[0].plan
-    with pytest.raises(BadInput) as refused:
-        _with(prepared, other, tmp_path / "plan.json")
-    told = str(refused.value)
-    assert "the matrix has no front 1" in told
+    with pytest.raises(BadInput, match="the matrix has no front 1"):
+        _with(prepared, other)
 
 
-def test_a_route_of_another_length_is_refused(prepared: tuple[Prepared, ...], tmp_path: Path) -> None:
+def test_a_route_of_another_length_is_refused(prepared: tuple[Prepared, ...]) -> None:
     plan = prepared[0].plan
     path = plan.paths[0]
     step = path.steps[0]
     longer = replace(step.replays[0], route=(*step.replays[0].route, "1"))
     changed = replace(path, steps=(replace(step, replays=(longer,)), *path.steps[1:]))
     with pytest.raises(BadInput, match="routes another"):
-        _with(prepared, replace(plan, paths=(changed,)), tmp_path / "plan.json")
-
-
-def test_an_empty_plan_and_no_plan_are_refused(prepared: tuple[Prepared, ...], tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="has no step"):
-        _with(prepared, replace(prepared[0].plan, paths=()), tmp_path / "plan.json")
-    (tmp_path / "plan.json").write_text("{}", encoding="utf-8")
-    with pytest.raises(BadInput, match="is damaged"):
-        with_plan(prepared, tmp_path / "plan.json")
-
-
-def test_a_plan_belongs_to_one_pair(tmp_path: Path) -> None:
-    pairs = prepare(MATRICES / "checkout-releases.yaml", 0)
-    with pytest.raises(BadInput, match="the matrix has 6"):
-        _with(pairs, pairs[0].plan, tmp_path / "plan.json")
+        _with(prepared, replace(plan, paths=(changed, *plan.paths[1:])))

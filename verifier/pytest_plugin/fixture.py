@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from verifier.files import read_text
 from verifier.pytest_plugin import RUN
 from verifier.pytest_plugin.rehearsing import Choices, only, planned, rehearsed, stored, written
 from verifier.pytest_plugin.result import Result
-from verifier.rehearsal.given_plan import with_plan
+from verifier.rehearsal.edited_plan import with_plans
 
 
 class Rehearse:
@@ -44,7 +45,8 @@ class Rehearse:
         beside = self._request.path.parent
         file = written(matrix, self._folder) if isinstance(matrix, Mapping) else beside / matrix
         prepared = only(planned(file, choices, folder=beside if isinstance(matrix, Mapping) else None), pair)
-        prepared = prepared if plan is None else with_plan(prepared, beside / plan)
+        if plan is not None:
+            prepared = with_plans(prepared, read_text(beside / plan), str(beside / plan))
         return self._kept(rehearsed(prepared, choices))
 
     def judge(self, run: str | Path) -> Result:

@@ -1,7 +1,8 @@
 """Reads a plan that `verifier plan --format json` wrote and somebody may have edited (`plan/edited.py`).
 
 A plan of `verifier shrink` is a reproduction: it repeats one violation, has sessions of its own, and says that it is no
-rehearsal. It is only checked for what the matrix must have to run it.
+rehearsal. It is only checked for what the matrix must have to run it, and for the controls without which nothing could
+be laid to the mixture.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import msgspec
 
 from verifier.errors import BadInput, Problem
 from verifier.plan.edited import Place, applied, complaints
-from verifier.plan.model import Plan
+from verifier.plan.model import DEPLOYING, Plan
 from verifier.rehearsal.prepare import Prepared
 
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -79,8 +80,9 @@ def _of_reproduction(prepared: Prepared, plan: Plan) -> Iterator[tuple[Place, st
     versions = {
         (service.name, version.name) for service in prepared.matrix.services for version in service.all_versions
     }
-    if not any(path.steps for path in plan.paths):
-        yield ("paths",), "has no step"
+    kinds = {path.kind for path in plan.paths if path.steps}
+    if not kinds & set(DEPLOYING) or not kinds >= {"control-old", "control-new"}:
+        yield ("paths",), "must have steps of a rollout, of control-old and of control-new"
     for number, path in enumerate(plan.paths):
         above: Place = ("paths", number)
         if not _SAFE.fullmatch(path.id):
