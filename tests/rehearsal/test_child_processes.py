@@ -59,7 +59,12 @@ class Told:
     async def child_processes(self, replica: str) -> tuple[ChildProcess, ...] | None:
         self.waited += 1
         found = self.live(self.waited)
-        return None if found is None else tuple(ChildProcess(str(at), text) for at, text in enumerate(found))
+        parts = None if found is None else [text.partition(" #") for text in found]
+        return (
+            None
+            if parts is None
+            else tuple(ChildProcess(own or str(at), text) for at, (text, _, own) in enumerate(parts))
+        )
 
     async def exited(self, replica: str) -> str | None:
         return self.exit
@@ -75,6 +80,13 @@ class Told:
 
         asyncio.run(looks())
         return self.told
+
+
+def test_what_is_another_process_at_each_look_does_not_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of two lived through from the second look to the third, and none to the fourth."""
+    one, other, third = "send mail #a", "send mail #b", "send mail #c"
+    told = Told(monkeypatch).look([], [one, other], [other, third], [one, "send mail #d"])
+    assert told == [("children", "2 send mail"), ("children", "1..2 send mail"), ("children", "0..2 send mail")]
 
 
 def test_a_look_is_told_at_first_and_where_it_has_changed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,14 +5,14 @@ controls tell the two apart. Compared are the last look at a replica (`rehearsal
 the replicas of the same version in its own control: all old for an old version or one that does not change, all new for
 a new one. Processes of one command line are one role. A role is lost
 
-- where none of it is left, and most replicas of the control have it in every look;
-- where some are left, and every replica of the control has the same number in every look. A pool whose size follows its
-  load has not;
+- where none of it is left, and most replicas of the control have one in every look that the look before showed, too;
+- where some are left, and every replica of the control has the same ones in every look. A pool whose size follows its
+  load has not, nor one whose processes are replaced;
 - where none is left, its own control has it and loses it too, and the other version's control keeps it. Then a change
   has made it end. The replica must have had it before, for a version may well do without.
 
 So a process that serves one request, runs one command, warms something up or is replaced at once is none: no control
-has it in every look, or the replica has it again at the next.
+has the same one from look to look, however many of its kind come and go, or the replica has it again at the next.
 
 It can be wrong in three ways. A process that has one thing to do, and needs longer for it than a whole control takes,
 is taken for one that lasts; so is a pool that was never idle in the controls, and ends its last process when it is. And

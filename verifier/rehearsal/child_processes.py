@@ -42,7 +42,7 @@ def role(command: str) -> str:
 def described(most: Counter[str], first: Set[str], fewest: Counter[str] | None = None) -> str:
     """The detail of an event: a line `COUNT ROLE` for each role, those in `first` before the others.
 
-    The count is `FEWEST..MOST` where it changed while the look was taken.
+    The count is `FEWEST..MOST` where not all of them lived through from the look before until the end of this one.
     """
     order = sorted(most, key=lambda name: (name not in first, name))
     least = most if fewest is None else fewest
@@ -58,13 +58,15 @@ class ChildProcesses:
     runtime: Runtime
     tell: Tell
     _last: dict[str, Counter[str]] = field(default_factory=dict)  # by replica: what the last look showed
+    _ids: dict[str, dict[str, str]] = field(default_factory=dict)  # by replica: the role of each process that it showed
+    _living: dict[str, dict[str, str]] = field(default_factory=dict)  # the same, of the newest count
     _told: dict[str, tuple[Counter[str], str]] = field(default_factory=dict)  # what was told; what has gone as 0
     _in_vain: set[tuple[str, str, str]] = field(default_factory=set)
 
     async def begin(self, replica: str) -> None:
         """Take the first look. It tells nothing, because a replica that is ready may still be starting processes."""
         if (found := await self._counted(replica)) is not None:
-            self._last[replica] = found
+            self._last[replica], self._ids[replica] = found, self._living[replica]
 
     async def look(self, replica: str, service: str, version: str) -> None:
         if replica not in self._last:
@@ -74,6 +76,7 @@ class ChildProcesses:
         if settled is None:
             return
         fewest, found = settled
+        self._ids[replica] = self._living.get(replica, {})
         if found != last and await self.runtime.exited(replica) is not None:
             return  # where the leader ends, the others end with it
         fewer = {name for name in last if found[name] < last[name]}
@@ -86,6 +89,8 @@ class ChildProcesses:
 
     def forget(self, replica: str) -> None:
         self._last.pop(replica, None)
+        self._ids.pop(replica, None)
+        self._living.pop(replica, None)
         self._told.pop(replica, None)
 
     async def _settled(
@@ -94,13 +99,13 @@ class ChildProcesses:
         """The fewest and the most of each role, once the processes that ended are replaced, if they are.
 
         Of several roles each is replaced at a moment of its own: it is there if it was seen meanwhile. It lasts only if
-        it was never missing.
+        it was never missing, and of the processes of a role that was there before only those that lived through.
         """
         loop = asyncio.get_running_loop()
         until, most, fewest = loop.time() + REPLACED_WITHIN, Counter[str](), None
         while (found := await self._counted(replica)) is not None:
             most |= found
-            fewest = found if fewest is None else fewest & found
+            fewest = self._lived_through(replica, last, found) if fewest is None else fewest & found
             self._in_vain -= {(service, version, name) for name in most if most[name] > last[name]}  # it comes back
             missing = {(service, version, name) for name in last if most[name] < last[name]} - self._in_vain
             if not missing or len(self._in_vain) >= MOST_IN_VAIN:
@@ -111,6 +116,15 @@ class ChildProcesses:
             await asyncio.sleep(_AGAIN)
         return None
 
+    def _lived_through(self, replica: str, last: Counter[str], found: Counter[str]) -> Counter[str]:
+        """How many processes of each role the look before showed, too; of a role that is new, all of them."""
+        before, now = self._ids.get(replica, {}), self._living[replica]
+        same = Counter(name for child, name in now.items() if before.get(child) == name)
+        return Counter({name: same[name] if last[name] else count for name, count in found.items()})
+
     async def _counted(self, replica: str) -> Counter[str] | None:
         found = await self.runtime.child_processes(replica)
-        return None if found is None else Counter(role(child.command) for child in found)
+        if found is None:
+            return None
+        self._living[replica] = {child.id: role(child.command) for child in found}
+        return Counter(self._living[replica].values())
