@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import stat
 import subprocess
@@ -130,7 +131,8 @@ def test_an_old_replica_that_never_becomes_ready_breaks_the_environment(way: str
     matrix = OTHER.replace("well", way, 1).replace("within: 20s", "within: 2s")
     status, told = run(write(tmp_path, matrix), tmp_path / "run")
     assert status == 4, told
-    assert f"in the control control-old-1: words 1 did not become ready: {why}" in told
+    # The two controls run at the same time where the machine has two cores.
+    assert re.search(f"in the control control-old-[12]: words 1 did not become ready: {why}", told), told
     assert f"the oracle is {way} today" in told, "the end of its log"
     document = json.loads((tmp_path / "run" / "verdict.json").read_text())
     assert document["verdict"] == "error"
