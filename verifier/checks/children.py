@@ -5,7 +5,7 @@ controls tell the two apart. Compared are the last look at a replica (`rehearsal
 the replicas of the same version in its own control: all old for an old version or one that does not change, all new for
 a new one. Processes of one command line are one role. A role is lost
 
-- where none of it is left, and most replicas of the control have one in every look that the look before showed, too;
+- where none of it is left, and every replica of the control has one in every look that the look before showed, too;
 - where some are left, and every replica of the control has the same ones in every look. A pool whose size follows its
   load has not, nor one whose processes are replaced;
 - where none is left, its own control has it and loses it too, and the other version's control keeps it. Then a change
@@ -14,10 +14,12 @@ a new one. Processes of one command line are one role. A role is lost
 So a process that serves one request, runs one command, warms something up or is replaced at once is none: no control
 has the same one from look to look, however many of its kind come and go, or the replica has it again at the next.
 
-It can be wrong in three ways. A process that has one thing to do, and needs longer for it than a whole control takes,
-is taken for one that lasts; so is a pool that was never idle in the controls, and ends its last process when it is. And
-a process that only the new version has, and that it always loses, is taken for one with one thing to do; it is told
-with what was tolerated.
+What one replica of the control loses, none has to keep: it may have had one thing to do, and the other replicas ended
+before it was done. So it can be wrong in four ways. A process that crashes in a control now and then is not missed in a
+mixture that always loses it; it is told with what was tolerated. A process that has one thing to do, and needs longer
+for it than a whole control takes, is taken for one that lasts; so is a pool that was never idle in the controls, and
+ends its last process when it is. And a process that only the new version has, and that it always loses, is taken for
+one with one thing to do; it is told with what was tolerated.
 """
 
 from __future__ import annotations
@@ -46,7 +48,7 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class _Usual:
-    count: int  # how many processes of a role most replicas of the control have in every look
+    count: int  # how many processes of a role every replica of the control has in every look
     constant: bool  # all of them have as many in every look
     most: int  # in any look
 
@@ -112,7 +114,7 @@ def _of_replicas(replicas: list[list[ReplicaEvent]]) -> dict[str, _Usual]:
     for role in {role for look in greatest for role in look}:
         fewest = sorted(min(look[role] for look in looks) for looks in least)
         most = max(look[role] for look in greatest)
-        found[role] = _Usual(fewest[(len(fewest) - 1) // 2], fewest[0] == most, most)
+        found[role] = _Usual(fewest[0], fewest[0] == most, most)
     return found
 
 
