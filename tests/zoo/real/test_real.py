@@ -81,8 +81,17 @@ def ended(history: History) -> dict[tuple[str, str], int]:
     return found
 
 
+# Alerta changes its schema at every start, which can deadlock with a request that another replica serves. It then
+# exits, as it does in operation, and the run ends without a verdict.
+OWN_DEADLOCK = "psycopg2.errors.DeadlockDetected"
+
+
 def check(name: str, seed: int, folder: Path, runtime: str = "process") -> None:
     status, verdict, told = run(name, seed, folder, runtime)
+    if status == 4 and OWN_DEADLOCK in verdict["error"]:
+        again = folder / "again"
+        again.mkdir()
+        folder, (status, verdict, told) = again, run(name, seed, again, runtime)
     assert (status, verdict["verdict"]) == (0, "pass"), told
     states, history = verdict["coverage"]["states"], read(folder / "run")
     assert states["covered"] == states["total"] >= 3
