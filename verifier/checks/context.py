@@ -12,6 +12,7 @@ from verifier.contracts.expressions import Address, Expression
 from verifier.contracts.guarantees import OperationGuarantees
 from verifier.contracts.registry import ContractRegistry
 from verifier.history.model import History, Operation, Phase, ReplicaEvent, Step
+from verifier.history.parents import root
 from verifier.plan.faults import FAMILIES
 
 T = TypeVar("T")
@@ -73,11 +74,7 @@ class Context:
 
     def root(self, operation: Operation) -> Operation:
         """The operation at the top of the chain of parents: what a client sent first."""
-        seen = {operation.id}
-        while operation.parent in self.by_id and operation.parent not in seen:
-            operation = self.by_id[operation.parent]
-            seen.add(operation.id)
-        return operation
+        return root(operation, self.by_id)
 
     def made_up(self, operation: Operation) -> bool:
         """Whether no client asked for an operation: a made-up request's own, or an inner call that it caused."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from verifier.cli.options import examples, run_directory, seconds
-from verifier.cli.rehearse import Manner, rehearse, told
+from verifier.cli.rehearse import Ended, Manner, rehearse, told
 from verifier.cli.requested import REPORTS, Requested, check_requested, copy_errors, write_requested
 from verifier.cli.sharding import parse_shard, rehearse_shard
 from verifier.cli.shrinking import shrinking
@@ -128,14 +128,19 @@ def run(
         raise
     click.echo("\n".join(ended.report.splitlines()[:1]) + "\n" if quiet else ended.report, nl=False)
     write_requested(reports, directory)
-    files = ", ".join([*(FILES if len(prepared) > 1 else ()), *(entry.file for entry in FORMATS if entry.file)])
     if not quiet:
-        for line in shrinking(ended.judged):
-            click.echo(line)
-        click.echo(f"run directory: {directory} ({files}, {ended.folders})")
+        _point_to(ended, directory, len(prepared) > 1)
     if ended.interrupted:
         click.echo("Interrupted; judged as far as it came. Everything that the run started has been removed.", err=True)
     context.exit(ended.interrupted or EXIT[ended.verdict])
+
+
+def _point_to(ended: Ended, directory: Path, several: bool) -> None:
+    """Say how to find the smallest reproduction of each defect, and where everything is."""
+    files = ", ".join([*(FILES if several else ()), *(entry.file for entry in FORMATS if entry.file)])
+    for line in shrinking(ended.judged):
+        click.echo(line)
+    click.echo(f"run directory: {directory} ({files}, {ended.folders})")
 
 
 def _nothing(sentence: str) -> None:

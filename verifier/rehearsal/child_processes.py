@@ -59,14 +59,13 @@ class ChildProcesses:
     tell: Tell
     _last: dict[str, Counter[str]] = field(default_factory=dict)  # by replica: what the last look showed
     _ids: dict[str, dict[str, str]] = field(default_factory=dict)  # by replica: the role of each process that it showed
-    _living: dict[str, dict[str, str]] = field(default_factory=dict)  # the same, of the newest count
     _told: dict[str, tuple[Counter[str], str]] = field(default_factory=dict)  # what was told; what has gone as 0
     _in_vain: set[tuple[str, str, str]] = field(default_factory=set)
 
     async def begin(self, replica: str) -> None:
         """Take the first look. It tells nothing, because a replica that is ready may still be starting processes."""
-        if (found := await self._counted(replica)) is not None:
-            self._last[replica], self._ids[replica] = found, self._living[replica]
+        if (living := await self._living(replica)) is not None:
+            self._last[replica], self._ids[replica] = Counter(living.values()), living
 
     async def look(self, replica: str, service: str, version: str) -> None:
         if replica not in self._last:
@@ -75,8 +74,7 @@ class ChildProcesses:
         settled = await self._settled(replica, service, version, last)
         if settled is None:
             return
-        fewest, found = settled
-        self._ids[replica] = self._living.get(replica, {})
+        fewest, found, self._ids[replica] = settled
         if found != last and await self.runtime.exited(replica) is not None:
             return  # where the leader ends, the others end with it
         fewer = {name for name in last if found[name] < last[name]}
@@ -90,41 +88,38 @@ class ChildProcesses:
     def forget(self, replica: str) -> None:
         self._last.pop(replica, None)
         self._ids.pop(replica, None)
-        self._living.pop(replica, None)
         self._told.pop(replica, None)
 
     async def _settled(
         self, replica: str, service: str, version: str, last: Counter[str]
-    ) -> tuple[Counter[str], Counter[str]] | None:
-        """The fewest and the most of each role, once the processes that ended are replaced, if they are.
+    ) -> tuple[Counter[str], Counter[str], dict[str, str]] | None:
+        """The fewest and the most of each role and who lives, once the processes that ended are replaced, if they are.
 
         Of several roles each is replaced at a moment of its own: it is there if it was seen meanwhile. It lasts only if
         it was never missing, and of the processes of a role that was there before only those that lived through.
         """
         loop = asyncio.get_running_loop()
         until, most, fewest = loop.time() + REPLACED_WITHIN, Counter[str](), None
-        while (found := await self._counted(replica)) is not None:
+        while (living := await self._living(replica)) is not None:
+            found = Counter(living.values())
             most |= found
-            fewest = self._lived_through(replica, last, found) if fewest is None else fewest & found
+            fewest = self._lived_through(replica, last, living) if fewest is None else fewest & found
             self._in_vain -= {(service, version, name) for name in most if most[name] > last[name]}  # it comes back
             missing = {(service, version, name) for name in last if most[name] < last[name]} - self._in_vain
             if not missing or len(self._in_vain) >= MOST_IN_VAIN:
-                return fewest, most
+                return fewest, most, living
             if loop.time() >= until:
                 self._in_vain |= missing
-                return fewest, most
+                return fewest, most, living
             await asyncio.sleep(_AGAIN)
         return None
 
-    def _lived_through(self, replica: str, last: Counter[str], found: Counter[str]) -> Counter[str]:
+    def _lived_through(self, replica: str, last: Counter[str], living: dict[str, str]) -> Counter[str]:
         """How many processes of each role the look before showed, too; of a role that is new, all of them."""
-        before, now = self._ids.get(replica, {}), self._living[replica]
-        same = Counter(name for child, name in now.items() if before.get(child) == name)
-        return Counter({name: same[name] if last[name] else count for name, count in found.items()})
+        before = self._ids.get(replica, {})
+        return Counter(name for child, name in living.items() if not last[name] or before.get(child) == name)
 
-    async def _counted(self, replica: str) -> Counter[str] | None:
+    async def _living(self, replica: str) -> dict[str, str] | None:
+        """The role of each process, by its id."""
         found = await self.runtime.child_processes(replica)
-        if found is None:
-            return None
-        self._living[replica] = {child.id: role(child.command) for child in found}
-        return Counter(self._living[replica].values())
+        return None if found is None else {child.id: role(child.command) for child in found}

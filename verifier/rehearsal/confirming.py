@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from verifier.checks.verdict import Judgement, Violation
 from verifier.history.model import History, Operation
+from verifier.history.parents import root
 from verifier.plan.confirmation import Target
 from verifier.plan.model import Plan, Replay, first_try
 
@@ -30,22 +31,13 @@ def _of(
     violation: Violation, operations: dict[str, Operation], planned: dict[tuple[str, str], Replay]
 ) -> Iterator[Target]:
     proof = [operations[name] for name in violation.evidence if name in operations]
-    roots = [_root(operation, operations) for operation in proof]
-    if roots and all(root.source == "proof" for root in roots):
+    roots = [root(operation, operations) for operation in proof]
+    if roots and all(first.source == "proof" for first in roots):
         return  # a request generated from a contract, which every run sends again
     yield Target(violation.step)
-    for root in roots:
-        replay = planned.get((root.step, first_try(root.replay)))
+    for first in roots:
+        replay = planned.get((first.step, first_try(first.replay)))
         if replay is not None:
-            yield Target(root.step, replay.session, replay.route, replay.fault)
-        elif root.source == "live":
-            yield Target(root.step, root.session)
-
-
-def _root(operation: Operation, operations: dict[str, Operation]) -> Operation:
-    """The first operation in the chain: the one that this one repeats or reads back, or that caused it."""
-    seen = {operation.id}
-    while operation.parent in operations and operation.parent not in seen:
-        operation = operations[operation.parent]
-        seen.add(operation.id)
-    return operation
+            yield Target(first.step, replay.session, replay.route, replay.fault)
+        elif first.source == "live":
+            yield Target(first.step, first.session)

@@ -14,6 +14,7 @@ from verifier.checks.judge import every_finding
 from verifier.checks.verdict import Attribution, Violation
 from verifier.contracts.registry import ContractRegistry
 from verifier.history.model import History, Operation
+from verifier.history.parents import root
 from verifier.plan.confirmation import PREFIX, Target
 from verifier.plan.model import Plan, PlannedStep, Replay
 
@@ -97,15 +98,6 @@ def proven(violation: Violation, history: History, plan: Plan) -> Proven:
     names = tuple(dict.fromkeys(step.removeprefix(PREFIX) for step in steps))
     proofs = tuple(Proof(target, frozenset(places)) for target, places in shown.items())
     return Proven(proofs, names, frozenset(made_up))
-
-
-def root(operation: Operation, by_id: dict[str, Operation]) -> Operation:
-    """The operation at the top of the chain of parents: what a client sent first."""
-    seen = {operation.id}
-    while operation.parent in by_id and operation.parent not in seen:
-        operation = by_id[operation.parent]
-        seen.add(operation.id)
-    return operation
 
 
 def _target(first: Operation, planned: dict[tuple[str, str], Replay]) -> Target | None:
